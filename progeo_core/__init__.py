@@ -1,0 +1,3 @@
+"""Visual place recognition and localization with ProGEO descriptors, free of ROS."""
+
+__all__: list[str] = []
