@@ -1,0 +1,33 @@
+# Everything works in .venv/, so nothing is installed on the system.
+PYTHON ?= python3
+BIN := .venv/bin
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+.venv/installed: setup.py package.xml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[ros,onnx,test,lint]'
+	touch $@
+
+demo: .venv/installed ## Build maps from the shipped images, replay a bag through the live node, write a report
+	$(BIN)/progeo demo
+
+test: .venv/installed ## Run the tests (real DDS between processes, real images)
+	$(BIN)/python -m pytest
+
+lint: .venv/installed ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed ## Run the benchmarks and write benchmarks.json
+	$(BIN)/python -m test.benchmarks
+
+clean: ## Remove the environment and everything that was made
+	rm -rf .venv build install log demo_output *.egg-info

@@ -1,0 +1,88 @@
+"""Package metadata, for pip and for colcon; the version is the one of package.xml."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "progeo_ros"
+ROOT = Path(__file__).resolve().parent
+
+
+def files(pattern: str) -> list[str]:
+    """Return the files that match, relative to the root, as setuptools wants them."""
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern) if path.is_file())
+
+
+setup(
+    name=NAME,
+    version=ElementTree.parse(ROOT / "package.xml").findtext("version"),
+    description="Visual localization and place recognition for ROS 2 with ProGEO descriptors",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="ProGEO for ROS 2 maintainers",
+    maintainer="ProGEO for ROS 2 maintainers",
+    maintainer_email="maintainers@example.org",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["progeo_core*", "progeo_ros*"]),
+    include_package_data=False,
+    package_data={
+        "progeo_core": [
+            "models/*/*",
+            "demo_data/*/*",
+            "demo_data/*/*/*",
+            "report_template.html",
+            "py.typed",
+        ],
+        "progeo_ros": ["py.typed"],
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", files("launch/*.launch.py")),
+        (f"share/{NAME}/config", files("config/*")),
+        (f"lib/{NAME}", files("resource/executables/*")),
+    ],
+    install_requires=[
+        "faiss-cpu",
+        "matplotlib",
+        "numpy",
+        "open_clip_torch",
+        "opencv-python-headless<5",  # 5 renamed constants that cv_bridge uses
+        "Pillow",
+        "pyproj",
+        "rich",
+        "rosbags>=0.10",
+        "safetensors",
+        "tensorboard",
+        "torch",
+        "torchvision",
+        "typer",
+    ],
+    extras_require={
+        # Real rclpy and Fast DDS from PyPI, for machines without a ROS distribution.
+        "ros": [
+            "ros-diagnostic-msgs",
+            "ros-geometry-msgs",
+            "ros-nav-msgs",
+            "ros-rclpy",
+            "ros-rmw-fastrtps-cpp",
+            "ros-sensor-msgs",
+            "ros-std-srvs",
+            "ros-visualization-msgs",
+        ],
+        "onnx": ["onnx", "onnxruntime"],
+        # colcon runs pytest only where this extra names it.
+        "test": ["hypothesis", "pytest", "pytest-timeout", "setuptools"],
+        "lint": ["mypy", "ruff"],
+    },
+    entry_points={
+        "console_scripts": [
+            "progeo = progeo_core.cli:main",
+            "progeo_localizer = progeo_ros.localizer_node:main",
+        ],
+    },
+    zip_safe=False,
+)

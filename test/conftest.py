@@ -1,0 +1,35 @@
+"""Settings shared by every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Tests talk to each other over DDS on this machine only.
+os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corridor() -> Path:
+    """Return the folder of the shipped corridor images: ref.csv and query.csv."""
+    return ROOT / "progeo_core" / "demo_data" / "corridor"
+
+
+@pytest.fixture(scope="session")
+def campus_loop() -> Path:
+    """Return the folder of the shipped campus images: records.csv."""
+    return ROOT / "progeo_core" / "demo_data" / "campus_loop"
+
+
+@pytest.fixture(scope="session")
+def corridor_loop() -> Path:
+    """Return the folder of RTAB-Map's corridor walked twice: records.csv."""
+    return ROOT / "test" / "data" / "rtabmap_corridor_loop"
+
+
+@pytest.fixture(scope="session")
+def authors_npz() -> Path:
+    """Return the values computed by the authors' code."""
+    return ROOT / "test" / "data" / "authors.npz"
