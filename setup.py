@@ -1,7 +1,7 @@
 """Package metadata, for pip and for colcon; the version is the one of package.xml."""
 
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
