@@ -1,0 +1,206 @@
+"""Geodesy: WGS84, UTM and local east-north-up metres; headings and yaw. PROJ does the maths."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import pyproj
+from numpy.typing import ArrayLike, NDArray
+
+from progeo_core.errors import DataError, UsageError
+
+FloatArray = NDArray[np.float64]
+
+# Latitude bands of the Military Grid Reference System, 8° each from 80° S; X is 12° high.
+_BANDS = "CDEFGHJKLMNPQRSTUVWX"
+_UTM_SOUTH_DEG, _UTM_NORTH_DEG = -80.0, 84.0
+
+
+class Frame(enum.Enum):
+    """Say what positions are: metres in a local frame, or latitude, longitude and altitude."""
+
+    LOCAL = "local"
+    WGS84 = "wgs84"
+
+
+class Datum(NamedTuple):
+    """Hold the WGS84 point that local east-north-up metres start from."""
+
+    lat_deg: float
+    lon_deg: float
+    alt_m: float = 0.0
+
+    @classmethod
+    def checked(cls, lat_deg: float, lon_deg: float, alt_m: float = 0.0) -> Datum:
+        """Build a datum; raise `UsageError` where a value is not finite or out of range."""
+        for name, value, limit in (
+            ("latitude", lat_deg, 90.0),
+            ("longitude", lon_deg, 180.0),
+            ("altitude", alt_m, math.inf),
+        ):
+            if not math.isfinite(value) or abs(value) > limit:
+                span = f" from -{limit:g} to {limit:g}" if math.isfinite(limit) else ""
+                raise UsageError(f"datum {name} {value}: must be a finite number{span}")
+        return cls(float(lat_deg), float(lon_deg), float(alt_m))
+
+
+class Utm(NamedTuple):
+    """Hold one UTM position: metres in a zone; the band letter (N and above is north)."""
+
+    east_m: float
+    north_m: float
+    zone: int
+    letter: str
+
+
+def parse_datum(text: str) -> Datum:
+    """Read "LAT,LON[,ALT]" in degrees and metres; raise `UsageError` with the form on failure."""
+    parts = text.split(",")
+    try:
+        if len(parts) not in (2, 3):
+            raise ValueError
+        values = [float(part) for part in parts]
+    except ValueError:
+        raise UsageError(
+            f"datum '{text}': give it as LAT,LON or LAT,LON,ALT, for example 48.137,11.575,519"
+        ) from None
+    return Datum.checked(*values)
+
+
+def check_geodetic(lat_deg: ArrayLike, lon_deg: ArrayLike) -> None:
+    """Raise `DataError` naming the first latitude or longitude that is NaN or out of range."""
+    for name, values, limit in (("latitude", lat_deg, 90.0), ("longitude", lon_deg, 180.0)):
+        column = np.atleast_1d(np.asarray(values, np.float64))
+        # Written so that NaN counts as bad.
+        bad = np.flatnonzero(~(np.abs(column) <= limit))
+        if bad.size:
+            where = f" (position {bad[0]})" if column.size > 1 else ""
+            raise DataError(
+                f"{name} {column[bad[0]]}{where}: must be degrees from -{limit:g} to {limit:g}"
+            )
+
+
+def utm_zone(lat_deg: float, lon_deg: float) -> int:
+    """Return the UTM zone 1-60 of a point, with the exceptions of Norway and Svalbard."""
+    if 56.0 <= lat_deg < 64.0 and 3.0 <= lon_deg < 12.0:
+        return 32
+    if 72.0 <= lat_deg <= _UTM_NORTH_DEG and 0.0 <= lon_deg < 42.0:
+        return 31 + 2 * int((lon_deg + 3.0) // 12.0)
+    # 180° E is the same meridian as 180° W, where zone 1 starts.
+    return int((lon_deg + 180.0) // 6.0) % 60 + 1
+
+
+def utm_letter(lat_deg: float) -> str:
+    """Return the band letter C-X of a latitude within UTM (80° S to 84° N)."""
+    return _BANDS[min(int((lat_deg - _UTM_SOUTH_DEG) // 8.0), len(_BANDS) - 1)]
+
+
+def utm_from_wgs84(lat_deg: float, lon_deg: float) -> Utm:
+    """Project one point into its own UTM zone.
+
+    Raises `DataError` for NaN, out of range, or polar latitudes that UTM does not cover.
+    """
+    check_geodetic(lat_deg, lon_deg)
+    if not _UTM_SOUTH_DEG <= lat_deg <= _UTM_NORTH_DEG:
+        raise DataError(f"latitude {lat_deg}: UTM covers 80° south to 84° north only")
+    zone, letter = utm_zone(lat_deg, lon_deg), utm_letter(lat_deg)
+    east, north = _utm_projection(zone, letter < "N").transform(lon_deg, lat_deg, errcheck=True)
+    return Utm(float(east), float(north), zone, letter)
+
+
+def wgs84_from_utm(
+    east_m: ArrayLike, north_m: ArrayLike, zone: int, letter: str
+) -> tuple[FloatArray, FloatArray]:
+    """Return latitude and longitude (degrees) of positions that share one zone and letter.
+
+    Arrays keep their shape; numbers give 0-d arrays. Raises `DataError` for an unknown zone or
+    letter and for values that are not finite.
+    """
+    if not 1 <= zone <= 60 or len(letter) != 1 or letter not in _BANDS:
+        raise DataError(
+            f"UTM zone {zone}{letter}: must be 1 to 60 with a band letter C to X (no I, no O)"
+        )
+    east, north = np.asarray(east_m, np.float64), np.asarray(north_m, np.float64)
+    projection = _utm_projection(zone, letter < "N")
+    lon, lat = projection.transform(east, north, direction=pyproj.enums.TransformDirection.INVERSE)
+    lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+    bad = ~(np.isfinite(lat) & np.isfinite(lon))
+    if bad.any():
+        first = np.flatnonzero(bad.ravel())[0]
+        raise DataError(
+            f"UTM position east {east.ravel()[first]}, north {north.ravel()[first]} in zone"
+            f" {zone}{letter}: not a place on earth; check the metres"
+        )
+    return lat, lon
+
+
+def enu_from_wgs84(geodetic: ArrayLike, datum: Datum) -> FloatArray:
+    """Return east-north-up metres [n, 3] of latitude, longitude, altitude [n, 3].
+
+    Topocentric: the tangent plane at the datum, so far points sink below it. An altitude that is
+    unknown (NaN) is taken to be the datum's. Raises `DataError` for NaN or out of range degrees.
+    """
+    points = np.asarray(geodetic, np.float64).reshape(-1, 3)
+    check_geodetic(points[:, 0], points[:, 1])
+    altitude = np.where(np.isnan(points[:, 2]), datum.alt_m, points[:, 2])
+    columns = _topocentric(datum).transform(points[:, 1], points[:, 0], altitude)
+    return np.stack(columns, axis=-1)
+
+
+def wgs84_from_enu(enu_m: ArrayLike, datum: Datum) -> FloatArray:
+    """Return latitude, longitude (degrees), altitude (m) [n, 3] of east-north-up metres [n, 3].
+
+    Rows that hold NaN stay NaN.
+    """
+    points = np.asarray(enu_m, np.float64).reshape(-1, 3)
+    known = np.isfinite(points).all(axis=1)
+    lon, lat, altitude = _topocentric(datum).transform(
+        *points[known].T, direction=pyproj.enums.TransformDirection.INVERSE
+    )
+    geodetic = np.full_like(points, np.nan)
+    geodetic[known] = np.stack([lat, lon, altitude], axis=-1)
+    return geodetic
+
+
+def wrap_angle(angle_rad: ArrayLike) -> FloatArray:
+    """Wrap radians into (-pi, pi]; NaN stays NaN."""
+    # Turned round so that the half-open end of the modulo lands on -pi, not on pi.
+    wrapped = np.pi - np.mod(np.pi - np.asarray(angle_rad, np.float64), 2.0 * np.pi)
+    return np.asarray(np.where(wrapped <= -np.pi, np.pi, wrapped))
+
+
+def yaw_from_heading(heading_deg: ArrayLike) -> FloatArray:
+    """Turn degrees clockwise from north into radians counter-clockwise from east."""
+    return wrap_angle(np.pi / 2.0 - np.radians(np.asarray(heading_deg, np.float64)))
+
+
+def heading_from_yaw(yaw_rad: ArrayLike) -> FloatArray:
+    """Turn radians counter-clockwise from east into degrees clockwise from north, [0, 360)."""
+    heading = np.mod(90.0 - np.degrees(np.asarray(yaw_rad, np.float64)), 360.0)
+    # The modulo of a tiny negative number rounds up to 360 itself.
+    return np.asarray(np.where(heading >= 360.0, 0.0, heading))
+
+
+@functools.lru_cache(maxsize=128)
+def _utm_projection(zone: int, south: bool) -> pyproj.Transformer:
+    """Return degrees (lon, lat) → metres of one zone; made once, as creating it is slow."""
+    hemisphere = " +south" if south else ""
+    return pyproj.Transformer.from_pipeline(
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
+        f" +step +proj=utm +zone={zone}{hemisphere} +ellps=WGS84"
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _topocentric(datum: Datum) -> pyproj.Transformer:
+    """Return (lon, lat in degrees, alt) → east, north, up metres at a datum."""
+    return pyproj.Transformer.from_pipeline(
+        "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
+        " +step +proj=cart +ellps=WGS84"
+        " +step +proj=topocentric +ellps=WGS84"
+        f" +lat_0={datum.lat_deg:.15g} +lon_0={datum.lon_deg:.15g} +h_0={datum.alt_m:.15g}"
+    )
