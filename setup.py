@@ -75,7 +75,13 @@ setup(
         ],
         "onnx": ["onnx", "onnxruntime"],
         # colcon runs pytest only where this extra names it.
-        "test": ["hypothesis", "pytest", "pytest-timeout", "setuptools"],
+        "test": [
+            "colcon-common-extensions",
+            "hypothesis",
+            "pytest",
+            "pytest-timeout",
+            "setuptools",
+        ],
         "lint": ["mypy", "ruff"],
     },
     entry_points={

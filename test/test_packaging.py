@@ -1,0 +1,84 @@
+"""The package installs with pip and with colcon, and carries what a user needs offline."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = ElementTree.parse(ROOT / "package.xml").findtext("version")
+
+
+@pytest.fixture(scope="module")
+def source_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the tree, so that building leaves nothing behind in it."""
+    copy = tmp_path_factory.mktemp("workspace") / "src" / "progeo_ros"
+    unwanted = shutil.ignore_patterns(".*", "*.egg-info", "build", "install", "log", "logs", "test")
+    shutil.copytree(ROOT, copy, ignore=unwanted)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(source_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """Build the wheel as pip does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(source_copy)], check=True)
+    (built,) = folder.glob("progeo_ros-*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    for name in (
+        "progeo_core/models/mobilenetv2-gem/model.safetensors",
+        "progeo_core/models/mobilenetv2-gem/LICENSE",
+        "progeo_core/demo_data/corridor/ref.csv",
+        "progeo_core/demo_data/corridor/LICENSE",
+        "progeo_core/demo_data/campus_loop/records.csv",
+        "progeo_core/demo_data/campus_loop/LICENSE",
+        "progeo_core/py.typed",
+    ):
+        assert name in names
+    assert sum(name.startswith("progeo_core/demo_data/corridor/query/") for name in names) == 111
+    assert not any(name.startswith("test/") for name in names)
+
+
+def test_the_wheel_puts_ros_files_where_ros_looks(wheel: zipfile.ZipFile) -> None:
+    data = f"progeo_ros-{VERSION}.data/data/"
+    names = set(wheel.namelist())
+    for name in (
+        "share/ament_index/resource_index/packages/progeo_ros",
+        "share/progeo_ros/package.xml",
+        "share/progeo_ros/launch/localize.launch.py",
+        "share/progeo_ros/config/localize.yaml",
+        "share/progeo_ros/config/fastdds.xml",
+        "lib/progeo_ros/progeo_localizer",
+    ):
+        assert data + name in names
+    mode = wheel.getinfo(data + "lib/progeo_ros/progeo_localizer").external_attr >> 16
+    assert mode & stat.S_IXUSR, "ros2 run needs an executable file"
+
+
+def test_colcon_builds_an_executable_that_ros2_run_finds(source_copy: Path) -> None:
+    workspace = source_copy.parent.parent
+    colcon = Path(sys.executable).with_name("colcon")
+    subprocess.run([str(colcon), "build"], cwd=workspace, check=True, capture_output=True)
+    prefix = workspace / "install" / "progeo_ros"
+    executable = prefix / "lib" / "progeo_ros" / "progeo_localizer"
+    assert os.access(executable, os.X_OK)
+    assert (prefix / "share/ament_index/resource_index/packages/progeo_ros").exists()
+    assert (prefix / "share/progeo_ros/launch/localize.launch.py").exists()
+
+
+def test_package_xml_names_what_the_node_imports() -> None:
+    xml = ElementTree.parse(ROOT / "package.xml")
+    named = {element.text for element in xml.findall("exec_depend")}
+    wanted = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "diagnostic_msgs", "std_srvs"}
+    assert wanted | {"visualization_msgs", "lifecycle_msgs", "cv_bridge", "tf2_ros"} <= named
