@@ -1,0 +1,95 @@
+"""Position, heading and time of a photo from its EXIF tags."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import PIL.ExifTags
+import PIL.Image
+
+from progeo_core.errors import ImageError
+
+_GPS = PIL.ExifTags.GPS
+_TAG = PIL.ExifTags.Base
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+class PhotoTags(NamedTuple):
+    """Hold where and when a photo was taken; unknown is NaN, or stamp 0.
+
+    The heading is in degrees clockwise from true north.
+    """
+
+    lat_deg: float
+    lon_deg: float
+    alt_m: float
+    heading_deg: float
+    stamp_ns: int
+
+
+def read_photo_tags(path: Path) -> PhotoTags:
+    """Read the EXIF tags of one photo without decoding its pixels.
+
+    A magnetic heading counts as unknown. A time without its offset is taken as UTC. Raises
+    `ImageError` naming a file that is not an image.
+    """
+    try:
+        with PIL.Image.open(path) as photo:
+            exif = photo.getexif()
+            gps = exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)
+            details = exif.get_ifd(PIL.ExifTags.IFD.Exif)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path}: not an image whose EXIF tags can be read ({error})") from error
+    true_north = _text(gps.get(_GPS.GPSImgDirectionRef)) == "T"
+    return PhotoTags(
+        lat_deg=_angle(gps, _GPS.GPSLatitude, _GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
+        lon_deg=_angle(gps, _GPS.GPSLongitude, _GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0}),
+        alt_m=_altitude(gps),
+        heading_deg=_number(gps.get(_GPS.GPSImgDirection)) if true_north else math.nan,
+        stamp_ns=_stamp(details),
+    )
+
+
+def _angle(gps: Mapping[int, Any], tag: int, ref: int, signs: Mapping[str, float]) -> float:
+    """Return signed degrees of (degrees, minutes, seconds); NaN without its hemisphere."""
+    sign = signs.get(_text(gps.get(ref)).upper(), math.nan)
+    parts = gps.get(tag)
+    if not isinstance(parts, tuple) or len(parts) != 3:
+        return math.nan
+    degrees, minutes, seconds = (_number(part) for part in parts)
+    return sign * (degrees + minutes / 60.0 + seconds / 3600.0)
+
+
+def _altitude(gps: Mapping[int, Any]) -> float:
+    below_sea = gps.get(_GPS.GPSAltitudeRef) in (1, b"\x01")
+    return _number(gps.get(_GPS.GPSAltitude)) * (-1.0 if below_sea else 1.0)
+
+
+def _stamp(details: Mapping[int, Any]) -> int:
+    """Return nanoseconds since 1970 of the time of exposure, 0 where there is none."""
+    text = _text(details.get(_TAG.DateTimeOriginal))
+    offset = _text(details.get(_TAG.OffsetTimeOriginal)) or "+00:00"
+    try:
+        time = datetime.datetime.strptime(f"{text} {offset}", "%Y:%m:%d %H:%M:%S %z")
+    except ValueError:
+        return 0
+    fraction = _text(details.get(_TAG.SubsecTimeOriginal))
+    nanoseconds = int(f"{fraction:0<9.9}") if fraction.isdigit() else 0
+    seconds = (time - _EPOCH) // datetime.timedelta(seconds=1)
+    return max(0, seconds * 1_000_000_000 + nanoseconds)
+
+
+def _number(value: Any) -> float:
+    """Return a rational as a number; cameras without a fix write nothing or 0/0."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return math.nan
+
+
+def _text(value: Any) -> str:
+    return value.strip("\0 ") if isinstance(value, str) else ""
