@@ -1,0 +1,185 @@
+"""Turn the places that look most alike into one pose, with honest uncertainty."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import DataError
+from progeo_core.settings import Settings, setting
+
+FloatArray = NDArray[np.float64]
+
+# Variance of what nothing observed (m² or rad²): consumers such as EKFs then ignore the axis.
+UNOBSERVED_VARIANCE = 1e6
+# Beyond the spread of a uniform direction (pi²/3) a mean direction says nothing.
+_UNIFORM_YAW_VARIANCE = math.pi**2 / 3.0
+# Unit descriptors are stored as float16, so two equal images differ by about this much (1 - cos).
+_DESCRIPTOR_NOISE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class ConsensusSettings(Settings):
+    """Say how matches become a pose."""
+
+    place_radius_m: float = setting(
+        5.0, "Matches within this distance (m) are the same place", low=0.01, high=1e4
+    )
+    sharpness: float = setting(
+        20.0,
+        "How fast a match loses weight as its (1 - cosine) grows relative to the best one's",
+        low=0.1,
+        high=1e3,
+    )
+    position_floor_m: float = setting(
+        0.5, "Smallest standard deviation of a position (m), per axis", low=1e-3, high=1e3
+    )
+    yaw_floor_rad: float = setting(
+        0.26,
+        "Smallest standard deviation of a yaw (rad): a camera seldom looks exactly like its match",
+        low=1e-3,
+        high=math.pi,
+    )
+    confidence_gap: float = setting(
+        0.1, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
+    )
+    confidence_slope: float = setting(
+        30.0, "How fast the confidence rises with the gap", low=0.1, high=1e4
+    )
+
+
+class PoseEstimate(NamedTuple):
+    """Hold a pose in the map frame and how sure it is.
+
+    position: [3] metres east, north, up. yaw_rad: counter-clockwise from east, NaN unknown.
+    covariance: [6, 6] in the order x y z roll pitch yaw (m², rad²); axes that nothing observed
+    have `UNOBSERVED_VARIANCE`, none is zero. confidence: 0-1.
+    """
+
+    position: FloatArray
+    yaw_rad: float
+    covariance: FloatArray
+    confidence: float
+
+
+def estimate_pose(
+    similarity: NDArray[np.floating],
+    position: FloatArray,
+    yaw_rad: FloatArray,
+    settings: ConsensusSettings | None = None,
+    *,
+    resolution_m: float = 0.0,
+) -> PoseEstimate:
+    """Return the pose that the matches of one image agree on.
+
+    similarity: [k] cosine. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
+    resolution_m: spacing of the map's places; a position is not known better than half of it.
+    The best place wins as a whole; matches elsewhere widen the covariance, never move the mean.
+    Raises `DataError` without matches.
+    """
+    settings = settings or ConsensusSettings()
+    cosine: FloatArray = np.asarray(similarity, np.float64)
+    if not cosine.size:
+        raise DataError("no match to localize with: the map holds no places")
+    gap = place_gap(cosine, position, settings.place_radius_m)
+    return pose_from_weights(
+        match_weights(cosine, settings.sharpness),
+        position,
+        yaw_rad,
+        settings,
+        confidence=_confidence(gap, settings),
+        resolution_m=resolution_m,
+    )
+
+
+def pose_from_weights(
+    weight: FloatArray,
+    position: FloatArray,
+    yaw_rad: FloatArray,
+    settings: ConsensusSettings,
+    *,
+    confidence: float,
+    resolution_m: float = 0.0,
+) -> PoseEstimate:
+    """Return the pose of the heaviest place; the spread of all weight about it is the covariance.
+
+    weight: [k], not negative. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
+    """
+    weight = weight / weight.sum()
+    mode = dominant_mode(weight, position, settings.place_radius_m)
+    center = np.average(position[mode], axis=0, weights=weight[mode])
+    offset = position - center
+    covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
+    # A query lies anywhere between two places: half the spacing is about two sigma of that.
+    floor = max(settings.position_floor_m, resolution_m / 2.0)
+    covariance[:3, :3] = (offset * weight[:, None]).T @ offset + floor**2 * np.eye(3)
+    yaw, covariance[5, 5] = _yaw(weight, yaw_rad, mode, settings.yaw_floor_rad)
+    return PoseEstimate(center, yaw, covariance, confidence)
+
+
+def match_weights(similarity: FloatArray, sharpness: float) -> FloatArray:
+    """Return weights [k] that fall with how much farther a match is than the best one.
+
+    (1 - cosine) is taken relative to the best match's, so models whose cosines crowd near 1 and
+    models whose cosines spread widely need no scale of their own.
+    """
+    distance = 1.0 - similarity + _DESCRIPTOR_NOISE
+    weight: FloatArray = np.exp(-sharpness * (distance / distance.min() - 1.0))
+    return weight
+
+
+def dominant_mode(weight: FloatArray, position: FloatArray, radius_m: float) -> NDArray[np.bool_]:
+    """Return which matches [k] belong to the place with most weight.
+
+    Places are grown greedily: the heaviest match that is left takes all that lie within the
+    radius of it, so a chain of neighbouring places is never one place.
+    """
+    free = np.ones(len(weight), dtype=bool)
+    best, best_weight = free, -1.0
+    while free.any() and weight[free].sum() > best_weight:
+        seed = int(np.argmax(np.where(free, weight, -1.0)))
+        mode = free & (np.linalg.norm(position - position[seed], axis=1) <= radius_m)
+        free &= ~mode
+        if weight[mode].sum() > best_weight:
+            best, best_weight = mode, float(weight[mode].sum())
+    return best
+
+
+def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> float:
+    """Return how much nearer the best place is than the best other place, 0 (not) to 1.
+
+    The gap is 1 - (1 - cosine of best) / (1 - cosine of best other), a ratio test on squared
+    descriptor distances (Lowe 2004). Where all matches are one place, the worst match bounds the
+    unseen other places from above; a single match has nothing to be told from: gap 0.
+    """
+    best = int(np.argmax(similarity))
+    other = np.linalg.norm(position - position[best], axis=1) > radius_m
+    rival = similarity[other].max() if other.any() else similarity.min()
+    ratio = (1.0 - similarity[best] + _DESCRIPTOR_NOISE) / (1.0 - rival + _DESCRIPTOR_NOISE)
+    return float(np.clip(1.0 - ratio, 0.0, 1.0))
+
+
+def _confidence(gap: float, settings: ConsensusSettings) -> float:
+    """Return the logistic function of the gap (Platt scaling)."""
+    return 1.0 / (1.0 + math.exp(-settings.confidence_slope * (gap - settings.confidence_gap)))
+
+
+def _yaw(
+    weight: FloatArray, yaw_rad: FloatArray, mode: NDArray[np.bool_], floor_rad: float
+) -> tuple[float, float]:
+    """Return the mean direction within the mode (NaN unknown) and its variance (rad²)."""
+    known = mode & np.isfinite(yaw_rad)
+    total = weight[known].sum()
+    if not total > 0.0:
+        return math.nan, UNOBSERVED_VARIANCE
+    east = float(weight[known] @ np.cos(yaw_rad[known]) / total)
+    north = float(weight[known] @ np.sin(yaw_rad[known]) / total)
+    # Mardia & Jupp, Directional Statistics, section 2.3: sigma² = -2 ln R.
+    length = min(math.hypot(east, north), 1.0)
+    if length <= math.exp(-_UNIFORM_YAW_VARIANCE / 2.0):
+        return math.nan, UNOBSERVED_VARIANCE
+    return math.atan2(north, east), -2.0 * math.log(length) + floor_rad**2
