@@ -62,6 +62,11 @@ class NameColumns(NamedTuple):
     height_m: FloatArray
     stamp_ns: NDArray[np.int64]
 
+    def signed_zone(self) -> NDArray[np.int8]:
+        """Return zones that are negative in the southern hemisphere, where metres start anew."""
+        south = (self.letter != "") & (self.letter < "N")
+        return np.asarray(np.where(south, -self.zone, self.zone))
+
 
 _ROW = np.dtype(
     [
