@@ -226,5 +226,5 @@ def _require_unit_length(descriptor: NDArray[np.float32]) -> None:
     # Written so that NaN counts as bad; float16 storage shortens a descriptor by up to 0.1 %.
     if not abs(length - 1.0) < 0.01:
         raise DataError(
-            f"descriptor of length {length:g}: must be 1; normalise it, or check the image and model"
+            f"descriptor of length {length:g}: must be 1; check the image and the model"
         )
