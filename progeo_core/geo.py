@@ -18,6 +18,8 @@ FloatArray = NDArray[np.float64]
 # Latitude bands of the Military Grid Reference System, 8° each from 80° S; X is 12° high.
 _BANDS = "CDEFGHJKLMNPQRSTUVWX"
 _UTM_SOUTH_DEG, _UTM_NORTH_DEG = -80.0, 84.0
+# Metres within a zone, with room for a site that crosses its border or the equator.
+_UTM_EAST_M, _UTM_NORTH_M = (-5e5, 1.5e6), (-1e6, 1.1e7)
 
 
 class Frame(enum.Enum):
@@ -118,24 +120,24 @@ def wgs84_from_utm(
     """Return latitude and longitude (degrees) of positions that share one zone and letter.
 
     Arrays keep their shape; numbers give 0-d arrays. Raises `DataError` for an unknown zone or
-    letter and for values that are not finite.
+    letter and for metres that no zone has, NaN included.
     """
     if not 1 <= zone <= 60 or len(letter) != 1 or letter not in _BANDS:
         raise DataError(
             f"UTM zone {zone}{letter}: must be 1 to 60 with a band letter C to X (no I, no O)"
         )
     east, north = np.asarray(east_m, np.float64), np.asarray(north_m, np.float64)
-    projection = _utm_projection(zone, letter < "N")
-    lon, lat = projection.transform(east, north, direction=pyproj.enums.TransformDirection.INVERSE)
-    lat, lon = np.asarray(lat, np.float64), np.asarray(lon, np.float64)
-    bad = ~(np.isfinite(lat) & np.isfinite(lon))
-    if bad.any():
-        first = np.flatnonzero(bad.ravel())[0]
+    # Written so that NaN counts as bad.
+    bad = np.flatnonzero(~(_within(east, *_UTM_EAST_M) & _within(north, *_UTM_NORTH_M)))
+    if bad.size:
         raise DataError(
-            f"UTM position east {east.ravel()[first]}, north {north.ravel()[first]} in zone"
-            f" {zone}{letter}: not a place on earth; check the metres"
+            f"UTM east {east.ravel()[bad[0]]}, north {north.ravel()[bad[0]]} in zone"
+            f" {zone}{letter}: not metres of a UTM zone; check the numbers, or give no zone"
         )
-    return lat, lon
+    lon, lat = _utm_projection(zone, letter < "N").transform(
+        east, north, direction=pyproj.enums.TransformDirection.INVERSE
+    )
+    return np.asarray(lat, np.float64), np.asarray(lon, np.float64)
 
 
 def enu_from_wgs84(geodetic: ArrayLike, datum: Datum) -> FloatArray:
@@ -183,6 +185,10 @@ def heading_from_yaw(yaw_rad: ArrayLike) -> FloatArray:
     heading = np.mod(90.0 - np.degrees(np.asarray(yaw_rad, np.float64)), 360.0)
     # The modulo of a tiny negative number rounds up to 360 itself.
     return np.asarray(np.where(heading >= 360.0, 0.0, heading))
+
+
+def _within(values: FloatArray, low: float, high: float) -> NDArray[np.bool_]:
+    return np.asarray((values >= low) & (values <= high))
 
 
 @functools.lru_cache(maxsize=128)
