@@ -1,0 +1,68 @@
+"""The right to write a map file: one holder at a time, gone with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TextIO
+
+from progeo_core.errors import DataError
+
+
+class MapLock:
+    """Hold the right to write one map until `release`, or until the process ends, even by kill -9.
+
+    An advisory lock (flock) on an empty file beside the map: readers never look at it, the kernel
+    drops it with the process, and locks that SQLite takes on the map itself are left alone.
+    """
+
+    def __init__(self, map_path: Path) -> None:
+        """Take the lock; raise `DataError` naming the holder, or the folder that is read-only."""
+        # The name that SQLite would use, so that links to one map share one lock.
+        real = map_path.resolve()
+        self._path = real.with_name(f"{real.name}-lock")
+        self._file = self._acquired(map_path)
+
+    def release(self) -> None:
+        """Give the right back and remove the file; a second call does nothing."""
+        if not self._file.closed:
+            self._path.unlink(missing_ok=True)
+            self._file.close()
+
+    def _acquired(self, map_path: Path) -> TextIO:
+        while True:
+            try:
+                file = self._path.open("a+", encoding="utf-8")
+            except OSError as error:
+                raise DataError(
+                    f"{map_path}: the map cannot be written, as {self._path} cannot be made"
+                    f" ({error.strerror}); open it read-only or copy it to a folder of yours"
+                ) from error
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = _read_from_start(file)
+                file.close()
+                raise DataError(
+                    f"{map_path}: process {holder or 'unknown'} is writing this map; stop it or"
+                    " wait until it has finished"
+                ) from error
+            if self._is_current(file):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
+                return file
+            file.close()
+
+    def _is_current(self, file: TextIO) -> bool:
+        """Say whether the name still means this file; its last holder may just have removed it."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _read_from_start(file: TextIO) -> str:
+    file.seek(0)
+    return file.read()
