@@ -32,7 +32,7 @@ class PhotoTags(NamedTuple):
 
 
 def read_photo_tags(path: Path) -> PhotoTags:
-    """Read the EXIF tags of one photo without decoding its pixels.
+    """Read the EXIF tags of one photo.
 
     A magnetic heading counts as unknown. A time without its offset is taken as UTC. Raises
     `ImageError` naming a file that is not an image.
@@ -42,7 +42,7 @@ def read_photo_tags(path: Path) -> PhotoTags:
             exif = photo.getexif()
             gps = exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)
             details = exif.get_ifd(PIL.ExifTags.IFD.Exif)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not an image whose EXIF tags can be read ({error})") from error
     true_north = _text(gps.get(_GPS.GPSImgDirectionRef)) == "T"
     return PhotoTags(
