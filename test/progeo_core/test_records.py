@@ -7,13 +7,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-import progeo_core
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, Frame, utm_from_wgs84, yaw_from_heading
 from progeo_core.image_names import ImageName, format_name
 from progeo_core.records import Heading, Records, read_image_folder, read_records
 
-DEMO = Path(progeo_core.__file__).parent / "demo_data"
 PHOTO = Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images/1.jpg"
 
 
@@ -52,21 +50,21 @@ def write_geotagged(path, lat, lon):
         image.save(path, exif=exif)
 
 
-def test_reads_the_shipped_corridor():
-    records = read_records(DEMO / "corridor/ref.csv")
-    with (DEMO / "corridor/ref.csv").open() as lines:
+def test_reads_the_shipped_corridor(corridor):
+    records = read_records(corridor / "ref.csv")
+    with (corridor / "ref.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert len(records) == len(rows) == 111
     assert records.frame is Frame.LOCAL
-    assert records.images[5] == DEMO / "corridor" / rows[5]["image"]
+    assert records.images[5] == corridor / rows[5]["image"]
     assert records.position[:, 0].tolist() == [float(row["x_m"]) for row in rows]
     assert records.stamp_ns.tolist() == [int(row["stamp_ns"]) for row in rows]
     assert set(records.camera) == {"front"}
     assert set(records.traverse) == {"ref"}
 
 
-def test_reads_the_shipped_campus_loop():
-    records = read_records(DEMO / "campus_loop/records.csv")
+def test_reads_the_shipped_campus_loop(campus_loop):
+    records = read_records(campus_loop / "records.csv")
     assert len(records) == 72
     assert records.yaw_rad[0] == pytest.approx(-1.4902230114779733)
     assert not records.stamp_ns.any()
@@ -109,8 +107,8 @@ def test_degrees_become_metres_from_a_datum(tmp_path):
         records.to_local(None)
 
 
-def test_select_takes_row_numbers_masks_and_slices():
-    records = read_records(DEMO / "corridor/query.csv")
+def test_select_takes_row_numbers_masks_and_slices(corridor):
+    records = read_records(corridor / "query.csv")
     even = records.select(slice(0, None, 2))
     mask = np.arange(len(records)) % 2 == 0
     assert even.images == records.images[::2] == records.select(mask).images
@@ -196,6 +194,6 @@ def test_photos_are_placed_by_their_tags(folder, caplog):
     assert "empty.jpg" in caplog.text
 
 
-def test_a_folder_without_positions_is_refused():
+def test_a_folder_without_positions_is_refused(corridor):
     with pytest.raises(DataError, match=r"none of 111 images has a position: give '@' names"):
-        read_image_folder(DEMO / "corridor/ref")
+        read_image_folder(corridor / "ref")
