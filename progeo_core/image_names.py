@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError, UsageError
-
-FloatArray = NDArray[np.float64]
+from progeo_core.geo import FloatArray
 
 _FORM = "@utm_east@utm_north@zone@letter@lat@lon@pano@tile@heading@pitch@roll@height@time@note@.jpg"
 # Decimals written: millimetres, about a millimetre in degrees, hundredths of a degree.

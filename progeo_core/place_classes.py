@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.geo import FloatArray
 from progeo_core.settings import Settings, setting
 
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)

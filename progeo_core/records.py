@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from progeo_core import geo
 from progeo_core.errors import DataError, ImageError, UsageError
-from progeo_core.geo import Datum, Frame
+from progeo_core.geo import Datum, FloatArray, Frame
 from progeo_core.image_list import ImageList, list_images
 from progeo_core.image_names import NameColumns, is_image_name, read_names
 from progeo_core.photo_exif import PhotoTags, read_photo_tags
 from progeo_core.records_csv import read_rows
-
-FloatArray = NDArray[np.float64]
 
 _log = logging.getLogger(__name__)
 
