@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import itertools
-import os
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import ImageError
+from progeo_core.look_ahead import look_ahead
 
 Image: TypeAlias = NDArray[np.uint8]  # [h, w, 3] RGB
 
-# Images decoded ahead of the consumer, per worker: enough to hide a slow file, few enough to fit.
-_LOOK_AHEAD_PER_WORKER = 2
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_SCAN = 0xDA
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -60,26 +55,13 @@ def read_image(path: Path) -> Image:
     return decode_image(data, str(path))
 
 
-def load_images(paths: Iterable[Path], workers: int | None = None) -> Iterator[Image | ImageError]:
+def load_images(paths: Iterable[Path]) -> Iterator[Image | ImageError]:
     """Yield one image, or the `ImageError` that explains its absence, per path and in order.
 
     Threads decode ahead of the consumer, never more than a few images, so memory stays flat.
-    Closing the iterator early stops them. `workers` defaults to the number of cores.
+    Closing the iterator early stops them.
     """
-    workers = workers or os.cpu_count() or 1
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="load_images")
-    pending: collections.deque[Future[Image | ImageError]] = collections.deque()
-    remaining = iter(paths)
-    try:
-        for path in itertools.islice(remaining, workers * _LOOK_AHEAD_PER_WORKER):
-            pending.append(pool.submit(_image_or_error, path))
-        while pending:
-            image = pending.popleft().result()
-            for path in itertools.islice(remaining, 1):
-                pending.append(pool.submit(_image_or_error, path))
-            yield image
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return look_ahead(_image_or_error, paths)
 
 
 def encode_jpeg(image: Image, quality: int = 90) -> bytes:

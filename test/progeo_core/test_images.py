@@ -1,5 +1,6 @@
 import io
 import itertools
+import os
 import threading
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_load_images_keeps_order_and_tells_what_it_could_not_read(tmp_path):
     empty = tmp_path / "empty.jpg"
     empty.touch()
     paths = [*PHOTOS[:5], empty, *PHOTOS[5:9]]
-    loaded = list(load_images(paths, workers=3))
+    loaded = list(load_images(paths))
     assert len(loaded) == len(paths)
     assert isinstance(loaded[5], ImageError)
     assert str(empty) in str(loaded[5])
@@ -161,7 +162,7 @@ def test_load_images_of_nothing():
 
 
 def loader_threads():
-    return [thread for thread in threading.enumerate() if "load_images" in thread.name]
+    return [thread for thread in threading.enumerate() if "look_ahead" in thread.name]
 
 
 def test_load_images_looks_ahead_no_further_than_memory_allows():
@@ -172,17 +173,17 @@ def test_load_images_looks_ahead_no_further_than_memory_allows():
             taken.append(path)
             yield path
 
-    images = load_images(endless(), workers=2)
+    images = load_images(endless())
     for _ in range(10):
         next(images)
-    assert len(taken) <= 10 + 4
+    assert len(taken) <= 10 + 2 * os.cpu_count()
     images.close()
     assert loader_threads() == []
 
 
 def test_load_images_stops_its_threads_when_its_consumer_fails():
     with pytest.raises(ZeroDivisionError):  # noqa: PT012, the failure comes out of the loop
-        for _ in load_images(PHOTOS, workers=2):
+        for _ in load_images(PHOTOS):
             raise ZeroDivisionError
     assert loader_threads() == []
 
