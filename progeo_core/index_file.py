@@ -22,6 +22,10 @@ _TAIL = struct.Struct("<I8s")
 _READ_BYTES = 1 << 24
 
 
+class StaleIndexError(DataError):
+    """Report that there is no index of this state of the map yet; nothing is broken."""
+
+
 class Seal(NamedTuple):
     """Hold what an index file says of itself: the map content it is of, and its checksum."""
 
@@ -47,18 +51,19 @@ def write_index_file(path: Path, index: faiss.Index, revision: str) -> None:
 def read_index_file(path: Path, revision: str) -> faiss.Index:
     """Read the index of one map revision.
 
-    Raises `DataError` saying why the file cannot serve: missing, damaged, or of another revision.
+    Raises `StaleIndexError` where it is missing or of another revision, `DataError` where it is
+    damaged; the message continues a sentence about the file.
     """
     try:
         seal = _read_seal(path)
         if seal.revision != revision:
-            raise DataError("it is of another state of the map")
+            raise StaleIndexError("it is of another state of the map")
         # Before FAISS sees it: a damaged length in there makes FAISS end the process.
         if _checksum(path, seal.payload_bytes) != seal.crc32:
             raise DataError("it is damaged")
         return faiss.read_index(str(path))
     except FileNotFoundError:
-        raise DataError("it is missing") from None
+        raise StaleIndexError("it is missing") from None
     except (OSError, RuntimeError) as error:
         raise DataError(f"it cannot be read ({error})") from error
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,11 +80,13 @@ def create_file(path: Path, fingerprint: str, datum: Datum | None) -> None:
     """
     if path.exists():
         raise DataError(f"{path} exists already: append to it, or choose another name")
-    # No one else makes this file: whoever does so holds the lock.
-    unfinished = path.with_name(f"{path.name}-new")
-    unfinished.unlink(missing_ok=True)
     try:
-        with explained(path), contextlib.closing(_connection(unfinished, "mode=rwc")) as file:
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as error:
+        raise DataError(f"{path}: the map cannot be made ({error.strerror})") from error
+    with folder, explained(path):
+        unfinished = Path(folder.name, path.name)
+        with contextlib.closing(_connection(unfinished, "mode=rwc")) as file:
             file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
             file.execute("PRAGMA journal_mode = WAL")
             file.executescript(_SCHEMA)
@@ -93,9 +96,15 @@ def create_file(path: Path, fingerprint: str, datum: Datum | None) -> None:
             )
             file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        move_file(unfinished, path)
+
+
+def move_file(closed: Path, path: Path) -> None:
+    """Give a map that nobody has open its final name, where there is no map."""
+    # Left by a map of that name that was deleted after a crash; SQLite would mix them in.
+    for leftover in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{leftover}").unlink(missing_ok=True)
+    os.replace(closed, path)
 
 
 def open_file(path: Path, *, writable: bool) -> sqlite3.Connection:
@@ -157,7 +166,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         return _snapshot(connection)
     except sqlite3.OperationalError as error:
         connection.close()
-        if os.access(path.resolve().parent, os.W_OK):
+        if os.access(path.resolve().parent, os.W_OK, effective_ids=True):
             raise
         return _reader_in_read_only_folder(path, error)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError
-from progeo_core.index_file import read_index_file, write_index_file
+from progeo_core.index_file import StaleIndexError, read_index_file, write_index_file
 from progeo_core.place_map import PlaceMap
 
 _ADD_BLOCK = 16384
@@ -56,7 +56,7 @@ class PlaceIndex:
                 raise DataError("it does not hold the places of the map")
             return cls(place_map, index)
         except DataError as reason:
-            level = logging.WARNING if path.exists() else logging.INFO
+            level = logging.INFO if isinstance(reason, StaleIndexError) else logging.WARNING
             _log.log(level, "%s: building the index of the map, as %s", path, reason)
         built = cls(place_map, _empty_index(place_map.fingerprint.dimension))
         for ids, descriptors in place_map.descriptor_blocks(_ADD_BLOCK):

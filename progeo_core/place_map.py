@@ -21,11 +21,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.geo import Datum
+from progeo_core.geo import Datum, FloatArray
 from progeo_core.map_file import check_name, create_file, explained, open_file
 from progeo_core.map_lock import MapLock
 
-FloatArray = NDArray[np.float64]
 IdArray = NDArray[np.int64]
 Float16Array = NDArray[np.float16]
 

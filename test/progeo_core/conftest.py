@@ -1,0 +1,89 @@
+"""Maps and folders that the tests of maps share."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from progeo_core.fingerprint import ModelFingerprint
+from progeo_core.geo import Datum
+from progeo_core.place_map import PlaceMap, Places
+
+NOBODY = 65534
+
+
+@pytest.fixture(scope="session")
+def fingerprint() -> ModelFingerprint:
+    """Return the fingerprint of a model with 8-D descriptors."""
+    return ModelFingerprint("tiny+GeM", 8, "64x64 bilinear", "ab" * 32, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def make_places() -> Callable[..., Places]:
+    """Return a function that makes n places on a line, or at given positions."""
+
+    def make(count: int, position: NDArray[np.float64] | None = None, camera: str = "") -> Places:
+        line = np.arange(count)[:, None] * [1.0, 0.5, 0.0]
+        return Places(
+            position=line if position is None else position,
+            yaw_rad=np.full(count, np.nan),
+            stamp_ns=np.zeros(count, np.int64),
+            camera=[camera] * count,
+            traverse=[""] * count,
+            image=[f"{row}.jpg" for row in range(count)],
+            thumbnail=[None] * count,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def unit_vectors() -> Callable[..., NDArray[np.float32]]:
+    """Return a function that makes n random 8-D descriptors of unit length."""
+
+    def make(count: int, seed: int = 0) -> NDArray[np.float32]:
+        vectors = np.random.default_rng(seed).normal(size=(count, 8))
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture
+def filled_map(
+    tmp_path: Path,
+    fingerprint: ModelFingerprint,
+    make_places: Callable[..., Places],
+    unit_vectors: Callable[..., NDArray[np.float32]],
+) -> Path:
+    """Return the path of a closed map with a datum and five places."""
+    path = tmp_path / "filled.progeo"
+    with PlaceMap.create(path, fingerprint, Datum(48.0, 11.0, 500.0)) as place_map:
+        place_map.append(make_places(5), unit_vectors(5))
+    return path
+
+
+@pytest.fixture
+def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
+    """Return a function that makes a folder one where this process may only read.
+
+    Root may write anywhere, so root becomes nobody until the test ends.
+    """
+    folders: list[Path] = []
+
+    def restrict(folder: Path) -> None:
+        folders.append(folder)
+        folder.chmod(0o555)
+        if os.geteuid() == 0:
+            for parent in tmp_path.parents[:2]:
+                parent.chmod(0o755)
+            tmp_path.chmod(0o555)
+            os.seteuid(NOBODY)
+
+    yield restrict
+    if os.getuid() == 0:
+        os.seteuid(0)
+    for folder in [tmp_path, *folders]:
+        folder.chmod(0o755)
