@@ -6,7 +6,6 @@ import functools
 import math
 import sqlite3
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -38,6 +37,7 @@ from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Frame
 from progeo_core.images import decode_image, encode_jpeg, read_image
 from progeo_core.look_ahead import look_ahead
+from progeo_core.progress import Advance, no_progress
 from progeo_core.records import Records
 
 Storage = Literal["sqlite3", "mcap"]
@@ -105,7 +105,7 @@ def write_bag(
     storage: Storage = "sqlite3",
     image_topic: str | None = None,
     pose_topic: str | None = None,
-    advance: Callable[[int], object] = lambda images: None,
+    advance: Advance = no_progress,
 ) -> BagSummary:
     """Write images and their positions as a new rosbag2 folder, whole or not at all.
 
@@ -152,9 +152,7 @@ def write_bag(
     return summary
 
 
-def _write_rows(
-    writer: Any, records: Records, plan: _Plan, advance: Callable[[int], object]
-) -> BagSummary:
+def _write_rows(writer: Any, records: Records, plan: _Plan, advance: Advance) -> BagSummary:
     images = _add_topic(writer, plan.image_topic, plan.image_type)
     poses = _add_topic(writer, plan.pose_topic, plan.pose_type)
     serialize = functools.partial(_image_or_error, records, plan)

@@ -152,7 +152,7 @@ def test_rgb8_shares_memory_with_the_message(rgb):
     assert np.shares_memory(pixels, np.frombuffer(data, np.uint8))
 
 
-@settings(deadline=None)  # the first example also pays for imports
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),
