@@ -1,0 +1,141 @@
+"""Descriptors or features of many image files, into one array that may be larger than memory."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from progeo_core.errors import DataError, ImageError
+from progeo_core.images import load_images
+from progeo_core.train.processes import Processes
+
+FloatArray = NDArray[np.float32]
+Transform = Callable[[Tensor], Tensor]
+Advance = Callable[[int], None]
+
+
+class Describer(NamedTuple):
+    """Turn image files into rows of numbers.
+
+    prepare: image [3, h, w] uint8 → image of the size to describe.
+    encode: images [n, 3, h, w] uint8 of one size → rows [n, dimension].
+    dimension: length of a row.
+    identity: text that differs whenever the rows do: model, weights, preparation.
+    batch_size: images described at once.
+    """
+
+    prepare: Transform
+    encode: Transform
+    dimension: int
+    identity: str
+    batch_size: int
+
+
+class Described(NamedTuple):
+    """Hold one row per image, NaN where the image cannot be read, and why it cannot."""
+
+    rows: FloatArray
+    skipped: tuple[str, ...]
+
+
+def describe_images(
+    describer: Describer,
+    images: Sequence[Path],
+    advance: Advance = lambda count: None,
+    out: FloatArray | None = None,
+) -> Described:
+    """Describe every image; batches hold images of one size, whatever their order.
+
+    `out` [n, dimension] takes the rows; without it they are kept in memory. `advance` is told how
+    many images were done.
+    """
+    rows = np.empty((len(images), describer.dimension), np.float32) if out is None else out
+    skipped: list[str] = []
+    for indices, batch in _batches(describer, images, skipped):
+        if batch is None:
+            rows[indices] = np.nan
+        else:
+            with torch.inference_mode():
+                rows[indices] = describer.encode(batch).float().cpu().numpy()
+        advance(len(indices))
+    return Described(rows, tuple(skipped))
+
+
+def cached_descriptors(
+    describer: Describer,
+    images: Sequence[Path],
+    folder: Path,
+    processes: Processes,
+    advance: Advance = lambda count: None,
+) -> Described:
+    """Return the rows of `describe_images` memory-mapped from a file that is made only once.
+
+    The file is named after the model and the image list. Every process describes its share, all
+    into one file, so `folder` must be the same place for all of them.
+    """
+    path = folder / f"{_key(describer.identity, images)}.npy"
+    partial = path.with_suffix(".partial")
+    skipped: tuple[str, ...] = ()
+    if not processes.from_main(path.is_file):
+        shape = (len(images), describer.dimension)
+        processes.from_main(lambda: _create(partial, shape))
+        rows = np.load(partial, mmap_mode="r+")
+        own = range(processes.rank, len(images), processes.world)
+        share = rows[own.start :: own.step]
+        skipped = describe_images(describer, [images[row] for row in own], advance, share).skipped
+        rows.flush()
+        processes.wait()
+        processes.from_main(lambda: partial.replace(path))
+    return Described(np.load(path, mmap_mode="r"), skipped)
+
+
+def _batches(
+    describer: Describer, images: Sequence[Path], skipped: list[str]
+) -> Iterator[tuple[list[int], Tensor | None]]:
+    """Yield row numbers and images [n, 3, h, w] of one size; None for one that cannot be read."""
+    waiting: dict[tuple[int, ...], list[tuple[int, Tensor]]] = {}
+    for index, image in enumerate(load_images(images)):
+        if isinstance(image, ImageError):
+            skipped.append(str(image))
+            yield [index], None
+            continue
+        prepared = describer.prepare(torch.from_numpy(image).permute(2, 0, 1))
+        same_size = waiting.setdefault(tuple(prepared.shape), [])
+        same_size.append((index, prepared))
+        if len(same_size) == describer.batch_size:
+            yield _stack(waiting.pop(tuple(prepared.shape)))
+        elif sum(map(len, waiting.values())) > 4 * describer.batch_size:
+            # Many sizes: send off the fullest batch, so that memory stays flat.
+            yield _stack(waiting.pop(max(waiting, key=lambda size: len(waiting[size]))))
+    yield from map(_stack, waiting.values())
+
+
+def _stack(batch: list[tuple[int, Tensor]]) -> tuple[list[int], Tensor]:
+    indices, images = zip(*batch, strict=True)
+    return list(indices), torch.stack(images)
+
+
+def _create(path: Path, shape: tuple[int, int]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
+    except OSError as error:
+        size = shape[0] * shape[1] * 4 / 1e9
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror}); {size:.1f} GB are needed there"
+        ) from error
+
+
+def _key(identity: str, images: Iterable[Path]) -> str:
+    digest = hashlib.sha256(identity.encode())
+    for text in itertools.chain.from_iterable((str(image), "\0") for image in images):
+        digest.update(text.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]

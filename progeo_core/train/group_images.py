@@ -1,0 +1,112 @@
+"""Training images of one group, as the loader processes read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.v2 import functional
+
+from progeo_core.errors import DataError, ImageError
+from progeo_core.images import read_image
+from progeo_core.place_classes import PlaceGroup
+from progeo_core.train.class_sampler import ClassSampler, Draw
+
+
+class Sample(NamedTuple):
+    """Hold one image [3, h, w] uint8, or None where no image of its class can be read."""
+
+    image: Tensor | None
+    label: int
+    seed: int
+    skipped: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """Hold images [3, h, w] uint8 of any sizes, labels [n], seeds, unreadable files."""
+
+    images: list[Tensor]
+    labels: Tensor
+    seeds: list[int]
+    skipped: tuple[str, ...]
+
+
+class GroupImages(Dataset[Sample]):
+    """Read the image that a draw names; an unreadable one gives way to the next of its class."""
+
+    def __init__(self, images: Sequence[Path], group: PlaceGroup, size: int) -> None:
+        self._images = images
+        self._group = group
+        self._size = size
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        rows = self._group.images_of(draw.label)
+        skipped: list[str] = []
+        for step in range(len(rows)):
+            path = self._images[int(rows[(draw.choice + step) % len(rows)])]
+            try:
+                pixels = torch.from_numpy(read_image(path)).permute(2, 0, 1)
+            except ImageError as error:
+                skipped.append(str(error))
+            else:
+                return Sample(shrink(pixels, self._size), draw.label, draw.seed, tuple(skipped))
+        return Sample(None, draw.label, draw.seed, tuple(skipped))
+
+
+def shrink(image: Tensor, size: int) -> Tensor:
+    """Scale an image [3, h, w] down until its shorter side is `size`; leave smaller ones alone.
+
+    The crop that follows gives `size` pixels at most, and less is sent to the device.
+    """
+    if min(image.shape[1:]) <= size:
+        return image
+    small: Tensor = functional.resize(image, [size], antialias=True)
+    return small
+
+
+def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> Iterator[Batch]:
+    """Yield the batches that the sampler draws, read ahead by loader processes.
+
+    Raises `DataError` for a class without a readable image, and for a loader that was killed.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=torch.cuda.is_available(),
+    )
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches, None)
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise DataError(
+                "a loader process was killed, mostly for want of memory: lower --num_workers and"
+                " resume from the last checkpoint"
+            ) from error
+        if batch is None:
+            return
+        yield _checked(batch)
+
+
+def _collate(samples: list[Sample]) -> Batch:
+    images = [sample.image for sample in samples if sample.image is not None]
+    labels = torch.tensor([sample.label for sample in samples])
+    skipped = tuple(text for sample in samples for text in sample.skipped)
+    return Batch(images, labels, [sample.seed for sample in samples], skipped)
+
+
+def _checked(batch: Batch) -> Batch:
+    if len(batch.images) < len(batch.labels):
+        raise DataError(
+            f"a class has no readable image, for example {batch.skipped[-1]}:"
+            " mend or delete its images"
+        )
+    return batch

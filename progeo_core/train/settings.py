@@ -1,0 +1,107 @@
+"""Settings of both training stages: the authors' flags under the authors' names, and ours.
+
+The command lines of `training/` are generated from these fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from progeo_core.place_classes import PlaceClassSettings
+from progeo_core.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings(Settings):
+    """State where the images are."""
+
+    train_set_folder: str = setting("", "folder of training images with '@' names")
+    val_set_folder: str = setting("", "folder with database/ and queries/ for validation")
+    test_set_folder: str = setting("", "folder with database/ and queries*/ for the final test")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSettings(Settings):
+    """State the network, where its weights come from and which of them are trained."""
+
+    backbone: str = setting("CLIP-RN50", "CLIP-RN50, -RN101, -ViT-B-16, -ViT-B-32 or open_clip's")
+    pretrained: str = setting("openai", "open_clip tag, local file, or 'none' for random weights")
+    fc_output_dim: int = setting(1024, "descriptor length; must be the text's embedding length")
+    train_all_layers: bool = setting(False, "train every visual layer")
+    freeze_cnn: int = setting(2, "ResNet stages that stay frozen, counted from the input", low=0)
+    freeze_trans: int = setting(6, "transformer blocks that stay frozen", low=0)
+    resume_model: str = setting("", "best_model.pth to start from or to evaluate")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage1Settings(Settings):
+    """Configure the learning of one prompt per class."""
+
+    batch_size_stage1: int = setting(512, "image features per step", low=1)
+    epochs_num_stage1: int = setting(480, "epochs over all groups in turn", low=1)
+    lr_stage1: float = setting(0.01, "learning rate of the prompts", low=0)
+    checkpoint_period_stage1: int = setting(80, "epochs between numbered prompt files", low=1)
+    cache_feature_folder: str = setting("cache", "where frozen image features are kept")
+    resume_model_stage1: str = setting("", "best_model.pth whose weights stage 1 uses")
+    resume_train_stage1: str = setting("", "run folder of a stage 1 to go on with")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage2Settings(Settings):
+    """Configure the training of the image encoder."""
+
+    prompt_learners: str = setting("", "last_prompt_learners.pth of stage 1")
+    without_prompts: bool = setting(False, "leave the text loss out (CosPlace, for ablations)")
+    soft_triplet: bool = setting(False, "add the soft-margin triplet loss")
+    batch_size: int = setting(32, "classes, one image each, per step (all processes)", low=1)
+    epochs_num: int = setting(64, "epochs", low=1)
+    iterations_per_epoch: int = setting(10_000, "steps per epoch", low=1)
+    lr: float = setting(1e-5, "learning rate of the network", low=0)
+    classifiers_lr: float = setting(0.01, "learning rate of the classifiers", low=0)
+    image_size: int = setting(512, "side of the square training crops in pixels", low=32)
+    checkpoint_period_stage2: int = setting(8, "epochs between numbered checkpoints", low=1)
+    resume_train: str = setting("", "last_checkpoint.pth to go on with")
+    augmentation_device: str = setting("auto", "where images are augmented: auto, cpu, cuda")
+    brightness: float = setting(0.7, "colour jitter: brightness", low=0)
+    contrast: float = setting(0.7, "colour jitter: contrast", low=0)
+    saturation: float = setting(0.7, "colour jitter: saturation", low=0)
+    hue: float = setting(0.5, "colour jitter: hue", low=0, high=0.5)
+    random_resized_crop: float = setting(0.5, "crops keep 1 - this share or more", low=0, high=0.99)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings(Settings):
+    """Configure validation and test."""
+
+    infer_batch_size: int = setting(64, "images of one size described at once", low=1)
+    positive_dist_threshold: float = setting(25.0, "metres within which a match is right", low=0)
+    resize_test_imgs: bool = setting(False, "squash test images to image_size squares (authors')")
+    num_preds_to_save: int = setting(0, "predictions per query to draw", low=0)
+    save_only_wrong_preds: bool = setting(False, "draw only queries whose first match is wrong")
+    json_output: str = setting("", "also write the recalls to this JSON file")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings(Settings):
+    """State where and how to run."""
+
+    save_dir: str = setting("default", "results go to logs/SAVE_DIR/STAGE/TIMESTAMP")
+    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
+    seed: int = setting(0, "seed of everything random", low=0)
+    num_workers: int = setting(8, "loader processes per training process", low=0)
+    use_amp16: bool = setting(False, "mixed precision")
+    amp_dtype: str = setting("float16", "of mixed precision", choices=("float16", "bfloat16"))
+    gradient_checkpointing: bool = setting(False, "recompute activations to save memory")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """Hold everything that configures a training or evaluation run."""
+
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    places: PlaceClassSettings = dataclasses.field(default_factory=PlaceClassSettings)
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    stage1: Stage1Settings = dataclasses.field(default_factory=Stage1Settings)
+    stage2: Stage2Settings = dataclasses.field(default_factory=Stage2Settings)
+    evaluation: EvaluationSettings = dataclasses.field(default_factory=EvaluationSettings)
+    run: RunSettings = dataclasses.field(default_factory=RunSettings)

@@ -1,0 +1,53 @@
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from progeo_core.errors import DataError
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 64 kB, as a full disk would."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "last_checkpoint.pth"
+    save_checkpoint({"epoch_num": 3, "weights": [torch.arange(4)]}, path)
+    loaded = load_checkpoint(path)
+    assert loaded["epoch_num"] == 3
+    assert torch.equal(loaded["weights"][0], torch.arange(4))
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "last_checkpoint.pth"
+    save_checkpoint({"epoch_num": 1}, path)
+    with pytest.raises(DataError, match=r"cannot be written .* free some space and resume"):
+        save_checkpoint({"epoch_num": 2, "weights": torch.zeros(1_000_000)}, path)
+    assert load_checkpoint(path) == {"epoch_num": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["last_checkpoint.pth"]
+
+
+def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "none.pth")
+    damaged = tmp_path / "damaged.pth"
+    save_checkpoint({"weights": torch.zeros(1000)}, damaged)
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    with pytest.raises(DataError, match=r"damaged.pth: not a checkpoint"):
+        load_checkpoint(damaged)
+    code = tmp_path / "code.pth"
+    torch.save({"run": print}, code)
+    with pytest.raises(DataError, match=r"code.pth: not a checkpoint"):
+        load_checkpoint(code)
