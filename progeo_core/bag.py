@@ -207,6 +207,8 @@ class Bag:
 
     def _messages(self, topics: Collection[str]) -> Iterator[RawMessage]:
         connections = [known for known in self._reader.connections if known.topic in topics]
+        if not connections:  # which the reader would take for all of them
+            return
         read = 0
         try:
             for connection, received_ns, data in self._reader.messages(connections):

@@ -155,6 +155,7 @@ def test_types_nobody_knows_do_not_get_in_the_way(tmp_path, storage):
     with Bag(make_bag(tmp_path / "bag", messages, storage)) as bag:
         assert bag.topics["/duck"].type == "duck_msgs/msg/Duck"
         np.testing.assert_array_equal(bag.records("/camera", "/pose").records.position, [[3, 0, 0]])
+        assert list(bag.raw_messages([])) == []
         (raw,) = bag.raw_messages(["/duck"])
         assert raw == ("/duck", START, DUCK[1])
 
