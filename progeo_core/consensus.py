@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.geo import FloatArray
+from progeo_core.place_filter import Belief
 from progeo_core.settings import Settings, setting
-
-FloatArray = NDArray[np.float64]
 
 # Variance of what nothing observed (m² or rad²): consumers such as EKFs then ignore the axis.
 UNOBSERVED_VARIANCE = 1e6
@@ -27,7 +27,11 @@ class ConsensusSettings(Settings):
     """Say how matches become a pose."""
 
     place_radius_m: float = setting(
-        5.0, "Matches within this distance (m) are the same place", low=0.01, high=1e4
+        2.5,
+        "Matches within this distance (m) are the same place, and the confidence is about being"
+        " this near; at least one and a half spacings of the map's places",
+        low=0.01,
+        high=1e4,
     )
     sharpness: float = setting(
         20.0,
@@ -45,10 +49,10 @@ class ConsensusSettings(Settings):
         high=math.pi,
     )
     confidence_gap: float = setting(
-        0.1, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
+        0.06, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
     )
     confidence_slope: float = setting(
-        30.0, "How fast the confidence rises with the gap", low=0.1, high=1e4
+        13.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
     )
 
 
@@ -92,6 +96,24 @@ def estimate_pose(
         yaw_rad,
         settings,
         confidence=_confidence(gap, settings),
+        resolution_m=resolution_m,
+    )
+
+
+def estimate_from_belief(
+    belief: Belief, yaw_rad: FloatArray, settings: ConsensusSettings, resolution_m: float
+) -> PoseEstimate:
+    """Return the pose of the most probable place; its probability is the confidence.
+
+    yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
+    """
+    mode = dominant_mode(belief.probability, belief.position, settings.place_radius_m)
+    return pose_from_weights(
+        belief.probability,
+        belief.position,
+        yaw_rad,
+        settings,
+        confidence=float(belief.probability[mode].sum()),
         resolution_m=resolution_m,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -10,17 +11,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.consensus import ConsensusSettings, PoseEstimate, estimate_pose
+from progeo_core.consensus import (
+    ConsensusSettings,
+    PoseEstimate,
+    estimate_from_belief,
+    estimate_pose,
+)
+from progeo_core.descriptor_contrast import DescriptorContrast
 from progeo_core.encoder import Encoder
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import FloatArray, wgs84_from_enu
 from progeo_core.images import Image
-from progeo_core.place_index import Neighbours, PlaceIndex
+from progeo_core.map_scale import measure_scale
+from progeo_core.place_filter import PlaceFilter, PlaceFilterSettings
+from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
+from progeo_core.place_track import PlaceTrack
 from progeo_core.settings import Settings, setting
-
-LOCALIZED = "LOCALIZED"
-AMBIGUOUS = "AMBIGUOUS"
+from progeo_core.verdict import Verdict, judge_belief, judge_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +40,10 @@ class LocalizerSettings(Settings):
         100, "Similar places that the estimate is made from", low=1, high=10_000
     )
     min_confidence: float = setting(
-        0.5, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
+        0.9, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
+    )
+    sequence: bool = setting(
+        False, "Follow the camera from image to image with the place filter; one camera only"
     )
 
 
@@ -45,7 +56,11 @@ class CameraFrame(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Hold one place of the map that looks like the image."""
+    """Hold one place of the map that looks like the image.
+
+    similarity: cosine after removing what all places of the map share, -1 to 1, near 0 for
+    unrelated images.
+    """
 
     place_id: int
     similarity: float
@@ -66,7 +81,8 @@ class Localization(NamedTuple):
     """Hold the answer to one image; `accepted` says whether a robot may use it.
 
     geodetic: latitude, longitude (degrees), altitude (m) where the map has a datum.
-    state, reason: one word and one readable line. matches: best first, at most `top_k`.
+    state: one of `verdict`'s words, reason: one readable line. matches: best first, at most
+    `top_k`; in a sequence by belief.
     descriptor: [D] float32.
     """
 
@@ -82,6 +98,15 @@ class Localization(NamedTuple):
     seconds: StepSeconds = StepSeconds()
 
 
+class _Ranking(NamedTuple):
+    """Hold rows of places, best first, their similarities, and what follows from them."""
+
+    rows: NDArray[np.int64]
+    similarity: FloatArray
+    estimate: PoseEstimate
+    verdict: Verdict
+
+
 class Localizer:
     """Answer images with poses in the frame of one map."""
 
@@ -92,6 +117,8 @@ class Localizer:
         encoder: Encoder,
         settings: LocalizerSettings | None = None,
         consensus: ConsensusSettings | None = None,
+        *,
+        place_filter: PlaceFilterSettings | None = None,
     ) -> None:
         """Raise `ModelMismatchError` unless the encoder made the map and gives unit lengths."""
         place_map.require_model(encoder.fingerprint)
@@ -102,7 +129,8 @@ class Localizer:
             )
         self._map, self._index, self._encoder = place_map, index, encoder
         self.settings = settings or LocalizerSettings()
-        self.consensus = consensus or ConsensusSettings()
+        self._given_consensus = consensus or ConsensusSettings()
+        self._filter_settings = place_filter or PlaceFilterSettings()
         self.reload()
 
     @classmethod
@@ -112,17 +140,38 @@ class Localizer:
         encoder: Encoder,
         settings: LocalizerSettings | None = None,
         consensus: ConsensusSettings | None = None,
+        *,
+        place_filter: PlaceFilterSettings | None = None,
     ) -> Localizer:
         """Open a map file read-only, with its index; raises what opening a map raises."""
         place_map = PlaceMap.open(map_path)
-        return cls(place_map, PlaceIndex.open(place_map), encoder, settings, consensus)
+        index = PlaceIndex.open(place_map)
+        return cls(place_map, index, encoder, settings, consensus, place_filter=place_filter)
 
     def reload(self) -> None:
-        """Read the map's places again, after others were added."""
-        self._places = self._map.places()
-        if not len(self._places.ids):
+        """Read the map's places again, after others were added; a sequence starts anew."""
+        places = self._places = self._map.places()
+        if not len(places.ids):
             raise DataError(f"{self._map.path}: the map holds no places; build it first")
-        self._resolution_m = place_spacing(self._places.position)
+        self._contrast = DescriptorContrast.of_map(self._map, places.ids)
+        self._scale = measure_scale(places, self._map, self._contrast)
+        radius = max(self._given_consensus.place_radius_m, 1.5 * self._scale.spacing_m)
+        self.consensus = dataclasses.replace(self._given_consensus, place_radius_m=radius)
+        place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
+        self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
+
+    @property
+    def place_radius_m(self) -> float:
+        """Return the distance (m) within which the confidence promises the position to be."""
+        return self.consensus.place_radius_m
+
+    def reset(self) -> None:
+        """Forget the sequence so far: the next image may be from anywhere."""
+        self._track.reset()
+
+    def add_odometry(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
+        """Take a pose of the odometry's own frame; it moves the belief of a sequence."""
+        self._track.add_odometry(stamp_ns, position, yaw_rad)
 
     def localize(self, frame: CameraFrame) -> Localization:
         """Return where the image was taken, and how sure that is."""
@@ -138,63 +187,86 @@ class Localizer:
         """Return where a unit-length descriptor [D] belongs; `DataError` for any other length."""
         _require_unit_length(descriptor)
         started = time.perf_counter()
-        found = self._search(descriptor)
+        candidates = self._search(descriptor)
         searched = time.perf_counter()
-        rows = self._places.rows_of(found.place_ids[0])
-        estimate = estimate_pose(
-            found.similarity[0],
-            self._places.position[rows],
-            self._places.yaw_rad[rows],
-            self.consensus,
-            resolution_m=self._resolution_m,
-        )
-        accepted = estimate.confidence >= self.settings.min_confidence
+        view = self._contrast.apply(descriptor[None])[0]
+        if self.settings.sequence:
+            ranking = self._rank_by_belief(stamp_ns, view, candidates)
+        else:
+            ranking = self._rank_by_similarity(view, candidates)
         finished = time.perf_counter()
         return Localization(
             stamp_ns=stamp_ns,
             camera=camera,
-            estimate=estimate,
-            geodetic=self._geodetic(estimate.position),
-            accepted=accepted,
-            state=LOCALIZED if accepted else AMBIGUOUS,
-            reason=self._reason(estimate.confidence, accepted),
-            matches=self._matches(rows, found.similarity[0]),
+            estimate=ranking.estimate,
+            geodetic=self._geodetic(ranking.estimate.position),
+            accepted=ranking.verdict.accepted,
+            state=ranking.verdict.state,
+            reason=ranking.verdict.reason,
+            matches=self._matches(ranking),
             descriptor=descriptor,
             seconds=StepSeconds(search=searched - started, estimate=finished - searched),
         )
 
-    def _search(self, descriptor: NDArray[np.float32]) -> Neighbours:
-        """Return the candidates of one descriptor without the padding of small maps."""
+    def _search(self, descriptor: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the rows of the candidates of one descriptor."""
         count = max(self.settings.candidates, self.settings.top_k)
         found = self._index.search(descriptor[None], min(count, len(self._places.ids)))
-        real = found.place_ids[0] >= 0
-        return Neighbours(found.place_ids[:, real], found.similarity[:, real])
+        return self._places.rows_of(found.place_ids[0][found.place_ids[0] >= 0])
 
-    def _matches(
-        self, rows: NDArray[np.int64], similarity: NDArray[np.float32]
-    ) -> tuple[Match, ...]:
-        """Return the first `top_k` candidates with what the map knows of them."""
+    def _similarity(self, view: NDArray[np.float32], rows: NDArray[np.int64]) -> FloatArray:
+        """Return how alike places are to a view, both in the map's contrast."""
+        descriptors = self._map.descriptors(self._places.ids[rows])
+        similarity: FloatArray = (self._contrast.apply(descriptors) @ view).astype(np.float64)
+        return similarity
+
+    def _rank_by_similarity(
+        self, view: NDArray[np.float32], candidates: NDArray[np.int64]
+    ) -> _Ranking:
+        """Answer one image by itself."""
+        similarity = self._similarity(view, candidates)
+        order = np.argsort(-similarity, kind="stable")
+        rows, similarity = candidates[order], similarity[order]
+        estimate = estimate_pose(
+            similarity,
+            self._places.position[rows],
+            self._places.yaw_rad[rows],
+            self.consensus,
+            resolution_m=self._scale.spacing_m,
+        )
+        verdict = judge_image(estimate.confidence, self.settings.min_confidence)
+        return _Ranking(rows, similarity, estimate, verdict)
+
+    def _rank_by_belief(
+        self, stamp_ns: int, view: NDArray[np.float32], candidates: NDArray[np.int64]
+    ) -> _Ranking:
+        """Answer one image as part of its sequence."""
+        seen = self._track.observe(
+            stamp_ns, view, candidates, lambda rows: self._similarity(view, rows)
+        )
+        belief = seen.belief
+        rows = belief.rows
+        estimate = estimate_from_belief(
+            belief, self._places.yaw_rad[rows], self.consensus, self._scale.spacing_m
+        )
+        verdict = judge_belief(
+            estimate.confidence, belief.off_map, seen.steps, self.settings.min_confidence
+        )
+        return _Ranking(rows, self._similarity(view, rows), estimate, verdict)
+
+    def _matches(self, ranking: _Ranking) -> tuple[Match, ...]:
+        """Return the `top_k` best places with what the map knows of them."""
         places = self._places
+        best = zip(ranking.rows, ranking.similarity, strict=True)
         return tuple(
             Match(
                 place_id=int(places.ids[row]),
-                similarity=float(value),
+                similarity=float(similarity),
                 position=places.position[row],
                 yaw_rad=float(places.yaw_rad[row]),
                 image=places.image[row],
             )
-            for row, value in zip(
-                rows[: self.settings.top_k], similarity[: self.settings.top_k], strict=True
-            )
-        )
-
-    def _reason(self, confidence: float, accepted: bool) -> str:
-        """Return one readable line that says why the answer was accepted or not."""
-        if accepted:
-            return f"confidence {confidence:.2f}: one place stands out"
-        return (
-            f"confidence {confidence:.2f} is below {self.settings.min_confidence:.2f}: no place"
-            f" stands out from places more than {self.consensus.place_radius_m:g} m away"
+            for row, similarity in itertools.islice(best, self.settings.top_k)
         )
 
     def _geodetic(self, position: FloatArray) -> tuple[float, float, float] | None:
@@ -203,21 +275,6 @@ class Localizer:
             return None
         lat, lon, alt = wgs84_from_enu(position[None], self._map.datum)[0]
         return float(lat), float(lon), float(alt)
-
-
-def place_spacing(position: FloatArray) -> float:
-    """Return the median distance (m) from a place to the nearest one elsewhere, 0 for one spot.
-
-    position: [n, 3] metres. A hundred places are asked, so large maps stay quick to open.
-    """
-    spots = np.unique(position, axis=0)
-    if len(spots) < 2:
-        return 0.0
-    distances = []
-    for spot in spots[:: -(-len(spots) // 100)]:
-        distance = np.linalg.norm(spots - spot, axis=1)
-        distances.append(distance[distance > 0.0].min())
-    return float(np.median(distances))
 
 
 def _require_unit_length(descriptor: NDArray[np.float32]) -> None:

@@ -1,0 +1,51 @@
+"""Compare descriptors by what sets the places of one map apart, not by what they all share.
+
+All images of one building look somewhat alike, so raw cosines crowd together, at a level that
+differs between models and sites. Standardising every dimension with the map's own mean and spread
+(Schubert, Neubert, Protzel 2020, "Unsupervised Learning Methods for Visual Place Recognition in
+Discretely and Continuously Changing Environments") puts unrelated images near 0 for any model.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.place_map import PlaceMap
+
+Descriptors = NDArray[np.floating]
+
+# Enough places for a mean and a spread, few enough to read in milliseconds.
+_SAMPLE = 2000
+# Added to every dimension's spread, as a share of the mean spread, so that dead ones stay quiet.
+_SPREAD_FLOOR = 0.1
+
+
+class DescriptorContrast(NamedTuple):
+    """Hold the mean [D] and the spread [D] of a map's descriptors."""
+
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    @classmethod
+    def of_map(cls, place_map: PlaceMap, ids: NDArray[np.int64]) -> DescriptorContrast:
+        """Measure a map with these place ids on at most 2000 of them, evenly taken."""
+        sample = ids[:: -(-len(ids) // _SAMPLE)]
+        return cls.of_descriptors(place_map.descriptors(sample).astype(np.float32))
+
+    @classmethod
+    def of_descriptors(cls, descriptors: Descriptors) -> DescriptorContrast:
+        """Measure descriptors [n, D], n ≥ 1."""
+        spread = descriptors.std(axis=0)
+        # The last term keeps maps of one place, or of equal images, from dividing by nothing.
+        spread += _SPREAD_FLOOR * spread.mean() + np.float32(1e-6)
+        return cls(descriptors.mean(axis=0).astype(np.float32), spread.astype(np.float32))
+
+    def apply(self, descriptors: Descriptors) -> NDArray[np.float32]:
+        """Return descriptors [n, D] standardised and of unit length; the mean itself becomes 0."""
+        offset = (descriptors.astype(np.float32) - self.mean) / self.spread
+        length = np.linalg.norm(offset, axis=1, keepdims=True)
+        unit: NDArray[np.float32] = offset / np.maximum(length, 1e-3)
+        return unit

@@ -1,0 +1,102 @@
+"""Feed the place filter with a camera's images: what is new in them, and how far it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.odometry import Odometry
+from progeo_core.place_filter import Belief, PlaceFilter, Travel
+
+IntArray = NDArray[np.int64]
+View = NDArray[np.float32]
+
+# An image that changed less than this share of a map spacing tells nothing new.
+_LEAST_NOVELTY = 0.3
+# An image this much older (s) than the last starts a new run; a little older is only late.
+_RESTART_S = 1.0
+
+
+class Observation(NamedTuple):
+    """Hold the belief after an image; steps: images that changed it since the start or reset."""
+
+    belief: Belief
+    steps: int
+
+
+class PlaceTrack:
+    """Decide what each image means to the filter.
+
+    Images of a camera that stands, a frozen driver or a duplicate repeat one piece of evidence, so
+    they are let pass until enough has changed; the belief stays as it was.
+    """
+
+    def __init__(self, place_filter: PlaceFilter, neighbour_similarity: float) -> None:
+        """Take a filter and how alike (map's contrast) neighbouring places of its map are."""
+        self._filter = place_filter
+        self._step_change = max(1.0 - neighbour_similarity, 0.1)
+        self._odometry = Odometry(place_filter.settings.max_speed_mps)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: nothing is known of where the camera is."""
+        self._filter.reset()
+        self._last: Observation | None = None
+        self._last_view: View | None = None
+        self._last_stamp_ns = 0
+        self._steps = 0
+
+    def add_odometry(self, stamp_ns: int, position: ArrayLike, yaw_rad: float) -> None:
+        """Take one odometry message in its own frame (m, rad); bad ones are left out."""
+        self._odometry.add(stamp_ns, position, yaw_rad)
+
+    def observe(
+        self,
+        stamp_ns: int,
+        view: View,
+        candidates: IntArray,
+        similarity_of: Callable[[IntArray], FloatArray],
+    ) -> Observation:
+        """Return the belief after an image.
+
+        stamp_ns: 0 unknown. view: [D] in the map's contrast. candidates: rows of places that look
+        alike. similarity_of: gives the similarities of any rows to the image.
+        """
+        if self._restarted(stamp_ns):
+            self.reset()
+        novelty = self._novelty(view)
+        if self._last is not None and (novelty < _LEAST_NOVELTY or self._late(stamp_ns)):
+            return self._last
+        carried = self._filter.predict(*self._motion(stamp_ns))
+        rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
+        belief = self._filter.update(rows, similarity_of(rows), novelty)
+        self._steps += 1
+        self._last = Observation(belief, self._steps)
+        self._last_view, self._last_stamp_ns = view, stamp_ns
+        return self._last
+
+    def _novelty(self, view: View) -> float:
+        """Return how much changed since the last image that counted, 1 as between places."""
+        if self._last_view is None:
+            return 1.0
+        return min(1.0, (1.0 - float(view @ self._last_view)) / self._step_change)
+
+    def _restarted(self, stamp_ns: int) -> bool:
+        """Say whether time was set back: a bag that loops, a simulation started again."""
+        back_s = (self._last_stamp_ns - stamp_ns) * 1e-9
+        return stamp_ns > 0 and back_s > _RESTART_S
+
+    def _late(self, stamp_ns: int) -> bool:
+        """Say whether an image is older than one that has counted already."""
+        return 0 < stamp_ns < self._last_stamp_ns
+
+    def _motion(self, stamp_ns: int) -> tuple[float | None, Travel | None]:
+        """Return the time (s) and travel since the last image that counted, None unknown."""
+        if not (stamp_ns and self._last_stamp_ns):
+            return None, None
+        elapsed = (stamp_ns - self._last_stamp_ns) * 1e-9
+        return elapsed, self._odometry.travel(self._last_stamp_ns, stamp_ns)

@@ -1,0 +1,53 @@
+"""Put an answer into a word and a sentence that a user can act on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LOCALIZED = "LOCALIZED"
+AMBIGUOUS = "AMBIGUOUS"
+OFF_MAP = "OFF_MAP"
+LOST = "LOST"
+
+# Below this confidence no place deserves to be called a candidate.
+_CANDIDATE = 0.3
+# The filter starts at even odds of being off the map; it takes some images to call it.
+_FIRST_STEPS = 3
+
+
+class Verdict(NamedTuple):
+    """Hold whether a robot may use an answer, one of the four states, and why."""
+
+    accepted: bool
+    state: str
+    reason: str
+
+
+def judge_image(confidence: float, least: float) -> Verdict:
+    """Judge the answer to a single image, which is LOCALIZED or AMBIGUOUS."""
+    if confidence >= least:
+        return Verdict(True, LOCALIZED, f"one place stands out, confidence {confidence:.2f}")
+    return Verdict(
+        False,
+        AMBIGUOUS,
+        f"other places look as much alike, confidence {confidence:.2f} is below {least:.2f}",
+    )
+
+
+def judge_belief(confidence: float, off_map: float, steps: int, least: float) -> Verdict:
+    """Judge the answer of a sequence of `steps` images that showed something new."""
+    if confidence >= least:
+        return Verdict(
+            True, LOCALIZED, f"motion and images agree on one place, confidence {confidence:.2f}"
+        )
+    if off_map > 0.5 and steps >= _FIRST_STEPS:
+        return Verdict(False, OFF_MAP, f"no place explains the images, off map {off_map:.2f}")
+    if confidence >= _CANDIDATE:
+        return Verdict(
+            False,
+            AMBIGUOUS,
+            f"other places fit as well, confidence {confidence:.2f} is below {least:.2f}",
+        )
+    return Verdict(
+        False, LOST, f"{steps} images since the start fit many places, best {confidence:.2f}"
+    )
