@@ -24,10 +24,14 @@ _SPREAD_FLOOR = 0.1
 
 
 class DescriptorContrast(NamedTuple):
-    """Hold the mean [D] and the spread [D] of a map's descriptors."""
+    """Hold the mean [D] and the spread [D] of a map's descriptors, and what is left of them.
+
+    length: median length of the standardised descriptors.
+    """
 
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
+    length: float
 
     @classmethod
     def of_map(cls, place_map: PlaceMap, ids: NDArray[np.int64]) -> DescriptorContrast:
@@ -38,14 +42,27 @@ class DescriptorContrast(NamedTuple):
     @classmethod
     def of_descriptors(cls, descriptors: Descriptors) -> DescriptorContrast:
         """Measure descriptors [n, D], n ≥ 1."""
-        spread = descriptors.std(axis=0)
+        spread = descriptors.std(axis=0).astype(np.float32)
         # The last term keeps maps of one place, or of equal images, from dividing by nothing.
         spread += _SPREAD_FLOOR * spread.mean() + np.float32(1e-6)
-        return cls(descriptors.mean(axis=0).astype(np.float32), spread.astype(np.float32))
+        contrast = cls(descriptors.mean(axis=0).astype(np.float32), spread, 1e-3)
+        length = np.linalg.norm(contrast._standardized(descriptors), axis=1)
+        return contrast._replace(length=max(float(np.median(length)), contrast.length))
 
     def apply(self, descriptors: Descriptors) -> NDArray[np.float32]:
-        """Return descriptors [n, D] standardised and of unit length; the mean itself becomes 0."""
-        offset = (descriptors.astype(np.float32) - self.mean) / self.spread
+        """Return views [n, D]: descriptors standardised and, if usual for the map, of unit length.
+
+        Shorter, so less like anything, are views of dull images, near the mean of the map, and of
+        foreign ones, which lie much farther from it than the map's own places do.
+        """
+        offset = self._standardized(descriptors)
         length = np.linalg.norm(offset, axis=1, keepdims=True)
-        unit: NDArray[np.float32] = offset / np.maximum(length, 1e-3)
-        return unit
+        usual = np.float32(self.length)
+        view: NDArray[np.float32] = offset * (
+            np.minimum(usual / np.maximum(length, 1e-6), 1.0) / np.maximum(length, usual)
+        )
+        return view
+
+    def _standardized(self, descriptors: Descriptors) -> NDArray[np.float32]:
+        offset: NDArray[np.float32] = (descriptors.astype(np.float32) - self.mean) / self.spread
+        return offset

@@ -83,7 +83,9 @@ class PlaceTrack:
         """Return how much changed since the last image that counted, 1 as between places."""
         if self._last_view is None:
             return 1.0
-        return min(1.0, (1.0 - float(view @ self._last_view)) / self._step_change)
+        lengths = float(np.linalg.norm(view) * np.linalg.norm(self._last_view))
+        same = float(view @ self._last_view) / max(lengths, 1e-6)
+        return min(1.0, (1.0 - same) / self._step_change)
 
     def _restarted(self, stamp_ns: int) -> bool:
         """Say whether time was set back: a bag that loops, a simulation started again."""
