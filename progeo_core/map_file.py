@@ -153,6 +153,9 @@ def _connection(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _writer(path: Path) -> sqlite3.Connection:
+    # SQLite would open it all the same, and refuse at the first append.
+    if not _may_write(path):
+        raise DataError(f"{path}: {_MEANINGS['readonly']}")
     connection = _connection(path, "mode=rw")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -166,7 +169,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         return _snapshot(connection)
     except sqlite3.OperationalError as error:
         connection.close()
-        if os.access(path.resolve().parent, os.W_OK, effective_ids=True):
+        if _may_write(path.resolve().parent):
             raise
         return _reader_in_read_only_folder(path, error)
 
@@ -174,12 +177,17 @@ def _reader(path: Path) -> sqlite3.Connection:
 def _reader_in_read_only_folder(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
     """Open where SQLite cannot make its log beside the map: nothing will change, so say so."""
     real = path.resolve()
-    if real.with_name(f"{real.name}-wal").exists():
+    log = real.with_name(f"{real.name}-wal")
+    if log.exists() and log.stat().st_size:
         raise DataError(
             f"{path}: its writer did not finish, and this folder is read-only; copy the map and"
-            f" {real.name}-wal to a folder where you may write"
+            f" {log.name} to a folder where you may write"
         ) from error
     return _snapshot(_connection(path, "mode=ro&immutable=1"))
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=True)
 
 
 def _snapshot(connection: sqlite3.Connection) -> sqlite3.Connection:

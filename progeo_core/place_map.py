@@ -258,8 +258,9 @@ class PlaceMap:
         if ids is None:
             blocks = [block for _, block in self.descriptor_blocks(_READ_BLOCK)]
             return np.concatenate([self._vectors(()), *blocks])
-        wanted = np.asarray(ids, np.int64).tolist()
-        return self._vectors(self._descriptor(i) for i in wanted)
+        with self._guarded():
+            blobs = [self._descriptor(i) for i in np.asarray(ids, np.int64).tolist()]
+        return self._vectors(blobs)
 
     def descriptor_blocks(self, size: int) -> Iterator[tuple[IdArray, Float16Array]]:
         """Yield all ids [b] with descriptors [b, D], ids ascending, at most `size` at a time."""
@@ -358,10 +359,9 @@ class PlaceMap:
         return 0 if row is None else int(row[0])
 
     def _descriptor(self, place_id: int) -> bytes:
-        with self._guarded():
-            row = self._connection.execute(
-                "SELECT float16 FROM descriptor WHERE place_id = ?", (place_id,)
-            ).fetchone()
+        row = self._connection.execute(
+            "SELECT float16 FROM descriptor WHERE place_id = ?", (place_id,)
+        ).fetchone()
         if row is None:
             raise DataError(f"{self.path}: place {place_id} is not in the map")
         return bytes(row[0])

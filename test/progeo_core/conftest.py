@@ -67,23 +67,23 @@ def filled_map(
 
 @pytest.fixture
 def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Return a function that makes a folder one where this process may only read.
+    """Return a function that makes a folder or file one that this process may only read.
 
     Root may write anywhere, so root becomes nobody until the test ends.
     """
-    folders: list[Path] = []
+    restricted: list[Path] = []
 
-    def restrict(folder: Path) -> None:
-        folders.append(folder)
-        folder.chmod(0o555)
+    def restrict(path: Path) -> None:
+        restricted.append(path)
+        tmp_path.chmod(0o777)
+        path.chmod(0o555)
         if os.geteuid() == 0:
             for parent in tmp_path.parents[:2]:
                 parent.chmod(0o755)
-            tmp_path.chmod(0o555)
             os.seteuid(NOBODY)
 
     yield restrict
     if os.getuid() == 0:
         os.seteuid(0)
-    for folder in [tmp_path, *folders]:
-        folder.chmod(0o755)
+    for path in restricted:
+        path.chmod(0o755)

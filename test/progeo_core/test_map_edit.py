@@ -159,7 +159,7 @@ def test_prune_that_drops_nothing_leaves_the_index_valid(make_map, make_places, 
         assert place_map.revision == revision
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_pruned_places_have_a_stand_in(tmp_path_factory, fingerprint, make_places, seed):
     random = np.random.default_rng(seed)

@@ -101,7 +101,7 @@ def appended(draw):
     return places, vectors
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(appended(), st.none() | st.just(Datum(-33.5, 151.25, 12.0)))
 def test_what_is_appended_is_read_back(batch, datum):
     places, vectors = batch
@@ -289,6 +289,15 @@ def test_read_only_folder(filled_map, as_reader):
         assert place_map.places().image[4] == "4.jpg"
     with pytest.raises(DataError, match=r"cannot be written.*open it read-only"):
         PlaceMap.open(filled_map, writable=True)
+
+
+def test_read_only_file(filled_map, as_reader):
+    as_reader(filled_map)
+    with PlaceMap.open(filled_map) as place_map:
+        assert len(place_map.descriptors()) == 5
+    with pytest.raises(DataError, match=r"cannot be written.*open it read-only"):
+        PlaceMap.open(filled_map, writable=True)
+    assert not filled_map.with_name("filled.progeo-lock").exists()
 
 
 def test_read_only_folder_after_a_crash(tmp_path, filled_map, writer_process, as_reader):
