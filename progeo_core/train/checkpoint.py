@@ -35,8 +35,9 @@ def load_checkpoint(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the damaged bytes lead it to
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: not a checkpoint of tensors, or damaged ({reason})") from error
+        raise DataError(
+            f"{path}: damaged, or not a checkpoint of tensors and plain data alone"
+        ) from error
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 from progeo_core.train.checkpoint import replace_file
+from progeo_core.train.processes import Processes
 
 History = list[dict[str, float]]
 
@@ -28,13 +29,11 @@ class Journal:
         earlier rows.
     """
 
-    def __init__(
-        self, folder: Path, *, active: bool = True, history: History | None = None
-    ) -> None:
+    def __init__(self, folder: Path, where: Processes, history: History | None = None) -> None:
         self.history: History = list(history or [])
-        self._folder = folder
-        self._active = active
-        self._board = SummaryWriter(str(folder)) if active else None
+        self.folder = folder
+        self.where = where
+        self._board = SummaryWriter(str(folder)) if where.is_main else None
         self._skipped: set[str] = set()
         for row in self.history:
             self._show(row)
@@ -52,30 +51,30 @@ class Journal:
         if self._board is not None:
             self._board.close()
             if self.history:
-                draw_history(self.history, self._folder / "history.png")
+                draw_history(self.history, self.folder / "history.png")
 
     def record(self, epoch: int, **figures: float) -> None:
         """Add the figures of one epoch (0 is the first)."""
         row = {"epoch": epoch, **figures}
         self.history.append(row)
-        if self._active:
+        if self.where.is_main:
             self._show(row)
             text = json.dumps(self.history, indent=1) + "\n"
-            replace_file(self._folder / "history.json", text.encode())
+            replace_file(self.folder / "history.json", text.encode())
 
     def skip(self, images: tuple[str, ...]) -> None:
         """Count images that could not be read, and list them once each in `skipped.txt`."""
         new = [image for image in images if image not in self._skipped]
-        if not new or not self._active:
+        if not new or not self.where.is_main:
             return
         self._skipped.update(new)
-        with (self._folder / "skipped.txt").open("a", encoding="utf-8") as listing:
+        with (self.folder / "skipped.txt").open("a", encoding="utf-8") as listing:
             listing.writelines(f"{image}\n" for image in new)
         _log.warning("%d images skipped so far, last: %s", len(self._skipped), new[-1])
 
     @contextmanager
     def bar(self, description: str, total: int) -> Iterator[Bar]:
-        """Show a progress bar for the length of a `with` block."""
+        """Show a progress bar over `total` images for the length of a `with` block."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -83,7 +82,7 @@ class Journal:
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, disable=not self._active) as progress:
+        with Progress(*columns, disable=not self.where.is_main) as progress:
             yield Bar(progress, description, total)
 
     def _show(self, row: dict[str, float]) -> None:
@@ -101,7 +100,7 @@ class Bar:
         self._images = 0
 
     def advance(self, images: int, loss: float | None = None, rate: float | None = None) -> None:
-        """Count one step of so many images."""
+        """Count some images, and show figures beside the bar."""
         self._images += images
         elapsed = self._progress.tasks[0].elapsed or 1e-9
         figures = f"{self._images / elapsed:.0f} images/s"
@@ -109,7 +108,7 @@ class Bar:
             figures = f"lr {rate:.2g}  {figures}"
         if loss is not None:
             figures = f"loss {loss:.3f}  {figures}"
-        self._progress.update(self._task, advance=1, figures=figures)
+        self._progress.update(self._task, advance=images, figures=figures)
 
 
 def draw_history(history: History, path: Path) -> None:

@@ -22,7 +22,7 @@ def nearest(
     """
     rows = np.full((len(queries), count), -1, np.int64)
     for start in range(0, len(queries), _QUERY_BLOCK):
-        block = torch.from_numpy(queries[start : start + _QUERY_BLOCK]).to(device)
+        block = torch.from_numpy(np.array(queries[start : start + _QUERY_BLOCK])).to(device)
         rows[start : start + _QUERY_BLOCK] = _nearest(block, database, count).cpu().numpy()
     return rows
 

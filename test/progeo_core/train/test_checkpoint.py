@@ -45,9 +45,9 @@ def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pth"
     save_checkpoint({"weights": torch.zeros(1000)}, damaged)
     damaged.write_bytes(damaged.read_bytes()[:500])
-    with pytest.raises(DataError, match=r"damaged.pth: not a checkpoint"):
+    with pytest.raises(DataError, match=r"damaged.pth: damaged, or not a checkpoint"):
         load_checkpoint(damaged)
     code = tmp_path / "code.pth"
     torch.save({"run": print}, code)
-    with pytest.raises(DataError, match=r"code.pth: not a checkpoint"):
+    with pytest.raises(DataError, match=r"code.pth: damaged, or not a checkpoint"):
         load_checkpoint(code)

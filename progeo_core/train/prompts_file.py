@@ -1,0 +1,50 @@
+"""The file between the stages: learned prompts and the classes that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from progeo_core.errors import DataError
+from progeo_core.place_classes import PlaceGroup
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+
+_KIND = "progeo prompts"
+
+
+class GroupPrompts(NamedTuple):
+    """Hold the prompts [classes, 4, width] of one group and its class ids [classes, 4]."""
+
+    class_id: Tensor
+    prompts: Tensor
+
+
+def save_prompts(groups: Sequence[GroupPrompts], path: Path) -> None:
+    """Write the prompts of all groups, all or nothing."""
+    save_checkpoint({"kind": _KIND, "groups": [group._asdict() for group in groups]}, path)
+
+
+def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
+    """Return the prompts [classes, 4, width] of each group, in the order of its classes.
+
+    Raises `DataError` for prompts of other classes, and for the authors' own files: those do not
+    say which class a prompt belongs to.
+    """
+    content = load_checkpoint(path)
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
+    stored = [GroupPrompts(**group) for group in content["groups"]]
+    same = len(stored) >= len(groups) and all(
+        torch.equal(prompts.class_id, torch.from_numpy(group.class_id))
+        for prompts, group in zip(stored, groups, strict=False)
+    )
+    if not same:
+        raise DataError(
+            f"{path}: prompts of other classes; use the images and the --M, --alpha, --N, --L,"
+            " --groups_num and --min_images_per_class of their stage 1"
+        )
+    return [group.prompts for group in stored[: len(groups)]]

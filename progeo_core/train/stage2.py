@@ -1,0 +1,263 @@
+"""Stage 2: train the image encoder against classes and their prompts (paper, section 3.3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from progeo_core.errors import DataError
+from progeo_core.image_list import ImageList
+from progeo_core.place_classes import PlaceGroup
+from progeo_core.train.augmentation import Augmentation
+from progeo_core.train.benchmark import Recall
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.class_sampler import ClassSampler
+from progeo_core.train.group_images import Batch, GroupImages, load_batches
+from progeo_core.train.journal import Journal
+from progeo_core.train.losses import CosFace, image_to_text, soft_triplet
+from progeo_core.train.precision import Precision, RunningLoss
+from progeo_core.train.processes import Processes, choose_device
+from progeo_core.train.settings import TrainingSettings
+
+# Keeps the draws of the stages apart, which share one seed.
+_STAGE = 2
+BEST_MODEL, LAST_CHECKPOINT = "best_model.pth", "last_checkpoint.pth"
+
+_log = logging.getLogger(__name__)
+
+
+class Losses(NamedTuple):
+    """Hold the parts of the loss of one batch; a part that is switched off is zero."""
+
+    classes: Tensor
+    texts: Tensor
+    triplet: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Return what is minimised."""
+        return self.classes + self.texts + self.triplet
+
+
+class GroupTask(nn.Module):
+    """Hold what one group trains against: its own classifier, and its frozen text features."""
+
+    def __init__(self, group: PlaceGroup, dimension: int, texts: Tensor | None) -> None:
+        super().__init__()
+        self.group = group
+        self.classifier = CosFace(dimension, len(group))
+        self.register_buffer("texts", texts, persistent=False)
+
+    def losses(self, descriptors: Tensor, labels: Tensor, *, triplet: bool) -> Losses:
+        """Return the losses of descriptors [n, D] with labels [n]."""
+        nothing = descriptors.new_zeros(())
+        texts = self.texts
+        return Losses(
+            F.cross_entropy(self.classifier(descriptors, labels), labels),
+            image_to_text(descriptors, texts, labels) if isinstance(texts, Tensor) else nothing,
+            len(labels) * soft_triplet(descriptors, labels) if triplet else nothing,
+        )
+
+
+class EncoderTraining:
+    """Train the network an epoch at a time, each epoch on one group.
+
+    network: float images [n, 3, s, s] with values 0-1, normalised inside → descriptors [n, D].
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        tasks: Sequence[GroupTask],
+        images: ImageList,
+        settings: TrainingSettings,
+        where: Processes,
+    ) -> None:
+        self.network = network.to(where.device)
+        self.tasks = [task.to(where.device) for task in tasks]
+        self.epochs_done = 0
+        self.best_recall1 = -1.0
+        self._images = images
+        self._settings = settings
+        self._where = where
+        self._parallel = where.parallel(self.network)
+        self._precision = Precision(settings.run, where.device)
+        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._optimizer = torch.optim.Adam(trainable, settings.stage2.lr)
+        self._classifier_optimizers = [
+            torch.optim.Adam(task.classifier.parameters(), settings.stage2.classifiers_lr)
+            for task in self.tasks
+        ]
+        name = settings.stage2.augmentation_device
+        augmentation_device = where.device if name == "auto" else choose_device(name)
+        self._augment = Augmentation(settings.stage2, augmentation_device)
+
+    def run_epoch(self, journal: Journal) -> dict[str, float]:
+        """Train `iterations_per_epoch` steps on the next group; return the mean losses."""
+        number = self.epochs_done % len(self.tasks)
+        task, optimizers = (
+            self.tasks[number],
+            [self._optimizer, self._classifier_optimizers[number]],
+        )
+        stage2 = self._settings.stage2
+        self._parallel.train()
+        running = RunningLoss()
+        images = stage2.iterations_per_epoch * stage2.batch_size
+        with journal.bar(f"stage 2, epoch {self.epochs_done}", images) as bar:
+            for batch in self._batches(task.group):
+                losses = self._losses(task, batch)
+                self._precision.step(losses.total, optimizers)
+                total = running.add(torch.stack([losses.total, *losses]))
+                bar.advance(stage2.batch_size, total, stage2.lr)
+                journal.skip(batch.skipped)
+        self.epochs_done += 1
+        names = ("loss", "loss_classes", "loss_texts", "loss_triplet")
+        return dict(zip(names, running.means(), strict=True))
+
+    def _losses(self, task: GroupTask, batch: Batch) -> Losses:
+        images = self._augment(batch.images, batch.seeds).to(self._where.device)
+        with self._precision.forward():
+            own = self._parallel(images)
+        descriptors = self._where.join(own.float())
+        labels = self._where.join(batch.labels.to(self._where.device))
+        return task.losses(descriptors, labels, triplet=self._settings.stage2.soft_triplet)
+
+    def _batches(self, group: PlaceGroup) -> Iterator[Batch]:
+        stage2, run = self._settings.stage2, self._settings.run
+        sampler = ClassSampler(
+            len(group),
+            stage2.batch_size,
+            stage2.iterations_per_epoch,
+            (run.seed, _STAGE, self.epochs_done),
+            self._where.share(stage2.batch_size),
+        )
+        dataset = GroupImages(self._images, group, stage2.image_size)
+        return load_batches(dataset, sampler, run.num_workers)
+
+    def state(self, history: list[dict[str, float]]) -> dict[str, Any]:
+        """Return what an exact resume needs, under the names of the authors' last_checkpoint.pth.
+
+        Nothing random is in it: every draw is a function of the seed and the epoch.
+        """
+        return {
+            "epoch_num": self.epochs_done,
+            "model_state_dict": self.network.state_dict(),
+            "optimizer_state_dict": self._optimizer.state_dict(),
+            "classifiers_state_dict": [task.classifier.state_dict() for task in self.tasks],
+            "optimizers_state_dict": [
+                optimizer.state_dict() for optimizer in self._classifier_optimizers
+            ],
+            "best_val_recall1": self.best_recall1,
+            "class_ids": [torch.from_numpy(task.group.class_id) for task in self.tasks],
+            "precision": self._precision.state(),
+            "history": history,
+        }
+
+    def load(self, path: Path) -> list[dict[str, float]]:
+        """Take up a last_checkpoint.pth, ours or the authors'; return its history.
+
+        The authors' file does not say which class each row of its classifiers belongs to, so they
+        start anew. Raises `DataError` for a file of another backbone or of other classes.
+        """
+        content = load_checkpoint(path)
+        if not isinstance(content, dict) or "model_state_dict" not in content:
+            raise DataError(f"{path}: not a last_checkpoint.pth of stage 2")
+        load_weights(self.network, content["model_state_dict"], path)
+        self.epochs_done = content["epoch_num"]
+        self.best_recall1 = content["best_val_recall1"]
+        try:
+            self._optimizer.load_state_dict(content["optimizer_state_dict"])
+        except ValueError as error:
+            raise DataError(
+                f"{path}: other layers were trained; use its --freeze_cnn, --freeze_trans and"
+                f" --train_all_layers ({error})"
+            ) from error
+        if "class_ids" in content:
+            self._load_classifiers(content, path)
+        else:
+            _log.warning("%s does not name its classes: the classifiers start anew", path)
+        return list(content.get("history", []))
+
+    def _load_classifiers(self, content: dict[str, Any], path: Path) -> None:
+        own = [torch.from_numpy(task.group.class_id) for task in self.tasks]
+        if len(own) != len(content["class_ids"]) or not all(
+            map(torch.equal, own, content["class_ids"])
+        ):
+            raise DataError(
+                f"{path}: of other classes; resume with the same images and the same --M, --alpha,"
+                " --N, --L, --groups_num and --min_images_per_class"
+            )
+        for number, task in enumerate(self.tasks):
+            task.classifier.load_state_dict(content["classifiers_state_dict"][number])
+            self._classifier_optimizers[number].load_state_dict(
+                content["optimizers_state_dict"][number]
+            )
+        self._precision.restore(content["precision"])
+
+
+def train_encoder(
+    training: EncoderTraining,
+    validate: Callable[[Journal], Recall] | None,
+    settings: TrainingSettings,
+    journal: Journal,
+) -> Path:
+    """Train the epochs that remain and return the file of the best weights.
+
+    After every epoch the state is in `last_checkpoint.pth`; the weights of the epoch with the best
+    validation R@1 (without validation: the last) are in `best_model.pth`.
+    """
+    while training.epochs_done < settings.stage2.epochs_num:
+        figures = training.run_epoch(journal)
+        recall = validate(journal) if validate else None
+        if recall:
+            figures |= {f"recall_{count}": share for count, share in recall.at.items()}
+        journal.record(training.epochs_done - 1, **figures)
+        _save_epoch(training, recall, settings, journal)
+    return journal.folder / BEST_MODEL
+
+
+def adopt_best(resumed_from: Path, folder: Path) -> None:
+    """Copy the best weights beside a checkpoint, so that they stay best until they are beaten."""
+    best = resumed_from.with_name(BEST_MODEL)
+    if best.is_file():
+        save_checkpoint(load_checkpoint(best), folder / BEST_MODEL)
+
+
+def _save_epoch(
+    training: EncoderTraining, recall: Recall | None, settings: TrainingSettings, journal: Journal
+) -> None:
+    """Write the weights if they are the best so far, then the checkpoint that says so."""
+    is_best = recall is None or recall.at[1] > training.best_recall1
+    if recall and is_best:
+        training.best_recall1 = recall.at[1]
+
+    def save() -> None:
+        if is_best:
+            save_checkpoint(training.network.state_dict(), journal.folder / BEST_MODEL)
+        state = training.state(journal.history)
+        save_checkpoint(state, journal.folder / LAST_CHECKPOINT)
+        if training.epochs_done % settings.stage2.checkpoint_period_stage2 == 0:
+            numbered = f"checkpoint_{training.epochs_done}.pth"
+            save_checkpoint(state, journal.folder / numbered)
+
+    journal.where.from_main(save)
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load a state_dict that came from `path`; `DataError` names a part that does not fit."""
+    own = network.state_dict()
+    missing = sorted(own.keys() - weights.keys())
+    shapes = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    if missing or shapes:
+        first = min(shapes) if shapes else missing[0]
+        raise DataError(
+            f"{path}: does not fit the network, for example '{first}': the checkpoint is of another"
+            " backbone; give its --backbone and --fc_output_dim"
+        )
+    network.load_state_dict({key: weights[key] for key in own})

@@ -1,0 +1,56 @@
+"""The images of a training folder, sorted into classes and groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import DataError
+from progeo_core.image_list import ImageList, list_images
+from progeo_core.image_names import NameColumns, read_names
+from progeo_core.place_classes import PlaceClassSettings, PlaceGroup, group_places
+
+# UTM bands from N on lie north of the equator.
+_FIRST_NORTHERN_BAND = "N"
+
+
+class TrainingSet(NamedTuple):
+    """Hold the images of a folder and the groups of classes that they form."""
+
+    images: ImageList
+    groups: tuple[PlaceGroup, ...]
+
+    def __str__(self) -> str:
+        """Return one line with the counts."""
+        used = sum(len(group.images) for group in self.groups)
+        classes = sum(len(group) for group in self.groups)
+        return (
+            f"{len(self.images)} images; {used} of them in {classes} classes of"
+            f" {len(self.groups)} groups"
+        )
+
+
+def read_training_set(folder: Path, settings: PlaceClassSettings) -> TrainingSet:
+    """Read the '@' names under `folder` and sort them into groups.
+
+    Raises `DataError` for names without the fields, and where no class is large enough or groups
+    are too few (with the setting to change).
+    """
+    images = list_images(folder)
+    columns = read_names(images.names())
+    try:
+        groups = group_places(
+            columns.east_m, columns.north_m, columns.heading_deg, signed_zone(columns), settings
+        )
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    return TrainingSet(images, groups)
+
+
+def signed_zone(columns: NameColumns) -> NDArray[np.int64]:
+    """Return UTM zones [n], negative south of the equator, 0 for local metres."""
+    southern = (columns.letter != "") & (columns.letter < _FIRST_NORTHERN_BAND)
+    return np.where(southern, -1, 1) * columns.zone.astype(np.int64)

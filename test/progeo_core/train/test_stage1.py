@@ -1,0 +1,95 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from progeo_core.errors import DataError
+from progeo_core.place_classes import PlaceClassSettings, group_places
+from progeo_core.train.processes import Processes
+from progeo_core.train.prompts_file import load_prompts
+from progeo_core.train.settings import RunSettings, Stage1Settings, TrainingSettings
+from progeo_core.train.stage1 import (
+    ClassTexts,
+    GroupFeatures,
+    PromptTraining,
+    resume_prompts,
+    train_prompts,
+)
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+CLASSES, IMAGES, WIDTH, DIMENSION = 6, 12, 8, 16
+SETTINGS = TrainingSettings(
+    places=PlaceClassSettings(N=2, L=1, groups_num=2),
+    stage1=Stage1Settings(batch_size_stage1=16, epochs_num_stage1=8, checkpoint_period_stage1=4),
+    run=RunSettings(seed=4),
+)
+
+
+def make_trainings(settings: TrainingSettings = SETTINGS) -> list[PromptTraining]:
+    """Return two groups whose classes have image features around a direction of their own."""
+    random = np.random.default_rng(0)
+    east = np.repeat(np.arange(2 * CLASSES) * 10.0, IMAGES)
+    groups = group_places(east, 0 * east, 0 * east, 0, settings.places)
+    torch.manual_seed(1)
+    encoder = nn.Linear(4 * WIDTH, DIMENSION).requires_grad_(False)
+    trainings = []
+    for group in groups:
+        centres = random.standard_normal((len(group), DIMENSION))[group.labels]
+        features = centres + 0.3 * random.standard_normal(centres.shape)
+        features[3] = np.nan
+        prompts = 0.02 * torch.randn(len(group), 4, WIDTH)
+        texts = ClassTexts(prompts, lambda vectors: encoder(vectors.flatten(1)))
+        data = GroupFeatures(group, features.astype(np.float32))
+        trainings.append(PromptTraining(data, texts, settings, ALONE))
+    return trainings
+
+
+def losses(trainings: list[PromptTraining]) -> list[list[float]]:
+    return [training.losses for training in trainings]
+
+
+def test_prompts_learn_their_classes(tmp_path: Path) -> None:
+    trainings = make_trainings()
+    path = train_prompts(trainings, SETTINGS, tmp_path, ALONE)
+    assert all(np.diff(group).max() < 0 for group in losses(trainings))
+    for training, prompts in zip(
+        trainings, load_prompts(path, [one.data.group for one in trainings]), strict=True
+    ):
+        assert torch.equal(prompts, training.texts.prompts)
+        with torch.no_grad():
+            texts = training.texts(torch.arange(CLASSES))
+        usable = np.isfinite(training.data.features[:, 0])
+        similarity = torch.from_numpy(training.data.features[usable]) @ texts.T
+        found = similarity.argmax(1).numpy() == training.data.group.labels[usable]
+        assert found.mean() > 0.95
+    made = {file.name for file in tmp_path.iterdir()}
+    assert {"history.json", "history.png", "prompt_learners_4.pth", "groups"} <= made
+
+
+def test_a_run_that_stops_and_resumes_ends_with_the_same_losses(tmp_path: Path) -> None:
+    whole = make_trainings()
+    train_prompts(whole, SETTINGS, tmp_path / "whole", ALONE)
+    stopped = make_trainings()
+    three = dataclasses.replace(SETTINGS.stage1, epochs_num_stage1=3)
+    train_prompts(stopped, dataclasses.replace(SETTINGS, stage1=three), tmp_path / "stopped", ALONE)
+    resumed = make_trainings()
+    resume_prompts(resumed, tmp_path / "stopped")
+    assert [len(group) for group in losses(resumed)] == [2, 1]
+    train_prompts(resumed, SETTINGS, tmp_path / "resumed", ALONE)
+    assert losses(resumed) == losses(whole)
+    assert torch.equal(resumed[1].texts.prompts, whole[1].texts.prompts)
+
+
+def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
+    trainings = make_trainings()
+    train_prompts(trainings, SETTINGS, tmp_path, ALONE)
+    swapped = trainings[::-1]
+    with pytest.raises(DataError, match="prompts of other classes"):
+        resume_prompts(swapped, tmp_path)
+    with pytest.raises(DataError, match="prompts of other classes"):
+        load_prompts(tmp_path / "last_prompt_learners.pth", [one.data.group for one in swapped])
+    with pytest.raises(DataError, match="no saved groups"):
+        resume_prompts(trainings, tmp_path / "elsewhere")
