@@ -1,0 +1,187 @@
+"""Start progeo_localizer, configure and activate it: `ros2 launch progeo_ros localize.launch.py`.
+
+Written for ROS 2 Humble, Jazzy and Kilted. `--show-args` lists the arguments.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+)
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
+from lifecycle_msgs.msg import Transition
+
+from launch import LaunchContext, LaunchDescription
+
+SHARE = Path(get_package_share_directory("progeo_ros"))
+
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "map", default_value="", description="Map file, NAME.progeo; empty: as in params_file"
+    ),
+    DeclareLaunchArgument(
+        "model", default_value="", description="Model that made the map; empty: as in params_file"
+    ),
+    DeclareLaunchArgument(
+        "cameras",
+        default_value="",
+        description="Image topics separated by commas, without the transport's suffix;"
+        " empty: as in params_file",
+    ),
+    DeclareLaunchArgument(
+        "image_transport",
+        default_value="",
+        choices=["", "raw", "compressed"],
+        description="raw or compressed images; empty: as in params_file",
+    ),
+    DeclareLaunchArgument("odom", default_value="odom", description="Topic of the odometry"),
+    DeclareLaunchArgument(
+        "namespace", default_value="", description="Namespace of the node and of relative topics"
+    ),
+    DeclareLaunchArgument(
+        "params_file",
+        default_value=str(SHARE / "config" / "localize.yaml"),
+        description="Parameter file; the other arguments override it",
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the node; false leaves that to a lifecycle manager",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="Take the time from /clock",
+    ),
+    DeclareLaunchArgument(
+        "rviz",
+        default_value="false",
+        choices=["true", "false"],
+        description="Show pose and matches in RViz",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="Lowest severity that the node logs",
+    ),
+    DeclareLaunchArgument(
+        "fastdds_profile",
+        default_value="",
+        description="Fast DDS profile: shipped for the one in this package, which raw images need"
+        " in the camera driver too; or a path; empty leaves the environment as it is",
+    ),
+]
+
+
+def chosen_parameters(context: LaunchContext) -> dict:
+    """Return the parameters that arguments override; empty arguments override nothing."""
+    value = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in ("map", "model", "cameras", "image_transport", "use_sim_time")
+    }
+    # Typed, or launch would read a map named 2024 as a number.
+    parameters = {
+        name: ParameterValue(value[name], value_type=str)
+        for name in ("map", "model", "image_transport")
+        if value[name]
+    }
+    if value["cameras"]:
+        parameters["cameras"] = [topic.strip() for topic in value["cameras"].split(",")]
+    # Configuring and activating is done by the events below.
+    return {**parameters, "use_sim_time": value["use_sim_time"] == "true", "autostart": False}
+
+
+def lifecycle_events(node: LifecycleNode) -> list:
+    """Return the actions that configure the node, and activate it whenever that succeeded."""
+
+    def change(transition: int) -> EmitEvent:
+        event = ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
+        return EmitEvent(event=event)
+
+    # Only after configuring: a node that someone deactivates stays inactive.
+    activate_when_configured = RegisterEventHandler(
+        OnStateTransition(
+            target_lifecycle_node=node,
+            start_state="configuring",
+            goal_state="inactive",
+            entities=[change(Transition.TRANSITION_ACTIVATE)],
+        )
+    )
+    return [activate_when_configured, change(Transition.TRANSITION_CONFIGURE)]
+
+
+def profile_environment(context: LaunchContext) -> list:
+    """Return the action that points Fast DDS to a profile, if one is asked for."""
+    profile = LaunchConfiguration("fastdds_profile").perform(context)
+    # Fast DDS fails on an empty variable.
+    if not profile:
+        return []
+    path = str(SHARE / "config" / "fastdds.xml") if profile == "shipped" else profile
+    return [SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", path)]
+
+
+def actions(context: LaunchContext) -> list:
+    """Return what to start, now that the arguments are known."""
+    argument = {
+        name: LaunchConfiguration(name).perform(context)
+        for name in ("namespace", "params_file", "odom", "log_level", "autostart", "rviz")
+    }
+    localizer = LifecycleNode(
+        package="progeo_ros",
+        executable="progeo_localizer",
+        name="progeo_localizer",
+        namespace=argument["namespace"],
+        parameters=[argument["params_file"], chosen_parameters(context)],
+        remappings=[("odom", argument["odom"])],
+        ros_arguments=[
+            "--log-level",
+            f"{logger_name(argument['namespace'])}:={argument['log_level']}",
+        ],
+        output="screen",
+        emulate_tty=True,
+    )
+    started = [*profile_environment(context), localizer]
+    if argument["autostart"] == "true":
+        started += lifecycle_events(localizer)
+    if argument["rviz"] == "true":
+        started.append(rviz(argument["namespace"]))
+    return started
+
+
+def logger_name(namespace: str) -> str:
+    """Return the node's logger: at debug, those of rcl and DDS would fill the screen."""
+    return ".".join([*filter(None, namespace.split("/")), "progeo_localizer"])
+
+
+def rviz(namespace: str) -> Node:
+    """Return RViz with the shipped configuration on the topics of the node."""
+    prefix = f"/{namespace.strip('/')}" if namespace.strip("/") else ""
+    node = "/progeo_localizer"
+    # RViz picks the transport by the topic's name; the node's topic has no such suffix.
+    remappings = [(f"{node}/match_image/compressed", f"{prefix}{node}/match_image")]
+    if prefix:
+        remappings += [(f"{node}/{name}", f"{prefix}{node}/{name}") for name in ("pose", "matches")]
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", str(SHARE / "config" / "localize.rviz")],
+        remappings=remappings,
+    )
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments and what they start."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=actions)])

@@ -1,0 +1,129 @@
+"""What became of every image of one camera: the counts always add up."""
+
+from __future__ import annotations
+
+import collections
+import math
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+# Rate and latency percentiles are over this many images: ten seconds at 10 Hz.
+_WINDOW = 100
+
+
+class Percentiles(NamedTuple):
+    """Hold latency percentiles, NaN before the first answer."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class CameraCounts(NamedTuple):
+    """Hold a consistent view of one camera's images.
+
+    received = answered + dropped + failed + waiting at any time. dropped: a newer image came
+    first. failed: the image could not be used. lost: DDS says they never arrived.
+    rate_hz: of arrivals. silence_s: time since the last image, or since the start without one.
+    failure_age_s: time since the last failure, infinite without one.
+    """
+
+    received: int
+    answered: int
+    accepted: int
+    dropped: int
+    failed: int
+    lost: int
+    waiting: int
+    rate_hz: float
+    silence_s: float
+    latency_ms: Percentiles
+    last_failure: str
+    failure_age_s: float
+    incompatible_qos: str
+
+
+class CameraStatistics:
+    """Count the images of one camera; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        """Start at zero, now."""
+        self._lock = threading.Lock()
+        self._received = self._answered = self._accepted = 0
+        self._dropped = self._failed = self._lost = 0
+        self._last_failure = self._incompatible_qos = ""
+        self._last_arrival = time.monotonic()
+        self._failed_at = -math.inf
+        self._arrivals: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._latencies_ms: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+
+    def count_received(self) -> None:
+        """Count an image that arrived now."""
+        with self._lock:
+            self._received += 1
+            self._last_arrival = time.monotonic()
+            self._arrivals.append(self._last_arrival)
+
+    def count_answered(self, latency_ms: float, *, accepted: bool) -> None:
+        """Count an image whose answer was published."""
+        with self._lock:
+            self._answered += 1
+            self._accepted += accepted
+            self._latencies_ms.append(latency_ms)
+
+    def count_dropped(self) -> None:
+        """Count an image that a newer one replaced, or that waited when the node stopped."""
+        with self._lock:
+            self._dropped += 1
+
+    def count_failed(self, reason: str) -> None:
+        """Count an image that could not be used, and why."""
+        with self._lock:
+            self._failed += 1
+            self._last_failure = reason
+            self._failed_at = time.monotonic()
+
+    def count_lost(self, images: int) -> None:
+        """Count images that DDS reports as sent and never received."""
+        with self._lock:
+            self._lost += images
+
+    def note_incompatible_qos(self, policy: str) -> None:
+        """Remember that a publisher was found whose QoS does not match."""
+        with self._lock:
+            self._incompatible_qos = policy
+
+    def counts(self) -> CameraCounts:
+        """Return all figures at one moment."""
+        with self._lock:
+            done = self._answered + self._dropped + self._failed
+            return CameraCounts(
+                received=self._received,
+                answered=self._answered,
+                accepted=self._accepted,
+                dropped=self._dropped,
+                failed=self._failed,
+                lost=self._lost,
+                waiting=self._received - done,
+                rate_hz=self._rate_hz(),
+                silence_s=time.monotonic() - self._last_arrival,
+                latency_ms=_percentiles(self._latencies_ms),
+                last_failure=self._last_failure,
+                failure_age_s=time.monotonic() - self._failed_at,
+                incompatible_qos=self._incompatible_qos,
+            )
+
+    def _rate_hz(self) -> float:
+        """Return the arrival rate up to now, so that it falls when the camera falls silent."""
+        if len(self._arrivals) < 2:
+            return 0.0
+        return (len(self._arrivals) - 1) / max(time.monotonic() - self._arrivals[0], 1e-9)
+
+
+def _percentiles(values: collections.deque[float]) -> Percentiles:
+    if not values:
+        return Percentiles(math.nan, math.nan, math.nan)
+    return Percentiles(*(float(value) for value in np.percentile(list(values), (50, 95, 99))))

@@ -1,0 +1,137 @@
+"""Messages to images, answers to messages: the only place that knows both sides."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, Quaternion
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix, NavSatStatus
+from std_msgs.msg import Header
+
+from progeo_core import images
+from progeo_core.consensus import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.errors import ImageError
+from progeo_core.image_message import rgb_from_compressed, rgb_from_raw
+from progeo_core.localizer import CameraFrame, Localization
+from progeo_ros.diagnostics import NODE
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Return a ROS stamp as nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def stamp_from_ns(stamp_ns: int) -> Time:
+    """Return nanoseconds as a ROS stamp."""
+    sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def frame_from_message(message: Image | CompressedImage, camera: str) -> CameraFrame:
+    """Return the pixels of an image message; `ImageError` for any that cannot be used."""
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    if stamp_ns <= 0:
+        # A pose with stamp 0 means "latest" to tf and is discarded by filters: worse than none.
+        raise ImageError(f"{camera}: the image has no stamp; let the camera driver stamp it")
+    if isinstance(message, CompressedImage):
+        image = rgb_from_compressed(message.data, message.format, camera)
+    else:
+        image = rgb_from_raw(
+            message.data,
+            height=message.height,
+            width=message.width,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
+    return CameraFrame(image, stamp_ns, camera)
+
+
+def quaternion_from_yaw(yaw_rad: float) -> Quaternion:
+    """Return a rotation about the vertical; none where the yaw is unknown (NaN)."""
+    half = 0.0 if math.isnan(yaw_rad) else yaw_rad / 2.0
+    return Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half))
+
+
+def yaw_from_quaternion(rotation: Quaternion) -> float:
+    """Return the rotation about the vertical (rad), NaN for a quaternion that is none."""
+    x, y, z, w = rotation.x, rotation.y, rotation.z, rotation.w
+    if not abs(x * x + y * y + z * z + w * w - 1.0) < 0.01:
+        return math.nan
+    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
+
+
+def pose_message(
+    estimate: PoseEstimate, stamp_ns: int, map_frame: str
+) -> PoseWithCovarianceStamped:
+    """Return the estimate as robot_localization, nav2 and RTAB-Map read it."""
+    message = PoseWithCovarianceStamped()
+    message.header = Header(stamp=stamp_from_ns(stamp_ns), frame_id=map_frame)
+    x, y, z = (float(value) for value in estimate.position)
+    message.pose.pose = Pose(
+        position=Point(x=x, y=y, z=z), orientation=quaternion_from_yaw(estimate.yaw_rad)
+    )
+    message.pose.covariance = estimate.covariance.ravel()
+    return message
+
+
+def fix_message(answer: Localization, frame_id: str) -> NavSatFix:
+    """Return latitude, longitude, altitude as a GNSS receiver would; needs a map with a datum."""
+    assert answer.geodetic is not None
+    message = NavSatFix()
+    message.header = Header(stamp=stamp_from_ns(answer.stamp_ns), frame_id=frame_id)
+    message.status.status = NavSatStatus.STATUS_FIX
+    message.latitude, message.longitude, message.altitude = answer.geodetic
+    message.position_covariance = answer.estimate.covariance[:3, :3].ravel()
+    message.position_covariance_type = NavSatFix.COVARIANCE_TYPE_KNOWN
+    return message
+
+
+def status_message(answer: Localization, frame_id: str, latency_ms: float) -> DiagnosticArray:
+    """Return everything about one answer, whether it was accepted or not.
+
+    Lists are comma separated. Numbers have all their digits, so that nothing is lost in text.
+    """
+    estimate = answer.estimate
+    x, y, z = (float(value) for value in estimate.position)
+    values = {
+        "confidence": estimate.confidence,
+        "similarity": answer.matches[0].similarity if answer.matches else math.nan,
+        "accepted": answer.accepted,
+        "latency_ms": latency_ms,
+        "x": x,
+        "y": y,
+        "z": z,
+        "yaw": estimate.yaw_rad,
+        "covariance": ",".join(repr(float(value)) for value in estimate.covariance.ravel()),
+        "matches": ",".join(str(match.place_id) for match in answer.matches),
+        "similarities": ",".join(repr(match.similarity) for match in answer.matches),
+    }
+    status = DiagnosticStatus(
+        name=f"{NODE}: {answer.camera}",
+        hardware_id=NODE,
+        level=DiagnosticStatus.OK if answer.accepted else DiagnosticStatus.WARN,
+        message=f"{answer.state}: {answer.reason}",
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
+    header = Header(stamp=stamp_from_ns(answer.stamp_ns), frame_id=frame_id)
+    return DiagnosticArray(header=header, status=[status])
+
+
+def jpeg_message(image: images.Image, stamp_ns: int, frame_id: str) -> CompressedImage:
+    """Return RGB pixels as a compressed image."""
+    message = CompressedImage(format="jpeg")
+    message.header = Header(stamp=stamp_from_ns(stamp_ns), frame_id=frame_id)
+    # Anything but an array of bytes is copied value by value, which takes a hundred times longer.
+    message.data = array("B", images.encode_jpeg(image))
+    return message
+
+
+def horizontal_sigma_m(estimate: PoseEstimate) -> float:
+    """Return the larger standard deviation (m) of the position on the plan."""
+    largest = float(np.linalg.eigvalsh(estimate.covariance[:2, :2])[-1])
+    return math.sqrt(min(largest, UNOBSERVED_VARIANCE))

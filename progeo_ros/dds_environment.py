@@ -1,0 +1,43 @@
+"""The environment in which processes of this machine exchange images, apart from all others."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+
+from progeo_ros.share_folder import shared_file
+
+# Higher domains collide with the ports that Linux gives to outgoing connections.
+_DOMAINS = range(1, 101)
+
+
+def dds_environment() -> dict[str, str]:
+    """Return the variables for a private domain on this machine with room for raw images."""
+    profile = str(shared_file("config/fastdds.xml"))
+    environment = {
+        "ROS_DOMAIN_ID": str(free_domain_id()),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
+        # What Fast DDS calls it in ROS 2 Humble.
+        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
+    }
+    if os.environ.get("ROS_DISTRO") == "humble":
+        environment["ROS_LOCALHOST_ONLY"] = "1"
+    return environment
+
+
+def free_domain_id() -> int:
+    """Return a domain that no participant of this machine uses, so that runs do not collide."""
+    domains = random.sample(_DOMAINS, len(_DOMAINS))
+    return next((domain for domain in domains if _is_free(domain)), domains[0])
+
+
+def _is_free(domain: int) -> bool:
+    """Say whether the first participant's discovery port of a domain (RTPS 9.6.2.3) is unused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,71 @@
+"""An open map with the localizer that answers from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+from progeo_core.consensus import ConsensusSettings
+from progeo_core.encoder import Encoder
+from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.localizer import Localizer, LocalizerSettings
+from progeo_core.place_filter import PlaceFilterSettings
+from progeo_core.place_index import PlaceIndex
+from progeo_core.place_map import PlaceMap
+
+
+class LocalizerOptions(NamedTuple):
+    """Hold the settings that may change while images are answered."""
+
+    localizer: LocalizerSettings
+    consensus: ConsensusSettings
+    place_filter: PlaceFilterSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedMap:
+    """Hold an open map, its index, its number of places, and the localizer on it."""
+
+    place_map: PlaceMap
+    index: PlaceIndex
+    places: int
+    localizer: Localizer
+
+    @classmethod
+    def of(cls, place_map: PlaceMap, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
+        """Load what answering takes; close the map and raise if it is another model's."""
+        try:
+            # Before the index is built, which is long and in vain for another model's map.
+            place_map.require_model(encoder.fingerprint)
+            index = PlaceIndex.open(place_map)
+            localizer = _localizer(place_map, index, encoder, options)
+        except ProgeoError:
+            place_map.close()
+            raise
+        return cls(place_map, index, len(place_map), localizer)
+
+    def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
+        """Return the same map with a localizer that has other settings."""
+        localizer = _localizer(self.place_map, self.index, encoder, options)
+        return dataclasses.replace(self, localizer=localizer)
+
+
+def open_map(path: str) -> PlaceMap:
+    """Open the map that the parameter names; `ProgeoError` if that cannot be."""
+    if not path:
+        raise UsageError("parameter map is empty: give the path of a map, map:=NAME.progeo")
+    return PlaceMap.open(Path(path).expanduser())
+
+
+def _localizer(
+    place_map: PlaceMap, index: PlaceIndex, encoder: Encoder, options: LocalizerOptions
+) -> Localizer:
+    return Localizer(
+        place_map,
+        index,
+        encoder,
+        options.localizer,
+        options.consensus,
+        place_filter=options.place_filter,
+    )

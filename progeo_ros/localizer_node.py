@@ -1,0 +1,227 @@
+"""The lifecycle node `progeo_localizer`: camera images in, poses in a map out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_srvs.srv import Trigger
+
+from progeo_core.consensus import ConsensusSettings
+from progeo_core.errors import ProgeoError
+from progeo_core.localizer import LocalizerSettings
+from progeo_core.place_filter import PlaceFilterSettings
+from progeo_ros.diagnostics import NODE, NodeHealth, node_status
+from progeo_ros.loaded_map import LocalizerOptions
+from progeo_ros.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.parameters import NodeParameters
+from progeo_ros.pipeline import Pipeline
+from progeo_ros.settings import NodeSettings
+
+_log = logging.getLogger(__name__)
+
+
+class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in older ROS
+    """Load at configure, answer while active; stay up and say why when something is missing."""
+
+    def __init__(self) -> None:
+        """Declare parameters, services and diagnostics; `UsageError` for a bad parameter."""
+        super().__init__(NODE)
+        self._log_handler = forward_logs(self.get_logger())
+        self._pipeline: Pipeline | None = None
+        self._fault = ""
+        self._parameters = NodeParameters(
+            self,
+            is_configured=lambda: self._pipeline is not None,
+            on_change=self._on_parameters,
+        )
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Health is told in real time, also where simulated time stands still.
+        self.create_timer(
+            1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        # In a group of their own, as loading a map must not keep images waiting in DDS.
+        slow = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/reload_map", self._on_reload_map, callback_group=slow)
+        self.create_service(Trigger, "~/relocalize", self._on_relocalize, callback_group=slow)
+
+    @property
+    def settings(self) -> NodeSettings:
+        """Return the current settings of the node."""
+        return self._parameters.get(NodeSettings)
+
+    @property
+    def options(self) -> LocalizerOptions:
+        """Return the current settings of everything behind the localizer."""
+        return LocalizerOptions(
+            self._parameters.get(LocalizerSettings),
+            self._parameters.get(ConsensusSettings),
+            self._parameters.get(PlaceFilterSettings),
+        )
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load map and model; fail with one message, and stay unconfigured, if that cannot be."""
+        try:
+            self._pipeline = Pipeline(self, self.settings, self.options)
+        except ProgeoError as error:
+            return self._refuse(str(error))
+        except Exception as error:
+            # rclpy would swallow it and leave the node finalized without a word.
+            _log.exception("configuring failed")
+            return self._refuse(f"{type(error).__name__}: {error}")
+        self._fault = ""
+        place_map = self._pipeline.loaded.place_map
+        self.get_logger().info(
+            f"map {place_map.path}: {len(place_map)} places; model {self._pipeline.model}"
+        )
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Open the outputs, then subscribe to the cameras."""
+        assert self._pipeline is not None
+        outcome = super().on_activate(state)
+        self._pipeline.start()
+        self.get_logger().info(f"localizing images of {', '.join(self._pipeline.topics)}")
+        return outcome
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening, publish the answer that is being made, then close the outputs."""
+        assert self._pipeline is not None
+        self._pipeline.stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back the map, the model and the outputs."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything, from any state."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give back everything and start again from unconfigured."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def autostart(self) -> None:
+        """Configure and activate, as a launch file would."""
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def destroy_node(self) -> None:
+        """Stop all threads before the middleware goes."""
+        self._release()
+        stop_forwarding(self._log_handler)
+        super().destroy_node()
+
+    def _refuse(self, reason: str) -> TransitionCallbackReturn:
+        self._fault = reason
+        self.get_logger().error(f"cannot configure: {reason}")
+        return TransitionCallbackReturn.FAILURE
+
+    def _release(self) -> None:
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is not None:
+            pipeline.close()
+
+    def _on_parameters(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.adopt(self.options)
+
+    def _on_reload_map(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        pipeline, path = self._pipeline, self.settings.map
+        if pipeline is None:
+            return _answered(response, False, "the node is not configured: configure it first")
+        try:
+            places = pipeline.reload_map(path)
+        except ProgeoError as error:
+            self.get_logger().error(f"the map in use stays: {error}")
+            return _answered(response, False, str(error))
+        return _answered(response, True, f"{path}: {places} places")
+
+    def _on_relocalize(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _answered(response, False, "the node is not configured: configure it first")
+        try:
+            pipeline.forget()
+        except ProgeoError as error:
+            return _answered(response, False, str(error))
+        if not self.options.localizer.sequence:
+            message = "nothing to forget: every image is answered by itself (localizer.sequence)"
+            return _answered(response, True, message)
+        return _answered(response, True, "earlier images are forgotten")
+
+    def _publish_diagnostics(self) -> None:
+        pipeline = self._pipeline
+        cameras = (
+            [] if pipeline is None else pipeline.camera_statuses(self.settings.image_timeout_s)
+        )
+        message = DiagnosticArray(status=[node_status(self._health(pipeline)), *cameras])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _health(self, pipeline: Pipeline | None) -> NodeHealth:
+        loaded = None if pipeline is None else pipeline.loaded
+        datum = None if loaded is None else loaded.place_map.datum
+        return NodeHealth(
+            # rclpy offers the state only as a service to others.
+            state=self._state_machine.current_state[1],
+            fault=self._fault,
+            map_path=self.settings.map if loaded is None else str(loaded.place_map.path),
+            places=0 if loaded is None else loaded.places,
+            model=self.settings.model if pipeline is None else pipeline.model,
+            datum="" if datum is None else ",".join(f"{value:.12g}" for value in datum),
+            odometry_dropped=0 if pipeline is None else pipeline.odometry_dropped,
+            publish_failures=0 if pipeline is None else pipeline.publishers.failures,
+            clock_ns=self.get_clock().now().nanoseconds,
+        )
+
+
+def _answered(response: Trigger.Response, success: bool, message: str) -> Trigger.Response:
+    response.success, response.message = success, message
+    return response
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
+    node = None
+    try:
+        rclpy.init(args=args)
+        node = LocalizerNode()
+        # Two threads: images and parameters in one, slow services in the other.
+        executor = MultiThreadedExecutor(num_threads=2)
+        executor.add_node(node)
+        if node.settings.autostart:
+            node.autostart()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except ProgeoError as error:
+        print(f"{NODE}: {error}", file=sys.stderr)
+        return error.exit_code
+    finally:
+        # launch passes a Ctrl-C on that the terminal has sent already: once is enough.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

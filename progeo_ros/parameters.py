@@ -1,0 +1,193 @@
+"""ROS parameters, declared from the settings dataclasses and checked by them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from progeo_core.consensus import ConsensusSettings
+from progeo_core.errors import UsageError
+from progeo_core.localizer import LocalizerSettings
+from progeo_core.place_filter import PlaceFilterSettings
+from progeo_core.settings import Range, Settings
+from progeo_ros.settings import NodeSettings
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+# Prefix of the parameter names of each group.
+GROUPS: dict[str, type[Settings]] = {
+    "": NodeSettings,
+    "localizer.": LocalizerSettings,
+    "consensus.": ConsensusSettings,
+    "place_filter.": PlaceFilterSettings,
+}
+# Node settings that may change at any time; `map` is read at configure and by ~/reload_map.
+ALWAYS_SETTABLE = {"map", "image_timeout_s"}
+READ_ONLY = {"autostart"}
+
+
+class ParameterField(NamedTuple):
+    """Hold one ROS parameter: its name, the dataclass field behind it, and when it may change."""
+
+    name: str
+    settings: type[Settings]
+    field: dataclasses.Field[Any]
+
+    @property
+    def description(self) -> str:
+        """Return what the parameter means, in one line."""
+        return str(self.field.metadata["description"])
+
+    @property
+    def range(self) -> Range:
+        """Return the inclusive bounds, infinite where there is none."""
+        bounds: Range = self.field.metadata["range"]
+        return bounds
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Return the allowed words, empty where any are."""
+        choices: tuple[str, ...] = self.field.metadata["choices"]
+        return choices
+
+    @property
+    def change(self) -> str:
+        """Return when the parameter may be set: at start, unconfigured, or always."""
+        if self.name in READ_ONLY:
+            return "at start"
+        if self.settings is NodeSettings and self.name not in ALWAYS_SETTABLE:
+            return "unconfigured"
+        return "always"
+
+
+def parameter_fields() -> Iterator[ParameterField]:
+    """Yield every parameter of the node, in the order of the dataclasses."""
+    for prefix, settings in GROUPS.items():
+        for field in dataclasses.fields(settings):
+            yield ParameterField(prefix + field.name, settings, field)
+
+
+class NodeParameters:
+    """Hold the current settings of a node and keep them equal to its ROS parameters."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        is_configured: Callable[[], bool],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Declare all parameters on `node`; `UsageError` for a wrong or unknown one.
+
+        is_configured: says whether parameters that only matter at configure are refused.
+        on_change: is called after parameters were set; a `UsageError` from it refuses them.
+        """
+        self._fields = {item.name: item for item in parameter_fields()}
+        self._is_configured, self._on_change = is_configured, on_change
+        values = {item.name: _declare(node, item) for item in self._fields.values()}
+        _refuse_unknown(node)
+        self._settings = {settings: settings() for settings in GROUPS.values()}
+        self._settings = self._with(values)
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def get(self, settings: type[SettingsT]) -> SettingsT:
+        """Return the current settings of one group."""
+        current = self._settings[settings]
+        assert isinstance(current, settings)
+        return current
+
+    def _with(self, values: dict[str, Any]) -> dict[type[Settings], Settings]:
+        """Return all settings with some parameters changed; `UsageError` for a bad value."""
+        changed = dict(self._settings)
+        for settings in GROUPS.values():
+            changes = {
+                self._fields[name].field.name: tuple(value) if isinstance(value, list) else value
+                for name, value in values.items()
+                if self._fields[name].settings is settings
+            }
+            changed[settings] = dataclasses.replace(changed[settings], **changes)
+        return changed
+
+    def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        ours = [parameter for parameter in parameters if parameter.name in self._fields]
+        for parameter in ours:
+            if self._fields[parameter.name].change == "unconfigured" and self._is_configured():
+                reason = f"{parameter.name} is used while the node is configured: clean it up first"
+                return SetParametersResult(successful=False, reason=reason)
+        before = self._settings
+        try:
+            self._settings = self._with({item.name: item.value for item in ours})
+            self._on_change()
+        except UsageError as error:
+            self._settings = before
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def describe(item: ParameterField) -> ParameterDescriptor:
+    """Return the descriptor that `ros2 param describe` and rqt show."""
+    descriptor = ParameterDescriptor(
+        name=item.name, description=item.description, read_only=item.change == "at start"
+    )
+    if item.choices:
+        descriptor.additional_constraints = f"one of {', '.join(item.choices)}"
+    low, high = item.range
+    if math.isfinite(low) and math.isfinite(high):
+        if isinstance(item.field.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return descriptor
+
+
+def _declare(node: Node, item: ParameterField) -> Any:
+    """Declare one parameter; return its value, which a file or argument may have overridden."""
+    default = item.field.default
+    value = list(default) if isinstance(default, tuple) else default
+    try:
+        return node.declare_parameter(item.name, value, describe(item)).value
+    except (
+        InvalidParameterTypeException,
+        InvalidParameterValueException,
+        ParameterUninitializedException,
+    ) as error:
+        raise UsageError(
+            f"parameter {item.name}: must be a {type(value).__name__} {_allowed(item)}, like"
+            f" its default {value!r}"
+        ) from error
+
+
+def _allowed(item: ParameterField) -> str:
+    """Return the range or choices of a parameter, in words."""
+    low, high = item.range
+    if math.isfinite(low) and math.isfinite(high):
+        return f"between {low:g} and {high:g}"
+    return f"among {', '.join(item.choices)}" if item.choices else "of any value"
+
+
+def _refuse_unknown(node: Node) -> None:
+    """Raise `UsageError` for the first parameter of a file or argument that nothing declared."""
+    # rclpy ignores these silently and offers no public list of them.
+    for name in sorted(getattr(node, "_parameter_overrides", {})):
+        if not node.has_parameter(name):
+            known = [item.name for item in parameter_fields()]
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known ones are {', '.join(known)}"
+            raise UsageError(f"unknown parameter '{name}': {hint}")

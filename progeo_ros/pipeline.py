@@ -1,0 +1,206 @@
+"""From image messages to published answers: what the node holds while it is configured."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import Future
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleNode
+
+from progeo_core.encoder import Encoder
+from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.localizer import CameraFrame, Localization
+from progeo_core.model.loading import load_encoder
+from progeo_ros.answer_publishers import AnswerPublishers
+from progeo_ros.camera_statistics import CameraStatistics
+from progeo_ros.conversions import frame_from_message
+from progeo_ros.diagnostics import camera_status
+from progeo_ros.image_input import Arrival, ImageInput, image_topics
+from progeo_ros.latest_frame import LatestFrameWorker
+from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, open_map
+from progeo_ros.map_to_odom import MapToOdom
+from progeo_ros.odometry_input import OdometryInput, OdometryPose
+from progeo_ros.settings import NodeSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Answer the images of all cameras; `start` and `stop` any number of times, then `close`.
+
+    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, settings: NodeSettings, options: LocalizerOptions
+    ) -> None:
+        """Load map and model and create the outputs; `ProgeoError` says what cannot be had."""
+        self._node, self._settings, self._options = node, settings, options
+        self.topics = image_topics(node, settings)
+        self._check_cameras(options)
+        self._map_to_odom = (
+            MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
+        )
+        # The map first: a wrong path is found at once, a model takes seconds to load.
+        place_map = open_map(settings.map)
+        self._encoder = load_encoder(settings.model, settings.device)
+        self.loaded = LoadedMap.of(place_map, self._encoder, options)
+        _warm_up(self._encoder)
+        self.publishers = AnswerPublishers(node, settings.map_frame)
+        self.statistics = {topic: CameraStatistics() for topic in self.topics}
+        self._images: list[ImageInput] = []
+        self._odometry: OdometryInput | None = None
+        self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
+            self._answer, lambda topic: self.statistics[topic].count_dropped()
+        )
+
+    @property
+    def model(self) -> str:
+        """Return the name of the model with its fingerprint."""
+        return str(self._encoder.fingerprint)
+
+    @property
+    def odometry_dropped(self) -> int:
+        """Return how many odometry messages could not be used."""
+        return 0 if self._odometry is None else self._odometry.dropped
+
+    def start(self) -> None:
+        """Subscribe to odometry and cameras; counts begin at zero."""
+        self.statistics = {topic: CameraStatistics() for topic in self.topics}
+        self._odometry = OdometryInput(self._node, self._on_odometry)
+        self._images = [
+            ImageInput(self._node, topic, self._settings, self.statistics[topic], self._worker.put)
+            for topic in self.topics
+        ]
+
+    def stop(self) -> None:
+        """Unsubscribe, finish the image at work and count those that waited as dropped."""
+        for image_input in self._images:
+            image_input.destroy()
+        if self._odometry is not None:
+            self._odometry.destroy()
+        self._images, self._odometry = [], None
+        self._worker.flush()
+
+    def close(self) -> None:
+        """Stop, and give back thread, publishers and map."""
+        self.stop()
+        self._worker.stop()
+        self.publishers.destroy()
+        self.loaded.place_map.close()
+
+    def camera_statuses(self, timeout_s: float) -> list[DiagnosticStatus]:
+        """Return the health of every camera; silence of `timeout_s` is a warning."""
+        publishers = {item.topic: item.count_publishers() for item in self._images}
+        return [
+            camera_status(
+                topic,
+                statistics.counts(),
+                publishers=publishers.get(topic),
+                timeout_s=timeout_s,
+            )
+            for topic, statistics in self.statistics.items()
+        ]
+
+    def adopt(self, options: LocalizerOptions) -> None:
+        """Use other settings from the next image on; `UsageError` if they do not go together."""
+        self._check_cameras(options)
+        self._worker.call(lambda: self._set_options(options)).add_done_callback(_log_failure)
+
+    def reload_map(self, path: str) -> int:
+        """Open a map in place of the present one; return its number of places.
+
+        The present map stays in use where the new one raises a `ProgeoError`. Images that come
+        meanwhile are superseded by the newest of them and count as dropped.
+        """
+        return self._worker.call(lambda: self._replace_map(path)).result()
+
+    def forget(self) -> None:
+        """Forget what earlier images said: the next one may be from anywhere."""
+        self._worker.call(self._reset).result()
+
+    def _check_cameras(self, options: LocalizerOptions) -> None:
+        if not self.topics:
+            raise UsageError("parameter cameras is empty: name at least one image topic")
+        if len(set(self.topics)) < len(self.topics):
+            raise UsageError(f"parameter cameras names a topic twice: {', '.join(self.topics)}")
+        if options.localizer.sequence and len(self.topics) > 1:
+            raise UsageError("localizer.sequence follows one camera: name one, or set it to false")
+
+    def _reset(self) -> None:
+        self.loaded.localizer.reset()
+
+    def _set_options(self, options: LocalizerOptions) -> None:
+        before, self._options = self._options, options
+        if before[1:] == options[1:]:
+            self.loaded.localizer.settings = options.localizer
+        else:
+            # What was measured on the map depends on these: build the localizer anew.
+            self.loaded = self.loaded.with_options(self._encoder, options)
+
+    def _replace_map(self, path: str) -> int:
+        fresh = LoadedMap.of(open_map(path), self._encoder, self._options)
+        stale, self.loaded = self.loaded, fresh
+        stale.place_map.close()
+        return fresh.places
+
+    def _on_odometry(self, odometry: OdometryPose) -> None:
+        """Pass on a pose of the odometry, in the executor's thread."""
+        if self._options.localizer.sequence:
+            position, yaw_rad = np.array(odometry.pose[:3]), odometry.pose.yaw
+            self._worker.call(
+                lambda: self.loaded.localizer.add_odometry(odometry.stamp_ns, position, yaw_rad)
+            )
+        if self._map_to_odom is not None:
+            self._map_to_odom.broadcast(odometry)
+
+    def _answer(self, topic: str, arrival: Arrival) -> None:
+        """Answer one image, in the worker's thread; every end of this is counted."""
+        statistics = self.statistics[topic]
+        try:
+            frame = frame_from_message(arrival.message, topic)
+            answer = self.loaded.localizer.localize(frame)
+            latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
+            camera_frame = arrival.message.header.frame_id
+            sent = self.publishers.publish(answer, camera_frame, latency_ms)
+        except ProgeoError as error:
+            self._fail(statistics, str(error))
+        except Exception as error:
+            _log.exception("an image of %s could not be answered", topic)
+            self._fail(statistics, f"{type(error).__name__}: {error}")
+        else:
+            if sent:
+                statistics.count_answered(latency_ms, accepted=answer.accepted)
+            else:
+                self._fail(statistics, "the answer could not be published")
+            self._after_answer(frame, answer, camera_frame)
+
+    def _after_answer(self, frame: CameraFrame, answer: Localization, camera_frame: str) -> None:
+        """Do what may take time or fail without touching the answer."""
+        if answer.accepted and self._map_to_odom is not None:
+            self._map_to_odom.correct(answer)
+        try:
+            self.publishers.publish_picture(
+                frame.image, answer, self.loaded.place_map, camera_frame
+            )
+        except ProgeoError as error:
+            _log.warning("no match image: %s", error)
+
+    def _fail(self, statistics: CameraStatistics, reason: str) -> None:
+        statistics.count_failed(reason)
+        self._node.get_logger().warning(f"image dropped: {reason}", throttle_duration_sec=5.0)
+
+
+def _log_failure(done: Future[None]) -> None:
+    """Say what went wrong in a call whose result nobody waits for."""
+    error = done.exception()
+    if error is not None:
+        _log.error("the new parameters are not in use: %s", error)
+
+
+def _warm_up(encoder: Encoder) -> None:
+    """Run the model once: its first images take far longer than all others."""
+    encoder.encode([np.zeros((480, 640, 3), np.uint8)])

@@ -1,0 +1,46 @@
+"""The settings of the node itself; what the localizer can be told is in progeo_core."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from progeo_core.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeSettings(Settings):
+    """Say which map, model, cameras and outputs the localizer node uses."""
+
+    map: str = setting("", "Path of the map file, NAME.progeo")
+    model: str = setting(
+        "mobilenetv2-gem",
+        "Model that made the map: a built-in name, a model folder, or CLIP-BACKBONE:PRETRAINED",
+    )
+    device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
+    cameras: tuple[str, ...] = setting(
+        ("image",), "Image topics, one per camera, without the transport's suffix"
+    )
+    image_transport: str = setting(
+        "raw",
+        "raw subscribes to sensor_msgs/Image on TOPIC, compressed to CompressedImage on"
+        " TOPIC/compressed",
+        choices=("raw", "compressed"),
+    )
+    image_reliability: str = setting(
+        "best_effort",
+        "Reliability of the image subscriptions; best_effort matches every publisher",
+        choices=("best_effort", "reliable"),
+    )
+    image_depth: int = setting(
+        10, "Images that DDS keeps until the node takes them", low=1, high=1000
+    )
+    image_timeout_s: float = setting(
+        5.0, "Silence of a camera (s) after which diagnostics warn", low=0.1, high=3600.0
+    )
+    map_frame: str = setting("map", "Frame of the poses: metres east, north, up of the datum")
+    publish_map_to_odom: bool = setting(
+        False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
+    )
+    autostart: bool = setting(
+        False, "Configure and activate at start; launch files do this by themselves"
+    )
