@@ -8,6 +8,7 @@ Discretely and Continuously Changing Environments") puts unrelated images near 0
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -43,11 +44,13 @@ class DescriptorContrast(NamedTuple):
     def of_descriptors(cls, descriptors: Descriptors) -> DescriptorContrast:
         """Measure descriptors [n, D], n ≥ 1."""
         spread = descriptors.std(axis=0).astype(np.float32)
-        # The last term keeps maps of one place, or of equal images, from dividing by nothing.
-        spread += _SPREAD_FLOOR * spread.mean() + np.float32(1e-6)
-        contrast = cls(descriptors.mean(axis=0).astype(np.float32), spread, 1e-3)
+        # float16 rounding is no contrast: maps of one place, or of equal images, have none.
+        spread += _SPREAD_FLOOR * spread.mean() + np.float32(1e-4)
+        # Standardised values have a variance near 1, so the length is near the square root of D.
+        least = 0.5 * math.sqrt(descriptors.shape[1])
+        contrast = cls(descriptors.mean(axis=0, dtype=np.float64).astype(np.float32), spread, least)
         length = np.linalg.norm(contrast._standardized(descriptors), axis=1)
-        return contrast._replace(length=max(float(np.median(length)), contrast.length))
+        return contrast._replace(length=max(float(np.median(length)), least))
 
     def apply(self, descriptors: Descriptors) -> NDArray[np.float32]:
         """Return views [n, D]: descriptors standardised and, if usual for the map, of unit length.

@@ -22,9 +22,11 @@ from progeo_core.settings import Settings, setting
 IntArray = NDArray[np.int64]
 
 # Width of a step's prediction, in map spacings: a camera is seldom exactly at a place.
-_STEP_SIGMA = 0.6
+_STEP_SIGMA = 0.4
 # How much a place's own position corrects the predicted position and velocity (alpha-beta filter).
-_POSITION_GAIN, _VELOCITY_GAIN = 0.7, 0.3
+_POSITION_GAIN, _VELOCITY_GAIN = 0.8, 0.2
+# Whether a camera of which nothing is known is on the map at all.
+_EVEN_ODDS = 0.5
 # How far (map spacings) a camera of unknown velocity may have moved beyond its known motion.
 _FREE_REACH = 2.0
 # Places that carry belief; the rest of the belief is counted as off the map.
@@ -38,23 +40,23 @@ class PlaceFilterSettings(Settings):
     """Say how images and motion change the belief."""
 
     evidence_slope: float = setting(
-        10.0,
+        15.0,
         "Log odds per unit of similarity; below the value of independent images, as neighbouring"
         " images err alike",
         low=0.1,
         high=100.0,
     )
     evidence_zero: float = setting(
-        0.16,
+        0.12,
         "Similarity that speaks neither for a place nor for being off the map",
         low=0.0,
         high=1.0,
     )
     evidence_limit: float = setting(
-        4.0, "Largest log odds that one image may give or take", low=0.1, high=50.0
+        6.0, "Largest log odds that one image may give or take", low=0.1, high=50.0
     )
     leave_rate: float = setting(
-        0.01, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
+        0.003, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
     )
     enter_rate: float = setting(
         0.1, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
@@ -121,7 +123,17 @@ class PlaceFilter:
         """Forget everything: on the map or off it is even odds, anywhere on it."""
         self._tracks = _new_tracks(np.empty(0, np.int64), self._position, 0.0)
         self._off_map = 1.0
-        self._enter_rate = 0.5
+        self._enter_rate = _EVEN_ODDS
+
+    def doubt(self, share: float) -> None:
+        """Start a share (0-1) of the belief anew, as `reset` does with all of it."""
+        moved = share * (1.0 - self._off_map)
+        off_map = self._off_map + moved
+        if off_map > 0.0:
+            arriving = self._enter_rate * self._off_map + _EVEN_ODDS * moved
+            self._enter_rate = arriving / off_map
+        self._tracks = self._tracks._replace(mass=self._tracks.mass * (1.0 - share))
+        self._off_map = off_map
 
     def predict(self, elapsed_s: float | None, travel: Travel | None = None) -> IntArray:
         """Move the belief on by one step and return the rows of places that now carry some.

@@ -17,6 +17,9 @@ View = NDArray[np.float32]
 
 # An image that changed less than this share of a map spacing tells nothing new.
 _LEAST_NOVELTY = 0.3
+# An image that shares nothing with the last one is as likely a jump (carried off, images lost, a
+# cut) as a quick turn; one that is half as alike as neighbouring places are is no sign of a jump.
+_JUMP_CHANCE, _JUMP_BELOW = 0.5, 0.5
 # An image this much older (s) than the last starts a new run; a little older is only late.
 _RESTART_S = 1.0
 
@@ -38,7 +41,7 @@ class PlaceTrack:
     def __init__(self, place_filter: PlaceFilter, neighbour_similarity: float) -> None:
         """Take a filter and how alike (map's contrast) neighbouring places of its map are."""
         self._filter = place_filter
-        self._step_change = max(1.0 - neighbour_similarity, 0.1)
+        self._neighbour_similarity = float(np.clip(neighbour_similarity, 0.1, 0.9))
         self._odometry = Odometry(place_filter.settings.max_speed_mps)
         self.reset()
 
@@ -68,9 +71,13 @@ class PlaceTrack:
         """
         if self._restarted(stamp_ns):
             self.reset()
-        novelty = self._novelty(view)
-        if self._last is not None and (novelty < _LEAST_NOVELTY or self._late(stamp_ns)):
-            return self._last
+        alike = self._likeness(view)
+        novelty = min(1.0, (1.0 - alike) / (1.0 - self._neighbour_similarity))
+        if self._last is not None:
+            if novelty < _LEAST_NOVELTY or self._late(stamp_ns):
+                return self._last
+            kept = alike / (_JUMP_BELOW * self._neighbour_similarity)
+            self._filter.doubt(_JUMP_CHANCE * float(np.clip(1.0 - kept, 0.0, 1.0)))
         carried = self._filter.predict(*self._motion(stamp_ns))
         rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
         belief = self._filter.update(rows, similarity_of(rows), novelty)
@@ -79,13 +86,12 @@ class PlaceTrack:
         self._last_view, self._last_stamp_ns = view, stamp_ns
         return self._last
 
-    def _novelty(self, view: View) -> float:
-        """Return how much changed since the last image that counted, 1 as between places."""
+    def _likeness(self, view: View) -> float:
+        """Return the cosine of a view with the last one that counted, -1 without one."""
         if self._last_view is None:
-            return 1.0
+            return -1.0
         lengths = float(np.linalg.norm(view) * np.linalg.norm(self._last_view))
-        same = float(view @ self._last_view) / max(lengths, 1e-6)
-        return min(1.0, (1.0 - same) / self._step_change)
+        return float(view @ self._last_view) / max(lengths, 1e-6)
 
     def _restarted(self, stamp_ns: int) -> bool:
         """Say whether time was set back: a bag that loops, a simulation started again."""
