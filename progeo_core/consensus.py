@@ -54,6 +54,16 @@ class ConsensusSettings(Settings):
     confidence_slope: float = setting(
         13.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
     )
+    belief_slope: float = setting(
+        1.5, "Slope between the filter's log odds and those of the confidence", low=0.1, high=10.0
+    )
+    belief_offset: float = setting(
+        1.2,
+        "Log odds of the confidence where the filter gives a place even odds; fitted on sequences"
+        " on and off the map",
+        low=-10.0,
+        high=10.0,
+    )
 
 
 class PoseEstimate(NamedTuple):
@@ -81,7 +91,7 @@ def estimate_pose(
     """Return the pose that the matches of one image agree on.
 
     similarity: [k] cosine. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
-    resolution_m: spacing of the map's places; a position is not known better than half of it.
+    resolution_m: spacing of the map's places, which bounds how well a position can be known.
     The best place wins as a whole; matches elsewhere widen the covariance, never move the mean.
     Raises `DataError` without matches.
     """
@@ -95,7 +105,7 @@ def estimate_pose(
         position,
         yaw_rad,
         settings,
-        confidence=_confidence(gap, settings),
+        confidence=_logistic(settings.confidence_slope * (gap - settings.confidence_gap)),
         resolution_m=resolution_m,
     )
 
@@ -103,17 +113,20 @@ def estimate_pose(
 def estimate_from_belief(
     belief: Belief, yaw_rad: FloatArray, settings: ConsensusSettings, resolution_m: float
 ) -> PoseEstimate:
-    """Return the pose of the most probable place; its probability is the confidence.
+    """Return the pose of the most probable place; its calibrated probability is the confidence.
 
-    yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
+    The filter tempers what images say, so its probabilities are too modest by a margin that Platt
+    scaling removes. yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
     """
     mode = dominant_mode(belief.probability, belief.position, settings.place_radius_m)
+    probability = min(max(float(belief.probability[mode].sum()), 1e-9), 1.0 - 1e-9)
+    log_odds = math.log(probability / (1.0 - probability))
     return pose_from_weights(
         belief.probability,
         belief.position,
         yaw_rad,
         settings,
-        confidence=float(belief.probability[mode].sum()),
+        confidence=_logistic(settings.belief_slope * log_odds + settings.belief_offset),
         resolution_m=resolution_m,
     )
 
@@ -136,8 +149,8 @@ def pose_from_weights(
     center = np.average(position[mode], axis=0, weights=weight[mode])
     offset = position - center
     covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
-    # A query lies anywhere between two places: half the spacing is about two sigma of that.
-    floor = max(settings.position_floor_m, resolution_m / 2.0)
+    # A query lies anywhere within half a spacing of its place: a uniform distribution's sigma.
+    floor = max(settings.position_floor_m, resolution_m / math.sqrt(12.0))
     covariance[:3, :3] = (offset * weight[:, None]).T @ offset + floor**2 * np.eye(3)
     yaw, covariance[5, 5] = _yaw(weight, yaw_rad, mode, settings.yaw_floor_rad)
     return PoseEstimate(center, yaw, covariance, confidence)
@@ -185,9 +198,9 @@ def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> 
     return float(np.clip(1.0 - ratio, 0.0, 1.0))
 
 
-def _confidence(gap: float, settings: ConsensusSettings) -> float:
-    """Return the logistic function of the gap (Platt scaling)."""
-    return 1.0 / (1.0 + math.exp(-settings.confidence_slope * (gap - settings.confidence_gap)))
+def _logistic(log_odds: float) -> float:
+    """Return the probability of log odds, without overflow."""
+    return 0.5 * (1.0 + math.tanh(log_odds / 2.0))
 
 
 def _yaw(

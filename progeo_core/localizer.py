@@ -245,10 +245,10 @@ class Localizer:
             stamp_ns, view, candidates, lambda rows: self._similarity(view, rows)
         )
         belief = seen.belief
-        rows = belief.rows
         estimate = estimate_from_belief(
-            belief, self._places.yaw_rad[rows], self.consensus, self._scale.spacing_m
+            belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m
         )
+        rows = belief.rows[: self.settings.top_k]
         verdict = judge_belief(
             estimate.confidence, belief.off_map, seen.steps, self.settings.min_confidence
         )

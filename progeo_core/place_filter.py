@@ -216,7 +216,7 @@ class PlaceFilter:
         old, count = self._tracks, len(self._tracks.rows)
         new = _new_tracks(rows, self._position, entering)
         mass = new.mass + np.pad(old.mass, (0, len(rows) - count))
-        share = old.mass / mass[:count]
+        share = old.mass / np.maximum(mass[:count], 1e-300)
         new.camera[:count] += share[:, None] * (old.camera - new.camera[:count])
         new.velocity[:count] = share[:, None] * old.velocity
         new.steady[:count] = share * old.steady

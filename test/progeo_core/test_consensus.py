@@ -100,10 +100,11 @@ def test_no_matches_is_an_error():
         estimate([], np.empty((0, 3)))
 
 
-def test_belief_turns_into_its_heaviest_place_with_that_probability():
+def test_belief_turns_into_its_heaviest_place_with_its_calibrated_probability():
     belief = Belief(np.arange(3), np.array([0.5, 0.3, 0.1]), line(0.0, 1.0, 50.0), off_map=0.1)
     found = estimate_from_belief(belief, np.full(3, np.nan), SETTINGS, 1.0)
-    assert found.confidence == pytest.approx(0.8)
+    odds = 4.0**SETTINGS.belief_slope * math.exp(SETTINGS.belief_offset)
+    assert found.confidence == pytest.approx(odds / (1.0 + odds))
     assert found.position[0] == pytest.approx(0.375)
 
 
