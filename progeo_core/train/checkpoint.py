@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
 
 
@@ -17,12 +17,12 @@ def save_checkpoint(content: Any, path: Path) -> None:
 
     Raises `DataError` where that is impossible; what `path` held before is then still there.
     """
-    _replace(path, lambda temporary: torch.save(content, temporary))
+    _replace(path, lambda unfinished: torch.save(content, unfinished))
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write bytes to `path`, all or nothing, as `save_checkpoint` does."""
-    _replace(path, lambda temporary: temporary.write_bytes(content))
+    _replace(path, lambda unfinished: unfinished.write_bytes(content))
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -41,25 +41,13 @@ def load_checkpoint(path: Path) -> Any:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        _flush(temporary)
-        temporary.replace(path)
-        _flush(path.parent)
+        with replaced_file(path) as unfinished:
+            write(unfinished)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(
             f"{path}: cannot be written ({reason}); what was there before is as it was:"
             " free some space and resume from the last checkpoint"
         ) from error
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images import load_images
+from progeo_core.progress import Advance, no_progress
 from progeo_core.train.processes import Processes
 
 FloatArray = NDArray[np.float32]
 Transform = Callable[[Tensor], Tensor]
-Advance = Callable[[int], None]
 
 
 class Describer(NamedTuple):
@@ -49,7 +49,7 @@ class Described(NamedTuple):
 def describe_images(
     describer: Describer,
     images: Sequence[Path],
-    advance: Advance = lambda count: None,
+    advance: Advance = no_progress,
     out: FloatArray | None = None,
 ) -> Described:
     """Describe every image; batches hold images of one size, whatever their order.
@@ -74,7 +74,7 @@ def cached_descriptors(
     images: Sequence[Path],
     folder: Path,
     processes: Processes,
-    advance: Advance = lambda count: None,
+    advance: Advance = no_progress,
 ) -> Described:
     """Return the rows of `describe_images` memory-mapped from a file that is made only once.
 

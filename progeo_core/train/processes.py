@@ -57,13 +57,16 @@ class Processes(NamedTuple):
         return joined
 
     def parallel(self, module: nn.Module) -> nn.Module:
-        """Wrap a module so that its gradients are averaged over the processes."""
+        """Wrap a module so that its gradients are averaged over the processes.
+
+        Parameters that a step does not use (the attention pool in stage 2) are allowed.
+        """
         if self.world == 1:
             return module
         if self.device.type == "cuda":
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-            return DistributedDataParallel(module, [self.device])
-        return DistributedDataParallel(module)
+            return DistributedDataParallel(module, [self.device], find_unused_parameters=True)
+        return DistributedDataParallel(module, find_unused_parameters=True)
 
     def from_main(self, compute: Callable[[], ResultT]) -> ResultT:
         """Compute in the main process and give the result to all; an error is raised in all."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from progeo_core.train.settings import TrainingSettings
+from progeo_core.versions import versions
 
 LOGS = Path("logs")
-_PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "opencv-python-headless")
 
 
 def create_run_folder(settings: TrainingSettings, stage: str, logs: Path = LOGS) -> Path:
@@ -23,17 +21,6 @@ def create_run_folder(settings: TrainingSettings, stage: str, logs: Path = LOGS)
     content["settings"] = dataclasses.asdict(settings)
     (folder / "settings.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return folder
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what the figures depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def _unused_folder(parent: Path) -> Path:

@@ -24,6 +24,7 @@ from progeo_core.train.losses import CosFace, image_to_text, soft_triplet
 from progeo_core.train.precision import Precision, RunningLoss
 from progeo_core.train.processes import Processes, choose_device
 from progeo_core.train.settings import TrainingSettings
+from progeo_core.train.towers import normalize
 
 # Keeps the draws of the stages apart, which share one seed.
 _STAGE = 2
@@ -68,7 +69,7 @@ class GroupTask(nn.Module):
 class EncoderTraining:
     """Train the network an epoch at a time, each epoch on one group.
 
-    network: float images [n, 3, s, s] with values 0-1, normalised inside → descriptors [n, D].
+    network: normalised images [n, 3, s, s] → descriptors [n, D].
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class EncoderTraining:
         return dict(zip(names, running.means(), strict=True))
 
     def _losses(self, task: GroupTask, batch: Batch) -> Losses:
-        images = self._augment(batch.images, batch.seeds).to(self._where.device)
+        images = normalize(self._augment(batch.images, batch.seeds).to(self._where.device))
         with self._precision.forward():
             own = self._parallel(images)
         descriptors = self._where.join(own.float())

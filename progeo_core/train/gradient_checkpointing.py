@@ -1,0 +1,55 @@
+"""Recompute the activations of blocks in the backward pass instead of keeping them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+from open_clip.modified_resnet import Bottleneck
+from open_clip.transformer import ResidualAttentionBlock
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+_BLOCKS = (Bottleneck, ResidualAttentionBlock)
+
+
+def recompute_blocks(network: nn.Module) -> int:
+    """Make every trainable block of `network` recompute its activations; return how many do.
+
+    Gradients and running statistics stay what they would be without.
+    """
+    blocks = [
+        module
+        for module in network.modules()
+        if isinstance(module, _BLOCKS) and any(p.requires_grad for p in module.parameters())
+    ]
+    for block in blocks:
+        _wrap(block)
+    return len(blocks)
+
+
+def _wrap(block: nn.Module) -> None:
+    forward = block.forward
+
+    def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        return nullcontext(), _keep_statistics(block)
+
+    def recomputed(*inputs: Any, **named: Any) -> Any:
+        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **named)
+
+    block.forward = recomputed  # type: ignore[method-assign]
+
+
+@contextmanager
+def _keep_statistics(block: nn.Module) -> Iterator[None]:
+    """Keep the second pass from counting the batch a second time."""
+    layers = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

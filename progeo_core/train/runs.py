@@ -1,0 +1,212 @@
+"""Whole runs: stage 1, stage 2 and evaluation, from settings to the files that they leave."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from progeo_core.errors import UsageError
+from progeo_core.place_classes import PlaceGroup
+from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
+from progeo_core.train.checkpoint import load_checkpoint
+from progeo_core.train.descriptors import Describer, cached_descriptors
+from progeo_core.train.evaluation import measure, measure_once, write_recalls
+from progeo_core.train.gradient_checkpointing import recompute_blocks
+from progeo_core.train.journal import Journal
+from progeo_core.train.precision import Precision
+from progeo_core.train.prediction_pictures import save_predictions
+from progeo_core.train.processes import Processes
+from progeo_core.train.prompts_file import load_prompts
+from progeo_core.train.run_folder import LOGS, create_run_folder
+from progeo_core.train.settings import TrainingSettings
+from progeo_core.train.stage1 import (
+    ClassTexts,
+    GroupFeatures,
+    PromptTraining,
+    resume_prompts,
+    train_prompts,
+)
+from progeo_core.train.stage2 import (
+    EncoderTraining,
+    GroupTask,
+    adopt_best,
+    load_weights,
+    train_encoder,
+)
+from progeo_core.train.towers import Towers, descriptor_describer, feature_describer
+from progeo_core.train.training_set import TrainingSet, read_training_set
+
+# Texts encoded at once when stage 2 begins.
+_TEXT_BATCH = 256
+
+
+def run_stage1(
+    settings: TrainingSettings, towers: Towers, where: Processes, logs: Path = LOGS
+) -> Path:
+    """Learn the prompts and return their file."""
+    training_set = _training_set(settings, where)
+    torch.manual_seed(settings.run.seed)
+    folder = where.from_main(lambda: create_run_folder(settings, "stage1", logs))
+    towers.network.to(where.device)
+    trainings = []
+    with Journal(folder, where) as journal:
+        for group in training_set.groups:
+            data = _group_features(settings, towers, training_set, group, journal)
+            texts = ClassTexts(towers.initial_prompts(len(group)), towers.text_features)
+            trainings.append(PromptTraining(data, texts, settings, where))
+    if settings.stage1.resume_train_stage1:
+        resume_prompts(trainings, Path(settings.stage1.resume_train_stage1))
+    return train_prompts(trainings, settings, folder, where)
+
+
+def run_stage2(
+    settings: TrainingSettings, towers: Towers, where: Processes, logs: Path = LOGS
+) -> Path:
+    """Train the network, test the best weights, and return their file."""
+    training_set = _training_set(settings, where)
+    folder = where.from_main(lambda: create_run_folder(settings, "stage2", logs))
+    tasks = _tasks(settings, towers, training_set, where)
+    if settings.run.gradient_checkpointing:
+        recompute_blocks(towers.network)
+    training = EncoderTraining(towers.network, tasks, training_set.images, settings, where)
+    history = []
+    if settings.stage2.resume_train:
+        old = Path(settings.stage2.resume_train)
+        history = training.load(old)
+        where.from_main(lambda: adopt_best(old, folder))
+    with Journal(folder, where, history) as journal:
+        best = train_encoder(training, _validation(settings, towers), settings, journal)
+    if settings.data.test_set_folder:
+        load_weights(towers.network, load_checkpoint(best), best)
+        run_evaluation(settings, towers, where, folder)
+    return best
+
+
+def run_evaluation(
+    settings: TrainingSettings, towers: Towers, where: Processes, folder: Path
+) -> tuple[Recall, ...]:
+    """Measure recall on every set of queries of the test folder; print and write the figures."""
+    if not settings.data.test_set_folder:
+        raise UsageError("no test set: give --test_set_folder with database/ and queries*/")
+    towers.network.to(where.device)
+    describer = _describer(settings, towers, where, weights_digest(towers.network))
+    cache, recalls = Path(settings.stage1.cache_feature_folder), []
+    with Journal(folder, where) as journal:
+        for benchmark in find_benchmarks(settings.data.test_set_folder):
+            recalls.append(_test(settings, describer, benchmark, cache, journal))
+    if where.is_main:
+        for recall in recalls:
+            print(recall)
+        write_recalls(recalls, Path(settings.evaluation.json_output or folder / "recall.json"))
+    return tuple(recalls)
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Return the SHA-256 of a network's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _training_set(settings: TrainingSettings, where: Processes) -> TrainingSet:
+    if not settings.data.train_set_folder:
+        raise UsageError("no training images: give --train_set_folder")
+    training_set = read_training_set(Path(settings.data.train_set_folder), settings.places)
+    if where.is_main:
+        print(training_set)
+    return training_set
+
+
+def _group_features(
+    settings: TrainingSettings,
+    towers: Towers,
+    training_set: TrainingSet,
+    group: PlaceGroup,
+    journal: Journal,
+) -> GroupFeatures:
+    """Compute the frozen features of a group, or find them in the cache."""
+    where = journal.where
+    precision = Precision(settings.run, where.device)
+    describer = feature_describer(
+        towers, precision, settings.evaluation.infer_batch_size, where.device
+    )
+    images = [training_set.images[int(row)] for row in group.images]
+    cache = Path(settings.stage1.cache_feature_folder)
+    with journal.bar(f"features of group {group.group_id}", len(images)) as bar:
+        described = cached_descriptors(describer, images, cache, where, bar.advance)
+    journal.skip(described.skipped)
+    return GroupFeatures(group, described.rows)
+
+
+def _tasks(
+    settings: TrainingSettings, towers: Towers, training_set: TrainingSet, where: Processes
+) -> list[GroupTask]:
+    groups = training_set.groups
+    texts: Sequence[Tensor | None] = [None] * len(groups)
+    if not settings.stage2.without_prompts:
+        if not settings.stage2.prompt_learners:
+            raise UsageError("no prompts: give --prompt_learners of stage 1, or --without_prompts")
+        towers.network.to(where.device)
+        prompts = load_prompts(Path(settings.stage2.prompt_learners), groups)
+        texts = [_text_features(towers, group.to(where.device)) for group in prompts]
+    # Every process draws the same initial classifiers.
+    torch.manual_seed(settings.run.seed)
+    return [
+        GroupTask(group, towers.dimension, text) for group, text in zip(groups, texts, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _text_features(towers: Towers, prompts: Tensor) -> Tensor:
+    return torch.cat([towers.text_features(part) for part in torch.split(prompts, _TEXT_BATCH)])
+
+
+def _validation(settings: TrainingSettings, towers: Towers) -> Callable[[Journal], Recall] | None:
+    """Return what measures the first set of queries of the validation folder, if there is one."""
+    if not settings.data.val_set_folder:
+        return None
+    benchmark = find_benchmarks(settings.data.val_set_folder)[0]
+    radius = settings.evaluation.positive_dist_threshold
+
+    def validate(journal: Journal) -> Recall:
+        describer = _describer(settings, towers, journal.where, "validation")
+        return measure_once(describer, benchmark, radius, journal.folder / "validation", journal)
+
+    return validate
+
+
+def _test(
+    settings: TrainingSettings,
+    describer: Describer,
+    benchmark: Benchmark,
+    cache: Path,
+    journal: Journal,
+) -> Recall:
+    chosen = settings.evaluation
+    radius = chosen.positive_dist_threshold
+    measured = measure(describer, benchmark, radius, cache, journal)
+    if chosen.num_preds_to_save and journal.where.is_main:
+        save_predictions(
+            benchmark,
+            measured.predictions,
+            radius,
+            journal.folder / "predictions" / benchmark.name,
+            count=chosen.num_preds_to_save,
+            only_wrong=chosen.save_only_wrong_preds,
+        )
+    return measured.recall
+
+
+def _describer(
+    settings: TrainingSettings, towers: Towers, where: Processes, identity: str
+) -> Describer:
+    squash = towers.fixed_size or settings.evaluation.resize_test_imgs
+    square = settings.stage2.image_size if squash else None
+    batch_size = settings.evaluation.infer_batch_size
+    return descriptor_describer(towers, where.device, batch_size, square, identity)

@@ -1,0 +1,93 @@
+"""What training asks of a model, and how it turns image files into features and descriptors."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional
+
+from progeo_core.train.descriptors import Describer
+from progeo_core.train.precision import Precision
+
+# Both stages use ImageNet's statistics, not CLIP's.
+_MEAN, _DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+class Towers(Protocol):
+    """Offer the towers of one CLIP model to training.
+
+    network: normalised images [n, 3, h, w] → descriptors [n, dimension]; its state_dict has the
+        names of the authors' best_model.pth, its `requires_grad` follows the freezing rules.
+    dimension: descriptor length, which is also that of features and texts.
+    stage1_size: side of the images that `image_features` takes, in pixels.
+    fixed_size: whether the network takes squares of `image_size` only (ViT).
+    identity: text that differs whenever the frozen weights do.
+    """
+
+    network: nn.Module
+    dimension: int
+    stage1_size: int
+    fixed_size: bool
+    identity: str
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Return raw features [n, dimension] of normalised images, by the whole frozen tower."""
+
+    def initial_prompts(self, classes: int) -> Tensor:
+        """Return new prompt vectors [classes, 4, width]."""
+
+    def text_features(self, prompts: Tensor) -> Tensor:
+        """Return raw text features [n, dimension] of prompt vectors [n, 4, width]."""
+
+
+def normalize(images: Tensor) -> Tensor:
+    """Return images [n, 3, h, w] with values 0-1 as the towers expect them."""
+    normalized: Tensor = functional.normalize(images, _MEAN, _DEVIATION)
+    return normalized
+
+
+def feature_describer(
+    towers: Towers, precision: Precision, batch_size: int, device: torch.device
+) -> Describer:
+    """Return what stage 1 computes once per image: frozen features of square images."""
+    size = towers.stage1_size
+
+    def prepare(image: Tensor) -> Tensor:
+        scaled: Tensor = functional.resize(image, [size], antialias=True)
+        square: Tensor = functional.center_crop(scaled, [size, size])
+        return square
+
+    def encode(images: Tensor) -> Tensor:
+        with precision.forward():
+            return towers.image_features(normalize(images.to(device).float() / 255))
+
+    return Describer(
+        prepare, encode, towers.dimension, f"stage 1, {size}, {towers.identity}", batch_size
+    )
+
+
+def descriptor_describer(
+    towers: Towers, device: torch.device, batch_size: int, square: int | None, identity: str
+) -> Describer:
+    """Return what evaluation computes: descriptors of whole images.
+
+    `square` squashes every image to that side, else images keep their size. `identity` is of the
+    weights that the network has now.
+    """
+
+    def prepare(image: Tensor) -> Tensor:
+        if square is None:
+            return image
+        squashed: Tensor = functional.resize(image, [square, square], antialias=True)
+        return squashed
+
+    def encode(images: Tensor) -> Tensor:
+        towers.network.eval()
+        descriptors: Tensor = towers.network(normalize(images.to(device).float() / 255))
+        return descriptors
+
+    return Describer(
+        prepare, encode, towers.dimension, f"stage 2, {square}, {identity}", batch_size
+    )

@@ -1,0 +1,132 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from progeo_core.train.checkpoint import load_checkpoint
+
+TINY_RUN = Path(__file__).parent / "tiny_run.py"
+COMMON = """--N 2 --L 1 --groups_num 2 --num_workers 1 --seed 3 --device cpu
+--batch_size_stage1 20 --epochs_num_stage1 6 --batch_size 4 --iterations_per_epoch 6
+--epochs_num 4 --image_size 48 --lr 1e-3 --infer_batch_size 16 --positive_dist_threshold 5
+--num_preds_to_save 3""".split()  # noqa: SIM905
+TWO_PROCESSES = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0")
+
+
+def start(
+    folder: Path, dataset: Path, *flags: str, launch: tuple[str, ...] = ()
+) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    sets = [
+        f"--train_set_folder={dataset / 'train'}",
+        f"--val_set_folder={dataset / 'val'}",
+        f"--test_set_folder={dataset / 'val'}",
+    ]
+    command = [sys.executable, *launch, str(TINY_RUN), *COMMON, *sets, *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    output = process.communicate(timeout=240)[0].decode()
+    assert process.returncode == 0, output
+    return output
+
+
+def only_run(folder: Path, stage: str) -> Path:
+    (run,) = (folder / "logs" / "default" / stage).iterdir()
+    return run
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    return json.loads((run / "history.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder in which both stages have run without a break."""
+    folder = tmp_path_factory.mktemp("finished")
+    finish(start(folder, dataset))
+    output = finish(start(folder, dataset, "--prompt_learners", prompts_of(folder)))
+    assert "queries: R@1:" in output
+    return folder
+
+
+def prompts_of(folder: Path) -> str:
+    return str(only_run(folder, "stage1") / "last_prompt_learners.pth")
+
+
+def test_both_stages_leave_their_files(finished: Path) -> None:
+    stage1, stage2 = only_run(finished, "stage1"), only_run(finished, "stage2")
+    losses = [row["loss"] for row in history(stage1)]
+    assert len(losses) == 6
+    assert losses[4] < losses[0]
+    assert losses[5] < losses[1]
+    rows = history(stage2)
+    assert len(rows) == 4
+    assert rows[2]["loss_classes"] < rows[0]["loss_classes"]
+    assert all(row["loss_texts"] > 0 for row in rows)
+    made = {file.name for file in stage2.iterdir()}
+    expected = {"best_model.pth", "last_checkpoint.pth", "settings.json", "history.png"}
+    assert expected <= made
+    assert any(name.startswith("events.out.tfevents") for name in made)
+    assert len(list((stage2 / "predictions" / "queries").iterdir())) == 20
+    best = max(row["recall_1"] for row in rows)
+    (tested,) = json.loads((stage2 / "recall.json").read_text())["results"]
+    assert tested["recall_at"]["1"] == pytest.approx(best)
+
+
+def test_a_killed_run_resumes_to_the_same_losses(
+    finished: Path, dataset: Path, tmp_path: Path
+) -> None:
+    prompts = ("--prompt_learners", prompts_of(finished))
+    process = start(tmp_path, dataset, *prompts)
+    run = wait_for_epochs(process, tmp_path, 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(history(run)) < 4
+    finish(start(tmp_path, dataset, *prompts, "--resume_train", str(run / "last_checkpoint.pth")))
+    newest = max((tmp_path / "logs" / "default" / "stage2").iterdir())
+    assert newest != run
+    assert history(newest) == history(only_run(finished, "stage2"))
+
+
+def wait_for_epochs(process: subprocess.Popen, folder: Path, epochs: int) -> Path:
+    """Return the run folder as soon as that many checkpoints were written."""
+    while process.poll() is None:
+        runs = list((folder / "logs").glob("default/stage2/*/last_checkpoint.pth"))
+        if runs and load_checkpoint(runs[0])["epoch_num"] >= epochs:
+            return runs[0].parent
+        time.sleep(0.02)
+    raise AssertionError(f"the run ended too early: {process.communicate()[0].decode()}")
+
+
+def test_two_processes_train_as_one_does(finished: Path, dataset: Path, tmp_path: Path) -> None:
+    prompts = ("--prompt_learners", prompts_of(finished))
+    finish(start(tmp_path, dataset, launch=TWO_PROCESSES))
+    finish(start(tmp_path, dataset, *prompts, launch=TWO_PROCESSES))
+    for stage in ("stage1", "stage2"):
+        alone, together = (history(only_run(where, stage)) for where in (finished, tmp_path))
+        for one, two in zip(alone, together, strict=True):
+            assert two == pytest.approx(one, rel=2e-3)
+    alone, together = (
+        load_checkpoint(only_run(where, "stage2") / "last_checkpoint.pth")["model_state_dict"]
+        for where in (finished, tmp_path)
+    )
+    for name, weight in alone.items():
+        torch.testing.assert_close(together[name], weight, rtol=0.02, atol=0.002)
+
+
+def test_stage_1_finds_its_features_again(finished: Path, dataset: Path) -> None:
+    cached = {file: file.stat().st_mtime_ns for file in (finished / "cache").iterdir()}
+    assert len(cached) == 4  # two groups, database and queries
+    finish(start(finished, dataset, "--save_dir", "again", "--epochs_num_stage1", "1"))
+    assert {file: file.stat().st_mtime_ns for file in (finished / "cache").iterdir()} == cached
