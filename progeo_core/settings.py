@@ -66,7 +66,7 @@ def _checked(name: str, value: Any, field: dataclasses.Field[Any]) -> Any:
         value = float(value)
     if type(value) is not type(field.default):
         kind = type(field.default).__name__
-        raise UsageError(f"{name} = {value!r}: must be a {kind}")
+        raise UsageError(f"{name} = {value!r}: must be of type {kind}")
     choices = field.metadata["choices"]
     if choices and value not in choices:
         raise UsageError(f"{name} = {value!r}: must be one of {', '.join(choices)}")
