@@ -27,6 +27,7 @@ from progeo_core.place_filter import PlaceFilter, PlaceFilterSettings
 from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
 from progeo_core.place_track import PlaceTrack
+from progeo_core.place_views import PlaceViews
 from progeo_core.settings import Settings, setting
 from progeo_core.verdict import Verdict, judge_belief, judge_image
 
@@ -37,7 +38,7 @@ class LocalizerSettings(Settings):
 
     top_k: int = setting(20, "Matches reported with every answer, best first", low=1, high=1000)
     candidates: int = setting(
-        100, "Similar places that the estimate is made from", low=1, high=10_000
+        50, "Similar places that the estimate is made from", low=1, high=10_000
     )
     min_confidence: float = setting(
         0.9, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
@@ -154,6 +155,7 @@ class Localizer:
         if not len(places.ids):
             raise DataError(f"{self._map.path}: the map holds no places; build it first")
         self._contrast = DescriptorContrast.of_map(self._map, places.ids)
+        self._views = PlaceViews(self._map, places.ids, self._contrast)
         self._scale = measure_scale(places, self._map, self._contrast)
         radius = max(self._given_consensus.place_radius_m, 1.5 * self._scale.spacing_m)
         self.consensus = dataclasses.replace(self._given_consensus, place_radius_m=radius)
@@ -216,8 +218,7 @@ class Localizer:
 
     def _similarity(self, view: NDArray[np.float32], rows: NDArray[np.int64]) -> FloatArray:
         """Return how alike places are to a view, both in the map's contrast."""
-        descriptors = self._map.descriptors(self._places.ids[rows])
-        similarity: FloatArray = (self._contrast.apply(descriptors) @ view).astype(np.float64)
+        similarity: FloatArray = (self._views.of_rows(rows) @ view).astype(np.float64)
         return similarity
 
     def _rank_by_similarity(
@@ -248,11 +249,10 @@ class Localizer:
         estimate = estimate_from_belief(
             belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m
         )
-        rows = belief.rows[: self.settings.top_k]
         verdict = judge_belief(
             estimate.confidence, belief.off_map, seen.steps, self.settings.min_confidence
         )
-        return _Ranking(rows, self._similarity(view, rows), estimate, verdict)
+        return _Ranking(belief.rows, belief.similarity, estimate, verdict)
 
     def _matches(self, ranking: _Ranking) -> tuple[Match, ...]:
         """Return the `top_k` best places with what the map knows of them."""

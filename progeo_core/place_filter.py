@@ -30,7 +30,7 @@ _EVEN_ODDS = 0.5
 # How far (map spacings) a camera of unknown velocity may have moved beyond its known motion.
 _FREE_REACH = 2.0
 # Places that carry belief; the rest of the belief is counted as off the map.
-_SUPPORT = 300
+_SUPPORT = 100
 # A step longer than this many spacings could end anywhere: the belief starts anew.
 _LONGEST_STEP = 20.0
 
@@ -84,11 +84,13 @@ class Belief(NamedTuple):
 
     rows: rows of the places. probability: sums to one with `off_map`. position: [s, 3] metres,
     the camera's if it is at that place, which the motion makes finer than the place's own.
+    similarity: as given for the rows.
     """
 
     rows: IntArray
     probability: FloatArray
     position: FloatArray
+    similarity: FloatArray
     off_map: float
 
 
@@ -116,7 +118,7 @@ class PlaceFilter:
         self._position = position
         # All places in one spot: any positive size will do.
         self._spacing_m = spacing_m or 1.0
-        self._grid = PlaceGrid(position, _FREE_REACH * self._spacing_m)
+        self._grid = PlaceGrid(position, 2.0 * _FREE_REACH * self._spacing_m)
         self.reset()
 
     def reset(self) -> None:
@@ -168,9 +170,9 @@ class PlaceFilter:
         off_map = self._off_map - entering * len(rows)
         total = mass.sum() + off_map
         self._enter_rate = self.settings.enter_rate
-        self._keep_heaviest(tracks._replace(mass=mass / total))
-        kept = self._tracks
-        return Belief(kept.rows, kept.mass, kept.camera, self._off_map)
+        kept = self._keep_heaviest(tracks._replace(mass=mass / total))
+        rows, mass, camera, _, _ = self._tracks
+        return Belief(rows, mass, camera, similarity[kept], self._off_map)
 
     def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
@@ -222,14 +224,15 @@ class PlaceFilter:
         new.steady[:count] = share * old.steady
         return new._replace(mass=mass)
 
-    def _keep_heaviest(self, tracks: _Tracks) -> None:
-        """Keep the places with most belief, heaviest first; the rest counts as off the map."""
+    def _keep_heaviest(self, tracks: _Tracks) -> IntArray:
+        """Keep the places with most belief, the rest counts as off the map; return their order."""
         order = np.argsort(-tracks.mass, kind="stable")[:_SUPPORT]
         rows, mass, camera, velocity, steady = tracks
         self._tracks = _Tracks(
             rows[order], mass[order], camera[order], velocity[order], steady[order]
         )
         self._off_map = max(0.0, 1.0 - float(self._tracks.mass.sum()))
+        return order
 
 
 def _new_tracks(rows: IntArray, position: FloatArray, mass: float) -> _Tracks:

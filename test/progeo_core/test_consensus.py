@@ -101,7 +101,9 @@ def test_no_matches_is_an_error():
 
 
 def test_belief_turns_into_its_heaviest_place_with_its_calibrated_probability():
-    belief = Belief(np.arange(3), np.array([0.5, 0.3, 0.1]), line(0.0, 1.0, 50.0), off_map=0.1)
+    belief = Belief(
+        np.arange(3), np.array([0.5, 0.3, 0.1]), line(0.0, 1.0, 50.0), np.zeros(3), off_map=0.1
+    )
     found = estimate_from_belief(belief, np.full(3, np.nan), SETTINGS, 1.0)
     odds = 4.0**SETTINGS.belief_slope * math.exp(SETTINGS.belief_offset)
     assert found.confidence == pytest.approx(odds / (1.0 + odds))

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from progeo_core.place_filter import PlaceFilter
+from progeo_core.place_track import PlaceTrack
+
+SECOND = 1_000_000_000
+LINE = np.array([[x, 0.0, 0.0] for x in range(40)], dtype=float)
+ROWS = np.arange(len(LINE))
+
+
+def views():
+    """Views of places on a line: neighbours share half of what they show."""
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(len(LINE) + 1, 200))
+    shown = parts[:-1] + parts[1:]
+    return (shown / np.linalg.norm(shown, axis=1, keepdims=True)).astype(np.float32)
+
+
+VIEWS = views()
+
+
+def track():
+    return PlaceTrack(PlaceFilter(LINE, 1.0), neighbour_similarity=0.5)
+
+
+def observe(place_track, stamp_s, row):
+    view = VIEWS[row]
+    return place_track.observe(
+        round(stamp_s * SECOND), view, ROWS, lambda rows: (VIEWS[rows] @ view).astype(float)
+    )
+
+
+def test_track_finds_the_moving_camera():
+    place_track = track()
+    for row in range(8):
+        seen = observe(place_track, 100 + row, row)
+    assert seen.steps == 8
+    assert seen.belief.rows[0] == 7
+    assert seen.belief.probability[0] > 0.8
+
+
+def test_same_image_again_is_no_new_evidence():
+    place_track = track()
+    first = observe(place_track, 1, 5)
+    for stamp_s in range(2, 30):
+        again = observe(place_track, stamp_s, 5)
+    assert again is first
+
+
+@pytest.mark.parametrize("stamps", [(10, 10), (0, 0)])
+def test_duplicate_and_unknown_stamps_still_count_when_the_view_changed(stamps):
+    place_track = track()
+    observe(place_track, stamps[0], 5)
+    assert observe(place_track, stamps[1], 6).steps == 2
+
+
+def test_late_image_changes_nothing():
+    place_track = track()
+    observe(place_track, 10.0, 5)
+    last = observe(place_track, 11.0, 6)
+    assert observe(place_track, 10.5, 30) is last
+
+
+def test_time_set_back_starts_anew():
+    place_track = track()
+    for row in range(8):
+        observe(place_track, 100 + row, row)
+    assert observe(place_track, 3, 20).steps == 1
+
+
+def test_jump_is_doubted_at_once():
+    place_track = track()
+    for row in range(8):
+        seen = observe(place_track, 100 + row, row)
+    before = seen.belief.probability[:3].sum()
+    after = observe(place_track, 108, 30).belief
+    old_place = after.probability[np.abs(after.rows - 8) <= 2].sum()
+    assert before > 0.8
+    assert old_place < 0.3
+
+
+def test_odometry_tells_a_fast_step_from_a_jump():
+    place_track = track()
+    for row in range(0, 24, 4):
+        place_track.add_odometry((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
+        seen = observe(place_track, 100 + row, row)
+    assert seen.belief.rows[0] == 20
+    assert seen.belief.off_map < 0.2
+
+
+def test_reset_forgets():
+    place_track = track()
+    observe(place_track, 1, 5)
+    place_track.reset()
+    assert observe(place_track, 2, 5).steps == 1
