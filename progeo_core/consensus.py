@@ -49,10 +49,10 @@ class ConsensusSettings(Settings):
         high=math.pi,
     )
     confidence_gap: float = setting(
-        0.06, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
+        0.04, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
     )
     confidence_slope: float = setting(
-        13.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
+        30.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
     )
     belief_slope: float = setting(
         1.5, "Slope between the filter's log odds and those of the confidence", low=0.1, high=10.0

@@ -118,7 +118,7 @@ class PlaceFilter:
         self._position = position
         # All places in one spot: any positive size will do.
         self._spacing_m = spacing_m or 1.0
-        self._grid = PlaceGrid(position, 2.0 * _FREE_REACH * self._spacing_m)
+        self._grid = PlaceGrid(position, _FREE_REACH * self._spacing_m)
         self.reset()
 
     def reset(self) -> None:

@@ -1,0 +1,264 @@
+"""Compare the localizer with plain top-1 and a SeqSLAM-style match on the shipped images.
+
+Run it from the project's root, `.venv/bin/python test/benchmarks/place_filter_benchmark.py`; it
+takes about two minutes on two cores. All methods see the same descriptors of the shipped model.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from progeo_core.consensus import PoseEstimate  # noqa: E402
+from progeo_core.evaluation import Evaluation, evaluate  # noqa: E402
+from progeo_core.images import ImageError, load_images  # noqa: E402
+from progeo_core.localizer import Localization, Localizer, LocalizerSettings, Match  # noqa: E402
+from progeo_core.model.loading import load_encoder  # noqa: E402
+from progeo_core.place_map import PlaceMap, Places  # noqa: E402
+from progeo_core.records import read_records  # noqa: E402
+
+CORRIDOR = ROOT / "progeo_core" / "demo_data" / "corridor"
+CAMPUS = ROOT / "progeo_core" / "demo_data" / "campus_loop"
+LOOP = ROOT / "test" / "data" / "rtabmap_corridor_loop"
+# Frames of the loop after which it repeats, read off its loop matrix.
+LOOP_FRAMES = 40
+# Images in a SeqSLAM-style match and the speeds it tries, in places per image (Milford 2012).
+WINDOW, SPEEDS = 10, np.linspace(0.8, 1.2, 5)
+KIDNAPPINGS, WARM_UP, AFTER = 100, 20, 12
+FAR_M = 1e6
+
+Vectors = NDArray[np.float32]
+
+
+class Pass(NamedTuple):
+    """Hold the images of one drive: descriptors [n, D], positions [n, 3] (m), stamps (ns)."""
+
+    descriptors: Vectors
+    position: NDArray[np.float64]
+    stamp_ns: NDArray[np.int64]
+
+    def take(self, rows: slice | NDArray[np.int64]) -> Pass:
+        """Return some of the images; the stamps stay evenly spaced in the order of the rows."""
+        count = len(self.position[rows])
+        return Pass(self.descriptors[rows], self.position[rows], self.stamp_ns[:count])
+
+    def elsewhere(self) -> Pass:
+        """Return the same images as if taken far from any map."""
+        return self._replace(position=self.position + FAR_M)
+
+
+class Scene(NamedTuple):
+    """Hold a map, the queries in order, and the radius (m) within which an answer is right."""
+
+    name: str
+    database: Pass
+    queries: Pass
+    radius_m: float
+
+
+def main() -> None:
+    """Print one line per scene and method, then the kidnappings."""
+    encoder = load_encoder()
+    print(f"model {encoder.fingerprint}")
+
+    def describe(paths: list[Path]) -> Vectors:
+        images = [image for image in load_images(paths) if not isinstance(image, ImageError)]
+        return np.concatenate([encoder.encode(images[i : i + 8]) for i in range(0, len(images), 8)])
+
+    scenes = make_scenes(describe)
+    print(
+        f"{'scene':22}{'method':16}{'R@1':>6}{'R@5':>6}{'R@P100':>8}{'R@P99':>7}{'AUC':>6}", end=""
+    )
+    print(f"{'ECE':>7}{'accepted':>10}{'false':>7}{'off-map':>9}{'in 90%':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        localizers = {}
+        for scene in scenes:
+            localizer = make_localizer(Path(folder) / f"{scene.name}.progeo", scene, encoder)
+            localizers[scene.name] = localizer
+            for method, answers in run_methods(localizer, scene).items():
+                report(scene, method, answers)
+        for scene in scenes[:1] + [s for s in scenes if s.name == "loop"]:
+            kidnap(localizers[scene.name], scene)
+
+
+def make_scenes(describe: Callable[[list[Path]], Vectors]) -> list[Scene]:
+    """Describe all shipped images and arrange them as maps and queries."""
+    reference, query = (line_pass(CORRIDOR / f"{name}.csv", describe) for name in ("ref", "query"))
+    with (LOOP / "records.csv").open() as file:
+        paths = [LOOP / row["image"] for row in csv.DictReader(file)]
+    frames = np.arange(len(paths)) % LOOP_FRAMES
+    angle = 2.0 * math.pi * frames / LOOP_FRAMES
+    # On a circle whose circumference is a metre per frame, so that its end is near its start.
+    circle = np.stack([np.cos(angle), np.sin(angle), 0.0 * angle], axis=-1)
+    circle *= LOOP_FRAMES / (2.0 * math.pi)
+    loop = Pass(describe(paths), circle, np.zeros(len(paths), np.int64))
+    lap1, lap2 = loop.take(slice(0, 40)), loop.take(slice(40, 84))
+    campus = line_pass(CAMPUS / "records.csv", describe)
+    even, odd = campus.take(slice(0, None, 2)), campus.take(slice(1, None, 2))
+    return [
+        Scene("corridor", reference, query, 2.5),
+        Scene("corridor backward", reference, query.take(slice(None, None, -1)), 2.5),
+        Scene("corridor swapped", query, reference, 2.5),
+        Scene("corridor half map", reference.take(slice(0, 56)), query, 2.5),
+        Scene("loop", lap1, lap2, 2.5),
+        Scene("loop swapped", lap2, lap1, 2.5),
+        # One and a half times the 6 m between the places of the map.
+        Scene("campus", even, odd, 9.0),
+        Scene("campus on corridor", reference, campus.elsewhere(), 2.5),
+        Scene("loop on corridor", reference, loop.elsewhere(), 2.5),
+        Scene("corridor on campus", even, query.elsewhere(), 9.0),
+    ]
+
+
+def line_pass(records_csv: Path, describe: Callable[[list[Path]], Vectors]) -> Pass:
+    """Describe the images of a records file."""
+    records = read_records(records_csv)
+    return Pass(describe(list(records.images)), records.position, records.stamp_ns)
+
+
+def make_localizer(path: Path, scene: Scene, encoder: object) -> Localizer:
+    """Make the scene's map and open it; sequences are switched on and off by its settings."""
+    count = len(scene.database.position)
+    names = [""] * count
+    with PlaceMap.create(path, encoder.fingerprint) as place_map:
+        columns = Places(
+            scene.database.position,
+            np.full(count, math.nan),
+            np.zeros(count, np.int64),
+            names,
+            names,
+            names,
+            [None] * count,
+        )
+        place_map.append(columns, scene.database.descriptors)
+    return Localizer.open(path, encoder)
+
+
+def run_methods(localizer: Localizer, scene: Scene) -> dict[str, list[Localization]]:
+    """Return the answers of every method to the scene's queries."""
+    cosine = scene.queries.descriptors @ scene.database.descriptors.T
+    return {
+        "top-1": rank(scene, cosine, cosine.max(axis=1)),
+        "SeqSLAM-style": rank(scene, *match_sequences(cosine)),
+        "single image": localize(localizer, scene.queries, sequence=False),
+        "place filter": localize(localizer, scene.queries, sequence=True),
+    }
+
+
+def localize(localizer: Localizer, queries: Pass, sequence: bool) -> list[Localization]:
+    """Return the localizer's answers to queries in order."""
+    localizer.settings = LocalizerSettings(sequence=sequence)
+    localizer.reset()
+    return [
+        localizer.localize_descriptor(descriptor, int(stamp))
+        for descriptor, stamp in zip(queries.descriptors, queries.stamp_ns, strict=True)
+    ]
+
+
+def match_sequences(
+    cosine: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return scores [q, n] of straight lines through the cosines, and how unique the best is.
+
+    After SeqSLAM (Milford and Wyeth 2012): contrast-enhanced rows, lines of several speeds either
+    way along the map, score of the best line over the best one elsewhere.
+    """
+    enhanced = (cosine - cosine.mean(axis=1, keepdims=True)) / cosine.std(axis=1, keepdims=True)
+    queries, places = enhanced.shape
+    columns = np.arange(places)
+    scores = np.full_like(enhanced, -np.inf)
+    for query in range(queries):
+        back = np.arange(min(WINDOW, query + 1))
+        for speed in (*SPEEDS, *-SPEEDS):
+            line = columns[None] - np.rint(speed * back).astype(int)[:, None]
+            inside = (line >= 0) & (line < places)
+            values = enhanced[query - back[:, None], np.clip(line, 0, places - 1)]
+            # Images of the window that the line leaves off the map count as mean ones.
+            scores[query] = np.maximum(scores[query], np.where(inside, values, 0.0).mean(axis=0))
+    best = scores.argmax(axis=1)
+    elsewhere = np.where(np.abs(columns - best[:, None]) <= 5, -np.inf, scores).max(axis=1)
+    return scores, scores.max(axis=1) - elsewhere
+
+
+def rank(
+    scene: Scene, scores: NDArray[np.float32], confidence: NDArray[np.float32]
+) -> list[Localization]:
+    """Return answers at the place of the best score, with nothing accepted."""
+    unknown = np.diag(np.full(6, 1e6))
+    # Any increasing function keeps the precision-recall curve; this one is between 0 and 1.
+    stated = (np.argsort(np.argsort(confidence)) + 0.5) / len(confidence)
+    answers = []
+    for row, order in enumerate(np.argsort(-scores, axis=1)[:, :20]):
+        matches = tuple(
+            Match(int(i), float(scores[row, i]), scene.database.position[i], math.nan, "")
+            for i in order
+        )
+        estimate = PoseEstimate(matches[0].position, math.nan, unknown, float(stated[row]))
+        nothing = np.empty(0, np.float32)
+        answers.append(Localization(0, "", estimate, None, False, "", "", matches, nothing))
+    return answers
+
+
+def report(scene: Scene, method: str, answers: list[Localization]) -> None:
+    """Print the figures of one method on one scene."""
+    found: Evaluation = evaluate(
+        answers, scene.queries.position, scene.database.position, scene.radius_m
+    )
+    curve, possible = found.precision_recall, int(found.localizable.sum())
+    judged = method in ("single image", "place filter")
+    print(
+        f"{scene.name:22}{method:16}{found.recall_at[1]:6.2f}{found.recall_at[5]:6.2f}"
+        f"{curve.recall_at(1.0):8.2f}{curve.recall_at(0.99):7.2f}{curve.area:6.2f}",
+        end="",
+    )
+    if judged:
+        print(
+            f"{found.reliability.expected_error:7.3f}{int(found.accepted.sum()):6}/{possible:<3}"
+            f"{found.false_accepts:7}{found.off_map_accepts:5}/{found.queries - possible:<3}"
+            f"{found.consistency.coverage[1]:8.2f}",
+            end="",
+        )
+    print()
+
+
+def kidnap(localizer: Localizer, scene: Scene) -> None:
+    """Jump to a random image of the drive and count the images until it is found again."""
+    rng = np.random.default_rng(0)
+    count = len(scene.queries.position)
+    first_right, confidently_wrong = [], 0
+    for _ in range(KIDNAPPINGS):
+        start, end = 0, 0
+        while abs(start - end) <= AFTER:
+            start, end = int(rng.integers(1, count)), int(rng.integers(0, count - AFTER))
+        before = np.arange(max(0, start - WARM_UP), start)
+        drive = scene.queries.take(np.concatenate([before, np.arange(end, end + AFTER)]))
+        answers = localize(localizer, drive, sequence=True)[len(before) :]
+        truth = drive.position[len(before) :]
+        error = [
+            np.linalg.norm(answer.estimate.position - point)
+            for answer, point in zip(answers, truth, strict=True)
+        ]
+        right = np.array(error) <= scene.radius_m
+        accepted = np.array([answer.accepted for answer in answers])
+        first_right.append(int(np.argmax(np.append(accepted & right, True))) + 1)
+        confidently_wrong += int(np.sum(accepted & ~right) > 1)
+    print(
+        f"kidnapped in {scene.name}: found within 5 images in"
+        f" {np.mean(np.array(first_right) <= 5):.0%}, median {np.median(first_right):.0f} images,"
+        f" confidently wrong for more than one image in {confidently_wrong} of {KIDNAPPINGS}"
+    )
+
+
+if __name__ == "__main__":
+    main()
