@@ -1,0 +1,107 @@
+"""The `progeo` command: parse first, import what a command needs when it runs.
+
+Exit codes: 0 done, 1 a failed run, 2 bad use, 130 interrupted. Errors are one line on stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from progeo_core.commands import bag, demo, describe, evaluate, localize, map, model, replay
+from progeo_core.commands.console import MessageHandler, results, say_problem
+from progeo_core.errors import ProgeoError
+from progeo_core.versions import package_version
+
+INTERRUPTED = 130
+FAILED = 1
+
+# Newer releases of typer carry their own copy of click, so its errors are found through typer.
+_BadUse: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="progeo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(map.app, name="map")
+app.command("localize")(localize.localize)
+app.command("evaluate")(evaluate.evaluate)
+app.command("replay")(replay.replay)
+app.add_typer(bag.app, name="bag")
+app.command("describe")(describe.describe)
+app.add_typer(model.app, name="model")
+app.command("demo")(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        results.print(f"progeo {package_version()}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def progeo(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Know where a robot is from one camera image.
+
+    Build a map from images with known positions, then ask where a new image was taken; replay a
+    bag through the same code, or through the ROS 2 node, and get a report of how right it was.
+
+        progeo demo                                        all of it on shipped images
+        progeo map build office.progeo --records office.csv
+        progeo localize office.progeo photo.jpg
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; no known error ends in a traceback."""
+    _route_warnings()
+    try:
+        return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
+    except ProgeoError as error:
+        say_problem("error", str(error))
+        return error.exit_code
+    except _BadUse as error:
+        return _explain_bad_use(error)
+    except (KeyboardInterrupt, typer.Abort):
+        say_problem("error", "interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has seen enough; Python would complain again at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _explain_bad_use(error: Exception) -> int:
+    message: str = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "progeo")
+    # Without any argument the help has been printed already, and that is the explanation.
+    if message:
+        say_problem("error", f"{message.rstrip('.')}; see `{command} --help`")
+    return 2
+
+
+def _route_warnings() -> None:
+    log = logging.getLogger("progeo_core")
+    if not any(isinstance(handler, MessageHandler) for handler in log.handlers):
+        log.addHandler(MessageHandler(logging.WARNING))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What a command says: results on stdout; progress, warnings and errors on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.errors import DataError
+from progeo_core.progress import Advance
+
+results = Console()
+messages = Console(stderr=True)
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Advance]:
+    """Show a bar with counts and the time left while the block runs; nothing off a terminal."""
+    bar = Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=messages,
+        disable=not messages.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something of unknown length goes on while the block runs."""
+    if not messages.is_terminal:
+        yield
+        return
+    with messages.status(what):
+        yield
+
+
+def say_problem(kind: str, message: str) -> None:
+    """Write one line "progeo: KIND: MESSAGE" to stderr."""
+    line = f"progeo: {kind}: {' '.join(message.split())}"
+    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_skipped(skipped: Sequence[str]) -> None:
+    """Warn about the first few things that were skipped, and count the rest."""
+    shown = 10
+    for message in skipped[:shown]:
+        say_problem("skipped", message)
+    if len(skipped) > shown:
+        say_problem("skipped", f"and {len(skipped) - shown} more")
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Write a document to stdout, whole lines whatever their length."""
+    results.print(
+        json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a document to a file that appears whole or not at all; "-" means stdout."""
+    if str(path) == "-":
+        print_json(document)
+        return
+    try:
+        with replaced_file(path) as unfinished:
+            text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
+            unfinished.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def print_fields(title: str, fields: Mapping[str, object]) -> None:
+    """Write names and values as two aligned columns."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(name, str(value))
+    results.print(table, markup=False, highlight=False)
+
+
+class MessageHandler(logging.Handler):
+    """Write the core's warnings as lines of their own, above a running progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        say_problem(record.levelname.lower(), record.getMessage())

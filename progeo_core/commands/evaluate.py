@@ -1,0 +1,99 @@
+"""`progeo evaluate`: how often is the map right about images with known positions."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from progeo_core.commands.console import progress, results, say_skipped, waiting, write_json
+from progeo_core.commands.options import MODEL, PROTOCOL, DeviceOption, ModelOption, RadiusOption
+from progeo_core.versions import versions
+
+if TYPE_CHECKING:
+    from progeo_core.evaluation import Evaluation
+
+
+def evaluate(
+    map_path: Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")],
+    queries: Annotated[
+        Path,
+        typer.Option(
+            "--queries", metavar="CSV", help="records.csv of the query images, as in `map build`."
+        ),
+    ],
+    radius: RadiusOption = PROTOCOL.radius_m,
+    sequence: Annotated[
+        bool,
+        typer.Option(
+            "--sequence",
+            help="The queries are one traverse in order: let the place filter answer them, too.",
+        ),
+    ] = False,
+    json_path: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="OUT", help="Write the figures to a file, - for stdout."),
+    ] = None,
+    model: ModelOption = MODEL.model,
+    device: DeviceOption = MODEL.device,
+) -> None:
+    """Measure how well a map answers images whose positions are known.
+
+    Recall@N: share of all queries with a place within the radius among their N best. Errors are
+    horizontal distances of the estimated positions. Precision and recall are over all confidence
+    thresholds; calibration compares stated confidence with the share that was right.
+
+        progeo evaluate --map city.progeo --queries queries.csv
+        progeo evaluate --map office.progeo --queries lap2.csv --radius 2 --sequence --json out.json
+
+    JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
+    position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,
+    false_accepts, off_map_accepts, calibration, ellipse_coverage, nees; with --sequence the same
+    under sequence; skipped (unusable images), map, queries_file, model, versions.
+    """
+    from progeo_core.model.loading import load_encoder
+    from progeo_core.place_map import PlaceMap
+    from progeo_core.query_evaluation import evaluate_records
+    from progeo_core.records import read_records
+
+    records = read_records(queries)
+    with PlaceMap.open(map_path) as place_map:
+        with waiting("loading the model"):
+            encoder = load_encoder(model, device)
+            place_map.require_model(encoder.fingerprint)
+        with progress("localizing", len(records)) as advance:
+            run = evaluate_records(
+                place_map, records, encoder, radius, sequence=sequence, advance=advance
+            )
+    say_skipped(run.skipped)
+    if json_path is not None:
+        sources = {"map": str(map_path), "queries_file": str(queries)}
+        model_document: dict[str, Any] = dataclasses.asdict(encoder.fingerprint)
+        document = run.evaluation.to_json() | sources
+        document |= {"skipped": list(run.skipped), "model": model_document, "versions": versions()}
+        write_json(json_path, document)
+    if str(json_path) != "-":
+        print_evaluation(run.evaluation, f"{queries} against {map_path}")
+
+
+def print_evaluation(evaluation: Evaluation, title: str) -> None:
+    """Write the main figures as a table, a column for single images and one for the sequence."""
+    from progeo_core.report_text import figure_rows
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
+    for name in ("single image", "sequence")[: len(runs)]:
+        table.add_column(name, justify="right")
+    for row in zip(*(figure_rows(run) for run in runs), strict=True):
+        table.add_row(row[0].name, *(figure.value for figure in row))
+    results.print(table)
+    with_places = int(evaluation.localizable.sum())
+    results.print(
+        f"{evaluation.queries} queries, {with_places} with a place within {evaluation.radius_m:g} m"
+        f" among {evaluation.database}; all of them count.",
+        highlight=False,
+    )

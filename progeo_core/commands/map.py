@@ -1,0 +1,289 @@
+"""`progeo map`: build or extend a map, look at it, look after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from progeo_core.commands.console import (
+    print_fields,
+    print_json,
+    progress,
+    results,
+    say_skipped,
+    waiting,
+)
+from progeo_core.commands.options import (
+    MODEL,
+    DeviceOption,
+    JsonFlag,
+    MapArgument,
+    ModelOption,
+    setting_option,
+)
+from progeo_core.errors import UsageError
+from progeo_core.geo import Datum, parse_datum
+from progeo_core.map_edit import PruneSettings
+from progeo_core.map_export import ExportFormat
+from progeo_core.records import Heading
+
+if TYPE_CHECKING:
+    from progeo_core.image_source import ImageSource
+
+_PRUNE = PruneSettings()
+
+app = typer.Typer(no_args_is_help=True, help="Build a map, look at it, look after it.")
+
+
+@app.command()
+def build(
+    map_path: MapArgument,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            "--records",
+            metavar="CSV",
+            help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
+            " (alt_m, heading_deg); optional stamp_ns, camera, traverse.",
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--images", metavar="DIR", help="Folder of images with '@' names or EXIF GPS."
+        ),
+    ] = None,
+    bag: Annotated[
+        Path | None,
+        typer.Option("--bag", metavar="BAG", help="rosbag2 (sqlite3 or mcap), folder or file."),
+    ] = None,
+    image_topic: Annotated[
+        str | None,
+        typer.Option("--image-topic", metavar="T", help="With --bag: Image or CompressedImage."),
+    ] = None,
+    pose_topic: Annotated[
+        str | None,
+        typer.Option(
+            "--pose-topic",
+            metavar="P",
+            help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
+            " interpolated to the images' stamps.",
+        ),
+    ] = None,
+    heading_convention: Annotated[
+        Heading,
+        typer.Option(
+            "--heading-convention",
+            help="What the heading field of '@' names means: azimuth is degrees clockwise from"
+            " north; unknown leaves the direction of every place unknown.",
+        ),
+    ] = Heading.UNKNOWN,
+    datum: Annotated[
+        str | None,
+        typer.Option(
+            "--datum",
+            metavar="LAT,LON[,ALT]",
+            help="Degrees and metres (WGS84) of the point that the map's east-north-up metres"
+            " start from. Default: the first position where these are degrees, else none; without"
+            " a datum the map gives metres only.",
+        ),
+    ] = None,
+    append: Annotated[
+        bool,
+        typer.Option(
+            "--append",
+            help="Add to a map that exists. Images that it has already are left alone, so this"
+            " also continues an interrupted build.",
+        ),
+    ] = False,
+    model: ModelOption = MODEL.model,
+    device: DeviceOption = MODEL.device,
+) -> None:
+    """Build a map from images with known positions, or extend one.
+
+    Every image becomes a place: position, descriptor, thumbnail. Positions come with the images:
+    from a table (--records), from their names or GPS tags (--images), or from a recording
+    (--bag). Places are committed as the work goes on; interrupting it loses nothing of them.
+
+        progeo map build office.progeo --records office.csv
+        progeo map build city.progeo --images photos/
+        progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
+            --pose-topic /odometry/filtered --datum 48.137,11.575
+    """
+    from progeo_core.map_writing import check_target, write_map
+    from progeo_core.model.loading import load_encoder
+
+    check_target(map_path, append)
+    parsed = None if datum is None else parse_datum(datum)
+    source = _source(records, images, bag, image_topic, pose_topic, heading_convention)
+    with waiting("loading the model"):
+        encoder = load_encoder(model, device)
+    with progress("building the map", len(source.records)) as advance:
+        report = write_map(map_path, source, encoder, datum=parsed, append=append, advance=advance)
+    say_skipped(report.skipped)
+    counts = {"added": report.added, "in the map already": report.known}
+    counts |= {"skipped": len(report.skipped), "places in the map": report.places}
+    print_fields(str(map_path), counts | {"datum": _readable(report.datum)})
+
+
+@app.command()
+def info(map_path: MapArgument, as_json: JsonFlag = False) -> None:
+    """Say what a map holds: places, extent, cameras, traverses, datum and model.
+
+    The whole file is read to see that it is undamaged.
+
+        progeo map info office.progeo
+        progeo map info office.progeo --json
+
+    JSON: schema (1), map, places, places_with_yaw, datum (lat_deg, lon_deg, alt_m, or null),
+    extent_m (min and max of x, y, z, or null), cameras and
+    traverses (name to number of places), stamps_ns (first and last, or null), model, bytes.
+    """
+    from progeo_core.map_summary import summarize_map
+    from progeo_core.place_map import PlaceMap
+
+    with PlaceMap.open(map_path) as place_map:
+        with waiting("checking the file"):
+            place_map.verify()
+        summary = summarize_map(place_map)
+    if as_json:
+        print_json(summary.to_json())
+    else:
+        print_fields(str(map_path), summary.to_lines())
+
+
+@app.command()
+def merge(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="MAP", help="Maps to join.", show_default=False)
+    ],
+    target: Annotated[
+        Path, typer.Option("--out", metavar="MAP", help="New map file.", show_default=False)
+    ],
+) -> None:
+    """Join maps of one model into a new one; the sources stay as they are.
+
+    Metres of the new map start from the first map's datum; places of the others are moved there.
+    Purely local maps are joined as they are, so they must share one frame.
+
+        progeo map merge monday.progeo tuesday.progeo --out site.progeo
+    """
+    from progeo_core.map_edit import merge_maps
+    from progeo_core.place_map import PlaceMap
+
+    total = 0
+    for source in sources:
+        with PlaceMap.open(source) as place_map:
+            total += len(place_map)
+    with progress("joining maps", total) as advance:
+        report = merge_maps(sources, target, advance=advance)
+    print_fields(str(target), {"places": report.places, "datum": _readable(report.datum)})
+
+
+@app.command()
+def prune(
+    map_path: MapArgument,
+    distance: Annotated[
+        float, setting_option(PruneSettings, "distance_m", "--distance", "M")
+    ] = _PRUNE.distance_m,
+    similarity: Annotated[
+        float, setting_option(PruneSettings, "similarity", "--similarity", "COSINE")
+    ] = _PRUNE.similarity,
+    places_per_cell: Annotated[
+        int, setting_option(PruneSettings, "places_per_cell", "--places-per-cell", "N")
+    ] = _PRUNE.places_per_cell,
+) -> None:
+    """Drop places that tell nothing new, in place and in one transaction.
+
+    A place goes when a newer one of the same camera is near and looks alike; what looks different
+    there (light, season, direction) stays. Copy the file first to be able to go back.
+
+        progeo map prune office.progeo --distance 0.5 --similarity 0.97
+    """
+    from progeo_core.map_edit import prune_map
+    from progeo_core.place_index import PlaceIndex
+    from progeo_core.place_map import PlaceMap
+
+    settings = PruneSettings(distance, similarity, places_per_cell)
+    with PlaceMap.open(map_path, writable=True) as place_map:
+        with progress("comparing places", len(place_map)) as advance:
+            report = prune_map(place_map, settings, advance=advance)
+        PlaceIndex.open(place_map)
+    print_fields(
+        str(map_path),
+        {
+            "places before": report.before,
+            "redundant": report.redundant,
+            "over the bound": report.over_bound,
+            "places left": report.after,
+        },
+    )
+
+
+@app.command()
+def export(
+    map_path: MapArgument,
+    target: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="File to write.", show_default=False)
+    ],
+    form: Annotated[
+        ExportFormat,
+        typer.Option(
+            "--format",
+            help="geojson for GIS, kml for globes (both need a datum), csv for tables.",
+            show_default=False,
+        ),
+    ],
+) -> None:
+    """Write the places of a map for other programs.
+
+    CSV has the columns of records.csv after the place's id: degrees where the map has a datum,
+    metres where it has none.
+
+        progeo map export office.progeo --format geojson --out office.geojson
+    """
+    from progeo_core.map_export import export_map
+    from progeo_core.place_map import PlaceMap
+
+    with PlaceMap.open(map_path) as place_map:
+        places = export_map(place_map, target, form)
+    results.print(f"{target}: {places} places", markup=False, highlight=False, soft_wrap=True)
+
+
+def _source(
+    records: Path | None,
+    images: Path | None,
+    bag: Path | None,
+    image_topic: str | None,
+    pose_topic: str | None,
+    heading: Heading,
+) -> ImageSource:
+    """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
+    from progeo_core.image_source import source_of_bag, source_of_folder, source_of_records
+
+    named = [
+        flag
+        for flag, value in (("--records", records), ("--images", images), ("--bag", bag))
+        if value is not None
+    ]
+    if len(named) != 1:
+        found = " and ".join(named) or "none"
+        raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
+    if bag is None and (image_topic or pose_topic):
+        raise UsageError(f"--image-topic and --pose-topic go with --bag, not with {named[0]}")
+    if records is not None:
+        return source_of_records(records)
+    if images is not None:
+        return source_of_folder(images, heading)
+    assert bag is not None
+    if image_topic is None or pose_topic is None:
+        raise UsageError("--bag needs --image-topic and --pose-topic: name one topic of each")
+    return source_of_bag(bag, image_topic, pose_topic)
+
+
+def _readable(datum: Datum | None) -> str:
+    if datum is None:
+        return "none (metres only)"
+    return f"{datum.lat_deg:.7f}, {datum.lon_deg:.7f}, {datum.alt_m:.1f} m"

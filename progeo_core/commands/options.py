@@ -1,0 +1,64 @@
+"""Options that several commands share; defaults and ranges are those of the settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from progeo_core.settings import Range, Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSettings(Settings):
+    """Say which model turns images into descriptors, and where it runs."""
+
+    model: str = setting(
+        "mobilenetv2-gem",
+        "Model of the descriptors: a built-in name, a model folder (see `progeo model import`), or"
+        " an open_clip backbone with the origin of its weights, BACKBONE:PRETRAINED",
+    )
+    device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
+
+
+@dataclasses.dataclass(frozen=True)
+class ProtocolSettings(Settings):
+    """Say which answers count as right."""
+
+    radius_m: float = setting(
+        25.0,
+        "An answer is right within this horizontal distance (m) of the truth; 25 m is the usual"
+        " benchmark, indoors use 1 to 5",
+        low=0.001,
+        high=1e6,
+    )
+
+
+def setting_option(settings: type[Settings], name: str, flag: str, metavar: str = "") -> Any:
+    """Return the option for one field of a settings class: its meaning and its range."""
+    field = next(one for one in dataclasses.fields(settings) if one.name == name)
+    bounds: Range = field.metadata["range"]
+    return typer.Option(
+        flag,
+        metavar=metavar or None,
+        help=f"{field.metadata['description']}.",
+        min=None if math.isinf(bounds.low) else bounds.low,
+        max=None if math.isinf(bounds.high) else bounds.high,
+    )
+
+
+ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "MODEL")]
+DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
+RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
+MapArgument = Annotated[
+    Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)
+]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Write JSON to stdout instead of a table (schema above).")
+]
+
+MODEL = ModelSettings()
+PROTOCOL = ProtocolSettings()

@@ -1,0 +1,90 @@
+"""`progeo replay`: a bag through the localizer, or through the real node, and a report of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from progeo_core.commands.console import print_fields, progress, waiting
+from progeo_core.commands.evaluate import print_evaluation
+from progeo_core.commands.options import MODEL, PROTOCOL, DeviceOption, ModelOption, RadiusOption
+from progeo_core.errors import UsageError
+
+
+def replay(
+    bag_path: Annotated[
+        Path,
+        typer.Argument(metavar="BAG", help="rosbag2, folder or file.", show_default=False),
+    ],
+    map_path: Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")],
+    image_topic: Annotated[
+        str, typer.Option("--image-topic", metavar="T", help="Image or CompressedImage.")
+    ],
+    ground_truth_topic: Annotated[
+        str,
+        typer.Option(
+            "--ground-truth-topic",
+            metavar="G",
+            help="PoseStamped, PoseWithCovarianceStamped or Odometry in the map's metres, or"
+            " NavSatFix; interpolated to the images' stamps.",
+        ),
+    ],
+    report: Annotated[
+        Path,
+        typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing."),
+    ] = Path("replay_report"),
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
+        ),
+    ] = False,
+    radius: RadiusOption = PROTOCOL.radius_m,
+    model: ModelOption = MODEL.model,
+    device: DeviceOption = MODEL.device,
+) -> None:
+    """Replay a bag against a map and report how right, how sure and how fast the answers were.
+
+    Offline, every image is answered, one after the other, as fast as it goes. With --live the bag
+    is played to the node; a busy node drops old images, and the report counts them.
+
+        progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
+            --ground-truth-topic /ground_truth/pose --report report/
+        progeo replay drive/ --live …
+
+    The folder gets report.html (one file, nothing to load), summary.json, trajectory.tum and
+    ground_truth.tum (for evo), and matches/ (queries beside their best matches).
+
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth, and
+    images, answered, dropped, dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model,
+    versions.
+    """
+    from progeo_core.replay import read_input, replay_live, replay_offline
+    from progeo_core.replay_folder import write_replay
+
+    if live and device != MODEL.device:
+        raise UsageError("--device goes with an offline replay; the live node chooses by itself")
+    with waiting("reading the bag"):
+        source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
+    if live:
+        run = replay_live(source, model)
+    else:
+        from progeo_core.model.loading import load_encoder
+
+        with waiting("loading the model"):
+            encoder = load_encoder(model, device)
+        with progress("replaying", source.images) as advance:
+            run = replay_offline(source, encoder, advance=advance)
+    with waiting("writing the report"):
+        files = write_replay(run, report)
+    print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
+    p50, p95, p99 = np.percentile(run.latency_ms, [50, 95, 99])
+    fields = {
+        "images": f"{source.images}: {run.answered} answered, {run.dropped} dropped",
+        "latency": f"{p50:.0f} ms median, {p95:.0f} ms 95 %, {p99:.0f} ms 99 %",
+    }
+    print_fields("", fields | {"report": files.report, "match images": files.matches})

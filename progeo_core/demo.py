@@ -1,0 +1,132 @@
+"""The whole thing on shipped images: maps, recordings, a live replay, reports."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from progeo_core.bag_writing import FIX_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.encoder import Encoder
+from progeo_core.errors import DataError
+from progeo_core.evaluation import Evaluation
+from progeo_core.geo import Datum, Frame
+from progeo_core.image_source import FileSource
+from progeo_core.map_writing import write_map
+from progeo_core.place_map import PlaceMap
+from progeo_core.progress import Advance
+from progeo_core.query_evaluation import evaluate_records
+from progeo_core.records import Records, read_records
+from progeo_core.replay import Replay, read_input, replay_live, replay_offline
+from progeo_core.replay_folder import ReplayFolder, write_replay
+
+# The campus images come with local metres only, so any point on earth will do to show fixes.
+CAMPUS_DATUM = Datum(35.6130, 139.5494, 50.0)
+
+# Shows a stage of so many steps while it runs, as the console's progress bar does.
+ShowStage: TypeAlias = Callable[[str, int], AbstractContextManager[Advance]]
+
+
+class Site(NamedTuple):
+    """Hold one place of the demo: what maps it, what queries it, and what counts as right."""
+
+    name: str
+    reference: Records
+    queries: Records
+    radius_m: float
+    datum: Datum | None
+
+
+class SiteResult(NamedTuple):
+    """Hold what one site gave, and where its files are."""
+
+    site: Site
+    map_path: Path
+    bag_path: Path
+    evaluation: Evaluation
+    replay: Replay
+    files: ReplayFolder
+
+
+def corridor() -> Site:
+    """Return two passes of a corridor; positions are nominal, one frame is one metre."""
+    folder = _data_folder("corridor")
+    reference, queries = read_records(folder / "ref.csv"), read_records(folder / "query.csv")
+    return Site("corridor", reference, queries, radius_m=2.0, datum=None)
+
+
+def campus_loop() -> Site:
+    """Return a loop around a building with measured poses; even frames map it, odd ones ask."""
+    records = read_records(_data_folder("campus_loop") / "records.csv")
+    even, odd = np.arange(0, len(records), 2), np.arange(1, len(records), 2)
+    return Site(
+        "campus", records.select(even), records.select(odd), radius_m=5.0, datum=CAMPUS_DATUM
+    )
+
+
+def run_site(
+    site: Site, folder: Path, encoder: Encoder, model: str, *, live: bool, show: ShowStage
+) -> SiteResult:
+    """Map a site, evaluate its queries offline, record them, replay the recording, report.
+
+    model: the encoder's name, for the node's own process. live: through the node over DDS, which
+    needs rclpy. Files of an earlier run in `folder` are replaced.
+    """
+    map_path, bag_path = folder / f"{site.name}.progeo", folder / f"{site.name}_bag"
+    _make_room(map_path, bag_path)
+    with show(f"{site.name}: building the map", len(site.reference)) as advance:
+        source = FileSource(site.reference)
+        write_map(map_path, source, encoder, datum=site.datum, advance=advance)
+    with (
+        PlaceMap.open(map_path) as place_map,
+        show(f"{site.name}: evaluating offline", len(site.queries)) as advance,
+    ):
+        evaluation = evaluate_records(
+            place_map, site.queries, encoder, site.radius_m, sequence=True, advance=advance
+        ).evaluation
+    with show(f"{site.name}: writing the bag", len(site.queries)) as advance:
+        write_bag(bag_path, site.queries, advance=advance)
+    replay = _replay(site, bag_path, map_path, encoder, model, live=live, show=show)
+    files = write_replay(replay, folder / f"{site.name}_report")
+    return SiteResult(site, map_path, bag_path, evaluation, replay, files)
+
+
+def _replay(
+    site: Site,
+    bag_path: Path,
+    map_path: Path,
+    encoder: Encoder,
+    model: str,
+    *,
+    live: bool,
+    show: ShowStage,
+) -> Replay:
+    truth_topic = POSE_TOPIC if site.queries.frame is Frame.LOCAL else FIX_TOPIC
+    source = read_input(bag_path, map_path, IMAGE_TOPIC, truth_topic, site.radius_m)
+    if live:
+        return replay_live(source, model)
+    with show(f"{site.name}: replaying offline", source.images) as advance:
+        return replay_offline(source, encoder, advance=advance)
+
+
+def _data_folder(name: str) -> Path:
+    return Path(str(resources.files("progeo_core"))) / "demo_data" / name
+
+
+def _make_room(map_path: Path, bag_path: Path) -> None:
+    """Remove map and bag of an earlier run, and nothing else."""
+    try:
+        map_path.parent.mkdir(parents=True, exist_ok=True)
+        for path in (map_path, map_path.with_suffix(".faiss")):
+            path.unlink(missing_ok=True)
+        if bag_path.exists():
+            shutil.rmtree(bag_path)
+    except OSError as error:
+        raise DataError(
+            f"{map_path.parent}: the demo cannot write here ({error.strerror}); give another --out"
+        ) from error

@@ -1,0 +1,39 @@
+"""Trajectories in the TUM form, which evo and other tools read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.geo import FloatArray
+
+_NS_PER_S = 1_000_000_000
+
+
+class StampedPose(NamedTuple):
+    """Hold a stamp (ns), a position [3] (m) and a yaw (rad, NaN unknown)."""
+
+    stamp_ns: int
+    position: FloatArray
+    yaw_rad: float
+
+
+def write_trajectory(path: Path, poses: Iterable[StampedPose]) -> None:
+    """Write lines "stamp x y z qx qy qz qw" (s, m), by stamp; the file appears whole or not at all.
+
+    The form has no word for an unknown direction: an unknown yaw is written as 0.
+    """
+    with replaced_file(path) as unfinished:
+        lines = [_line(pose) for pose in sorted(poses, key=lambda pose: pose.stamp_ns)]
+        unfinished.write_text("".join(lines), encoding="ascii")
+
+
+def _line(pose: StampedPose) -> str:
+    # Whole seconds and nanoseconds apart: a float would lose the last digits of today's stamps.
+    stamp = f"{pose.stamp_ns // _NS_PER_S}.{pose.stamp_ns % _NS_PER_S:09d}"
+    half = 0.0 if math.isnan(pose.yaw_rad) else pose.yaw_rad / 2.0
+    x, y, z = pose.position
+    return f"{stamp} {x:.6f} {y:.6f} {z:.6f} 0 0 {math.sin(half):.9f} {math.cos(half):.9f}\n"
