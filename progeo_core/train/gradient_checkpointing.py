@@ -45,11 +45,16 @@ def _wrap(block: nn.Module) -> None:
 @contextmanager
 def _keep_statistics(block: nn.Module) -> Iterator[None]:
     """Keep the second pass from counting the batch a second time."""
-    layers = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    layers = [
+        module for module in block.modules() if isinstance(module, _BatchNorm) and module.training
+    ]
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
-        layer.track_running_stats = False
+        layer.momentum = 0.0
     try:
         yield
     finally:
-        for layer in layers:
-            layer.track_running_stats = True
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            if layer.num_batches_tracked is not None:
+                layer.num_batches_tracked.sub_(1)

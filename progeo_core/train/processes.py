@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from progeo_core.errors import UsageError
+from progeo_core.model.device import choose_device
 
 ResultT = TypeVar("ResultT")
 
@@ -98,7 +99,9 @@ def start_processes(device: str = "auto") -> Iterator[Processes]:
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
-    chosen = choose_device(device, int(os.environ.get("LOCAL_RANK", "0")))
+    chosen = choose_device(device)
+    if chosen == torch.device("cuda"):
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if world == 1:
@@ -111,22 +114,6 @@ def start_processes(device: str = "auto") -> Iterator[Processes]:
         yield Processes(rank, world, chosen)
     finally:
         dist.destroy_process_group()
-
-
-def choose_device(device: str, local_rank: int = 0) -> torch.device:
-    """Return the named device; "auto" is the process's own GPU where there is one, else the CPU."""
-    if device in ("auto", "cuda"):
-        if torch.cuda.is_available():
-            return torch.device("cuda", local_rank)
-        if device == "auto":
-            return torch.device("cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"device '{device}' cannot be used ({reason}): try auto or cpu") from None
-    return chosen
 
 
 class _Join(torch.autograd.Function):

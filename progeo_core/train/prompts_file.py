@@ -11,6 +11,7 @@ from torch import Tensor
 
 from progeo_core.errors import DataError
 from progeo_core.place_classes import PlaceGroup
+from progeo_core.train.authors_artefacts import read_authors_prompts
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 
 _KIND = "progeo prompts"
@@ -34,7 +35,16 @@ def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
     Raises `DataError` for prompts of other classes, and for the authors' own files: those do not
     say which class a prompt belongs to.
     """
-    content = load_checkpoint(path)
+    try:
+        content = load_checkpoint(path)
+    except DataError:
+        if not path.is_file():
+            raise
+        authors = read_authors_prompts(path)
+        raise DataError(
+            f"{path}: the authors' prompts of {len(authors)} groups do not say which class each"
+            " belongs to, so they cannot be used here: run stage 1"
+        ) from None
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
     stored = [GroupPrompts(**group) for group in content["groups"]]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from progeo_core.errors import UsageError
+from progeo_core.model.weights import sha256_of
 from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
 from progeo_core.train.checkpoint import load_checkpoint
@@ -93,7 +93,7 @@ def run_evaluation(
     if not settings.data.test_set_folder:
         raise UsageError("no test set: give --test_set_folder with database/ and queries*/")
     towers.network.to(where.device)
-    describer = _describer(settings, towers, where, weights_digest(towers.network))
+    describer = _describer(settings, towers, where, sha256_of(towers.network.state_dict()))
     cache, recalls = Path(settings.stage1.cache_feature_folder), []
     with Journal(folder, where) as journal:
         for benchmark in find_benchmarks(settings.data.test_set_folder):
@@ -103,15 +103,6 @@ def run_evaluation(
             print(recall)
         write_recalls(recalls, Path(settings.evaluation.json_output or folder / "recall.json"))
     return tuple(recalls)
-
-
-def weights_digest(network: nn.Module) -> str:
-    """Return the SHA-256 of a network's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _training_set(settings: TrainingSettings, where: Processes) -> TrainingSet:

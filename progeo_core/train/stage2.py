@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from progeo_core.errors import DataError
 from progeo_core.image_list import ImageList
+from progeo_core.model.device import AUTO, choose_device
 from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.benchmark import Recall
@@ -22,7 +23,7 @@ from progeo_core.train.group_images import Batch, GroupImages, load_batches
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import CosFace, image_to_text, soft_triplet
 from progeo_core.train.precision import Precision, RunningLoss
-from progeo_core.train.processes import Processes, choose_device
+from progeo_core.train.processes import Processes
 from progeo_core.train.settings import TrainingSettings
 from progeo_core.train.towers import normalize
 
@@ -96,7 +97,7 @@ class EncoderTraining:
             for task in self.tasks
         ]
         name = settings.stage2.augmentation_device
-        augmentation_device = where.device if name == "auto" else choose_device(name)
+        augmentation_device = where.device if name == AUTO else choose_device(name)
         self._augment = Augmentation(settings.stage2, augmentation_device)
 
     def run_epoch(self, journal: Journal) -> dict[str, float]:

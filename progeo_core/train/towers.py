@@ -8,11 +8,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
+from progeo_core.model.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from progeo_core.train.descriptors import Describer
 from progeo_core.train.precision import Precision
-
-# Both stages use ImageNet's statistics, not CLIP's.
-_MEAN, _DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 class Towers(Protocol):
@@ -21,14 +19,14 @@ class Towers(Protocol):
     network: normalised images [n, 3, h, w] → descriptors [n, dimension]; its state_dict has the
         names of the authors' best_model.pth, its `requires_grad` follows the freezing rules.
     dimension: descriptor length, which is also that of features and texts.
-    stage1_size: side of the images that `image_features` takes, in pixels.
-    fixed_size: whether the network takes squares of `image_size` only (ViT).
+    image_size: side of square images that it is set up for, in pixels.
+    fixed_size: whether it takes no other images (ViT).
     identity: text that differs whenever the frozen weights do.
     """
 
     network: nn.Module
     dimension: int
-    stage1_size: int
+    image_size: int
     fixed_size: bool
     identity: str
 
@@ -43,8 +41,8 @@ class Towers(Protocol):
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Return images [n, 3, h, w] with values 0-1 as the towers expect them."""
-    normalized: Tensor = functional.normalize(images, _MEAN, _DEVIATION)
+    """Return images [n, 3, h, w] with values 0-1 normalised by ImageNet's statistics."""
+    normalized: Tensor = functional.normalize(images, list(IMAGENET_MEAN), list(IMAGENET_STD))
     return normalized
 
 
@@ -52,7 +50,7 @@ def feature_describer(
     towers: Towers, precision: Precision, batch_size: int, device: torch.device
 ) -> Describer:
     """Return what stage 1 computes once per image: frozen features of square images."""
-    size = towers.stage1_size
+    size = towers.image_size
 
     def prepare(image: Tensor) -> Tensor:
         scaled: Tensor = functional.resize(image, [size], antialias=True)

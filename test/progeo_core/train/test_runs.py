@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import signal
@@ -9,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from progeo_core.train.checkpoint import load_checkpoint
+from progeo_core.train.command import run
 
 TINY_RUN = Path(__file__).parent / "tiny_run.py"
 COMMON = """--N 2 --L 1 --groups_num 2 --num_workers 1 --seed 3 --device cpu
 --batch_size_stage1 20 --epochs_num_stage1 6 --batch_size 4 --iterations_per_epoch 6
 --epochs_num 4 --image_size 48 --lr 1e-3 --infer_batch_size 16 --positive_dist_threshold 5
---num_preds_to_save 3""".split()  # noqa: SIM905
+--num_preds_to_save 3 --backbone tiny-vit --pretrained none --fc_output_dim 16""".split()  # noqa: SIM905
 TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 
 
 def start(
-    folder: Path, dataset: Path, *flags: str, launch: tuple[str, ...] = ()
+    stage: str, folder: Path, dataset: Path, *flags: str, launch: tuple[str, ...] = ()
 ) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     sets = [
@@ -27,7 +29,7 @@ def start(
         f"--val_set_folder={dataset / 'val'}",
         f"--test_set_folder={dataset / 'val'}",
     ]
-    command = [sys.executable, *launch, str(TINY_RUN), *COMMON, *sets, *flags]
+    command = [sys.executable, *launch, str(TINY_RUN), stage, *COMMON, *sets, *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -53,8 +55,8 @@ def history(run: Path) -> list[dict[str, float]]:
 def finished(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder in which both stages have run without a break."""
     folder = tmp_path_factory.mktemp("finished")
-    finish(start(folder, dataset))
-    output = finish(start(folder, dataset, "--prompt_learners", prompts_of(folder)))
+    finish(start("stage1", folder, dataset))
+    output = finish(start("stage2", folder, dataset, "--prompt_learners", prompts_of(folder)))
     assert "queries: R@1:" in output
     return folder
 
@@ -87,12 +89,21 @@ def test_a_killed_run_resumes_to_the_same_losses(
     finished: Path, dataset: Path, tmp_path: Path
 ) -> None:
     prompts = ("--prompt_learners", prompts_of(finished))
-    process = start(tmp_path, dataset, *prompts)
+    process = start("stage2", tmp_path, dataset, *prompts)
     run = wait_for_epochs(process, tmp_path, 2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(history(run)) < 4
-    finish(start(tmp_path, dataset, *prompts, "--resume_train", str(run / "last_checkpoint.pth")))
+    finish(
+        start(
+            "stage2",
+            tmp_path,
+            dataset,
+            *prompts,
+            "--resume_train",
+            str(run / "last_checkpoint.pth"),
+        )
+    )
     newest = max((tmp_path / "logs" / "default" / "stage2").iterdir())
     assert newest != run
     assert history(newest) == history(only_run(finished, "stage2"))
@@ -110,8 +121,8 @@ def wait_for_epochs(process: subprocess.Popen, folder: Path, epochs: int) -> Pat
 
 def test_two_processes_train_as_one_does(finished: Path, dataset: Path, tmp_path: Path) -> None:
     prompts = ("--prompt_learners", prompts_of(finished))
-    finish(start(tmp_path, dataset, launch=TWO_PROCESSES))
-    finish(start(tmp_path, dataset, *prompts, launch=TWO_PROCESSES))
+    finish(start("stage1", tmp_path, dataset, launch=TWO_PROCESSES))
+    finish(start("stage2", tmp_path, dataset, *prompts, launch=TWO_PROCESSES))
     for stage in ("stage1", "stage2"):
         alone, together = (history(only_run(where, stage)) for where in (finished, tmp_path))
         for one, two in zip(alone, together, strict=True):
@@ -121,5 +132,65 @@ def test_two_processes_train_as_one_does(finished: Path, dataset: Path, tmp_path
 def test_stage_1_finds_its_features_again(finished: Path, dataset: Path) -> None:
     cached = {file: file.stat().st_mtime_ns for file in (finished / "cache").iterdir()}
     assert len(cached) == 4  # two groups, database and queries
-    finish(start(finished, dataset, "--save_dir", "again", "--epochs_num_stage1", "1"))
+    finish(start("stage1", finished, dataset, "--save_dir", "again", "--epochs_num_stage1", "1"))
     assert {file: file.stat().st_mtime_ns for file in (finished / "cache").iterdir()} == cached
+
+
+def test_a_resnet_trains_without_prompts_and_recomputing(dataset: Path, tmp_path: Path) -> None:
+    flags = ["--backbone", "tiny-resnet", "--without_prompts", "--gradient_checkpointing"]
+    flags += ["--epochs_num", "1", "--image_size", "64", "--use_amp16", "--amp_dtype", "bfloat16"]
+    finish(start("stage2", tmp_path, dataset, *flags))
+    (row,) = history(only_run(tmp_path, "stage2"))
+    assert row["loss_texts"] == 0
+    assert row["loss_classes"] > 0
+    model = only_run(tmp_path, "stage2") / "best_model.pth"
+    flags = ["--backbone", "tiny-resnet", "--resume_model", str(model), "--image_size", "64"]
+    output = finish(start("evaluation", tmp_path, dataset, *flags, "--json_output", "out.json"))
+    (result,) = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert result["recall_at"]["1"] == pytest.approx(row["recall_1"], abs=0.051)
+    assert "queries: R@1:" in output
+
+
+@pytest.fixture(scope="module")
+def tiny_models() -> None:
+    """Make the tiny models known in this process too."""
+    spec = importlib.util.spec_from_file_location("tiny_run", TINY_RUN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.register_models()
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize(
+    ("stage", "flags", "code", "message"),
+    [
+        ("stage2", "", 2, "error: no prompts: give --prompt_learners of stage 1"),
+        ("stage2", "--without_prompts --fc_output_dim 8", 2, "16-D descriptors, not 8-D"),
+        ("stage2", "--prompt_learners none.pth", 1, "none.pth: no such checkpoint"),
+        ("stage2", "--without_prompts --batch_size 8", 1, "6 classes, too few for batches of 8"),
+        ("stage1", "--min_images_per_class 50", 1, "lower min_images_per_class"),
+        ("stage1", "--groups_num 20", 1, "lower groups_num"),
+        ("stage1", "--train_set_folder nowhere", 1, "nowhere: no such folder"),
+        ("stage1", "--backbone tiny-vat", 2, "similar: tiny-vit"),
+        ("stage1", "--resume_model_stage1 none.pth", 1, "none.pth: no such checkpoint"),
+        ("evaluation", "--test_set_folder nowhere", 1, "nowhere: needs database/"),
+    ],
+)
+def test_bad_use_is_one_line_and_its_exit_code(
+    stage: str,
+    flags: str,
+    code: int,
+    message: str,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [*COMMON, f"--train_set_folder={dataset / 'train'}", *flags.split()]
+    with pytest.raises(SystemExit) as stopped:
+        run("Test.", (stage,), arguments)
+    assert stopped.value.code == code
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert "\n" not in error

@@ -1,0 +1,130 @@
+"""The ProGEO network with CLIP's text side, as training uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from progeo_core.model.aggregation import Head
+from progeo_core.model.backbone import (
+    MOBILENET,
+    FeatureKind,
+    build_clip,
+    clip_backbone,
+    resize_backbone,
+)
+from progeo_core.model.freezing import freeze_layers
+from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
+from progeo_core.model.pretrained import NO_WEIGHTS, pretrained_state
+from progeo_core.model.prompt import PromptLearner
+from progeo_core.model.weights import (
+    State,
+    has_text,
+    load_weights,
+    read_state,
+    sha256_of,
+    to_network_names,
+    visual_part,
+)
+from progeo_core.train.settings import TrainingSettings
+
+STAGES = ("stage1", "stage2", "evaluation")
+
+
+class ClipTowers:
+    """Offer one CLIP model to training (see `Towers`)."""
+
+    def __init__(self, network: ProgeoNetwork, dimension: int, image_size: int) -> None:
+        self.network: nn.Module = network
+        self.dimension = dimension
+        self.image_size = image_size
+        self.fixed_size = network.aggregation is None
+        self.identity = sha256_of(network.state_dict())
+        self._network = network
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """Return CLIP's own raw features [n, E] of normalised images."""
+        return self._network.eval().clip_features(images)
+
+    def initial_prompts(self, classes: int) -> Tensor:
+        """Return prompt vectors [classes, 4, width], normal with deviation 0.02."""
+        return self._learner(classes).cls_ctx.detach().clone()
+
+    def text_features(self, prompts: Tensor) -> Tensor:
+        """Return raw text features [n, E] of prompt vectors [n, 4, width]."""
+        labels = torch.arange(len(prompts), device=prompts.device)
+        embedded = functional_call(self._learner(1), {"cls_ctx": prompts}, (labels,))
+        if self._network.text_encoder is None:
+            raise ValueError("the network was built without its text side")
+        features: Tensor = self._network.text_encoder(embedded)
+        return features
+
+    def _learner(self, classes: int) -> PromptLearner:
+        if self._network.token_embedding is None:
+            raise ValueError("the network was built without its text side")
+        learner = PromptLearner(self._network.token_embedding, classes)
+        return learner.to(self._network.token_embedding.weight.device)
+
+
+def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:
+    """Build the network for one of `STAGES`, with the weights that the settings name.
+
+    Raises `UsageError` or `DataError` for unknown backbones and weights that do not fit.
+    """
+    chosen = settings.network
+    torch.manual_seed(settings.run.seed)
+    architecture = _architecture(settings, stage)
+    network = build_network(architecture)
+    native_size = _native_size(chosen.backbone)
+    resume = settings.stage1.resume_model_stage1 if stage == "stage1" else chosen.resume_model
+    state = to_network_names(read_state(Path(resume))) if resume else {}
+    complete = bool(state) and (has_text(state) or not architecture.with_text)
+    if not complete and chosen.pretrained != NO_WEIGHTS:
+        pretrained = pretrained_state(chosen.backbone, chosen.pretrained)
+        _load(network, architecture, pretrained, chosen.pretrained)
+    size = native_size
+    if stage != "stage1":
+        size = settings.stage2.image_size
+        resize_backbone(network.backbone, size, size)
+    if state:
+        _load(network, architecture, state, resume)
+    if stage == "stage2":
+        freeze_layers(
+            network,
+            freeze_cnn=chosen.freeze_cnn,
+            freeze_trans=chosen.freeze_trans,
+            train_all_layers=chosen.train_all_layers,
+        )
+    else:
+        network.requires_grad_(False)
+    return ClipTowers(network, architecture.dimension, size)
+
+
+def _architecture(settings: TrainingSettings, stage: str) -> Architecture:
+    name = settings.network.backbone
+    head = Head.GEM_LINEAR
+    if name != MOBILENET:
+        with torch.device("meta"):
+            kind = clip_backbone(build_clip(name, with_text=False)).kind
+        head = Head.TOKEN if kind is FeatureKind.TOKEN else head
+    prompts = stage == "stage1" or (stage == "stage2" and not settings.stage2.without_prompts)
+    return Architecture(name, head, settings.network.fc_output_dim, with_text=prompts)
+
+
+def _native_size(name: str) -> int:
+    if name == MOBILENET:
+        return 224
+    with torch.device("meta"):
+        return clip_backbone(build_clip(name, with_text=False)).image_size
+
+
+def _load(network: ProgeoNetwork, architecture: Architecture, state: State, source: str) -> None:
+    """Load both towers, or the visual one; CLIP's own weights have no head for our pooling."""
+    if not architecture.with_text:
+        state = visual_part(state)
+    load_weights(
+        network, state, source, optional=("aggregation.", "token_embedding.", "text_encoder.")
+    )

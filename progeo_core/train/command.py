@@ -1,0 +1,49 @@
+"""What the scripts of `training/` do: read options, load the model, run stages, report errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.logging import RichHandler
+
+from progeo_core.errors import ProgeoError
+from progeo_core.train.clip_towers import load_towers
+from progeo_core.train.options import read_options
+from progeo_core.train.processes import Processes, start_processes
+from progeo_core.train.run_folder import create_run_folder
+from progeo_core.train.runs import run_evaluation, run_stage1, run_stage2
+from progeo_core.train.settings import TrainingSettings
+
+
+def run(description: str, stages: Sequence[str], arguments: Sequence[str] | None = None) -> None:
+    """Run "stage1", "stage2" or "evaluation", one after another, with flags from a command line.
+
+    An error is one line on stderr; the exit code is 2 for bad use and 1 for a failed run.
+    """
+    settings = read_options(description, arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler()])
+    try:
+        with start_processes(settings.run.device) as where:
+            for stage in stages:
+                settings = _run(stage, settings, where)
+    except ProgeoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _run(stage: str, settings: TrainingSettings, where: Processes) -> TrainingSettings:
+    """Run one stage; return the settings of the next, which takes up the prompts of stage 1."""
+    towers = load_towers(settings, stage)
+    if stage == "stage1":
+        prompts = run_stage1(settings, towers, where)
+        stage2 = dataclasses.replace(settings.stage2, prompt_learners=str(prompts))
+        return dataclasses.replace(settings, stage2=stage2)
+    if stage == "stage2":
+        run_stage2(settings, towers, where)
+    else:
+        folder = where.from_main(lambda: create_run_folder(settings, "evaluation"))
+        run_evaluation(settings, towers, where, folder)
+    return settings
