@@ -3,9 +3,11 @@
 Written for ROS 2 Humble, Jazzy and Kilted. `--show-args` lists the arguments.
 """
 
+import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -20,8 +22,6 @@ from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
-
-from launch import LaunchContext, LaunchDescription
 
 SHARE = Path(get_package_share_directory("progeo_ros"))
 
@@ -130,7 +130,10 @@ def profile_environment(context: LaunchContext) -> list:
     if not profile:
         return []
     path = str(SHARE / "config" / "fastdds.xml") if profile == "shipped" else profile
-    return [SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", path)]
+    # Fast DDS 3, which came with Kilted, renamed the variable.
+    old = os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
+    prefix = "FASTRTPS" if old else "FASTDDS"
+    return [SetEnvironmentVariable(f"{prefix}_DEFAULT_PROFILES_FILE", path)]
 
 
 def actions(context: LaunchContext) -> list:

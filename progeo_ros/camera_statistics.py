@@ -26,7 +26,7 @@ class CameraCounts(NamedTuple):
     """Hold a consistent view of one camera's images.
 
     received = answered + dropped + failed + waiting at any time. dropped: a newer image came
-    first. failed: the image could not be used. lost: DDS says they never arrived.
+    first. failed: the image could not be used. lost: sent, but never received.
     rate_hz: of arrivals. silence_s: time since the last image, or since the start without one.
     failure_age_s: time since the last failure, infinite without one.
     """
@@ -87,7 +87,7 @@ class CameraStatistics:
             self._failed_at = time.monotonic()
 
     def count_lost(self, images: int) -> None:
-        """Count images that DDS reports as sent and never received."""
+        """Count images that were sent and never received."""
         with self._lock:
             self._lost += images
 

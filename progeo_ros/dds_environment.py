@@ -14,17 +14,20 @@ _DOMAINS = range(1, 101)
 
 def dds_environment() -> dict[str, str]:
     """Return the variables for a private domain on this machine with room for raw images."""
-    profile = str(shared_file("config/fastdds.xml"))
     environment = {
         "ROS_DOMAIN_ID": str(free_domain_id()),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
-        # What Fast DDS calls it in ROS 2 Humble.
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
+        profile_variable(): str(shared_file("config/fastdds.xml")),
     }
     if os.environ.get("ROS_DISTRO") == "humble":
         environment["ROS_LOCALHOST_ONLY"] = "1"
     return environment
+
+
+def profile_variable() -> str:
+    """Return the variable that names a profile file: Fast DDS 3 (Kilted) renamed it."""
+    old = os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
+    return f"{'FASTRTPS' if old else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
 
 
 def free_domain_id() -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
@@ -33,7 +33,11 @@ class Arrival(NamedTuple):
 
 
 class ImageInput:
-    """Subscribe to one image topic and tell DDS's side of what became of its images."""
+    """Subscribe to one image topic, and count what was sent and never came.
+
+    Gaps in the publishers' sequence numbers show every loss, also of images that newer ones pushed
+    out of the queue of DDS. Where rclpy does not give these numbers, DDS's own report has to do.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class ImageInput:
         """Subscribe; `deliver` gets (topic, image) in the executor's thread and must be quick."""
         self.topic, self._node = topic, node
         self._statistics, self._deliver = statistics, deliver
+        self._last_numbers: dict[bytes, int] = {}
         kind = _MESSAGE_TYPES[settings.image_transport]
         qos = QoSProfile(
             depth=settings.image_depth, reliability=_RELIABILITIES[settings.image_reliability]
@@ -76,15 +81,26 @@ class ImageInput:
             message_lost=self._on_lost if lost else None,
         )
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
         self._statistics.count_received()
+        self._count_gap(info.get("publisher_gid"), info.get("publication_sequence_number"))
         self._deliver(self.topic, Arrival(message, time.perf_counter()))
 
-    def _on_lost(self, event: object) -> None:
-        self._statistics.count_lost(event.total_count_change)  # type: ignore[attr-defined]
+    def _count_gap(self, publisher: Mapping[str, Any] | None, number: int | None) -> None:
+        """Count the images of a publisher between its last one and this one."""
+        if publisher is None or number is None:
+            return
+        key = bytes(publisher["data"])
+        # What was sent before the first image may have been sent before the node listened.
+        self._statistics.count_lost(max(0, number - self._last_numbers.get(key, number - 1) - 1))
+        self._last_numbers[key] = number
 
-    def _on_incompatible_qos(self, event: object) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)  # type: ignore[attr-defined]
+    def _on_lost(self, event: Any) -> None:
+        if not self._last_numbers:
+            self._statistics.count_lost(event.total_count_change)
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
         self._statistics.note_incompatible_qos(policy)
         self._node.get_logger().error(
             f"{self.topic}: a publisher offers QoS that does not match ({policy}); no image comes"

@@ -32,8 +32,8 @@ from progeo_ros.diagnostics import NODE
 from progeo_ros.localizer_process import LocalizerProcess
 
 SCHEMA = 1
-# An answer that is still out after this silence does not come any more.
-_SILENCE_S = 60.0
+# After this silence an idle node has nothing more to say: five rounds of diagnostics.
+_SILENCE_S = 5.0
 
 
 class Received(NamedTuple):
@@ -52,6 +52,7 @@ class LiveReplay:
         self.sent: list[SentImage] = []
         self.received: list[Received] = []
         self._counts: dict[str, str] = {}
+        self._progress_at = 0.0
         self._camera_name = f"{NODE}: camera {player.published_topic}"
         self._playing = threading.Thread(target=self._play, name="bag_player", daemon=True)
         answers = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
@@ -64,9 +65,7 @@ class LiveReplay:
         self._playing.start()
         try:
             self._spin_until(lambda: not self._playing.is_alive(), executor, node)
-            self._spin_until(self._is_complete, executor, node, timeout_s=_SILENCE_S)
-        except TimeoutError:
-            pass  # What is missing shows in the counts.
+            self._spin_until(lambda: self._is_complete() or self._is_over(), executor, node)
         finally:
             self.player.stop()
             self._playing.join()
@@ -112,14 +111,20 @@ class LiveReplay:
 
     def _on_status(self, message: DiagnosticArray) -> None:
         self.received.append(Received(message, time.time_ns()))
+        self._progress_at = time.monotonic()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == self._camera_name:
-                self._counts = values_of(status)
+                before, self._counts = self._given_up(), values_of(status)
+                if self._given_up() != before:
+                    self._progress_at = time.monotonic()
 
     def _count(self, name: str) -> int:
         return int(self._counts.get(name, 0))
+
+    def _given_up(self) -> int:
+        return sum(self._count(name) for name in ("dropped", "failed", "lost"))
 
     def _is_connected(self) -> bool:
         """Say whether both sides have found each other: an image sent before that is lost."""
@@ -127,29 +132,22 @@ class LiveReplay:
 
     def _is_complete(self) -> bool:
         """Say whether every image was answered, or counted by the node as not to be answered."""
-        given_up = self._count("dropped") + self._count("failed") + self._count("lost")
-        return len(self.received) + given_up + self.player.refused >= len(self.sent)
+        accounted = len(self.received) + self._given_up() + self.player.refused
+        return accounted >= len(self.sent)
+
+    def _is_over(self) -> bool:
+        """Say whether the node is idle and has been silent: what is missing does not come."""
+        idle = self._count("waiting") == 0
+        return idle and time.monotonic() - self._progress_at > _SILENCE_S
 
     def _spin_until(
-        self,
-        done: Callable[[], bool],
-        executor: SingleThreadedExecutor,
-        node: LocalizerProcess,
-        timeout_s: float | None = None,
+        self, done: Callable[[], bool], executor: SingleThreadedExecutor, node: LocalizerProcess
     ) -> None:
-        """Handle messages until `done`; raise `TimeoutError` after `timeout_s` without progress."""
-        heard, since = self._heard(), time.monotonic()
+        """Handle messages until `done`; `ProgeoError` if the node ends before."""
+        self._progress_at = time.monotonic()
         while not done():
             executor.spin_once(timeout_sec=0.1)
             node.check_alive()
-            if self._heard() != heard:
-                heard, since = self._heard(), time.monotonic()
-            if timeout_s is not None and time.monotonic() - since > timeout_s:
-                raise TimeoutError
-
-    def _heard(self) -> tuple[int, ...]:
-        counts = (self._count(name) for name in ("received", "dropped", "failed", "lost"))
-        return (len(self.received), *counts)
 
 
 def values_of(status: DiagnosticStatus) -> dict[str, str]:

@@ -33,8 +33,9 @@ class LoadedMap:
     localizer: Localizer
 
     @classmethod
-    def of(cls, place_map: PlaceMap, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
-        """Load what answering takes; close the map and raise if it is another model's."""
+    def open(cls, path: str, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
+        """Open a map with all that answering takes; `ProgeoError` if it is another model's."""
+        place_map = open_map(path)
         try:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -32,13 +33,16 @@ _log = logging.getLogger(__name__)
 class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in older ROS
     """Load at configure, answer while active; stay up and say why when something is missing."""
 
-    def __init__(self) -> None:
-        """Declare parameters, services and diagnostics; `UsageError` for a bad parameter."""
-        super().__init__(NODE)
+    def __init__(self, **options: Any) -> None:
+        """Declare parameters, services and diagnostics; `UsageError` for a bad parameter.
+
+        options: what every rclpy node takes, such as `context` or `parameter_overrides`.
+        """
+        super().__init__(NODE, **options)
         self._log_handler = forward_logs(self.get_logger())
         self._pipeline: Pipeline | None = None
         self._fault = ""
-        self._parameters = NodeParameters(
+        self._node_parameters = NodeParameters(
             self,
             is_configured=lambda: self._pipeline is not None,
             on_change=self._on_parameters,
@@ -56,15 +60,15 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
     @property
     def settings(self) -> NodeSettings:
         """Return the current settings of the node."""
-        return self._parameters.get(NodeSettings)
+        return self._node_parameters.get(NodeSettings)
 
     @property
     def options(self) -> LocalizerOptions:
         """Return the current settings of everything behind the localizer."""
         return LocalizerOptions(
-            self._parameters.get(LocalizerSettings),
-            self._parameters.get(ConsensusSettings),
-            self._parameters.get(PlaceFilterSettings),
+            self._node_parameters.get(LocalizerSettings),
+            self._node_parameters.get(ConsensusSettings),
+            self._node_parameters.get(PlaceFilterSettings),
         )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

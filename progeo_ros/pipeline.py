@@ -45,9 +45,9 @@ class Pipeline:
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
         # The map first: a wrong path is found at once, a model takes seconds to load.
-        place_map = open_map(settings.map)
+        open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device)
-        self.loaded = LoadedMap.of(place_map, self._encoder, options)
+        self.loaded = LoadedMap.open(settings.map, self._encoder, options)
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
@@ -142,7 +142,7 @@ class Pipeline:
             self.loaded = self.loaded.with_options(self._encoder, options)
 
     def _replace_map(self, path: str) -> int:
-        fresh = LoadedMap.of(open_map(path), self._encoder, self._options)
+        fresh = LoadedMap.open(path, self._encoder, self._options)
         stale, self.loaded = self.loaded, fresh
         stale.place_map.close()
         return fresh.places

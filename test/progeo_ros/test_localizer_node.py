@@ -1,0 +1,127 @@
+"""The node in this process: transitions and faults, without spinning."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from progeo_core.errors import UsageError
+from progeo_core.fingerprint import ModelFingerprint
+from progeo_core.place_map import PlaceMap
+from progeo_ros.localizer_node import LocalizerNode
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class Nodes:
+    """Make nodes with parameters, and remember them for the end."""
+
+    def __init__(self) -> None:
+        self.made: list[LocalizerNode] = []
+
+    def __call__(self, **parameters: Any) -> LocalizerNode:
+        given = [Parameter(name.replace("__", "."), value=v) for name, v in parameters.items()]
+        self.made.append(LocalizerNode(parameter_overrides=given))
+        return self.made[-1]
+
+
+@pytest.fixture
+def nodes(dds_domain: dict[str, str]) -> Iterator[Nodes]:
+    del dds_domain
+    created = Nodes()
+    yield created
+    for node in created.made:
+        node.destroy_node()
+
+
+def state_of(node: LocalizerNode) -> str:
+    return node._health(node._pipeline).state
+
+
+def fault_of(node: LocalizerNode) -> str:
+    return node._health(node._pipeline).fault
+
+
+def test_it_goes_through_its_life_twice(nodes: Nodes, corridor_map: Path) -> None:
+    node = nodes(map=str(corridor_map), device="cpu")
+    for _ in range(2):
+        assert node.trigger_configure() == SUCCESS
+        assert node.trigger_activate() == SUCCESS
+        assert state_of(node) == "active"
+        assert node._health(node._pipeline).places == 20
+        assert node.trigger_deactivate() == SUCCESS
+        assert node.trigger_cleanup() == SUCCESS
+        assert state_of(node) == "unconfigured"
+    assert node.trigger_shutdown() == SUCCESS
+    assert state_of(node) == "finalized"
+
+
+def test_shutdown_is_possible_while_active(nodes: Nodes, corridor_map: Path) -> None:
+    node = nodes(map=str(corridor_map), device="cpu")
+    node.autostart()
+    assert state_of(node) == "active"
+    assert node.trigger_shutdown() == SUCCESS
+    assert state_of(node) == "finalized"
+
+
+def test_a_missing_map_can_be_mended(nodes: Nodes, corridor_map: Path, tmp_path: Path) -> None:
+    path = tmp_path / "office.progeo"
+    node = nodes(map=str(path), device="cpu")
+    assert node.trigger_configure() == FAILURE
+    assert state_of(node) == "unconfigured"
+    assert str(path) in fault_of(node)
+    shutil.copy(corridor_map, path)
+    assert node.trigger_configure() == SUCCESS
+    assert fault_of(node) == ""
+
+
+def test_a_map_of_another_model_is_refused_with_both_names(nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "other.progeo"
+    PlaceMap.create(path, ModelFingerprint("CLIP-RN50+GeM", 1024, "512", "ab" * 32)).close()
+    node = nodes(map=str(path), device="cpu")
+    assert node.trigger_configure() == FAILURE
+    assert "CLIP-RN50+GeM" in fault_of(node)
+    assert "mobilenetv2-gem" in fault_of(node)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"map": ""}, "parameter map is empty"),
+        ({"cameras": ["/a", "/a"]}, "names a topic twice"),
+        ({"cameras": ["/a", "/b"], "localizer__sequence": True}, "follows one camera"),
+        ({"model": "no-such-model"}, "no-such-model"),
+    ],
+)
+def test_what_cannot_be_configured_is_explained(
+    nodes: Nodes, corridor_map: Path, parameters: dict[str, Any], complaint: str
+) -> None:
+    node = nodes(**{"map": str(corridor_map), "device": "cpu", **parameters})
+    assert node.trigger_configure() == FAILURE
+    assert complaint in fault_of(node)
+    assert state_of(node) == "unconfigured"
+
+
+def test_a_damaged_map_is_refused(nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.progeo"
+    path.write_bytes(b"SQLite format 3\0" + b"\xa5" * 5000)
+    node = nodes(map=str(path), device="cpu")
+    assert node.trigger_configure() == FAILURE
+    assert "damaged.progeo" in fault_of(node)
+
+
+def test_sequence_is_refused_while_two_cameras_run(nodes: Nodes, corridor_map: Path) -> None:
+    node = nodes(map=str(corridor_map), device="cpu", cameras=["/a", "/b"])
+    node.autostart()
+    (result,) = node.set_parameters([Parameter("localizer.sequence", value=True)])
+    assert not result.successful
+    assert "follows one camera" in result.reason
+
+
+def test_unknown_parameters_stop_the_node(nodes: Nodes) -> None:
+    with pytest.raises(UsageError, match="did you mean map"):
+        nodes(mapp="x")

@@ -1,0 +1,39 @@
+import subprocess
+import sys
+
+import rclpy
+from rclpy.node import Node
+
+from progeo_ros.parameter_file import render
+from progeo_ros.parameters import NodeParameters, parameter_fields
+from progeo_ros.settings import NodeSettings
+from progeo_ros.share_folder import shared_file
+
+
+def test_the_shipped_file_is_the_rendered_one() -> None:
+    shipped = shared_file("config/localize.yaml").read_text(encoding="utf-8")
+    command = [sys.executable, "-m", "progeo_ros.parameter_file"]
+    assert shipped == render(), f"write it again: {' '.join(command)} > config/localize.yaml"
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == shipped
+
+
+def test_every_parameter_is_explained() -> None:
+    text = render()
+    for item in parameter_fields():
+        assert item.description in text
+        assert f"{item.name.rpartition('.')[2]}: " in text
+
+
+def test_ros_reads_the_file_as_the_defaults(dds_domain: dict[str, str]) -> None:
+    del dds_domain
+    context = rclpy.Context()
+    arguments = ["--ros-args", "--params-file", str(shared_file("config/localize.yaml"))]
+    rclpy.init(context=context, args=arguments)
+    node = Node("progeo_localizer", namespace="robot1", context=context)
+    parameters = NodeParameters(node, is_configured=lambda: False, on_change=lambda: None)
+    # An override was found for each, and each is what the code would have used anyway.
+    assert set(node._parameter_overrides) == {item.name for item in parameter_fields()}
+    assert parameters.get(NodeSettings) == NodeSettings()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
