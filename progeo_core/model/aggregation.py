@@ -1,0 +1,67 @@
+"""From a feature map to one descriptor: normalise, pool, project."""
+
+from __future__ import annotations
+
+import enum
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Head(enum.Enum):
+    """Say what follows the backbone.
+
+    TOKEN: nothing; the backbone gives one vector.
+    GEM: RootNorm → GeM → L2Norm over its map; nothing in it needs training.
+    GEM_LINEAR: L2Norm → GeM → Linear → L2Norm over its map, ProGEO's own.
+    """
+
+    TOKEN = "token"
+    GEM = "gem"
+    GEM_LINEAR = "gem-linear"
+
+
+class L2Norm(nn.Module):
+    """Scale to unit length along the channels (dimension 1)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalise features [n, C, ...]."""
+        return F.normalize(features, dim=1)
+
+
+class RootNorm(nn.Module):
+    """Divide by the square root of the length along the channels (dimension 1).
+
+    Untrained maps need something between leaving the length, which lets a few strong spots
+    decide, and L2Norm, which gives blank walls a full say.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scale features [n, C, ...]."""
+        length: Tensor = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+        scaled: Tensor = features / length.clamp(min=1e-6).sqrt()
+        return scaled
+
+
+class GeM(nn.Module):
+    """Pool by the generalised mean: (mean of x^p)^(1/p), with one learnable p."""
+
+    def __init__(self, p: float = 3.0, floor: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.full((1,), p))
+        self.floor = floor
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """Pool [n, C, h, w] of any size to [n, C, 1, 1]."""
+        powered = feature_map.clamp(min=self.floor).pow(self.p)
+        return powered.mean(dim=(2, 3), keepdim=True).pow(1.0 / self.p)
+
+
+def build_aggregation(head: Head, width: int, dimension: int) -> nn.Sequential | None:
+    """Build the head over a map of `width` channels; the indices are part of checkpoint keys."""
+    if head is Head.TOKEN:
+        return None
+    if head is Head.GEM:
+        return nn.Sequential(RootNorm(), GeM(), nn.Flatten(), L2Norm())
+    return nn.Sequential(L2Norm(), GeM(), nn.Flatten(), nn.Linear(width, dimension), L2Norm())

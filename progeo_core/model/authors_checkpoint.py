@@ -1,0 +1,109 @@
+"""The authors' `best_model.pth`: into a model folder, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.model.aggregation import Head
+from progeo_core.model.assembly import architecture_of, assemble, image_size_of
+from progeo_core.model.backbone import PROGEO_BACKBONES, blank_backbone
+from progeo_core.model.model_card import ModelCard
+from progeo_core.model.model_folder import read_model, save_model
+from progeo_core.model.preprocessing import Preprocessing
+from progeo_core.model.weights import (
+    State,
+    has_text,
+    read_state,
+    sha256_of,
+    to_network_names,
+    visual_part,
+)
+
+
+def import_checkpoint(
+    checkpoint: Path,
+    backbone: str,
+    out_dir: Path,
+    *,
+    with_text: bool = False,
+    normalized: bool = True,
+) -> Path:
+    """Turn a checkpoint of the authors' network into a model folder; return the folder.
+
+    `normalized=False` keeps the authors' raw ViT output. `with_text` keeps CLIP's text side, which
+    training needs and describing does not. Raises `DataError` for a file that is missing, damaged
+    or of another kind, and `ModelMismatchError` naming both backbones for one of another backbone.
+    """
+    state = to_network_names(read_state(checkpoint))
+    _check_backbone(state, backbone, checkpoint)
+    if with_text and not has_text(state):
+        raise DataError(f"{checkpoint}: has no text side: import it without")
+    if not with_text:
+        state = visual_part(state)
+    architecture = architecture_of(state, backbone)
+    assemble(architecture, state, str(checkpoint))  # refuses what would not load later
+    size = image_size_of(state, blank_backbone(backbone))
+    card = ModelCard(
+        name=out_dir.resolve().name,
+        architecture=architecture,
+        preprocessing=Preprocessing(size, size),
+        weights_sha256=sha256_of(state),
+        normalized=normalized or architecture.head is not Head.TOKEN,
+        source=f"checkpoint {checkpoint.name}",
+    )
+    return save_model(out_dir, card, state)
+
+
+def export_checkpoint(folder: Path, checkpoint: Path) -> Path:
+    """Write a model folder as a flat state_dict that the authors' code loads; return the file.
+
+    Raises `DataError` for a folder without the text side, which their strict loading asks for.
+    """
+    state = read_model(folder, with_text=True).state
+    if not has_text(state):
+        raise DataError(
+            f"{folder}: has no text side, which the authors' code needs: import the checkpoint"
+            " again with its text side"
+        )
+    partial = checkpoint.with_name(f".{checkpoint.name}.partial")
+    try:
+        torch.save(state, partial)
+        partial.replace(checkpoint)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{checkpoint}: cannot be written ({error})") from error
+    return checkpoint
+
+
+def recognise_backbone(state: State) -> str | None:
+    """Name ProGEO's backbone that has exactly these weights, or None."""
+    return next((name for name in PROGEO_BACKBONES if _fits(state, name)), None)
+
+
+def _check_backbone(state: State, backbone: str, checkpoint: Path) -> None:
+    if _fits(state, backbone):
+        return
+    if not visual_part(state):
+        raise DataError(
+            f"{checkpoint}: not a ProGEO or CLIP checkpoint: none of its weights is a backbone's"
+        )
+    found = recognise_backbone(state)
+    what = f"is a {found} checkpoint" if found else "is a checkpoint of another backbone"
+    mend = f": import it with backbone {found}" if found else ""
+    raise ModelMismatchError(f"{checkpoint} {what}, not {backbone}{mend}")
+
+
+def _fits(state: State, backbone: str) -> bool:
+    own = blank_backbone(backbone).tower.state_dict()
+    return _shapes(state) == _shapes({f"backbone.{name}": own[name] for name in own})
+
+
+def _shapes(state: State) -> dict[str, torch.Size]:
+    """Return the shapes of the backbone's weights, but for what depends on the image size."""
+    return {
+        name: tensor.shape
+        for name, tensor in state.items()
+        if name.startswith("backbone.") and not name.endswith(("positional_embedding", "pos_embed"))
+    }

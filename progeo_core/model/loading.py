@@ -1,0 +1,31 @@
+"""The entry to models: load an encoder, look at a model, import and export checkpoints."""
+
+from __future__ import annotations
+
+from progeo_core.encoder import Encoder
+from progeo_core.model.authors_checkpoint import export_checkpoint, import_checkpoint
+from progeo_core.model.device import AUTO, choose_device
+from progeo_core.model.model_info import ModelInfo, describe_model
+from progeo_core.model.named_model import built_in_models, load_named_model
+from progeo_core.model.torch_encoder import TorchEncoder
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ModelInfo",
+    "built_in_models",
+    "describe_model",
+    "export_checkpoint",
+    "import_checkpoint",
+    "load_encoder",
+]
+
+DEFAULT_MODEL = "mobilenetv2-gem"
+
+
+def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO) -> Encoder:
+    """Load a model that ships, a model folder, or a backbone as "NAME[:PRETRAINED]".
+
+    See `load_named_model` for names and `choose_device` for devices; both say what they raise.
+    """
+    chosen = choose_device(device)
+    return TorchEncoder(load_named_model(model), chosen)

@@ -1,0 +1,79 @@
+"""Pretrained CLIP weights: an open_clip tag, a local file, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import open_clip
+
+from progeo_core.errors import DataError, UsageError
+from progeo_core.model.backbone import MOBILENET, PROGEO_BACKBONES, open_clip_name
+from progeo_core.model.preprocessing import Preprocessing
+from progeo_core.model.weights import State, read_state, to_network_names
+
+NO_WEIGHTS = "none"
+_DEFAULT_TAG = "openai"  # exists for ProGEO's four only
+
+
+def pretrained_tags(backbone: str) -> tuple[str, ...]:
+    """List the weights that open_clip can download for a backbone."""
+    if backbone == MOBILENET:
+        return ()
+    return tuple(open_clip.list_pretrained_tags_by_model(open_clip_name(backbone)))
+
+
+def default_pretrained(backbone: str) -> str:
+    """Return the weights that a bare backbone name means, or raise `UsageError` with the choice."""
+    if backbone in PROGEO_BACKBONES:
+        return _DEFAULT_TAG
+    tags = pretrained_tags(backbone)
+    raise UsageError(
+        f"{backbone}: say which weights, as {backbone}:TAG or {backbone}:FILE"
+        + (f" (tags: {', '.join(tags)})" if tags else "")
+    )
+
+
+def pretrained_state(backbone: str, pretrained: str) -> State:
+    """Return the weights of both towers under the authors' names.
+
+    `pretrained` is one of `pretrained_tags` (downloaded once, kept in the user's cache) or a file.
+    Raises `UsageError` for anything else and `DataError` when the download or the file fails.
+    """
+    tags = pretrained_tags(backbone)
+    if pretrained in tags:
+        return to_network_names(_downloaded(backbone, pretrained))
+    path = Path(pretrained).expanduser()
+    if not path.is_file():
+        known = ", ".join(tags) or "none"
+        raise UsageError(
+            f"{backbone}: '{pretrained}' is neither a file nor one of its tags ({known})"
+        )
+    return to_network_names(read_state(path))
+
+
+def default_preprocessing(backbone: str, pretrained: str, native_size: int) -> Preprocessing:
+    """Return what a backbone without training of ours should see.
+
+    ProGEO's four see 512 × 512 and ImageNet's statistics, as the authors'; another backbone sees
+    its `native_size` and the statistics that its weights were trained with.
+    """
+    if backbone in PROGEO_BACKBONES or backbone == MOBILENET:
+        return Preprocessing()
+    trained = open_clip.get_pretrained_cfg(open_clip_name(backbone), pretrained)
+    statistics = {key: tuple(trained[key]) for key in ("mean", "std") if key in trained}
+    return Preprocessing(native_size, native_size, "bicubic", **statistics)
+
+
+def _downloaded(backbone: str, tag: str) -> State:
+    name = open_clip_name(backbone)
+    try:
+        path = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
+        clip = open_clip.create_model(name, pretrained=path)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{backbone}:{tag}: the weights cannot be downloaded ({reason}); connect to the"
+            f" internet once, or give a local file as {backbone}:FILE"
+        ) from error
+    state: State = clip.state_dict()
+    return state
