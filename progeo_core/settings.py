@@ -64,9 +64,9 @@ def _checked(name: str, value: Any, field: dataclasses.Field[Any]) -> Any:
     """Return `value`, an int widened where a float is declared, or raise `UsageError`."""
     if isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if type(value) is not type(field.default):
-        kind = type(field.default).__name__
-        raise UsageError(f"{name} = {value!r}: must be of type {kind}")
+    kind: type[Any] = type(field.default)
+    if type(value) is not kind:
+        raise UsageError(f"{name} = {value!r}: must be of type {kind.__name__}")
     choices = field.metadata["choices"]
     if choices and value not in choices:
         raise UsageError(f"{name} = {value!r}: must be one of {', '.join(choices)}")
