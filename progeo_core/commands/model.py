@@ -2,6 +2,129 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from progeo_core.commands.console import print_fields, print_json, waiting
+from progeo_core.commands.options import MODEL, JsonFlag, ModelOption
+
 app = typer.Typer(no_args_is_help=True, help="Look at a model, import one, export one.")
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Built-in name, model folder, checkpoint file, or backbone."
+        ),
+    ] = MODEL.model,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a model is: backbone, head, descriptor length, preprocessing, weights.
+
+        progeo model info
+        progeo model info best_model.pth
+        progeo model info ViT-B-16-SigLIP:webli --json
+
+    JSON: schema (1), name, form (model folder, checkpoint, backbone), backbone, head, dimension,
+    normalized, with_text, preprocessing, parameters, weights_sha256, weights_bytes, source,
+    licence, path, pretrained (weights that can be downloaded for a backbone).
+    """
+    from progeo_core.model.loading import describe_model
+
+    with waiting("reading the model"):
+        described = describe_model(model)
+    if as_json:
+        print_json(described.to_json())
+    else:
+        fields = described.to_json().items()
+        shown = {name.replace("_", " "): _readable(value) for name, value in fields if value != ""}
+        del shown["schema"]
+        print_fields(described.name, shown)
+
+
+@app.command("import")
+def import_model(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="best_model.pth of the authors' code."),
+    ],
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone",
+            metavar="B",
+            help="CLIP-RN50, CLIP-RN101, CLIP-ViT-B-16 or CLIP-ViT-B-32, as it was trained.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
+        ),
+    ] = None,
+    with_text: Annotated[
+        bool,
+        typer.Option("--with-text", help="Keep CLIP's text side, which only training needs."),
+    ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Leave descriptors unnormalised, as the authors evaluate their ViTs; maps and"
+            " the localizer need normalised ones.",
+        ),
+    ] = False,
+) -> None:
+    """Turn a checkpoint of the authors' network into a model folder, which --model then takes.
+
+    Weights are read without running anything that the file holds. The folder has
+    model.safetensors and model.json.
+
+        progeo model import best_model.pth --backbone CLIP-RN50
+        progeo map build site.progeo --records site.csv --model progeo-CLIP-RN50
+    """
+    from progeo_core.model.loading import import_checkpoint
+
+    target = out or Path(f"progeo-{backbone}")
+    with waiting("reading the checkpoint"):
+        folder = import_checkpoint(
+            checkpoint, backbone, target, with_text=with_text, normalized=not raw
+        )
+    print_fields(str(folder), {"use it with": f"--model {folder}"})
+
+
+@app.command()
+def export(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.onnx", help="File to write.", show_default=False)
+    ],
+    model: ModelOption = MODEL.model,
+) -> None:
+    """Write a model as ONNX, for runtimes other than torch; needs the package onnx.
+
+    The input `pixels` is float32 [n, 3, height, width], RGB from 0 to 1, resized to the model's
+    size; normalisation is part of the file. The output `descriptors` is float32 [n, D], of unit
+    length where the model's are.
+
+        progeo model export --out descriptor.onnx
+    """
+    from progeo_core.model.onnx_file import export_onnx
+
+    with waiting("exporting the model"):
+        exported = export_onnx(model, out)
+    size = f"{exported.height} × {exported.width}"
+    fields = {"input": f"pixels, float32 [n, 3, {size}]"}
+    fields |= {"output": f"descriptors, float32 [n, {exported.dimension}]"}
+    print_fields(str(out), fields)
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
