@@ -11,8 +11,10 @@ from torch.func import functional_call
 from progeo_core.model.aggregation import Head
 from progeo_core.model.backbone import (
     MOBILENET,
+    Backbone,
     FeatureKind,
     build_clip,
+    build_mobilenet,
     clip_backbone,
     resize_backbone,
 )
@@ -76,16 +78,16 @@ def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:
     """
     chosen = settings.network
     torch.manual_seed(settings.run.seed)
-    architecture = _architecture(settings, stage)
+    outline = _outline(chosen.backbone)
+    architecture = _architecture(settings, stage, outline.kind)
     network = build_network(architecture)
-    native_size = _native_size(chosen.backbone)
     resume = settings.stage1.resume_model_stage1 if stage == "stage1" else chosen.resume_model
     state = to_network_names(read_state(Path(resume))) if resume else {}
     complete = bool(state) and (has_text(state) or not architecture.with_text)
     if not complete and chosen.pretrained != NO_WEIGHTS:
         pretrained = pretrained_state(chosen.backbone, chosen.pretrained)
         _load(network, architecture, pretrained, chosen.pretrained)
-    size = native_size
+    size = outline.image_size
     if stage != "stage1":
         size = settings.stage2.image_size
         resize_backbone(network.backbone, size, size)
@@ -103,22 +105,22 @@ def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:
     return ClipTowers(network, architecture.dimension, size)
 
 
-def _architecture(settings: TrainingSettings, stage: str) -> Architecture:
-    name = settings.network.backbone
-    head = Head.GEM_LINEAR
-    if name != MOBILENET:
-        with torch.device("meta"):
-            kind = clip_backbone(build_clip(name, with_text=False)).kind
-        head = Head.TOKEN if kind is FeatureKind.TOKEN else head
+def _architecture(settings: TrainingSettings, stage: str, kind: FeatureKind) -> Architecture:
     prompts = stage == "stage1" or (stage == "stage2" and not settings.stage2.without_prompts)
-    return Architecture(name, head, settings.network.fc_output_dim, with_text=prompts)
+    return Architecture(
+        settings.network.backbone,
+        Head.TOKEN if kind is FeatureKind.TOKEN else Head.GEM_LINEAR,
+        settings.network.fc_output_dim,
+        with_text=prompts,
+    )
 
 
-def _native_size(name: str) -> int:
-    if name == MOBILENET:
-        return 224
+def _outline(name: str) -> Backbone:
+    """Return a backbone without weights, to see what it gives and for which image size."""
     with torch.device("meta"):
-        return clip_backbone(build_clip(name, with_text=False)).image_size
+        if name == MOBILENET:
+            return build_mobilenet()
+        return clip_backbone(build_clip(name, with_text=False))
 
 
 def _load(network: ProgeoNetwork, architecture: Architecture, state: State, source: str) -> None:

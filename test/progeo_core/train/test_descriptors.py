@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from progeo_core.errors import DataError
+from progeo_core.image_list import list_images
+from progeo_core.images import encode_jpeg
+from progeo_core.train.descriptors import Describer, cached_descriptors, describe_images
+from progeo_core.train.processes import Processes
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def describer(batches: list[int]) -> Describer:
+    """Return one that gives height, width and rounded brightness, and notes its batches."""
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        batches.append(len(images))
+        brightness = (images.float().mean((1, 2, 3)) / 10).round()
+        height, width = (torch.full_like(brightness, side) for side in images.shape[2:])
+        return torch.stack([height, width, brightness], 1)
+
+    return Describer(lambda image: image, encode, 3, "sides", 4)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with 30 images of three sizes, mixed, of brightness 10 times a number."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(30):
+        image = np.full((8 * (1 + number % 3), 24, 3), 10 * (number // 3), np.uint8)
+        (folder / f"{number:02d}.jpg").write_bytes(encode_jpeg(image))
+    return folder
+
+
+def test_rows_keep_their_order_whatever_the_sizes(folder: Path) -> None:
+    batches: list[int] = []
+    done: list[int] = []
+    described = describe_images(describer(batches), list_images(folder), done.append)
+    expected = [(8 * (1 + number % 3), 24, number // 3) for number in range(30)]
+    np.testing.assert_array_equal(described.rows, expected)
+    assert sum(done) == sum(batches) == 30
+    assert len(batches) == 9  # ten images of each size: 4 + 4 + 2
+
+
+def test_an_unreadable_image_is_a_row_of_nan(folder: Path, tmp_path: Path) -> None:
+    (folder / "07.jpg").write_bytes(b"")
+    images = list_images(folder)
+    described = cached_descriptors(describer([]), images, tmp_path / "cache", ALONE)
+    assert np.flatnonzero(np.isnan(described.rows).all(axis=1)).tolist() == [7]
+    assert len(described.skipped) == 1
+    assert "07.jpg: the image is empty" in described.skipped[0]
+    assert isinstance(described.rows, np.memmap)
+
+
+def test_the_cache_is_keyed_by_model_and_images(folder: Path, tmp_path: Path) -> None:
+    batches: list[int] = []
+    images, cache = list_images(folder), tmp_path / "cache"
+    for _ in range(2):
+        cached_descriptors(describer(batches), images, cache, ALONE)
+    assert sum(batches) == 30
+    cached_descriptors(describer(batches)._replace(identity="other"), images, cache, ALONE)
+    cached_descriptors(describer(batches), images[:10], cache, ALONE)
+    assert sum(batches) == 70
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_cache_that_cannot_be_written_says_how_much_it_needs(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").touch()
+    with pytest.raises(DataError, match=r"cannot be written .* GB are needed there"):
+        cached_descriptors(describer([]), list_images(folder), tmp_path / "cache", ALONE)

@@ -1,0 +1,52 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import get_worker_info
+
+from progeo_core.errors import DataError
+from progeo_core.images import Image, read_image
+from progeo_core.place_classes import PlaceClassSettings
+from progeo_core.train import group_images
+from progeo_core.train.class_sampler import ClassSampler
+from progeo_core.train.group_images import Batch, GroupImages, load_batches, shrink
+from progeo_core.train.training_set import read_training_set
+
+
+def load(dataset: Path, workers: int) -> list[Batch]:
+    training_set = read_training_set(dataset / "train", PlaceClassSettings(N=2, L=1, groups_num=2))
+    group = training_set.groups[0]
+    images = GroupImages(training_set.images, group, 60)
+    sampler = ClassSampler(len(group), 4, 3, (0, 0), slice(None))
+    return list(load_batches(images, sampler, workers))
+
+
+def test_loader_processes_change_nothing(dataset: Path) -> None:
+    alone, helped = load(dataset, 0), load(dataset, 2)
+    assert len(alone) == len(helped) == 3
+    for one, other in zip(alone, helped, strict=True):
+        assert torch.equal(one.labels, other.labels)
+        assert one.seeds == other.seeds
+        assert all(map(torch.equal, one.images, other.images))
+        assert all(min(image.shape[1:]) == 60 for image in one.images)
+
+
+def test_a_killed_loader_ends_the_run_with_advice(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_or_die(path: Path) -> Image:
+        if get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read_image(path)
+
+    monkeypatch.setattr(group_images, "read_image", read_or_die)
+    with pytest.raises(DataError, match=r"a loader process was killed.* lower --num_workers"):
+        load(dataset, 1)
+
+
+def test_small_images_keep_their_size() -> None:
+    image = torch.zeros(3, 40, 90, dtype=torch.uint8)
+    assert shrink(image, 60) is image
+    assert shrink(image, 20).shape == (3, 20, 45)
