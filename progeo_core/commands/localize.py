@@ -85,7 +85,7 @@ def _print_answers(answers: list[tuple[Path, Localization | ImageError]]) -> Non
         table.add_column("latitude, longitude")
     for path, answer in answers:
         if not isinstance(answer, ImageError):
-            table.add_row(str(path), *_cells(answer))
+            table.add_row(path.name, *_cells(answer))
     if table.row_count:
         results.print(table)
 

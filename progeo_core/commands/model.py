@@ -106,20 +106,20 @@ def export(
 ) -> None:
     """Write a model as ONNX, for runtimes other than torch; needs the package onnx.
 
-    The input `pixels` is float32 [n, 3, height, width], RGB from 0 to 1, resized to the model's
-    size; normalisation is part of the file. The output `descriptors` is float32 [n, D], of unit
-    length where the model's are.
+    Input `images`: RGB uint8 [n, 3, height, width], already resized to the model's size; the rest
+    is part of the file. Output `descriptors`: float32 [n, D], of unit length where the model's are.
 
         progeo model export --out descriptor.onnx
     """
-    from progeo_core.model.onnx_file import export_onnx
+    from progeo_core.model.export import export_onnx
+    from progeo_core.model.loading import describe_model
 
     with waiting("exporting the model"):
-        exported = export_onnx(model, out)
-    size = f"{exported.height} × {exported.width}"
-    fields = {"input": f"pixels, float32 [n, 3, {size}]"}
-    fields |= {"output": f"descriptors, float32 [n, {exported.dimension}]"}
-    print_fields(str(out), fields)
+        written = export_onnx(model, out)
+    described = describe_model(model)
+    fields = {"input": f"images, RGB uint8 [n, 3, height, width], {described.preprocessing}"}
+    fields |= {"output": f"descriptors, float32 [n, {described.dimension}]"}
+    print_fields(str(written), fields)
 
 
 def _readable(value: object) -> str:
