@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.model.aggregation import Head
 from progeo_core.model.assembly import architecture_of, assemble, image_size_of
@@ -68,10 +69,9 @@ def export_checkpoint(folder: Path, checkpoint: Path) -> Path:
             f"{folder}: has no text side, which the authors' code needs: import the checkpoint"
             " again with its text side"
         )
-    partial = checkpoint.with_name(f".{checkpoint.name}.partial")
     try:
-        torch.save(state, partial)
-        partial.replace(checkpoint)
+        with replaced_file(checkpoint) as unfinished:
+            torch.save(state, unfinished)
     except (OSError, RuntimeError) as error:
         raise DataError(f"{checkpoint}: cannot be written ({error})") from error
     return checkpoint

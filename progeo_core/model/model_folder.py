@@ -12,6 +12,7 @@ import safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
+from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
 from progeo_core.model.backbone import resize_backbone
 from progeo_core.model.model_card import ModelCard, read_model_card
@@ -42,19 +43,17 @@ def is_model_folder(path: Path) -> bool:
 
 
 def save_model(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> Path:
-    """Write weights and card into `folder`, each beside and then renamed; return the folder.
+    """Write weights and card into `folder`, each whole or not at all; return the folder.
 
     Raises `DataError` where that is impossible.
     """
     weights = {name: tensor.detach().contiguous() for name, tensor in state.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{WEIGHTS_FILE}.partial"
-        save_file(weights, partial)
-        partial.replace(folder / WEIGHTS_FILE)
-        partial = folder / f".{CARD_FILE}.partial"
-        partial.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
-        partial.replace(folder / CARD_FILE)
+        with replaced_file(folder / WEIGHTS_FILE) as unfinished:
+            save_file(weights, unfinished)
+        with replaced_file(folder / CARD_FILE) as unfinished:
+            unfinished.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"{folder}: the model cannot be written ({error})") from error
     return folder

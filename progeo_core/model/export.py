@@ -1,0 +1,79 @@
+"""ONNX files, for runtimes other than torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.errors import DataError, MissingDependencyError
+from progeo_core.model.model_card import ModelCard
+from progeo_core.model.model_folder import Model
+from progeo_core.model.named_model import load_named_model
+
+CARD_PROPERTY = "progeo_model_card"
+_OPSET = 17
+
+
+class _Describer(nn.Module):
+    """Normalise, describe and scale: all that the encoder does after resizing."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self._card = model.card
+        self._network = model.network
+
+    def forward(self, images: Tensor) -> Tensor:
+        descriptors: Tensor = self._network(self._card.preprocessing.normalize(images))
+        return F.normalize(descriptors, dim=1) if self._card.normalized else descriptors
+
+
+def export_onnx(model: str, path: Path) -> Path:
+    """Write a model (see `load_named_model`) as ONNX; return the file.
+
+    Input `images`: RGB uint8 [n, 3, height, width], already resized to the model's size. Output
+    `descriptors`: float32 [n, D]. The model card is in the file's metadata under `CARD_PROPERTY`.
+    Raises `MissingDependencyError` without the onnx package, `DataError` where writing fails.
+    """
+    if importlib.util.find_spec("onnx") is None:
+        raise MissingDependencyError("writing ONNX needs the onnx package: pip install onnx")
+    loaded = load_named_model(model)
+    size = loaded.card.preprocessing
+    sample = torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8)
+    try:
+        with replaced_file(path) as unfinished:
+            _export(_Describer(loaded).eval(), sample, unfinished)
+            _add_card(unfinished, loaded.card)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+    return path
+
+
+def _export(describer: nn.Module, sample: Tensor, path: Path) -> None:
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The newer exporter needs one package more and gives the same graph.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            describer,
+            (sample,),
+            path,
+            input_names=["images"],
+            output_names=["descriptors"],
+            dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+
+
+def _add_card(path: Path, card: ModelCard) -> None:
+    import onnx
+
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, {CARD_PROPERTY: json.dumps(card.to_json())})
+    onnx.save(graph, path)
