@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from progeo_core.commands.console import print_json, progress, results, say_skipped, waiting
+from progeo_core.commands.console import print_fields, print_json, progress, say_skipped, waiting
 from progeo_core.commands.options import MODEL, DeviceOption, JsonFlag, MapArgument, ModelOption
 from progeo_core.errors import ImageError
 from progeo_core.geo import heading_from_yaw
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from progeo_core.localizer import Localization, Match
 
 SCHEMA = 1
+_SHOWN_MATCHES = 3
 
 
 def localize(
@@ -68,45 +68,32 @@ def localize(
         documents = [_document(path, answer) for path, answer in answers]
         print_json({"schema": SCHEMA, "map": str(map_path), "answers": documents})
     else:
-        _print_answers(answers)
+        for path, answer in answers:
+            if not isinstance(answer, ImageError):
+                _print_answer(path, answer)
     failed = [str(answer) for _, answer in answers if isinstance(answer, ImageError)]
     say_skipped(failed)
     if len(failed) == len(images):
         raise ImageError("no image can be used: check the files named above")
 
 
-def _print_answers(answers: list[tuple[Path, Localization | ImageError]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("image", overflow="fold")
-    for name in ("state", "confidence", "east, north (m)", "± (m)", "heading", "best match"):
-        table.add_column(name, overflow="fold")
-    geodetic = any(not isinstance(one, ImageError) and one.geodetic for _, one in answers)
-    if geodetic:
-        table.add_column("latitude, longitude")
-    for path, answer in answers:
-        if not isinstance(answer, ImageError):
-            table.add_row(path.name, *_cells(answer))
-    if table.row_count:
-        results.print(table)
-
-
-def _cells(answer: Localization) -> list[str]:
-    """Return the columns of one answer, in the order of the table."""
-    estimate, best = answer.estimate, answer.matches[0]
+def _print_answer(path: Path, answer: Localization) -> None:
+    estimate = answer.estimate
     sigma = math.sqrt(max(estimate.covariance[0, 0], estimate.covariance[1, 1]))
+    east, north = estimate.position[:2]
     known = math.isfinite(estimate.yaw_rad)
     heading = f"{float(heading_from_yaw(estimate.yaw_rad)):.0f}°" if known else "unknown"
-    cells = [
-        f"[{'green' if answer.accepted else 'yellow'}]{answer.state}[/]",
-        f"{estimate.confidence:.2f}",
-        f"{estimate.position[0]:.1f}, {estimate.position[1]:.1f}",
-        f"{sigma:.1f}",
-        heading,
-        f"{Path(best.image).name} ({best.similarity:.2f})",
-    ]
+    fields = {
+        "answer": f"{answer.state}: {answer.reason}",
+        "position": f"{east:.1f} m east, {north:.1f} m north (± {sigma:.1f} m), heading {heading}",
+    }
     if answer.geodetic is not None:
-        cells.append(f"{answer.geodetic[0]:.6f}, {answer.geodetic[1]:.6f}")
-    return cells
+        fields["on earth"] = (
+            f"latitude {answer.geodetic[0]:.6f}°, longitude {answer.geodetic[1]:.6f}°"
+        )
+    best = answer.matches[:_SHOWN_MATCHES]
+    fields["looks like"] = ", ".join(f"{one.image} ({one.similarity:.2f})" for one in best)
+    print_fields(str(path), fields)
 
 
 def _document(path: Path, answer: Localization | ImageError) -> dict[str, Any]:
