@@ -62,7 +62,7 @@ def progeo(
     Build a map from images with known positions, then ask where a new image was taken; replay a
     bag through the same code, or through the ROS 2 node, and get a report of how right it was.
 
-        progeo demo                                        all of it on shipped images
+        progeo demo
         progeo map build office.progeo --records office.csv
         progeo localize office.progeo photo.jpg
     """

@@ -92,7 +92,7 @@ def _print_answer(path: Path, answer: Localization) -> None:
             f"latitude {answer.geodetic[0]:.6f}°, longitude {answer.geodetic[1]:.6f}°"
         )
     best = answer.matches[:_SHOWN_MATCHES]
-    fields["looks like"] = ", ".join(f"{one.image} ({one.similarity:.2f})" for one in best)
+    fields["looks like"] = "\n".join(f"{one.image} ({one.similarity:.2f})" for one in best)
     print_fields(str(path), fields)
 
 

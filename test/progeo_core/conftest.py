@@ -1,5 +1,6 @@
-"""Maps and folders that the tests of maps share."""
+"""Maps, folders and a small model that the tests of the core share."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from progeo_core.encoder import Encoder
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
 from progeo_core.place_map import PlaceMap, Places
@@ -87,3 +89,25 @@ def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         os.seteuid(0)
     for path in restricted:
         path.chmod(0o755)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model folder with the shipped weights at 128 x 128: real, and quick enough."""
+    from progeo_core.model.model_folder import read_model, save_model
+    from progeo_core.model.named_model import find_model_folder
+
+    shipped = find_model_folder("mobilenetv2-gem")
+    assert shipped is not None
+    card, state = read_model(shipped, with_text=False)
+    size = card.preprocessing._replace(height=128, width=128)
+    small = dataclasses.replace(card, name="small", preprocessing=size)
+    return save_model(tmp_path_factory.mktemp("models") / "small", small, state)
+
+
+@pytest.fixture(scope="session")
+def small_encoder(small_model: Path) -> Encoder:
+    """Return the encoder of the small model."""
+    from progeo_core.model.loading import load_encoder
+
+    return load_encoder(str(small_model), "cpu")
