@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from progeo_core.errors import ProgeoError
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 ResultT = TypeVar("ResultT")
 
@@ -23,7 +25,8 @@ class LatestFrameWorker(Generic[T]):
     def __init__(self, work: Callable[[str, T], None], dropped: Callable[[str], None]) -> None:
         """Take the work to do per (source, item) and what to tell about each dropped item.
 
-        `work` must not raise; it runs in the thread. `dropped` runs in the thread that puts.
+        `work` runs in the thread; what it raises is logged and ends that item only. `dropped` runs
+        in the thread that puts.
         """
         self._work, self._dropped = work, dropped
         self._changed = threading.Condition()
@@ -85,9 +88,16 @@ class LatestFrameWorker(Generic[T]):
             for call in calls:
                 call()
             if source is not None:
-                self._work(source, item)
+                self._attempt(source, item)
             elif not calls:
                 return
+
+    def _attempt(self, source: str, item: T) -> None:
+        try:
+            self._work(source, item)
+        except Exception:
+            # A dead thread would leave every later image waiting, and the node unable to stop.
+            _log.exception("work on %s failed", source)
 
 
 def _fulfil(future: Future[ResultT], function: Callable[[], ResultT]) -> None:

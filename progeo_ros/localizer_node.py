@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from progeo_core.consensus import ConsensusSettings
@@ -26,6 +27,7 @@ from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.settings import NodeSettings
+from progeo_ros.stop_signal import StopSignal
 
 _log = logging.getLogger(__name__)
 
@@ -203,28 +205,36 @@ def _answered(response: Trigger.Response, success: bool, message: str) -> Trigge
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
-    node = None
+    stop = StopSignal()
+    # rclpy's own handlers would end the middleware under the feet of threads that still publish.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        rclpy.init(args=args)
         node = LocalizerNode()
-        # Two threads: images and parameters in one, slow services in the other.
-        executor = MultiThreadedExecutor(num_threads=2)
-        executor.add_node(node)
-        if node.settings.autostart:
-            node.autostart()
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     except ProgeoError as error:
         print(f"{NODE}: {error}", file=sys.stderr)
         return error.exit_code
+    else:
+        run_until(stop, node)
+        return 0
     finally:
-        # launch passes a Ctrl-C on that the terminal has sent already: once is enough.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if node is not None:
-            node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+
+
+def run_until(stop: StopSignal, node: LocalizerNode) -> None:
+    """Run a node until it is to stop, and destroy it; raise what its callbacks raised."""
+    # Two threads: images and parameters in one, slow services in the other.
+    executor = MultiThreadedExecutor(num_threads=2)
+    executor.add_node(node)
+    with ThreadPoolExecutor(1, thread_name_prefix="spin") as pool:
+        spinning = pool.submit(executor.spin)
+        # A node whose callbacks failed must not stand there deaf.
+        spinning.add_done_callback(lambda _: stop.send())
+        if node.settings.autostart:
+            node.autostart()
+        stop.wait()
+        executor.shutdown()
+        node.destroy_node()
+    spinning.result()
 
 
 if __name__ == "__main__":

@@ -75,6 +75,24 @@ def test_calls_run_between_two_items_and_return_or_raise(slow: SlowWork) -> None
     slow.finish(1)
 
 
+def test_work_that_raises_ends_neither_the_thread_nor_the_next_item(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    done: list[int] = []
+
+    def work(camera: str, item: int) -> None:
+        done.append(10 // item)
+
+    worker: LatestFrameWorker[int] = LatestFrameWorker(work, lambda camera: None)
+    worker.put("front", 0)
+    worker.put("rear", 5)
+    while not done:
+        worker.call(lambda: None).result(PATIENCE_S)
+    worker.stop()
+    assert done == [2]
+    assert "work on front failed" in caplog.text
+
+
 def test_flushing_finishes_the_item_at_work_and_counts_the_waiting(slow: SlowWork) -> None:
     slow.worker.put("front", 0)
     assert slow.started.acquire(timeout=PATIENCE_S)
