@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import zlib
 from collections.abc import Mapping
@@ -10,6 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+# All four backbones have these in common, and drawing them takes longer than using them.
+_SHARED = ("token_embedding.", "text_encoder.")
 
 
 def generator(name: str) -> np.random.Generator:
@@ -32,7 +37,15 @@ def weight(key: str, shape: tuple[int, ...]) -> Tensor:
 
 def state_like(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Draw a whole state_dict with the names and shapes of another."""
-    return {key: weight(key, tuple(tensor.shape)) for key, tensor in state.items()}
+    return {
+        key: (_shared if key.startswith(_SHARED) else weight)(key, tuple(tensor.shape))
+        for key, tensor in state.items()
+    }
+
+
+@functools.cache
+def _shared(key: str, shape: tuple[int, ...]) -> Tensor:
+    return weight(key, shape)
 
 
 def _drawn(key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

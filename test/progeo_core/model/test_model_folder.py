@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.model.model_folder import load_model, read_model, save_model
+from progeo_core.model.named_model import find_model_folder
+from progeo_core.model.weights import sha256_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a copy of the model that ships."""
+    shipped = find_model_folder("mobilenetv2-gem")
+    assert shipped is not None
+    return Path(shutil.copytree(shipped, tmp_path / "model"))
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**card, **changes}))
+
+
+def test_saves_what_it_reads(folder: Path, tmp_path: Path) -> None:
+    card, state = read_model(folder, with_text=False)
+    again = read_model(save_model(tmp_path / "again", card, state), with_text=False)
+
+    assert again.card == card
+    assert again.state.keys() == state.keys()
+    assert all(torch.equal(again.state[name], state[name]) for name in state)
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [
+        "model.json",
+        "model.safetensors",
+    ]
+
+
+def test_computes_in_float32_from_weights_in_float16(folder: Path) -> None:
+    stored = read_model(folder, with_text=False).state
+    loaded = load_model(folder).network.state_dict()
+
+    assert {stored[name].dtype for name in stored} == {torch.float16, torch.int64}
+    assert {loaded[name].dtype for name in loaded} == {torch.float32, torch.int64}
+    assert all(torch.equal(loaded[name].to(stored[name].dtype), stored[name]) for name in stored)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, "written by a newer version .schema 2"),
+        ({"weights_sha256": "0" * 64}, "not the weights that model.json was written for"),
+        ({"architecture": {}}, "not a model card"),
+        ({"preprocessing": None}, "not a model card"),
+    ],
+)
+def test_refuses_a_card_that_does_not_hold(
+    folder: Path, changes: dict[str, Any], message: str
+) -> None:
+    edit(folder, **changes)
+    with pytest.raises(DataError, match=message) as refusal:
+        load_model(folder)
+    assert str(folder) in str(refusal.value)
+
+
+def test_refuses_damaged_and_missing_files(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1000])
+    with pytest.raises(DataError, match="missing or damaged"):
+        load_model(folder)
+
+    flipped = bytearray(whole)
+    flipped[-100] ^= 1
+    weights.write_bytes(flipped)
+    with pytest.raises(DataError, match="model.safetensors: damaged"):
+        load_model(folder)
+
+    weights.unlink()
+    with pytest.raises(DataError, match="model.safetensors: missing"):
+        load_model(folder)
+
+    (folder / "model.json").write_text("{")
+    with pytest.raises(DataError, match="not JSON"):
+        load_model(folder)
+
+
+def test_refuses_weights_of_another_network(folder: Path) -> None:
+    card, state = read_model(folder, with_text=False)
+    del state["backbone.0.0.weight"]
+    save_model(folder, dataclasses.replace(card, weights_sha256=sha256_of(state)), state)
+
+    with pytest.raises(ModelMismatchError, match="'backbone.0.0.weight' is missing"):
+        load_model(folder)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+
+from progeo_core.errors import ImageError
+from progeo_core.images import Image, read_image
+from progeo_core.model.preprocessing import Preprocessing
+
+
+@pytest.fixture(scope="module")
+def photo(campus_loop: Path) -> Image:
+    return read_image(campus_loop / "dataset" / "image_0.png")
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width"), [(512, 512), (96, 160)])
+def test_resizes_as_pillow_does(photo: Image, resampling: str, height: int, width: int) -> None:
+    expected = PIL.Image.fromarray(photo).resize(
+        (width, height), PIL.Image.Resampling[resampling.upper()]
+    )
+
+    resized = Preprocessing(height, width, resampling).resize(photo)
+
+    difference = np.abs(resized.permute(1, 2, 0).numpy() - np.asarray(expected, np.float32))
+    assert resized.dtype == torch.uint8
+    assert difference.max() <= 2  # both round twice, to different precision
+    assert difference.mean() < 0.1
+
+
+def test_takes_mirrored_and_read_only_images(photo: Image) -> None:
+    preprocessing = Preprocessing(64, 64)
+    frozen = photo.copy()
+    frozen.setflags(write=False)
+
+    assert torch.equal(preprocessing.resize(frozen), preprocessing.resize(photo))
+    mirrored = preprocessing.resize(photo[:, ::-1])
+    assert torch.equal(mirrored, preprocessing.resize(np.ascontiguousarray(photo[:, ::-1])))
+
+
+def test_normalises_by_the_statistics_of_imagenet() -> None:
+    black_and_white = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+
+    normalized = Preprocessing(4, 4).normalize(black_and_white)
+
+    expected_black = [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]
+    expected_white = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    assert normalized[0, :, 0, 0].tolist() == pytest.approx(expected_black, abs=1e-5)
+    assert normalized[1, :, 3, 3].tolist() == pytest.approx(expected_white, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+    ids=["grey", "alpha", "float", "empty"],
+)
+def test_refuses_what_is_no_rgb_image(image: Image) -> None:
+    with pytest.raises(ImageError, match="must be RGB uint8"):
+        Preprocessing().resize(image)
+
+
+def test_says_what_it_does_in_one_line() -> None:
+    line = str(Preprocessing(480, 640, "bicubic"))
+    assert line == "640x480 bicubic, mean 0.485 0.456 0.406, std 0.229 0.224 0.225"

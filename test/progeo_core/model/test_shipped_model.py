@@ -1,0 +1,78 @@
+"""The model that ships, on the images that ship."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from progeo_core.encoder import Encoder
+from progeo_core.images import Image, read_image
+from progeo_core.model.loading import built_in_models, describe_model, load_encoder
+from progeo_core.model.named_model import find_model_folder
+from progeo_core.records import Records, read_records
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder()
+
+
+class Traverse(NamedTuple):
+    x_m: NDArray[np.float64]
+    descriptors: NDArray[np.float32]
+
+
+def traverse(encoder: Encoder, csv: Path) -> Traverse:
+    records: Records = read_records(csv)
+    images: Iterator[Image] = (read_image(path) for path in records.images)
+    return Traverse(records.position[:, 0], encoder.encode(list(images)))
+
+
+def test_recognises_the_corridor_better_than_plain_imagenet_features(
+    encoder: Encoder, corridor: Path
+) -> None:
+    reference = traverse(encoder, corridor / "ref.csv")
+    query = traverse(encoder, corridor / "query.csv")
+
+    similarity = query.descriptors @ reference.descriptors.T
+    ranked_x = reference.x_m[np.argsort(-similarity, axis=1)]
+    right = np.abs(ranked_x - query.x_m[:, None]) <= 2
+    recall = {n: right[:, :n].any(axis=1).mean() for n in (1, 5, 10)}
+
+    assert right.shape == (111, 111)
+    assert recall[1] >= 0.76
+    assert recall[5] >= 0.96
+    assert recall[10] >= 0.98
+
+
+def test_gives_one_answer_alone_and_in_a_batch(encoder: Encoder, campus_loop: Path) -> None:
+    images = [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(3)]
+    images.insert(1, np.ascontiguousarray(images[0][:100, :150]))
+
+    together = encoder.encode(images)
+    alone = np.concatenate([encoder.encode([image]) for image in images])
+
+    assert together.shape == (4, 1280)
+    assert together.dtype == np.float32
+    assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.abs(together - alone).max() < 1e-5
+    assert encoder.encode([]).shape == (0, 1280)
+
+
+def test_says_what_it_is() -> None:
+    info = describe_model("mobilenetv2-gem")
+    folder = find_model_folder("mobilenetv2-gem")
+
+    assert built_in_models() == ("mobilenetv2-gem",)
+    assert (info.backbone, info.head, info.dimension) == ("MobileNetV2", "gem", 1280)
+    assert "not trained for place recognition" in info.source
+    assert info.licence == "BSD-3-Clause"
+    assert info.weights_bytes < 5_000_000
+    assert folder is not None
+    assert "BSD 3-Clause License" in (folder / "LICENSE").read_text()
+    assert info.to_json()["schema"] == 1
