@@ -232,7 +232,7 @@ class Bag:
 def _open_reader(path: Path) -> Any:
     if not path.exists():
         raise DataError(f"{path}: there is no such bag; give its folder, or its .mcap or .db3 file")
-    if path.suffix == ".bag":
+    if path.suffix == ".bag" and path.is_file():
         raise DataError(
             f"{path}: this is a ROS 1 bag; convert it: rosbags-convert --src {path} --dst FOLDER"
         )

@@ -313,6 +313,12 @@ def test_a_ros_1_bag_names_the_command_that_converts_it(tmp_path):
         Bag(tmp_path / "old.bag")
 
 
+def test_a_rosbag2_folder_may_be_called_bag(corridor, tmp_path):
+    write_bag(tmp_path / "drive.bag", read_records(corridor / "ref.csv").select([0, 1]))
+    with Bag(tmp_path / "drive.bag") as bag:
+        assert bag.topics[IMAGE_TOPIC].count == 2
+
+
 def test_another_file_is_no_bag(corridor):
     with pytest.raises(DataError, match=r"query.csv: the bag cannot be read"):
         Bag(corridor / "query.csv")
