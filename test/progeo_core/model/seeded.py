@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-
 # All four backbones have these in common, and drawing them takes longer than using them.
 _SHARED = ("token_embedding.", "text_encoder.")
 

@@ -78,11 +78,11 @@ def test_refuses_damaged_and_missing_files(folder: Path) -> None:
     flipped = bytearray(whole)
     flipped[-100] ^= 1
     weights.write_bytes(flipped)
-    with pytest.raises(DataError, match="model.safetensors: damaged"):
+    with pytest.raises(DataError, match=r"model.safetensors: damaged"):
         load_model(folder)
 
     weights.unlink()
-    with pytest.raises(DataError, match="model.safetensors: missing"):
+    with pytest.raises(DataError, match=r"model.safetensors: missing"):
         load_model(folder)
 
     (folder / "model.json").write_text("{")
@@ -95,5 +95,5 @@ def test_refuses_weights_of_another_network(folder: Path) -> None:
     del state["backbone.0.0.weight"]
     save_model(folder, dataclasses.replace(card, weights_sha256=sha256_of(state)), state)
 
-    with pytest.raises(ModelMismatchError, match="'backbone.0.0.weight' is missing"):
+    with pytest.raises(ModelMismatchError, match=r"'backbone.0.0.weight' is missing"):
         load_model(folder)

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.images import Image, read_image
+from progeo_core.model.backbone import FeatureKind, blank_backbone
+from progeo_core.model.loading import describe_model, load_encoder
+from progeo_core.model.named_model import load_named_model
+
+SMALL = "ViT-S-32-alt"  # the smallest of CLIP's layout
+
+
+@pytest.fixture(scope="module")
+def photos(campus_loop: Path) -> list[Image]:
+    return [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(2)]
+
+
+@pytest.mark.parametrize("backbone", ["convnext_tiny", SMALL, "PE-Core-T-16-384", "RN50"])
+def test_any_tower_of_open_clip_describes(backbone: str, photos: list[Image]) -> None:
+    encoder = load_encoder(f"{backbone}:none", "cpu")
+    descriptors = encoder.encode(photos)
+
+    assert descriptors.shape == (2, encoder.fingerprint.dimension)
+    assert np.linalg.norm(descriptors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert encoder.fingerprint.name == f"{backbone}:none"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind", "width"),
+    [
+        ("CLIP-RN101", FeatureKind.MAP, 2048),
+        ("CLIP-ViT-B-16", FeatureKind.TOKEN, 512),
+        ("MobileCLIP2-S0", FeatureKind.MAP, 1024),
+        ("MobileCLIP-B", FeatureKind.TOKEN, 512),
+        ("convnext_base", FeatureKind.MAP, 1024),
+        ("ViT-B-16-SigLIP", FeatureKind.TOKEN, 768),
+        ("coca_ViT-B-32", FeatureKind.TOKEN, 512),
+        ("roberta-ViT-B-32", FeatureKind.TOKEN, 512),
+        ("MobileNetV2", FeatureKind.MAP, 1280),
+    ],
+)
+def test_knows_what_a_tower_gives(backbone: str, kind: FeatureKind, width: int) -> None:
+    blank = blank_backbone(backbone)
+    assert (blank.kind, blank.width) == (kind, width)
+
+
+@pytest.mark.parametrize("packing", ["state_dict", "training checkpoint", "torchscript"])
+def test_takes_weights_from_a_local_file(packing: str, photos: list[Image], tmp_path: Path) -> None:
+    clip = open_clip.create_model(SMALL).eval()
+    path = tmp_path / "clip.pt"
+    if packing == "torchscript":
+        torch.jit.script(holder(clip)).save(str(path))
+    else:
+        state = {f"module.{name}": weight for name, weight in clip.state_dict().items()}
+        torch.save({"state_dict": state} if packing == "training checkpoint" else state, path)
+
+    model = load_named_model(f"{SMALL}:{path}")
+
+    image = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        assert torch.allclose(model.network(image), clip.encode_image(image), atol=1e-6)
+
+
+def holder(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a module with the same weights by name that scripts without its code."""
+    copy = torch.nn.Module()
+    for name, child in module.named_children():
+        copy.add_module(name, holder(child))
+    for name, parameter in module.named_parameters(recurse=False):
+        copy.register_parameter(name, parameter)
+    return copy
+
+
+def test_refuses_weights_of_another_tower(tmp_path: Path) -> None:
+    torch.save({"visual.conv1.weight": torch.zeros(1)}, tmp_path / "clip.pt")
+    with pytest.raises(ModelMismatchError, match="the weights do not fit"):
+        load_named_model(f"{SMALL}:{tmp_path / 'clip.pt'}")
+
+
+@pytest.mark.parametrize(
+    "model", ["CLIP-RN50", "CLIP-ViT-B-32:openai", "convnext_base:laion400m_s13b_b51k"]
+)
+def test_says_what_to_do_without_internet(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match=r"cannot be downloaded .* or give a local file") as refusal:
+        load_encoder(model)
+    assert str(refusal.value).startswith(model)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("CLIP-RN51", "models that ship are mobilenetv2-gem.*CLIP-RN50, CLIP-RN101"),
+        ("ViT-B-16-SiGLIP:webli", "similar: ViT-B-16-SigLIP"),
+        ("ViT-B-16-SigLIP", "say which weights, as ViT-B-16-SigLIP:TAG.*webli"),
+        ("MobileNetV2", "say which weights"),
+        ("CLIP-RN50:opnai", "'opnai' is neither a file nor one of its tags .openai"),
+    ],
+)
+def test_lists_what_is_known_for_a_name_that_is_not(model: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_encoder(model)
+
+
+def test_says_what_a_path_lacks(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "best_model.pth"
+    checkpoint.touch()
+
+    with pytest.raises(UsageError, match=r"progeo model import .*best_model.pth"):
+        load_encoder(str(checkpoint))
+    with pytest.raises(DataError, match=r"model.json is missing"):
+        load_encoder(str(tmp_path))
+    with pytest.raises(DataError, match="no such model folder"):
+        load_encoder(str(tmp_path / "nowhere"))
+
+
+def test_describes_a_backbone_without_its_weights() -> None:
+    info = describe_model("ViT-B-16-SigLIP:webli")
+
+    assert (info.form, info.head, info.dimension) == ("backbone", "token", 768)
+    assert info.preprocessing == "224x224 bicubic, mean 0.5 0.5 0.5, std 0.5 0.5 0.5"
+    assert "webli" in info.pretrained
+    assert info.parameters > 80_000_000
