@@ -1,0 +1,79 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def odd_frames(campus_loop, tmp_path):
+    """Return a records.csv of every sixth odd campus frame."""
+    lines = (campus_loop / "records.csv").read_text().splitlines()
+    rows = [f"{campus_loop}/{line}" for line in lines[2::6]]
+    path = tmp_path / "queries.csv"
+    path.write_text("\n".join([lines[0], *rows]) + "\n")
+    return path
+
+
+def test_figures_in_a_table_and_in_a_file(progeo, campus_map, odd_frames, small_model, tmp_path):
+    out = tmp_path / "figures.json"
+    done = progeo(
+        "evaluate", "--map", campus_map, "--queries", odd_frames, "--radius", "5", "--sequence",
+        "--json", out, "--model", small_model,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    document = json.loads(out.read_text())
+    assert document["schema"] == 1
+    assert document["queries"] == 12
+    assert document["database"] == 36
+    assert document["protocol"]["radius_m"] == 5.0
+    assert set(document["recall_at"]) == {"1", "5", "10", "20"}
+    assert set(document["position_error_m"]) == {"median", "p90"}
+    assert set(document["recall_at_precision"]) == {"1.00", "0.99"}
+    for key in ("auc_pr", "accepted", "false_accepts", "off_map_accepts", "calibration"):
+        assert key in document
+        assert key in document["sequence"]
+    assert document["skipped"] == []
+    assert document["model"]["name"] == "small"
+    assert document["versions"]["numpy"]
+    assert document["recall_at"]["1"] >= 0.75
+    assert f"{document['recall_at']['1']:.3f}" in done.out
+    assert "sequence" in done.out
+    assert "12 queries" in done.out
+
+
+def test_json_on_stdout_is_all_there_is(progeo, campus_map, odd_frames, small_model, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    odd_frames.write_text(odd_frames.read_text() + f"{broken},0,0,0\n")
+    command = ["evaluate", "--map", campus_map, "--queries", odd_frames, "--model", small_model]
+    done = progeo(*command, "--json", "-")
+    document = json.loads(done.out)
+    assert document["queries"] == 12
+    assert document["protocol"]["radius_m"] == 25.0
+    assert "sequence" not in document
+    (skipped,) = document["skipped"]
+    assert str(broken) in skipped
+    assert f"progeo: skipped: {broken}" in done.err
+
+
+def test_degrees_need_a_map_with_datum(progeo, campus_map, campus_loop, small_model, tmp_path):
+    queries = tmp_path / "degrees.csv"
+    image = campus_loop / "dataset" / "image_5.png"
+    queries.write_text(f"image,lat_deg,lon_deg\n{image},48,11\n")
+    done = progeo("evaluate", "--map", campus_map, "--queries", queries, "--model", small_model)
+    assert done.code == 2
+    assert "datum" in done.error
+
+
+def test_unreadable_queries_and_outputs_are_failed_runs(
+    progeo, campus_map, odd_frames, small_model, tmp_path
+):
+    done = progeo("evaluate", "--map", campus_map, "--queries", tmp_path / "none.csv")
+    assert done.code == 1
+    assert f"{tmp_path / 'none.csv'}: the records cannot be read" in done.error
+    command = ["evaluate", "--map", campus_map, "--queries", odd_frames, "--model", small_model]
+    done = progeo(*command, "--json", tmp_path / "no" / "out.json")
+    assert done.code == 1
+    assert "out.json: cannot be written" in done.error
+    done = progeo(*command, "--radius", "-1")
+    assert done.code == 2
+    assert "--radius" in done.error
