@@ -15,10 +15,10 @@ from visualization_msgs.msg import MarkerArray
 
 from progeo_core.images import Image
 from progeo_core.localizer import Localization
+from progeo_core.match_picture import draw_match
 from progeo_core.place_map import PlaceMap
 from progeo_ros.conversions import fix_message, jpeg_message, pose_message, status_message
 from progeo_ros.geo_pose import GeoPoseWithCovarianceStamped, geo_pose_message
-from progeo_ros.match_image import draw_match
 from progeo_ros.match_markers import match_markers
 
 # A reader that pauses for some seconds still gets the answer to every image.
