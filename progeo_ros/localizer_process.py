@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +17,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import Executor
 from rclpy.node import Node
+from rclpy.task import Future
 
 from progeo_core.errors import ProgeoError
 from progeo_ros.diagnostics import NODE
@@ -54,15 +56,12 @@ class LocalizerProcess:
         """Configure and activate through the services; `ProgeoError` with the node's own words."""
         client = node.create_client(ChangeState, f"/{NODE}/change_state")
         try:
-            self._await_service(client)
-            for transition in (
-                Transition.TRANSITION_CONFIGURE,
-                Transition.TRANSITION_ACTIVATE,
-            ):
+            self._wait(lambda: bool(client.wait_for_service(timeout_sec=1.0)))
+            for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
                 request = ChangeState.Request(transition=Transition(id=transition))
                 future = client.call_async(request)
-                executor.spin_until_future_complete(future, timeout_sec=_START_TIMEOUT_S)
-                if not future.done() or not future.result().success:
+                self._wait(functools.partial(_is_done, future, executor))
+                if not future.result().success:
                     raise ProgeoError(f"the node did not start: {self.last_words()}")
         finally:
             node.destroy_client(client)
@@ -94,12 +93,19 @@ class LocalizerProcess:
         lines = [line for line in self.output().splitlines() if line.strip()]
         return lines[-1] if lines else "it printed nothing"
 
-    def _await_service(self, client: object) -> None:
+    def _wait(self, done: Callable[[], bool]) -> None:
+        """Ask until `done`, which takes a moment itself; `ProgeoError` if the node cannot."""
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not client.wait_for_service(timeout_sec=1.0):  # type: ignore[attr-defined]
+        while not done():
             self.check_alive()
             if time.monotonic() > deadline:
                 raise ProgeoError(f"the node does not answer: {self.last_words()}")
+
+
+def _is_done(future: Future, executor: Executor) -> bool:
+    """Handle messages for a moment; say whether the response was among them."""
+    executor.spin_once(timeout_sec=0.1)
+    return bool(future.done())
 
 
 def _yaml(value: object) -> str:

@@ -1,0 +1,152 @@
+"""The launch file: its shape everywhere, its behaviour where a ROS distribution has launch."""
+
+import ast
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH_FILE = ROOT / "launch" / "localize.launch.py"
+ARGUMENTS = (
+    "map",
+    "model",
+    "cameras",
+    "image_transport",
+    "odom",
+    "namespace",
+    "params_file",
+    "autostart",
+    "use_sim_time",
+    "rviz",
+    "log_level",
+    "fastdds_profile",
+)
+
+
+def calls(name: str) -> list[ast.Call]:
+    """Return all calls of a function in the launch file."""
+    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    ]
+
+
+def keywords(call: ast.Call) -> dict[str | None, ast.expr]:
+    return {keyword.arg: keyword.value for keyword in call.keywords}
+
+
+def test_it_compiles_and_has_the_entry_point_of_launch() -> None:
+    source = LAUNCH_FILE.read_text(encoding="utf-8")
+    compile(source, str(LAUNCH_FILE), "exec")
+    functions = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    assert "generate_launch_description" in functions
+
+
+def test_every_argument_has_a_default_and_a_description() -> None:
+    declared = calls("DeclareLaunchArgument")
+    assert tuple(ast.literal_eval(call.args[0]) for call in declared) == ARGUMENTS
+    for call in declared:
+        assert {"default_value", "description"} <= set(keywords(call))
+        assert len(ast.literal_eval(keywords(call)["description"])) > 15
+
+
+def test_every_argument_is_used() -> None:
+    # Each name stands in its declaration and, as a string again, where its value is taken.
+    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    for name in ARGUMENTS:
+        assert strings.count(name) >= 2, name
+
+
+def test_choices_are_those_of_the_parameters() -> None:
+    from progeo_ros.parameters import parameter_fields
+
+    (transport,) = (item for item in parameter_fields() if item.name == "image_transport")
+    choices = {
+        ast.literal_eval(call.args[0]): ast.literal_eval(keywords(call)["choices"])
+        for call in calls("DeclareLaunchArgument")
+        if "choices" in keywords(call)
+    }
+    assert choices["image_transport"] == ["", *transport.choices]
+    assert choices["autostart"] == choices["rviz"] == choices["use_sim_time"] == ["true", "false"]
+
+
+def test_the_node_it_starts_is_the_one_that_is_installed() -> None:
+    (node,) = calls("LifecycleNode")
+    given = keywords(node)
+    assert ast.literal_eval(given["package"]) == "progeo_ros"
+    executable = ast.literal_eval(given["executable"])
+    assert (ROOT / "resource" / "executables" / executable).is_file()
+    assert ast.literal_eval(given["name"]) == "progeo_localizer"
+
+
+def test_rviz_shows_topics_of_the_node() -> None:
+    shown = (ROOT / "config" / "localize.rviz").read_text(encoding="utf-8")
+    for topic in ("pose", "matches", "match_image/compressed"):
+        assert f"Value: /progeo_localizer/{topic}\n" in shown
+
+
+@pytest.fixture
+def launch_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Import the launch file, where launch is."""
+    pytest.importorskip("launch_ros", reason="only a ROS distribution has launch and launch_ros")
+    from ament_index_python import packages
+
+    monkeypatch.setattr(packages, "get_package_share_directory", lambda _: str(ROOT))
+    spec = importlib.util.spec_from_file_location("localize_launch", LAUNCH_FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def started(module: ModuleType, **arguments: str) -> list[Any]:
+    """Return the actions that some arguments lead to."""
+    import launch
+
+    context = launch.LaunchContext()
+    for declared in module.ARGUMENTS:
+        default = "".join(part.perform(context) for part in declared.default_value)
+        context.launch_configurations[declared.name] = arguments.get(declared.name, default)
+    return list(module.actions(context))
+
+
+def test_autostart_adds_configuring_and_activating(launch_module: ModuleType) -> None:
+    from launch.actions import EmitEvent, RegisterEventHandler
+    from launch_ros.actions import LifecycleNode
+
+    kinds = [type(action) for action in started(launch_module, map="/maps/office.progeo")]
+    assert kinds == [LifecycleNode, RegisterEventHandler, EmitEvent]
+    kinds = [type(action) for action in started(launch_module, autostart="false")]
+    assert kinds == [LifecycleNode]
+
+
+def test_the_profile_is_set_only_when_asked_for(launch_module: ModuleType) -> None:
+    from launch.actions import SetEnvironmentVariable
+
+    def variables(**arguments: str) -> list[Any]:
+        actions = started(launch_module, **arguments)
+        return [action for action in actions if isinstance(action, SetEnvironmentVariable)]
+
+    assert variables() == []
+    assert len(variables(fastdds_profile="shipped")) == 1
+
+
+def test_given_arguments_override_the_file(launch_module: ModuleType) -> None:
+    import launch
+
+    context = launch.LaunchContext()
+    for declared in launch_module.ARGUMENTS:
+        context.launch_configurations[declared.name] = ""
+    assert set(launch_module.chosen_parameters(context)) == {"use_sim_time", "autostart"}
+    context.launch_configurations.update(map="/m.progeo", cameras="/a, /b", use_sim_time="true")
+    parameters = launch_module.chosen_parameters(context)
+    assert parameters["cameras"] == ["/a", "/b"]
+    assert parameters["use_sim_time"] is True
+    assert "model" not in parameters
