@@ -114,9 +114,9 @@ def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, sma
     rows = [f"{corridor}/{line}" for line in lines[1:] * 30]
     records = tmp_path / "many.csv"
     records.write_text("\n".join([lines[0], *rows]) + "\n")
+    command = ["map", "build", path, "--records", records, "--model", small_model]
     build = subprocess.Popen(
-        [sys.executable, "-m", "progeo_core.cli", "map", "build", str(path)]
-        + ["--records", str(records), "--model", str(small_model)],
+        [sys.executable, "-m", "progeo_core.cli", *map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
     )

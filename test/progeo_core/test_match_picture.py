@@ -33,7 +33,8 @@ def test_query_stands_left_and_match_right(query, corridor):
 
 
 def test_caption_shows_the_verdict_by_colour(query):
-    accepted, withheld = (draw_match(query, answer(accepted), None) for accepted in (True, False))
+    thumbnail = make_thumbnail(query)
+    accepted, withheld = (draw_match(query, answer(how), thumbnail) for how in (True, False))
     assert (accepted[:240] == withheld[:240]).all()
     mark = (slice(250, 258), slice(11, 18))
     red, _, blue = (accepted[mark].mean(axis=(0, 1)) - withheld[mark].mean(axis=(0, 1))).tolist()
