@@ -68,7 +68,7 @@ class Camera:
     def account_for(self, start: dict[str, int], sent: int, path: Path) -> dict[str, int]:
         """Wait until `sent` images since `start` were received or lost; return all counts.
 
-        A loss shows when a later image arrives, so another one follows every few seconds until then.
+        A loss shows when a later image arrives, so others follow every few seconds.
         """
         next_at = time.monotonic() + 3.0
 
