@@ -1,17 +1,21 @@
 """The node in this process: transitions and faults, without spinning."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 
 from progeo_core.errors import UsageError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.place_map import PlaceMap
+from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.localizer_node import LocalizerNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -125,3 +129,23 @@ def test_sequence_is_refused_while_two_cameras_run(nodes: Nodes, corridor_map: P
 def test_unknown_parameters_stop_the_node(nodes: Nodes) -> None:
     with pytest.raises(UsageError, match="did you mean map"):
         nodes(mapp="x")
+
+
+def test_a_sequence_takes_odometry_and_can_be_forgotten(
+    nodes: Nodes, peer, corridor_map: Path
+) -> None:
+    node = nodes(map=str(corridor_map), device="cpu", localizer__sequence=True)
+    node.autostart()
+    peer.executor.add_node(node)
+    publisher = peer.node.create_publisher(Odometry, "odom", 10)
+    peer.wait_for(publisher.get_subscription_count, "the subscription")
+    good, bad = Odometry(), Odometry()
+    good.header.stamp = bad.header.stamp = stamp_from_ns(5_000_000_000)
+    bad.pose.pose.position.x = math.nan
+    publisher.publish(good)
+    publisher.publish(bad)
+    peer.wait_for(lambda: node._pipeline.odometry_dropped == 1, "the bad message")
+    response = node._on_relocalize(Trigger.Request(), Trigger.Response())
+    assert (response.success, response.message) == (True, "earlier images are forgotten")
+    assert node._pipeline.loaded.localizer.settings.sequence
+    peer.executor.remove_node(node)
