@@ -105,7 +105,7 @@ def worst_answers(replay: Replay) -> list[int]:
 
 def _spread(ranked: NDArray[np.int64], count: int) -> list[int]:
     """Return the first few of a ranking, leaving out neighbours in time of those taken."""
-    apart = max(1, count // (4 * _SHOWN))
+    apart = max(1, count // (2 * _SHOWN))
     taken: list[int] = []
     for one in ranked.tolist():
         if all(abs(one - other) >= apart for other in taken):
