@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Odometry
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from progeo_core.errors import UsageError
@@ -148,4 +151,18 @@ def test_a_sequence_takes_odometry_and_can_be_forgotten(
     response = node._on_relocalize(Trigger.Request(), Trigger.Response())
     assert (response.success, response.message) == (True, "earlier images are forgotten")
     assert node._pipeline.loaded.localizer.settings.sequence
+    peer.executor.remove_node(node)
+
+
+def test_a_camera_whose_qos_does_not_match_is_named(nodes: Nodes, peer, corridor_map: Path) -> None:
+    node = nodes(
+        map=str(corridor_map), device="cpu", cameras=["/shy"], image_reliability="reliable"
+    )
+    node.autostart()
+    peer.executor.add_node(node)
+    peer.node.create_publisher(Image, "/shy", qos_profile_sensor_data)
+    health = peer.watch()
+    peer.wait_for(lambda: "RELIABILITY" in health.status("camera /shy").message, "the mismatch")
+    assert health.status("camera /shy").level == DiagnosticStatus.ERROR
+    assert "image_reliability to best_effort" in health.status("camera /shy").message
     peer.executor.remove_node(node)
