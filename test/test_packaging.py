@@ -81,4 +81,4 @@ def test_package_xml_names_what_the_node_imports() -> None:
     xml = ElementTree.parse(ROOT / "package.xml")
     named = {element.text for element in xml.findall("exec_depend")}
     wanted = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "diagnostic_msgs", "std_srvs"}
-    assert wanted | {"visualization_msgs", "lifecycle_msgs", "cv_bridge", "tf2_ros"} <= named
+    assert wanted | {"visualization_msgs", "lifecycle_msgs", "tf2_ros"} <= named
