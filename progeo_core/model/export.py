@@ -56,19 +56,24 @@ def export_onnx(model: str, path: Path) -> Path:
 
 
 def _export(describer: nn.Module, sample: Tensor, path: Path) -> None:
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The newer exporter needs one package more and gives the same graph.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            describer,
-            (sample,),
-            path,
-            input_names=["images"],
-            output_names=["descriptors"],
-            dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # ONNX has no such operator
+    try:
+        with warnings.catch_warnings():
+            # The newer exporter needs one package more and gives the same graph.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                describer,
+                (sample,),
+                path,
+                input_names=["images"],
+                output_names=["descriptors"],
+                dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
+                opset_version=_OPSET,
+                dynamo=False,
+            )
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
 
 
 def _add_card(path: Path, card: ModelCard) -> None:

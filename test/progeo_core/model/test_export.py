@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 from progeo_core.errors import DataError, MissingDependencyError
 from progeo_core.images import read_image
@@ -18,18 +19,22 @@ from progeo_core.model.preprocessing import Preprocessing
 MODEL = "mobilenetv2-gem"
 
 
-def test_onnx_describes_as_torch_does(campus_loop: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [MODEL, "ViT-S-32-alt:none"])
+def test_onnx_describes_as_torch_does(model: str, campus_loop: Path, tmp_path: Path) -> None:
     images = [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(2)]
-    path = export_onnx(MODEL, tmp_path / "model.onnx")
+    torch.manual_seed(0)
+    path = export_onnx(model, tmp_path / "model.onnx")
+    torch.manual_seed(0)
+    expected = load_encoder(model, "cpu").encode(images)
 
     session = onnxruntime.InferenceSession(path)
-    resize = Preprocessing(resampling="bicubic").resize
-    pixels = np.stack([resize(image).numpy() for image in images])
+    card = json.loads({e.key: e.value for e in onnx.load(path).metadata_props}[CARD_PROPERTY])
+    size = Preprocessing(**card["preprocessing"])
+    pixels = np.stack([size.resize(image).numpy() for image in images])
     (descriptors,) = session.run(["descriptors"], {"images": pixels})
 
-    assert np.abs(descriptors - load_encoder(MODEL, "cpu").encode(images)).max() < 1e-5
-    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    assert json.loads(properties[CARD_PROPERTY])["name"] == MODEL
+    assert np.abs(descriptors - expected).max() < 1e-5
+    assert card["name"] == model
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
 
