@@ -49,20 +49,25 @@ class ConsensusSettings(Settings):
         high=math.pi,
     )
     confidence_gap: float = setting(
-        0.04, "Gap to the best other place at which the confidence is one half", low=0.0, high=1.0
+        0.01,
+        "Gap to the best other place at which the best one is right in one half of the images",
+        low=0.0,
+        high=1.0,
     )
     confidence_slope: float = setting(
-        30.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
+        20.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
     )
-    belief_slope: float = setting(
-        1.5, "Slope between the filter's log odds and those of the confidence", low=0.1, high=10.0
+    presence_similarity: float = setting(
+        0.13,
+        "Similarity of the best place at which one half of the images are from the map at all",
+        low=0.0,
+        high=1.0,
     )
-    belief_offset: float = setting(
-        1.2,
-        "Log odds of the confidence where the filter gives a place even odds; fitted on sequences"
-        " on and off the map",
-        low=-10.0,
-        high=10.0,
+    presence_slope: float = setting(
+        60.0,
+        "How fast the confidence of a single image rises with that similarity",
+        low=0.1,
+        high=1e4,
     )
 
 
@@ -105,7 +110,8 @@ def estimate_pose(
         position,
         yaw_rad,
         settings,
-        confidence=_logistic(settings.confidence_slope * (gap - settings.confidence_gap)),
+        confidence=_present(float(cosine.max()), settings)
+        * _logistic(settings.confidence_slope * (gap - settings.confidence_gap)),
         resolution_m=resolution_m,
     )
 
@@ -113,20 +119,17 @@ def estimate_pose(
 def estimate_from_belief(
     belief: Belief, yaw_rad: FloatArray, settings: ConsensusSettings, resolution_m: float
 ) -> PoseEstimate:
-    """Return the pose of the most probable place; its calibrated probability is the confidence.
+    """Return the pose of the most probable place; its probability is the confidence.
 
-    The filter tempers what images say, so its probabilities are too modest by a margin that Platt
-    scaling removes. yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
+    yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
     """
     mode = dominant_mode(belief.probability, belief.position, settings.place_radius_m)
-    probability = min(max(float(belief.probability[mode].sum()), 1e-9), 1.0 - 1e-9)
-    log_odds = math.log(probability / (1.0 - probability))
     return pose_from_weights(
         belief.probability,
         belief.position,
         yaw_rad,
         settings,
-        confidence=_logistic(settings.belief_slope * log_odds + settings.belief_offset),
+        confidence=min(float(belief.probability[mode].sum()), 1.0),
         resolution_m=resolution_m,
     )
 
@@ -196,6 +199,14 @@ def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> 
     rival = similarity[other].max() if other.any() else similarity.min()
     ratio = (1.0 - similarity[best] + _DESCRIPTOR_NOISE) / (1.0 - rival + _DESCRIPTOR_NOISE)
     return float(np.clip(1.0 - ratio, 0.0, 1.0))
+
+
+def _present(similarity: float, settings: ConsensusSettings) -> float:
+    """Return how probable it is that an image with this best similarity is from the map.
+
+    The gap cannot say so: among the wrong places, too, one may stand out.
+    """
+    return _logistic(settings.presence_slope * (similarity - settings.presence_similarity))
 
 
 def _logistic(log_odds: float) -> float:

@@ -40,7 +40,7 @@ class PlaceFilterSettings(Settings):
     """Say how images and motion change the belief."""
 
     evidence_slope: float = setting(
-        15.0,
+        22.0,
         "Log odds per unit of similarity; below the value of independent images, as neighbouring"
         " images err alike",
         low=0.1,
@@ -53,10 +53,13 @@ class PlaceFilterSettings(Settings):
         high=1.0,
     )
     evidence_limit: float = setting(
-        6.0, "Largest log odds that one image may give or take", low=0.1, high=50.0
+        6.0,
+        "Largest log odds that one image may give or take against being off the map",
+        low=0.1,
+        high=50.0,
     )
     leave_rate: float = setting(
-        0.003, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
+        0.01, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
     )
     enter_rate: float = setting(
         0.1, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
@@ -166,7 +169,10 @@ class PlaceFilter:
         tracks = self._with_entering(rows, entering)
         limit = self.settings.evidence_limit
         odds = self.settings.evidence_slope * (similarity - self.settings.evidence_zero)
-        mass = tracks.mass * np.exp(novelty * np.clip(odds, -limit, limit))
+        # The limit guards the odds against being off the map; between places, what tells the best
+        # one from the others stays whole.
+        excess = max(0.0, float(odds.max(initial=0.0)) - limit)
+        mass = tracks.mass * np.exp(novelty * np.maximum(odds - excess, -limit))
         off_map = self._off_map - entering * len(rows)
         total = mass.sum() + off_map
         self._enter_rate = self.settings.enter_rate

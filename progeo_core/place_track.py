@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,9 +18,13 @@ View = NDArray[np.float32]
 
 # An image that changed less than this share of a map spacing tells nothing new.
 _LEAST_NOVELTY = 0.3
-# An image that shares nothing with the last one is as likely a jump (carried off, images lost, a
-# cut) as a quick turn; one that is half as alike as neighbouring places are is no sign of a jump.
-_JUMP_CHANCE, _JUMP_BELOW = 0.5, 0.5
+# No image is surer a jump (carried off, images lost, a cut) than this: a quick turn also leaves
+# nothing of the last image in view.
+_SUREST_JUMP = 0.9
+# Views of unrelated images have cosines about 0 with this spread; so has the usual likeness.
+_LIKENESS_SIGMA = 0.1
+# The usual likeness follows the last ten images or so.
+_USUAL_GAIN = 0.1
 # An image this much older (s) than the last starts a new run; a little older is only late.
 _RESTART_S = 1.0
 
@@ -51,6 +56,7 @@ class PlaceTrack:
         self._last: Observation | None = None
         self._last_view: View | None = None
         self._last_stamp_ns = 0
+        self._usual = self._neighbour_similarity
         self._steps = 0
 
     def add_odometry(self, stamp_ns: int, position: ArrayLike, yaw_rad: float) -> None:
@@ -76,8 +82,8 @@ class PlaceTrack:
         if self._last is not None:
             if novelty < _LEAST_NOVELTY or self._late(stamp_ns):
                 return self._last
-            kept = alike / (_JUMP_BELOW * self._neighbour_similarity)
-            self._filter.doubt(_JUMP_CHANCE * float(np.clip(1.0 - kept, 0.0, 1.0)))
+            self._filter.doubt(self._jump_chance(alike))
+            self._usual += _USUAL_GAIN * (alike - self._usual)
         carried = self._filter.predict(*self._motion(stamp_ns))
         rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
         belief = self._filter.update(rows, similarity_of(rows), novelty)
@@ -85,6 +91,19 @@ class PlaceTrack:
         self._last = Observation(belief, self._steps)
         self._last_view, self._last_stamp_ns = view, stamp_ns
         return self._last
+
+    def _jump_chance(self, alike: float) -> float:
+        """Return how probable it is that the camera did not drive from the last image to this one.
+
+        Bayes' rule with two normal distributions of the likeness: about 0 after a jump, about the
+        usual one of this drive otherwise. Never below the chance of being carried off: places that
+        look alike hide a jump.
+        """
+        against = alike**2 - min(alike - self._usual, 0.0) ** 2
+        odds = self._filter.settings.leave_rate * math.exp(
+            -0.5 * np.clip(against, -0.2, 0.2) / _LIKENESS_SIGMA**2
+        )
+        return min(max(odds / (1.0 + odds), self._filter.settings.leave_rate), _SUREST_JUMP)
 
     def _likeness(self, view: View) -> float:
         """Return the cosine of a view with the last one that counted, -1 without one."""

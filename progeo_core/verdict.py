@@ -30,7 +30,7 @@ def judge_image(confidence: float, least: float) -> Verdict:
     return Verdict(
         False,
         AMBIGUOUS,
-        f"other places look as much alike, confidence {confidence:.2f} is below {least:.2f}",
+        f"no place stands out enough, confidence {confidence:.2f} is below {least:.2f}",
     )
 
 

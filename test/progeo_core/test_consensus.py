@@ -100,13 +100,19 @@ def test_no_matches_is_an_error():
         estimate([], np.empty((0, 3)))
 
 
-def test_belief_turns_into_its_heaviest_place_with_its_calibrated_probability():
+def test_image_unlike_every_place_is_not_trusted_however_much_one_stands_out():
+    faint = estimate([0.06, -0.3], line(0.0, 40.0))
+    clear = estimate([0.35, -0.3], line(0.0, 40.0))
+    assert faint.confidence < 0.1
+    assert clear.confidence > 0.9
+
+
+def test_belief_turns_into_its_heaviest_place_with_its_probability():
     belief = Belief(
         np.arange(3), np.array([0.5, 0.3, 0.1]), line(0.0, 1.0, 50.0), np.zeros(3), off_map=0.1
     )
     found = estimate_from_belief(belief, np.full(3, np.nan), SETTINGS, 1.0)
-    odds = 4.0**SETTINGS.belief_slope * math.exp(SETTINGS.belief_offset)
-    assert found.confidence == pytest.approx(odds / (1.0 + odds))
+    assert found.confidence == pytest.approx(0.8)
     assert found.position[0] == pytest.approx(0.375)
 
 
