@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from progeo_core.errors import UsageError
-
-SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Range(NamedTuple):
@@ -47,17 +44,6 @@ class Settings:
                 f"{type(self).__name__}.{field.name}", getattr(self, field.name), field
             )
             object.__setattr__(self, field.name, value)
-
-    @classmethod
-    def from_mapping(cls: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
-        """Build from a mapping; an unknown key is a `UsageError` that lists the known ones."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise UsageError(
-                f"unknown {cls.__name__} key '{unknown[0]}': known keys are {', '.join(known)}"
-            )
-        return cls(**values)
 
 
 def _checked(name: str, value: Any, field: dataclasses.Field[Any]) -> Any:

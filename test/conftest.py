@@ -7,6 +7,8 @@ import pytest
 
 # Tests talk to each other over DDS on this machine only.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+# Threads that wait by spinning take the cores from the processes that are tested.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 ROOT = Path(__file__).resolve().parent.parent
 
