@@ -150,3 +150,12 @@ def test_reset_forgets():
     fresh = step(PlaceFilter(LINE, 1.0), 40)
     again = step(place_filter, 40)
     np.testing.assert_array_equal(again.probability, fresh.probability)
+
+
+def test_likeness_beyond_the_limit_still_tells_places_apart():
+    place_filter = PlaceFilter(LINE, 1.0)
+    rows = place_filter.predict(None)
+    rows = np.concatenate([rows, np.arange(len(LINE))])
+    alike = np.where(rows == 10, 0.9, np.where(rows == 50, 0.6, UNLIKE))
+    belief = place_filter.update(rows, alike)
+    assert probability_at(belief, 10, within=0) > 100.0 * probability_at(belief, 50, within=0)

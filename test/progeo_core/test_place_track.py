@@ -94,3 +94,18 @@ def test_reset_forgets():
     observe(place_track, 1, 5)
     place_track.reset()
     assert observe(place_track, 2, 5).steps == 1
+
+
+def test_drive_whose_images_always_share_little_is_no_string_of_jumps():
+    doubts = []
+
+    class Recording(PlaceFilter):
+        def doubt(self, share):
+            doubts.append(share)
+            super().doubt(share)
+
+    place_track = PlaceTrack(Recording(LINE, 1.0), neighbour_similarity=0.5)
+    for step in range(30):
+        observe(place_track, 100 + step, 4 * step % len(LINE))
+    assert doubts[0] > 0.5
+    assert doubts[-1] < 0.1
