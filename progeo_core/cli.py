@@ -70,7 +70,8 @@ def progeo(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; no known error ends in a traceback."""
-    _route_warnings()
+    log, warnings = logging.getLogger("progeo_core"), MessageHandler(logging.WARNING)
+    log.addHandler(warnings)
     try:
         return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
     except ProgeoError as error:
@@ -85,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has seen enough; Python would complain again at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    finally:
+        log.removeHandler(warnings)
 
 
 def _explain_bad_use(error: Exception) -> int:
@@ -95,12 +98,6 @@ def _explain_bad_use(error: Exception) -> int:
     if message:
         say_problem("error", f"{message.rstrip('.')}; see `{command} --help`")
     return 2
-
-
-def _route_warnings() -> None:
-    log = logging.getLogger("progeo_core")
-    if not any(isinstance(handler, MessageHandler) for handler in log.handlers):
-        log.addHandler(MessageHandler(logging.WARNING))
 
 
 if __name__ == "__main__":

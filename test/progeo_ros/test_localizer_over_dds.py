@@ -33,12 +33,15 @@ NODE = "/progeo_localizer"
 class Camera:
     """A camera driver: sends raw images and knows what it sent."""
 
-    def __init__(self, peer, health, topic: str) -> None:
+    def __init__(self, peer, health, topic: str, first: Path) -> None:
         self.topic, self.stamp_ns = topic, 1_700_000_000_000_000_000
         self._peer, self._health = peer, health
         self._publisher = peer.node.create_publisher(Image, topic, qos_profile_sensor_data)
         peer.wait_for(self._publisher.get_subscription_count, "the subscription")
         peer.wait_for(lambda: self.counts()["publishers"] == 1, "the node to see the camera")
+        # The node cannot know of losses before the first image it gets.
+        self.send(first)
+        self.settle("received", 1)
 
     def counts(self) -> dict[str, int]:
         return self._health.counts(self.topic)
@@ -115,15 +118,15 @@ def active(peer, process: LocalizerProcess) -> LocalizerProcess:
 
 
 @pytest.fixture(scope="module")
-def front(peer, health, active) -> Camera:
+def front(peer, health, active, places: Records) -> Camera:
     del active
-    return Camera(peer, health, FRONT)
+    return Camera(peer, health, FRONT, places.images[0])
 
 
 @pytest.fixture(scope="module")
-def rear(peer, health, active) -> Camera:
+def rear(peer, health, active, places: Records) -> Camera:
     del active
-    return Camera(peer, health, REAR)
+    return Camera(peer, health, REAR, places.images[0])
 
 
 def change(peer, transition: int) -> bool:
