@@ -109,9 +109,9 @@ def test_an_unknown_error_is_not_hidden(monkeypatch):
 
 def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, small_model, tmp_path):
     path = tmp_path / "corridor.progeo"
-    # Enough images for two transactions, so that one is committed while the build goes on.
+    # Enough images for many transactions: the build goes on long after the first is committed.
     lines = (corridor / "ref.csv").read_text().splitlines()
-    rows = [f"{corridor}/{line}" for line in lines[1:] * 30]
+    rows = [f"{corridor}/{line}" for line in lines[1:] * 300]
     records = tmp_path / "many.csv"
     records.write_text("\n".join([lines[0], *rows]) + "\n")
     command = ["map", "build", path, "--records", records, "--model", small_model]
@@ -122,7 +122,7 @@ def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, sma
     )
     try:
         while build.poll() is None and not _places(path):
-            time.sleep(0.2)
+            time.sleep(0.05)
         build.send_signal(signal.SIGINT)
         _, messages = build.communicate(timeout=60)
     finally:
