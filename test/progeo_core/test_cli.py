@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import typer
@@ -119,6 +120,8 @@ def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, sma
         [sys.executable, "-m", "progeo_core.cli", *map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job ignores the signal, and so would what it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         while build.poll() is None and not _places(path):
