@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
@@ -61,10 +61,14 @@ class BagImage(NamedTuple):
 
 
 class BagRecords(NamedTuple):
-    """Hold the images that have a pose, and which images of their topic these are [n]."""
+    """Hold the images that have a pose, which images of their topic these are [n], and the others.
+
+    unplaced: the name of every image without a pose, and why it has none.
+    """
 
     records: Records
     rows: NDArray[np.int64]
+    unplaced: tuple[str, ...]
 
 
 class Bag:
@@ -105,11 +109,15 @@ class Bag:
             self._require(topic, every_type, "messages")
         return self._messages(topics)
 
-    def images(self, topic: str) -> Iterator[BagImage]:
-        """Yield the images of a topic in order, decoded ahead by threads in bounded memory."""
+    def images(self, topic: str, rows: Container[int] | None = None) -> Iterator[BagImage]:
+        """Yield the images of a topic in order, decoded ahead by threads in bounded memory.
+
+        `rows` chooses among them by their number, 0 for the first; the others are not decoded.
+        """
         self._require(topic, IMAGE_TYPES, "images")
         decode = functools.partial(_decode, message_type=self.topics[topic].type)
-        return look_ahead(decode, self._messages([topic]))
+        messages = enumerate(self._messages([topic]))
+        return look_ahead(decode, (one for row, one in messages if rows is None or row in rows))
 
     def stamps(self, topic: str) -> NDArray[np.int64]:
         """Return the stamp (ns) of every image of a topic, in the order of `images`."""
@@ -154,16 +162,20 @@ class Bag:
         stamps = np.array([header.stamp_ns for header in headers], np.int64)
         track = self.pose_track(pose_topic)
         position, yaw_rad = track.at(stamps)
-        rows = np.flatnonzero(np.isfinite(position[:, :2]).all(axis=1))
+        placed = np.isfinite(position[:, :2]).all(axis=1)
+        rows = np.flatnonzero(placed)
         if not rows.size:
             raise DataError(
                 f"{self.path}: no image of '{image_topic}' has a pose of '{pose_topic}' near in"
                 f" time: images {_span(stamps)}, poses {_span(track.stamp_ns)};"
                 " both must be stamped by the same clock"
             )
-        if rows.size < len(stamps):
-            left_out = len(stamps) - rows.size
-            _log.warning("%s: %d images without a pose left out", self.path, left_out)
+        unplaced = tuple(
+            f"{image_topic}@{stamp}: no pose of '{pose_topic}' near in time"
+            for stamp in stamps[~placed]
+        )
+        if unplaced:
+            _log.warning("%s: %d images without a pose left out", self.path, len(unplaced))
         records = Records(
             images=tuple(Path(f"{image_topic}@{stamps[row]}") for row in rows),
             position=position[rows],
@@ -173,7 +185,7 @@ class Bag:
             camera=tuple(headers[row].frame_id for row in rows),
             traverse=(self.path.name,) * rows.size,
         )
-        return BagRecords(records, rows)
+        return BagRecords(records, rows, unplaced)
 
     def _image_headers(self, topic: str) -> list[Header]:
         self._require(topic, IMAGE_TYPES, "images")

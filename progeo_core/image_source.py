@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import ImageError
 from progeo_core.images import Image, load_images
-from progeo_core.records import Heading, Records, read_image_folder, read_records
+from progeo_core.records import (
+    Heading,
+    Records,
+    join_records,
+    read_image_folder,
+    read_records,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -23,6 +30,11 @@ class ImageSource(Protocol):
     @property
     def records(self) -> Records:
         """Return one row per image."""
+        ...
+
+    @property
+    def unplaced(self) -> tuple[str, ...]:
+        """Return why each image that has no row has no known position."""
         ...
 
     def images(self) -> Iterator[Image | ImageError]:
@@ -39,6 +51,7 @@ class FileSource:
     """Read images from files."""
 
     records: Records
+    unplaced: tuple[str, ...] = ()
 
     def images(self) -> Iterator[Image | ImageError]:
         """Yield the images in the order of the records, decoded ahead by threads."""
@@ -46,7 +59,7 @@ class FileSource:
 
     def select(self, rows: IntArray) -> FileSource:
         """Return the source of some rows only."""
-        return FileSource(self.records.select(rows))
+        return dataclasses.replace(self, records=self.records.select(rows))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,20 +70,53 @@ class BagSource:
     topic: str
     records: Records
     rows: IntArray
+    unplaced: tuple[str, ...] = ()
 
     def images(self) -> Iterator[Image | ImageError]:
         """Yield the images in the order of the records, decoded ahead by threads."""
         from progeo_core.bag import Bag
 
-        wanted = set(self.rows.tolist())
         with Bag(self.path) as bag:
-            for row, bag_image in enumerate(bag.images(self.topic)):
-                if row in wanted:
-                    yield bag_image.image
+            for bag_image in bag.images(self.topic, set(self.rows.tolist())):
+                yield bag_image.image
 
     def select(self, rows: IntArray) -> BagSource:
         """Return the source of some rows only."""
-        return BagSource(self.path, self.topic, self.records.select(rows), self.rows[rows])
+        return dataclasses.replace(self, records=self.records.select(rows), rows=self.rows[rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class JoinedSource:
+    """Read several sources one after another; all must have the same frame."""
+
+    parts: tuple[ImageSource, ...]
+
+    @functools.cached_property
+    def records(self) -> Records:
+        """Return the rows of all parts in their order."""
+        return join_records([part.records for part in self.parts])
+
+    @property
+    def unplaced(self) -> tuple[str, ...]:
+        """Return why each image that has no row has no known position."""
+        return tuple(why for part in self.parts for why in part.unplaced)
+
+    def images(self) -> Iterator[Image | ImageError]:
+        """Yield the images of all parts in their order."""
+        for part in self.parts:
+            yield from part.images()
+
+    def select(self, rows: IntArray) -> JoinedSource:
+        """Return the source of some rows only, which ascend; parts without any are left out."""
+        chosen: list[ImageSource] = []
+        start = 0
+        for part in self.parts:
+            stop = start + len(part.records)
+            own = rows[(rows >= start) & (rows < stop)] - start
+            if own.size:
+                chosen.append(part.select(own))
+            start = stop
+        return JoinedSource(tuple(chosen))
 
 
 def source_of_records(csv: Path) -> ImageSource:
@@ -80,7 +126,7 @@ def source_of_records(csv: Path) -> ImageSource:
 
 def source_of_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
     """Read a folder of images with '@' names or of photos with EXIF GPS."""
-    return FileSource(read_image_folder(folder, heading))
+    return FileSource(*read_image_folder(folder, heading))
 
 
 def source_of_bag(path: Path, image_topic: str, pose_topic: str) -> ImageSource:
@@ -88,5 +134,5 @@ def source_of_bag(path: Path, image_topic: str, pose_topic: str) -> ImageSource:
     from progeo_core.bag import Bag
 
     with Bag(path) as bag:
-        records, rows = bag.records(image_topic, pose_topic)
-    return BagSource(path, image_topic, records, rows)
+        records, rows, unplaced = bag.records(image_topic, pose_topic)
+    return BagSource(path, image_topic, records, rows, unplaced)

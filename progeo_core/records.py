@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +97,32 @@ class Records:
         return dataclasses.replace(self, position=position, frame=Frame.LOCAL)
 
 
+class FolderRecords(NamedTuple):
+    """Hold the images of a folder that have a position, and why each of the others has none."""
+
+    records: Records
+    unplaced: tuple[str, ...]
+
+
+def join_records(parts: Sequence[Records]) -> Records:
+    """Return the rows of all parts in their order; `UsageError` where metres and degrees mix."""
+    frames = {part.frame for part in parts}
+    if len(frames) != 1:
+        raise UsageError(
+            "some positions are metres and others are latitude and longitude: give sources of one"
+            " kind only"
+        )
+    return Records(
+        images=tuple(image for part in parts for image in part.images),
+        position=np.concatenate([part.position for part in parts]),
+        frame=frames.pop(),
+        yaw_rad=np.concatenate([part.yaw_rad for part in parts]),
+        stamp_ns=np.concatenate([part.stamp_ns for part in parts]),
+        camera=tuple(camera for part in parts for camera in part.camera),
+        traverse=tuple(traverse for part in parts for traverse in part.traverse),
+    )
+
+
 def read_records(csv: Path) -> Records:
     """Read a records.csv.
 
@@ -118,7 +146,7 @@ def read_records(csv: Path) -> Records:
     )
 
 
-def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> Records:
+def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> FolderRecords:
     """Read the images under a folder by their '@' names, or else by the EXIF GPS of photos.
 
     `heading` states what the heading field of '@' names means; unless it is stated, yaw is unknown.
@@ -127,7 +155,7 @@ def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> Recor
     """
     images = list_images(folder)
     if any(is_image_name(name) for name in images.names()):
-        return _records_of_names(images, heading)
+        return FolderRecords(_records_of_names(images, heading), ())
     return _records_of_photos(images)
 
 
@@ -189,28 +217,28 @@ def _has_degrees(columns: NameColumns) -> NDArray[np.bool_]:
     return np.asarray((np.abs(columns.lat_deg) <= 90.0) & (np.abs(columns.lon_deg) <= 180.0))
 
 
-def _records_of_photos(images: ImageList) -> Records:
+def _records_of_photos(images: ImageList) -> FolderRecords:
     placed: list[tuple[Path, PhotoTags]] = []
-    skipped: list[str] = []
+    unplaced: list[str] = []
     for path in images:
         try:
             tags = read_photo_tags(path)
         except ImageError as error:
-            skipped.append(str(error))
+            unplaced.append(str(error))
             continue
         # False for NaN, which is unknown, and for what no GPS receiver can mean.
         if abs(tags.lat_deg) <= 90.0 and abs(tags.lon_deg) <= 180.0:
             placed.append((path, tags))
         else:
-            skipped.append(f"{path}: no GPS position in its EXIF tags")
+            unplaced.append(f"{path}: no GPS position in its EXIF tags")
     if not placed:
         raise DataError(
             f"{images.folder}: none of {len(images)} images has a position: give '@' names, photos"
             " with GPS, or a records.csv"
         )
-    if skipped:
-        _log.warning("%d of %d photos skipped, first: %s", len(skipped), len(images), skipped[0])
-    return _records_of_tags(placed)
+    if unplaced:
+        _log.warning("%d of %d photos skipped, first: %s", len(unplaced), len(images), unplaced[0])
+    return FolderRecords(_records_of_tags(placed), tuple(unplaced))
 
 
 def _records_of_tags(placed: list[tuple[Path, PhotoTags]]) -> Records:

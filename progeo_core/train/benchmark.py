@@ -15,7 +15,6 @@ from progeo_core.errors import DataError
 from progeo_core.image_list import ImageList, list_images
 from progeo_core.image_names import read_names
 from progeo_core.train.search import nearest
-from progeo_core.train.training_set import signed_zone
 
 RECALL_AT = (1, 5, 10, 20)
 _SCHEMA = 1
@@ -37,7 +36,7 @@ class Places(NamedTuple):
     """Hold images and where they were taken: zone, east and north in metres, each [n]."""
 
     images: ImageList
-    zone: NDArray[np.int64]
+    zone: NDArray[np.int8]
     east_m: FloatArray
     north_m: FloatArray
 
@@ -122,7 +121,7 @@ def read_places(folder: Path) -> Places:
             f"{images[int(unknown[0])]}: no east and north in the name; {unknown.size} of"
             f" {len(images)} images are like this: give them UTM or local metres"
         )
-    return Places(images, signed_zone(columns), columns.east_m, columns.north_m)
+    return Places(images, columns.signed_zone(), columns.east_m, columns.north_m)
 
 
 def predict(

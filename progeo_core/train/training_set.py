@@ -5,16 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from progeo_core.errors import DataError
 from progeo_core.image_list import ImageList, list_images
-from progeo_core.image_names import NameColumns, read_names
+from progeo_core.image_names import read_names
 from progeo_core.place_classes import PlaceClassSettings, PlaceGroup, group_places
-
-# UTM bands from N on lie north of the equator.
-_FIRST_NORTHERN_BAND = "N"
 
 
 class TrainingSet(NamedTuple):
@@ -43,14 +37,8 @@ def read_training_set(folder: Path, settings: PlaceClassSettings) -> TrainingSet
     columns = read_names(images.names())
     try:
         groups = group_places(
-            columns.east_m, columns.north_m, columns.heading_deg, signed_zone(columns), settings
+            columns.east_m, columns.north_m, columns.heading_deg, columns.signed_zone(), settings
         )
     except DataError as error:
         raise DataError(f"{folder}: {error}") from error
     return TrainingSet(images, groups)
-
-
-def signed_zone(columns: NameColumns) -> NDArray[np.int64]:
-    """Return UTM zones [n], negative south of the equator, 0 for local metres."""
-    southern = (columns.letter != "") & (columns.letter < _FIRST_NORTHERN_BAND)
-    return np.where(southern, -1, 1) * columns.zone.astype(np.int64)

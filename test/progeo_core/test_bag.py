@@ -88,8 +88,11 @@ def test_written_records_are_read_back(tmp_path, corridor, storage, compressed):
     topic = COMPRESSED_IMAGE_TOPIC if compressed else IMAGE_TOPIC
     with Bag(tmp_path / "bag") as bag:
         assert {name: info.count for name, info in bag.topics.items()} == {topic: 6, POSE_TOPIC: 6}
-        read, rows = bag.records(topic, POSE_TOPIC)
+        read, rows, unplaced = bag.records(topic, POSE_TOPIC)
         images = list(bag.images(topic))
+        chosen = [one.stamp_ns for one in bag.images(topic, {1, 4})]
+    assert chosen == records.stamp_ns[[1, 4]].tolist()
+    assert unplaced == ()
     np.testing.assert_array_equal(rows, range(6))
     np.testing.assert_array_equal(read.position, records.position)
     np.testing.assert_allclose(read.yaw_rad, records.yaw_rad)
@@ -165,11 +168,13 @@ def test_images_are_paired_with_poses_around_them(tmp_path, caplog):
     messages = [("/camera", t, image(t, encoding="mono8")) for t in (0, 1, 2, 3, 6, 9)]
     messages += [("/pose", t + 5, pose(t, 10.0 * t)) for t in (2.5, 0.5, 1.5, 7.5, 3.5)]
     with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
-        records, rows = bag.records("/camera", "/pose")
+        records, rows, unplaced = bag.records("/camera", "/pose")
     np.testing.assert_array_equal(rows, [1, 2, 3])
     np.testing.assert_allclose(records.position[:, 0], [10.0, 20.0, 30.0])
     assert records.camera == ("camera",) * 3
     assert "3 images without a pose left out" in caplog.text
+    assert len(unplaced) == 3
+    assert all("/camera@" in why and "no pose of '/pose' near" in why for why in unplaced)
 
 
 def test_poses_that_never_come_are_an_error_that_shows_both_clocks(tmp_path):
@@ -215,7 +220,7 @@ def test_fixes_give_geodetic_records(tmp_path):
         fix.status.status = 0
         messages.append(("/fix", seconds, fix))
     with Bag(make_bag(tmp_path / "bag", messages)) as bag:
-        records, _ = bag.records("/camera", "/fix")
+        records = bag.records("/camera", "/fix").records
     assert records.frame is Frame.WGS84
     np.testing.assert_allclose(records.position, [[48.1, 11.0, 500.0]])
     assert np.isnan(records.yaw_rad).all()

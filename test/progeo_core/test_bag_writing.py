@@ -133,7 +133,7 @@ def test_geodetic_records_become_fixes(tmp_path, campus):
     assert write_bag(tmp_path / "bag", rows, compressed=True).poses == 2
     with Bag(tmp_path / "bag") as bag:
         fixes = [deserialize_message(raw.data, NavSatFix) for raw in bag.raw_messages([FIX_TOPIC])]
-        read, images = bag.records(COMPRESSED_IMAGE_TOPIC, FIX_TOPIC)
+        read, images, _ = bag.records(COMPRESSED_IMAGE_TOPIC, FIX_TOPIC)
     assert {fix.header.frame_id for fix in fixes} == {"gps"}
     assert {fix.position_covariance_type for fix in fixes} == {NavSatFix.COVARIANCE_TYPE_UNKNOWN}
     assert {fix.status.status for fix in fixes} == {0}

@@ -10,7 +10,7 @@ import pytest
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, Frame, utm_from_wgs84, yaw_from_heading
 from progeo_core.image_names import ImageName, format_name
-from progeo_core.records import Heading, Records, read_image_folder, read_records
+from progeo_core.records import Heading, Records, join_records, read_image_folder, read_records
 
 PHOTO = Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images/1.jpg"
 
@@ -135,7 +135,7 @@ def test_columns_of_unequal_length_are_refused():
 def test_names_of_several_zones_and_hemispheres_become_degrees(folder):
     # Either side of the border of zones 32 and 33, and of the equator.
     places = [(48.0, 11.999), (48.0, 12.001), (-0.5, 11.999), (0.5, 12.001)]
-    records = read_image_folder(folder(*(name_at(*place) for place in places)))
+    records = read_image_folder(folder(*(name_at(*place) for place in places))).records
     assert records.frame is Frame.WGS84
     assert sorted(records.position[:, :2].round(6).tolist()) == sorted(map(list, places))
     assert np.isnan(records.position[:, 2]).all()
@@ -143,21 +143,21 @@ def test_names_of_several_zones_and_hemispheres_become_degrees(folder):
 
 def test_a_heading_is_used_only_when_its_meaning_is_stated(folder):
     images = folder(name_at(48.0, 11.0, heading_deg=30.0, timestamp="20130704_101112"))
-    unknown = read_image_folder(images)
+    unknown = read_image_folder(images).records
     assert np.isnan(unknown.yaw_rad).all()
-    stated = read_image_folder(images, Heading.AZIMUTH)
+    stated = read_image_folder(images, Heading.AZIMUTH).records
     assert stated.yaw_rad == pytest.approx(yaw_from_heading([30.0]))
     assert stated.stamp_ns.tolist() == [1_372_932_672_000_000_000]
 
 
 def test_names_without_a_zone_are_local_metres(folder):
-    records = read_image_folder(folder("@1.5@2@.jpg", "@3@4@@@@@@@@@@0.25@@@.jpg"))
+    records = read_image_folder(folder("@1.5@2@.jpg", "@3@4@@@@@@@@@@0.25@@@.jpg")).records
     assert records.frame is Frame.LOCAL
     assert records.position.tolist() == [[1.5, 2.0, 0.0], [3.0, 4.0, 0.25]]
 
 
 def test_degrees_in_the_name_stand_in_for_a_missing_zone(folder):
-    records = read_image_folder(folder("@1@2@@@48.5@11.25@.jpg"))
+    records = read_image_folder(folder("@1@2@@@48.5@11.25@.jpg")).records
     assert records.frame is Frame.WGS84
     assert records.position[0, :2].tolist() == [48.5, 11.25]
 
@@ -186,7 +186,9 @@ def test_photos_are_placed_by_their_tags(folder, caplog):
     write_geotagged(images / "b.jpg", -33, -70)
     write_geotagged(images / "impossible.jpg", 95, 11)
     (images / "empty.jpg").touch()
-    records = read_image_folder(images)
+    records, unplaced = read_image_folder(images)
+    assert len(unplaced) == 3
+    assert f"{images / 'impossible.jpg'}: no GPS position in its EXIF tags" in unplaced
     assert records.images == (images / "a.jpg", images / "b.jpg")
     assert records.position[:, :2].tolist() == [[48.0, 11.0], [-33.0, -70.0]]
     assert records.yaw_rad == pytest.approx([0.0, 0.0])
@@ -197,3 +199,15 @@ def test_photos_are_placed_by_their_tags(folder, caplog):
 def test_a_folder_without_positions_is_refused(corridor):
     with pytest.raises(DataError, match=r"none of 111 images has a position: give '@' names"):
         read_image_folder(corridor / "ref")
+
+
+def test_joined_records_are_of_one_kind(corridor, folder):
+    query, ref = (read_records(corridor / f"{name}.csv") for name in ("query", "ref"))
+    joined = join_records([query, ref.select(slice(5))])
+    assert len(joined) == len(query) + 5
+    assert joined.images[-1] == ref.images[4]
+    assert joined.traverse[-6:] == ("query", *["ref"] * 5)
+    np.testing.assert_array_equal(joined.position[-5:], ref.position[:5])
+    degrees = read_image_folder(folder(name_at(48.0, 11.0))).records
+    with pytest.raises(UsageError, match="give sources of one kind only"):
+        join_records([query, degrees])
