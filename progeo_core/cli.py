@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from progeo_core.commands import bag, demo, describe, evaluate, localize, map, model, replay
+from progeo_core.commands import (
+    bag,
+    dataset,
+    demo,
+    describe,
+    evaluate,
+    localize,
+    map,
+    model,
+    replay,
+)
 from progeo_core.commands.console import MessageHandler, results, say_problem
 from progeo_core.errors import ProgeoError
 from progeo_core.versions import package_version
@@ -37,6 +47,7 @@ app.command("localize")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
 app.command("replay")(replay.replay)
 app.add_typer(bag.app, name="bag")
+app.add_typer(dataset.app, name="dataset")
 app.command("describe")(describe.describe)
 app.add_typer(model.app, name="model")
 app.command("demo")(demo.demo)

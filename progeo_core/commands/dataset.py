@@ -1,0 +1,190 @@
+"""`progeo dataset`: turn recordings and photos into folders to train and evaluate on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from progeo_core.commands.console import (
+    print_fields,
+    print_json,
+    progress,
+    say_problem,
+    say_skipped,
+    waiting,
+)
+from progeo_core.commands.options import JsonFlag, setting_option
+from progeo_core.dataset_plan import DatasetSettings
+from progeo_core.geo import Datum, parse_datum
+from progeo_core.records import Heading
+
+if TYPE_CHECKING:
+    from progeo_core.dataset_report import DatasetReport
+    from progeo_core.image_source import ImageSource
+
+app = typer.Typer(no_args_is_help=True, help="Make a folder to train and evaluate on.")
+
+_DEFAULTS = DatasetSettings()
+
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="New folder for the data set.", show_default=False),
+]
+DatumOption = Annotated[
+    str | None,
+    typer.Option(
+        "--datum",
+        metavar="LAT,LON[,ALT]",
+        help="Degrees and metres (WGS84) of the point that local metres start from (x east,"
+        " y north). Without it their names have no UTM zone.",
+    ),
+]
+CellOption = Annotated[float, setting_option(DatasetSettings, "cell_m", "--cell", "M")]
+ValOption = Annotated[float, setting_option(DatasetSettings, "val_fraction", "--val-fraction")]
+TestOption = Annotated[float, setting_option(DatasetSettings, "test_fraction", "--test-fraction")]
+DistanceOption = Annotated[
+    float, setting_option(DatasetSettings, "min_distance_m", "--min-distance", "M")
+]
+SeedOption = Annotated[int, setting_option(DatasetSettings, "seed", "--seed")]
+
+
+@app.command("from-bag")
+def from_bag(
+    bags: Annotated[
+        list[Path],
+        typer.Argument(metavar="BAG", help="rosbag2, folder or file.", show_default=False),
+    ],
+    out: OutOption,
+    image_topic: Annotated[
+        str, typer.Option("--image-topic", metavar="T", help="Image or CompressedImage.")
+    ],
+    pose_topic: Annotated[
+        str,
+        typer.Option(
+            "--pose-topic",
+            metavar="P",
+            help="NavSatFix, PoseStamped, PoseWithCovarianceStamped or Odometry, interpolated to"
+            " the images' stamps.",
+        ),
+    ],
+    cell: CellOption = _DEFAULTS.cell_m,
+    val_fraction: ValOption = _DEFAULTS.val_fraction,
+    test_fraction: TestOption = _DEFAULTS.test_fraction,
+    min_distance: DistanceOption = _DEFAULTS.min_distance_m,
+    seed: SeedOption = _DEFAULTS.seed,
+    datum: DatumOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Turn recordings into train/, val/ and test/ with '@' names.
+
+    The ground is shared out by area: no place of val/ or test/ is seen in train/. Each bag is one
+    pass. Where an area was passed more than once, its database and its queries are of different
+    passes, so give every drive of a site at once; else every other image is a query. Poses in
+    metres must share one frame; odometry that drifts makes wrong places.
+
+        progeo dataset from-bag monday/ tuesday/ --image-topic /camera/image_raw \\
+            --pose-topic /gps/fix --out site/
+        progeo dataset from-bag drive/ --image-topic /camera/image_raw \\
+            --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 --out site/
+
+    JSON (also in DIR/dataset.json): schema (1), dataset, images (by folder), left_out (by reason;
+    DIR/left_out.csv names them), queries_by_pass (of val and test), positions (utm or local),
+    places, classes, groups, class_settings and train_with (the flags that ask for them).
+    """
+    from progeo_core.dataset_writing import check_target
+    from progeo_core.image_source import JoinedSource, source_of_bag
+
+    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
+    origin = None if datum is None else parse_datum(datum)
+    check_target(out)
+    with waiting("reading positions"):
+        source = JoinedSource(tuple(source_of_bag(bag, image_topic, pose_topic) for bag in bags))
+    _make(source, out, settings, origin, as_json=as_json)
+
+
+@app.command("from-photos")
+def from_photos(
+    photos: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PHOTOS",
+            help="Folder of photos with EXIF GPS or '@' names, or a records.csv.",
+            show_default=False,
+        ),
+    ],
+    out: OutOption,
+    heading_convention: Annotated[
+        Heading,
+        typer.Option(
+            "--heading-convention",
+            help="What the heading field of '@' names means: azimuth is degrees clockwise from"
+            " north; unknown leaves it out.",
+        ),
+    ] = Heading.UNKNOWN,
+    cell: CellOption = _DEFAULTS.cell_m,
+    val_fraction: ValOption = _DEFAULTS.val_fraction,
+    test_fraction: TestOption = _DEFAULTS.test_fraction,
+    min_distance: DistanceOption = _DEFAULTS.min_distance_m,
+    seed: SeedOption = _DEFAULTS.seed,
+    datum: DatumOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Turn geotagged photos into train/, val/ and test/ with '@' names.
+
+    The ground is shared out by area: no place of val/ or test/ is seen in train/. Where an area was
+    visited more than once (by time, or by the traverse of a records.csv), its database and its
+    queries are of different visits; else every other image is a query.
+
+        progeo dataset from-photos photos/ --out site/
+        progeo dataset from-photos drives.csv --cell 10 --out site/
+
+    JSON: that of `progeo dataset from-bag`.
+    """
+    from progeo_core.dataset_writing import check_target
+    from progeo_core.image_source import source_of_folder, source_of_records
+
+    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
+    origin = None if datum is None else parse_datum(datum)
+    check_target(out)
+    with waiting("reading positions"):
+        if photos.is_file():
+            source = source_of_records(photos)
+        else:
+            source = source_of_folder(photos, heading_convention)
+    _make(source, out, settings, origin, as_json=as_json)
+
+
+def _make(
+    source: ImageSource, out: Path, settings: DatasetSettings, datum: Datum | None, *, as_json: bool
+) -> None:
+    from progeo_core.dataset_writing import write_dataset
+
+    with progress("writing images", len(source.records)) as advance:
+        report = write_dataset(out, source, settings, datum=datum, advance=advance)
+    say_skipped(report.skipped)
+    if not report.classes.classes:
+        say_problem("warning", f"{out}: too few images for classes; nothing can be trained")
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+
+
+def _print(report: DatasetReport) -> None:
+    classes = report.classes
+    size = f"{classes.settings.M:g} m, {classes.settings.alpha:g}°"
+    fields: dict[str, object] = dict(report.images)
+    for folder, by_pass in report.by_pass.items():
+        fields[f"queries of {folder}"] = "other passes" if by_pass else "every other image"
+    fields |= {f"left out: {why}": count for why, count in report.left_out.items()}
+    fields |= {
+        "positions": "UTM" if report.positions == "utm" else "local metres, no zone",
+        "places": classes.places,
+        "classes": f"{classes.classes} of {size}, {classes.settings.min_images_per_class} images"
+        " or more",
+        "groups": classes.groups,
+        "train with": classes.flags() or "the defaults",
+    }
+    print_fields(str(report.folder), fields)
