@@ -6,7 +6,18 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from progeo_core.bag_writing import COMPRESSED_IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.cli import main
+from progeo_core.images import read_image
+from progeo_core.place_map import PlaceMap
+from progeo_core.records import read_records
+from progeo_core.train.clip_towers import load_towers
+from progeo_core.train.options import read_options
+from progeo_core.train.towers import descriptor_describer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPTS = ("train_stage1.py", "train_stage2.py", "train.py", "evaluate.py")
@@ -38,6 +49,10 @@ def run_script(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch)
     runpy.run_path(str(ROOT / "training" / name), run_name="__main__")
 
 
+def progeo(arguments: str) -> None:
+    assert main(shlex.split(arguments)) == 0
+
+
 @pytest.mark.usefixtures("tiny_models")
 def test_both_stages_then_an_evaluation(
     corridor: Path,
@@ -59,6 +74,40 @@ def test_both_stages_then_an_evaluation(
     run_script("evaluate.py", [*shlex.split(FLAGS), *flags], monkeypatch)
     assert "queries_night: R@1: " in capsys.readouterr().out
     assert json.loads(Path("again.json").read_text()) == trained
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize("backbone", ["tiny-vit", "tiny-resnet"])
+def test_from_drives_to_a_map(
+    corridor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backbone: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ref", "query"):
+        write_bag(Path("drives", name), read_records(corridor / f"{name}.csv"), compressed=True)
+    topics = f"--image-topic {COMPRESSED_IMAGE_TOPIC} --pose-topic {POSE_TOPIC}"
+    progeo(f"dataset from-bag drives/ref drives/query {topics} --cell 5 --out site")
+    suited = json.loads(Path("site/dataset.json").read_text())["train_with"]
+    sets = "".join(f" --{one}_set_folder site/{one}" for one in ("train", "val", "test"))
+    flags = f"{FLAGS} {suited} --backbone {backbone} --image_size 64 --positive_dist_threshold 2"
+    run_script("train.py", shlex.split(flags + sets), monkeypatch)
+    (model,) = tmp_path.glob("logs/default/stage2/*/best_model.pth")
+    assert json.loads((model.parent / "recall.json").read_text())["results"][0]["queries"] == 16
+
+    progeo(f"model import {shlex.quote(str(model))} --backbone {backbone} --out model")
+    progeo(f"map build site.progeo --bag drives/ref {topics} --model model")
+    with PlaceMap.open(Path("site.progeo")) as place_map:
+        assert len(place_map) == 111
+        assert place_map.fingerprint.name == "model"
+        descriptors = place_map.descriptors()
+    trained = load_towers(
+        read_options("Test.", [*shlex.split(flags), "--resume_model", str(model)]), "evaluation"
+    )
+    image = torch.from_numpy(read_image(corridor / "ref" / "0000007.jpg")).permute(2, 0, 1)
+    describer = descriptor_describer(trained, torch.device("cpu"), 1, 64, "")
+    with torch.inference_mode():
+        expected = describer.encode(describer.prepare(image)[None])[0]
+    expected = torch.nn.functional.normalize(expected, dim=0).numpy()
+    np.testing.assert_allclose(descriptors[7].astype(np.float32), expected, atol=2e-2)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
