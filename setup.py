@@ -73,7 +73,9 @@ setup(
             "ros-std-srvs",
             "ros-visualization-msgs",
         ],
+        # Faster runtimes on a CPU; OpenVINO reads ONNX, too.
         "onnx": ["onnx", "onnxruntime"],
+        "openvino": ["onnx", "openvino"],
         # colcon runs pytest only where this extra names it.
         "test": [
             "colcon-common-extensions",

@@ -46,7 +46,7 @@ class Pipeline:
         )
         # The map first: a wrong path is found at once, a model takes seconds to load.
         open_map(settings.map).close()
-        self._encoder = load_encoder(settings.model, settings.device)
+        self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
         self.loaded = LoadedMap.open(settings.map, self._encoder, options)
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)

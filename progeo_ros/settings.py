@@ -17,6 +17,12 @@ class NodeSettings(Settings):
         "Model that made the map: a built-in name, a model folder, or CLIP-BACKBONE:PRETRAINED",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
+    runtime: str = setting(
+        "auto",
+        "What runs the model; auto is the fastest that is installed and agrees with torch,"
+        " measured once per machine and model",
+        choices=("auto", "torch", "onnx", "openvino"),
+    )
     cameras: tuple[str, ...] = setting(
         ("image",), "Image topics, one per camera, without the transport's suffix"
     )

@@ -1,6 +1,8 @@
 """Settings shared by every test."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,15 @@ import pytest
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 # Threads that wait by spinning take the cores from the processes that are tested.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home() -> Iterator[Path]:
+    """Keep what programs remember about this machine out of the user's own cache folder."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", folder)
+        yield Path(folder)
+
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,12 @@ from typing import Annotated
 import typer
 
 from progeo_core.commands.console import print_fields, progress, say_skipped, waiting, write_json
-from progeo_core.commands.options import MODEL, DeviceOption, ModelOption
+from progeo_core.commands.options import (
+    MODEL,
+    DeviceOption,
+    ModelOption,
+    RuntimeOption,
+)
 from progeo_core.errors import UsageError
 
 SCHEMA = 1
@@ -29,6 +34,7 @@ def describe(
     ] = None,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Write the descriptors of images as a NumPy array, in the order given.
 
@@ -51,7 +57,7 @@ def describe(
         raise UsageError("give image files or --images DIR, one of the two")
     paths = list(images or ()) if folder is None else list_images(folder)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device)
+        encoder = load_encoder(model, device, runtime)
     with progress("describing", len(paths)) as advance:
         report = describe_to_file(out, paths, encoder, advance=advance)
     document = {

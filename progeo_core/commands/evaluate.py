@@ -10,7 +10,14 @@ import typer
 from rich.table import Table
 
 from progeo_core.commands.console import progress, results, say_skipped, waiting, write_json
-from progeo_core.commands.options import MODEL, PROTOCOL, DeviceOption, ModelOption, RadiusOption
+from progeo_core.commands.options import (
+    MODEL,
+    PROTOCOL,
+    DeviceOption,
+    ModelOption,
+    RadiusOption,
+    RuntimeOption,
+)
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ def evaluate(
     ] = None,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Measure how well a map answers images whose positions are known.
 
@@ -62,7 +70,7 @@ def evaluate(
     records = read_records(queries)
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device)
+            encoder = load_encoder(model, device, runtime)
             place_map.require_model(encoder.fingerprint)
         with progress("localizing", len(records)) as advance:
             run = evaluate_records(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from progeo_core.commands.console import print_fields, print_json, progress, say_skipped, waiting
-from progeo_core.commands.options import MODEL, DeviceOption, JsonFlag, MapArgument, ModelOption
+from progeo_core.commands.options import (
+    MODEL,
+    DeviceOption,
+    JsonFlag,
+    MapArgument,
+    ModelOption,
+    RuntimeOption,
+)
 from progeo_core.errors import ImageError
 from progeo_core.geo import heading_from_yaw
 
@@ -29,6 +36,7 @@ def localize(
     as_json: JsonFlag = False,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Say where images were taken, how sure that is, and which places of the map they look like.
 
@@ -54,7 +62,7 @@ def localize(
     answers: list[tuple[Path, Localization | ImageError]] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device)
+            encoder = load_encoder(model, device, runtime)
             place_map.require_model(encoder.fingerprint)
             localizer = Localizer(place_map, PlaceIndex.open(place_map), encoder)
         with progress("localizing", len(images)) as advance:

@@ -21,6 +21,7 @@ from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
     ModelOption,
+    RuntimeOption,
     setting_option,
 )
 from progeo_core.errors import UsageError
@@ -100,6 +101,7 @@ def build(
     ] = False,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Build a map from images with known positions, or extend one.
 
@@ -119,7 +121,7 @@ def build(
     parsed = None if datum is None else parse_datum(datum)
     source = _source(records, images, bag, image_topic, pose_topic, heading_convention)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device)
+        encoder = load_encoder(model, device, runtime)
     with progress("building the map", len(source.records)) as advance:
         report = write_map(map_path, source, encoder, datum=parsed, append=append, advance=advance)
     say_skipped(report.skipped)

@@ -22,6 +22,11 @@ class ModelSettings(Settings):
         " an open_clip backbone with the origin of its weights, BACKBONE:PRETRAINED",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
+    runtime: str = setting(
+        "auto",
+        "What runs the model: auto (the fastest that is installed and agrees with torch, measured"
+        " once), torch, onnx or openvino",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +57,7 @@ def setting_option(settings: type[Settings], name: str, flag: str, metavar: str 
 
 ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "MODEL")]
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
+RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)

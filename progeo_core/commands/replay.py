@@ -10,7 +10,14 @@ import typer
 
 from progeo_core.commands.console import print_fields, progress, waiting
 from progeo_core.commands.evaluate import print_evaluation
-from progeo_core.commands.options import MODEL, PROTOCOL, DeviceOption, ModelOption, RadiusOption
+from progeo_core.commands.options import (
+    MODEL,
+    PROTOCOL,
+    DeviceOption,
+    ModelOption,
+    RadiusOption,
+    RuntimeOption,
+)
 from progeo_core.errors import UsageError
 
 
@@ -46,6 +53,7 @@ def replay(
     radius: RadiusOption = PROTOCOL.radius_m,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Replay a bag against a map and report how right, how sure and how fast the answers were.
 
@@ -66,8 +74,10 @@ def replay(
     from progeo_core.replay import read_input, replay_live, replay_offline
     from progeo_core.replay_folder import write_replay
 
-    if live and device != MODEL.device:
-        raise UsageError("--device goes with an offline replay; the live node chooses by itself")
+    if live and (device != MODEL.device or runtime != MODEL.runtime):
+        raise UsageError(
+            "--device and --runtime go with an offline replay; the live node chooses by itself"
+        )
     with waiting("reading the bag"):
         source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
     if live:
@@ -76,7 +86,7 @@ def replay(
         from progeo_core.model.loading import load_encoder
 
         with waiting("loading the model"):
-            encoder = load_encoder(model, device)
+            encoder = load_encoder(model, device, runtime)
         with progress("replaying", source.images) as advance:
             run = replay_offline(source, encoder, advance=advance)
     with waiting("writing the report"):

@@ -35,24 +35,33 @@ class _Describer(nn.Module):
 
 
 def export_onnx(model: str, path: Path) -> Path:
-    """Write a model (see `load_named_model`) as ONNX; return the file.
+    """Write a model (see `load_named_model`) as ONNX, as `write_onnx` does; return the file."""
+    _require_onnx()
+    return write_onnx(load_named_model(model), path)
+
+
+def write_onnx(model: Model, path: Path) -> Path:
+    """Write a model as ONNX; return the file.
 
     Input `images`: RGB uint8 [n, 3, height, width], already resized to the model's size. Output
     `descriptors`: float32 [n, D]. The model card is in the file's metadata under `CARD_PROPERTY`.
     Raises `MissingDependencyError` without the onnx package, `DataError` where writing fails.
     """
-    if importlib.util.find_spec("onnx") is None:
-        raise MissingDependencyError("writing ONNX needs the onnx package: pip install onnx")
-    loaded = load_named_model(model)
-    size = loaded.card.preprocessing
+    _require_onnx()
+    size = model.card.preprocessing
     sample = torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8)
     try:
         with replaced_file(path) as unfinished:
-            _export(_Describer(loaded).eval(), sample, unfinished)
-            _add_card(unfinished, loaded.card)
+            _export(_Describer(model).eval(), sample, unfinished)
+            _add_card(unfinished, model.card)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
     return path
+
+
+def _require_onnx() -> None:
+    if importlib.util.find_spec("onnx") is None:
+        raise MissingDependencyError("writing ONNX needs the onnx package: pip install onnx")
 
 
 def _export(describer: nn.Module, sample: Tensor, path: Path) -> None:

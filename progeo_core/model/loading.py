@@ -7,6 +7,8 @@ from progeo_core.model.authors_checkpoint import export_checkpoint, import_check
 from progeo_core.model.device import AUTO, choose_device
 from progeo_core.model.model_info import ModelInfo, describe_model
 from progeo_core.model.named_model import built_in_models, load_named_model
+from progeo_core.model.pretrained import NO_WEIGHTS
+from progeo_core.model.runtime_choice import choose_encoder
 from progeo_core.model.torch_encoder import TorchEncoder
 
 __all__ = [
@@ -22,10 +24,15 @@ __all__ = [
 DEFAULT_MODEL = "mobilenetv2-gem"
 
 
-def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO) -> Encoder:
+def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = AUTO) -> Encoder:
     """Load a model that ships, a model folder, or a backbone as "NAME[:PRETRAINED]".
 
-    See `load_named_model` for names and `choose_device` for devices; both say what they raise.
+    See `load_named_model` for names, `choose_device` for devices and `choose_encoder` for runtimes;
+    all say what they raise. Random weights run in torch unless a runtime is named, as nothing about
+    them is worth remembering.
     """
     chosen = choose_device(device)
-    return TorchEncoder(load_named_model(model), chosen)
+    loaded = load_named_model(model)
+    if runtime == AUTO and model.endswith(f":{NO_WEIGHTS}"):
+        return TorchEncoder(loaded, chosen)
+    return choose_encoder(loaded, chosen, runtime)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional as F
 
 from progeo_core.fingerprint import ModelFingerprint
@@ -14,22 +16,30 @@ from progeo_core.images import Image
 from progeo_core.model.batch_norm_fusion import fuse_batch_norms
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
+from progeo_core.model.network import ProgeoNetwork
+from progeo_core.model.runtime import FLOAT32
 
 # Images in the network at a time. On a CPU one keeps all cores busy, and its feature maps in the
 # caches: batches of 8 take half as long again per image.
 _CHUNK = {"cpu": 1, "cuda": 64}
 
+_log = logging.getLogger(__name__)
+
 
 class TorchEncoder:
-    """Describe images with a network; takes the network over and prepares it for inference."""
+    """Describe images with a network; takes the network over and prepares it for inference.
 
-    def __init__(self, model: Model, device: torch.device) -> None:
+    Where a GPU's memory is full, it goes on with fewer images at a time, and at last on the CPU.
+    """
+
+    def __init__(self, model: Model, device: torch.device, precision: str = FLOAT32) -> None:
+        """Take a model, where it runs, and the precision of its backbone in torch's words."""
         self._card: ModelCard = model.card
-        self._device = device
         self._network = model.network.eval().requires_grad_(False)
         fuse_batch_norms(self._network)
-        self._network.to(device).to(memory_format=torch.channels_last)
+        _keep_head_in_float32(self._network)
         self._chunk = _CHUNK.get(device.type, 16)
+        self._place(device, getattr(torch, precision))
 
     @property
     def fingerprint(self) -> ModelFingerprint:
@@ -47,16 +57,49 @@ class TorchEncoder:
         Raises `ImageError` for an array that is no such image.
         """
         descriptors = np.empty((len(images), self.fingerprint.dimension), np.float32)
-        for start in range(0, len(images), self._chunk):
-            chunk = slice(start, start + self._chunk)
-            descriptors[chunk] = self._encode_chunk(images[chunk])
+        start = 0
+        while start < len(images):
+            chunk = images[start : start + self._chunk]
+            try:
+                descriptors[start : start + len(chunk)] = self._encode_chunk(chunk)
+                start += len(chunk)
+            except torch.cuda.OutOfMemoryError:
+                self._take_less_memory()
         return descriptors
 
     @torch.inference_mode()
     def _encode_chunk(self, images: Sequence[Image]) -> NDArray[np.float32]:
         preprocessing = self._card.preprocessing
-        pixels = torch.stack([preprocessing.resize(image) for image in images]).to(self._device)
-        descriptors = self._network(preprocessing.normalize(pixels))
+        resized = [preprocessing.resize(image, self._device) for image in images]
+        pixels = preprocessing.normalize(torch.stack(resized)).to(self._type)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        descriptors = self._network(pixels).float()
         if self._card.normalized:
             descriptors = F.normalize(descriptors, dim=1)
         return np.asarray(descriptors.cpu().numpy(), np.float32)
+
+    def _place(self, device: torch.device, kind: torch.dtype) -> None:
+        self._device, self._type = device, kind
+        self._network.to(device).to(memory_format=torch.channels_last)
+        self._network.backbone.to(kind)
+
+    def _take_less_memory(self) -> None:
+        """Halve the batches, said at the first time; below one image, move to the CPU."""
+        torch.cuda.empty_cache()
+        if self._chunk == _CHUNK["cuda"]:
+            _log.warning("%s: its memory is full, going on in smaller batches", self._device)
+        if self._chunk > 1:
+            self._chunk //= 2
+            return
+        _log.warning("%s: its memory holds not even one image, going on on the CPU", self._device)
+        self._place(torch.device("cpu"), torch.float32)
+
+
+def _keep_head_in_float32(network: ProgeoNetwork) -> None:
+    """Let the head read the backbone's map in float32: powers and sums need the digits."""
+    if network.aggregation is not None:
+        network.aggregation.register_forward_pre_hook(_in_float32)
+
+
+def _in_float32(module: torch.nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+    return (arguments[0].float(),)

@@ -17,9 +17,10 @@ from progeo_core.model.loading import (
     describe_model,
     export_checkpoint,
     import_checkpoint,
-    load_encoder,
 )
+from progeo_core.model.model_folder import load_model
 from progeo_core.model.network import Architecture, build_blank_network
+from progeo_core.model.torch_encoder import TorchEncoder
 from progeo_core.model.weights import load_weights, read_state
 from test.progeo_core.model import seeded
 
@@ -50,7 +51,7 @@ def test_describes_images_with_an_imported_checkpoint(
     best_model: Path, state: dict[str, Tensor], campus_loop: Path, tmp_path: Path
 ) -> None:
     folder = import_checkpoint(best_model, "CLIP-RN50", tmp_path / "city")
-    encoder = load_encoder(str(folder), "cpu")
+    encoder = TorchEncoder(load_model(folder), torch.device("cpu"))
     image = read_image(campus_loop / "dataset" / "image_0.png")
 
     visual = {key: weight for key, weight in state.items() if key.startswith(("back", "aggr"))}

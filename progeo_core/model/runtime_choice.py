@@ -1,0 +1,75 @@
+"""Choose what runs a model here: by a trial at the first time, by its outcome afterwards."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from progeo_core.encoder import Encoder
+from progeo_core.errors import ProgeoError
+from progeo_core.model.device import AUTO
+from progeo_core.model.model_folder import Model
+from progeo_core.model.runtime import REFERENCE, missing_packages, precisions, variants
+from progeo_core.model.runtime_memory import Remembered, RuntimeMemory
+from progeo_core.model.runtime_trial import (
+    LEAST_AGREEMENT,
+    Workbench,
+    agreement,
+    run_trial,
+    trial_images,
+)
+from progeo_core.model.torch_encoder import TorchEncoder
+
+_log = logging.getLogger(__name__)
+
+
+def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> Encoder:
+    """Return an encoder of the model; takes the model over.
+
+    "auto" takes the fastest of all runtimes that are installed and agree with torch in float32; a
+    named runtime takes its own fastest precision that agrees. The first time on a machine takes
+    some seconds for that. Raises what `variants` raises, and `ProgeoError` where a named runtime
+    does not agree or cannot run the model.
+    """
+    candidates = variants(runtime, device)
+    if candidates == [REFERENCE]:
+        return TorchEncoder(model, device)
+    memory = RuntimeMemory(model.card.fingerprint, device, candidates)
+    bench = Workbench(model, device, memory.onnx_file)
+    remembered = memory.read()
+    encoder = None if remembered is None else _built_again(bench, remembered)
+    if encoder is not None:
+        return encoder
+    if runtime == AUTO:
+        _say_what_is_missing(device)
+    # What an earlier trial left may be damaged, or why that one has to be made again.
+    bench.forget_export()
+    result = run_trial(bench, candidates)
+    _log.info("%s: %s is used from now on", model.card.name, result.variant)
+    memory.write(Remembered(result.variant, result.expected))
+    return result.encoder
+
+
+def _built_again(bench: Workbench, remembered: Remembered) -> Encoder | None:
+    """Return the encoder of an earlier trial, None where it is not what it was."""
+    try:
+        encoder = bench.build(remembered.variant)
+        # One image is enough to tell a damaged file, and the first one is slow anyway.
+        cosine = agreement(encoder.encode(trial_images()[:1]), remembered.expected[:1])
+    except (ProgeoError, ValueError) as error:
+        _log.info("%s; the trial is made again", error)
+        return None
+    return encoder if cosine >= LEAST_AGREEMENT else None
+
+
+def _say_what_is_missing(device: torch.device) -> None:
+    """Name the runtimes that might be faster and are not installed, once per trial."""
+    for runtime in precisions(device):
+        packages = missing_packages(runtime)
+        if packages:
+            _log.warning(
+                "runtime '%s' might be faster but is not installed: pip install %s",
+                runtime,
+                " ".join(packages),
+            )

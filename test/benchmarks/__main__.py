@@ -1,0 +1,46 @@
+"""Run the benchmarks: `python -m test.benchmarks [--only NAME]`.
+
+Writes benchmarks.json and benchmarks.md into the working directory. Every figure stands beside that
+of a plain alternative, taken in turns with it in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import tempfile
+from pathlib import Path
+
+import progeo_core.model  # noqa: F401  first, as it settles how torch's threads wait
+from test.benchmarks.report import Section, write_report
+
+# Each module has `rows(folder)`, which yields its figures and may leave files in the folder for
+# those after it; the docstring says what is compared with what.
+NAMES = ("image_path", "encoder", "folder", "search", "map_opening", "place_filter")
+
+
+def main() -> None:
+    """Run all benchmarks, or one."""
+    parser = argparse.ArgumentParser(prog="python -m test.benchmarks", description=__doc__)
+    parser.add_argument("--only", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
+    parser.add_argument("--out", metavar="FILE.json", type=Path, default=Path("benchmarks.json"))
+    arguments = parser.parse_args()
+    chosen = [arguments.only] if arguments.only else NAMES
+    with tempfile.TemporaryDirectory() as folder:
+        sections = [run(name, Path(folder)) for name in chosen]
+    print(write_report(arguments.out, sections).read_text(encoding="utf-8"))
+
+
+def run(name: str, folder: Path) -> Section:
+    """Run one benchmark."""
+    module = importlib.import_module(f"test.benchmarks.{name}_benchmark")
+    rows = []
+    for row in module.rows(folder):
+        print(f"{name}: {row.case}: {row.ours:.4g} {row.unit}, plain {row.plain:.4g}", flush=True)
+        rows.append(row)
+    return Section(name, " ".join(inspect.getdoc(module).split()), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""From an image message of 640 × 480 to the network's input, against what is usual.
+
+Plain copies the message's bytes, converts with OpenCV or Pillow, and applies torchvision's
+transforms to the Pillow image.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from progeo_core.image_message import rgb_from_compressed, rgb_from_raw
+from progeo_core.images import encode_jpeg, read_image
+from progeo_core.model.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from test.benchmarks.row import Row, compare
+
+PICTURE = Path(__file__).parents[2] / "progeo_core" / "demo_data" / "corridor"
+WIDTH, HEIGHT = 640, 480
+TIMED = 100
+PREPROCESSING = Preprocessing()
+TRANSFORMS = transforms.Compose(
+    [
+        transforms.Resize((PREPROCESSING.height, PREPROCESSING.width)),
+        transforms.ToTensor(),
+        transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+    ]
+)
+
+
+def rows(folder: Path) -> Iterator[Row]:
+    """Yield one row per kind of message."""
+    picture = read_image(next(iter(sorted(PICTURE.rglob("*.jpg")))))
+    rgb = np.ascontiguousarray(cv2.resize(picture, (WIDTH, HEIGHT)))
+    bgr = np.ascontiguousarray(rgb[:, :, ::-1])
+    for encoding, pixels in (("rgb8", rgb), ("bgr8", bgr)):
+        data = pixels.tobytes()
+        yield compare(
+            f"raw {encoding}",
+            lambda data=data, encoding=encoding: _ours(_decoded(data, encoding)),
+            lambda data=data, encoding=encoding: _plain_raw(data, encoding),
+            repeats=TIMED,
+        )
+    jpeg = encode_jpeg(rgb)
+    yield compare(
+        "JPEG",
+        lambda: _ours(rgb_from_compressed(jpeg, "jpeg", "camera")),
+        lambda: TRANSFORMS(Image.open(io.BytesIO(bytes(jpeg))).convert("RGB"))[None],
+        repeats=TIMED,
+    )
+
+
+def _decoded(data: bytes, encoding: str) -> np.ndarray:
+    return rgb_from_raw(
+        data, height=HEIGHT, width=WIDTH, encoding=encoding, step=3 * WIDTH, is_bigendian=False
+    )
+
+
+def _ours(image: np.ndarray) -> torch.Tensor:
+    return PREPROCESSING.normalize(PREPROCESSING.resize(image)[None])
+
+
+def _plain_raw(data: bytes, encoding: str) -> torch.Tensor:
+    pixels = np.frombuffer(bytearray(data), np.uint8).reshape(HEIGHT, WIDTH, 3)
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if encoding == "bgr8" else pixels.copy()
+    return TRANSFORMS(Image.fromarray(rgb))[None]
