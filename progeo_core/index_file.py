@@ -1,7 +1,8 @@
 """The index file beside a map: what FAISS writes, then what tells whether it still fits the map.
 
-The file ends in a seal: JSON with the map's revision and a checksum of all before it, then the
-length of that JSON and a signature. FAISS itself reads the file too, as it ignores what follows.
+The file ends in a seal: JSON with the map's revision, the plan of the index and a checksum of all
+before it, then the length of that JSON and a signature. FAISS itself reads the file too, as it
+ignores what follows.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import faiss
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
+from progeo_core.index_plan import IndexPlan
 
-_SIGNATURE = b"PGINDEX1"
+_KIND, _SIGNATURE = b"PGINDEX", b"PGINDEX2"
 _TAIL = struct.Struct("<I8s")
 _READ_BYTES = 1 << 24
 
@@ -27,41 +29,59 @@ class StaleIndexError(DataError):
 
 
 class Seal(NamedTuple):
-    """Hold what an index file says of itself: the map content it is of, and its checksum."""
+    """Hold what an index file says of itself: of which map content it is, how made, its checksum.
+
+    plan: the fields of its `IndexPlan`. newest: see `StoredIndex`.
+    """
 
     revision: str
+    plan: tuple[int, ...]
+    newest: dict[str, int]
     payload_bytes: int
     crc32: int
 
 
-def write_index_file(path: Path, index: faiss.Index, revision: str) -> None:
-    """Write the index of one map revision; raise `OSError` where that fails, keeping the old."""
+class StoredIndex(NamedTuple):
+    """Hold an index with the map revision that it is of and the plan that it was made by.
+
+    newest: checksums of the descriptors of its newest places, by id.
+    """
+
+    places: faiss.Index
+    revision: str
+    plan: IndexPlan
+    newest: dict[int, int]
+
+
+def write_index_file(path: Path, stored: StoredIndex) -> None:
+    """Write an index; raise `OSError` where that fails, keeping the old."""
     with replaced_file(path) as unfinished:
         try:
-            faiss.write_index(index, str(unfinished))
+            faiss.write_index(stored.places, str(unfinished))
         except RuntimeError as error:
             raise OSError(f"FAISS cannot write it: {error}") from error
         size = unfinished.stat().st_size
-        seal = Seal(revision, size, _checksum(unfinished, size))
+        newest = {str(place_id): crc32 for place_id, crc32 in stored.newest.items()}
+        seal = Seal(stored.revision, stored.plan, newest, size, _checksum(unfinished, size))
         text = json.dumps(seal._asdict()).encode()
         with unfinished.open("ab") as file:
             file.write(text + _TAIL.pack(len(text), _SIGNATURE))
 
 
-def read_index_file(path: Path, revision: str) -> faiss.Index:
-    """Read the index of one map revision.
+def read_index_file(path: Path) -> StoredIndex:
+    """Read an index.
 
-    Raises `StaleIndexError` where it is missing or of another revision, `DataError` where it is
-    damaged; the message continues a sentence about the file.
+    Raises `StaleIndexError` where it is missing or of another version of this program, `DataError`
+    where it is damaged; the message continues a sentence about the file.
     """
     try:
         seal = _read_seal(path)
-        if seal.revision != revision:
-            raise StaleIndexError("it is of another state of the map")
         # Before FAISS sees it: a damaged length in there makes FAISS end the process.
         if _checksum(path, seal.payload_bytes) != seal.crc32:
             raise DataError("it is damaged")
-        return faiss.read_index(str(path))
+        newest = {int(place_id): crc32 for place_id, crc32 in seal.newest.items()}
+        places = faiss.read_index(str(path))
+        return StoredIndex(places, seal.revision, IndexPlan(*seal.plan), newest)
     except FileNotFoundError:
         raise StaleIndexError("it is missing") from None
     except (OSError, RuntimeError) as error:
@@ -74,6 +94,8 @@ def _read_seal(path: Path) -> Seal:
         try:
             file.seek(size - _TAIL.size)
             length, signature = _TAIL.unpack(file.read())
+            if signature != _SIGNATURE and signature.startswith(_KIND):
+                raise StaleIndexError("another version of this program wrote it")
             file.seek(size - _TAIL.size - length)
             seal = Seal(**json.loads(file.read(length)))
         except (OSError, struct.error, TypeError, ValueError) as error:

@@ -29,6 +29,8 @@ IdArray = NDArray[np.int64]
 Float16Array = NDArray[np.float16]
 
 _READ_BLOCK = 4096
+# Digits of a revision that stay the same for the life of a map; the others are drawn anew.
+_LINEAGE = 16
 _NUMBERS = np.dtype(
     [("id", "i8"), ("x", "f8"), ("y", "f8"), ("z", "f8"), ("yaw", "f8"), ("stamp", "i8")]
 )
@@ -170,6 +172,10 @@ class PlaceMap:
         """Return a random name of the content, another one after every change."""
         return self._revision
 
+    def is_earlier(self, revision: str) -> bool:
+        """Say whether a revision may be this content or an earlier one of this map."""
+        return revision[:_LINEAGE] == self._revision[:_LINEAGE]
+
     def require_model(self, fingerprint: ModelFingerprint) -> None:
         """Raise `ModelMismatchError` with both names unless the map was made with this model."""
         if fingerprint != self.fingerprint:
@@ -225,6 +231,12 @@ class PlaceMap:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def ids(self) -> IdArray:
+        """Return the ids of all places, ascending."""
+        with self._guarded():
+            rows = self._connection.execute("SELECT place_id FROM descriptor ORDER BY place_id")
+            return np.fromiter((row[0] for row in rows), np.int64)
+
     def places(self) -> PlaceTable:
         """Return all places without descriptors and thumbnails; about 2 s for a million."""
         with self._guarded():
@@ -258,9 +270,20 @@ class PlaceMap:
         if ids is None:
             blocks = [block for _, block in self.descriptor_blocks(_READ_BLOCK)]
             return np.concatenate([self._vectors(()), *blocks])
+        wanted = np.asarray(ids, np.int64).tolist()
         with self._guarded():
-            blobs = [self._descriptor(i) for i in np.asarray(ids, np.int64).tolist()]
-        return self._vectors(blobs)
+            # One question for all of them takes a fifth of the time of one for each.
+            found = dict(
+                self._connection.execute(
+                    "SELECT place_id, float16 FROM descriptor"
+                    " WHERE place_id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(wanted),),
+                )
+            )
+        try:
+            return self._vectors(found[place_id] for place_id in wanted)
+        except KeyError as error:
+            raise DataError(f"{self.path}: place {error} is not in the map") from None
 
     def descriptor_blocks(self, size: int) -> Iterator[tuple[IdArray, Float16Array]]:
         """Yield all ids [b] with descriptors [b, D], ids ascending, at most `size` at a time."""
@@ -277,6 +300,14 @@ class PlaceMap:
             after = rows[-1][0]
             ids = np.array([row[0] for row in rows], np.int64)
             yield ids, self._vectors(row[1] for row in rows)
+
+    def newest_descriptors(self, count: int) -> tuple[IdArray, Float16Array]:
+        """Return the ids and descriptors of the `count` newest places, newest first."""
+        with self._guarded():
+            rows = self._connection.execute(
+                "SELECT place_id, float16 FROM descriptor ORDER BY place_id DESC LIMIT ?", (count,)
+            ).fetchall()
+        return np.array([row[0] for row in rows], np.int64), self._vectors(row[1] for row in rows)
 
     def thumbnail(self, place_id: int) -> bytes | None:
         """Return the JPEG of a place, None where it has none."""
@@ -311,7 +342,8 @@ class PlaceMap:
             try:
                 yield
                 (revision,) = self._connection.execute(
-                    "UPDATE map SET revision = lower(hex(randomblob(16))) RETURNING revision"
+                    f"UPDATE map SET revision = substr(revision, 1, {_LINEAGE})"
+                    " || lower(hex(randomblob(8))) RETURNING revision"
                 ).fetchone()
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -357,14 +389,6 @@ class PlaceMap:
     def _highest_id(self) -> int:
         row = self._connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
         return 0 if row is None else int(row[0])
-
-    def _descriptor(self, place_id: int) -> bytes:
-        row = self._connection.execute(
-            "SELECT float16 FROM descriptor WHERE place_id = ?", (place_id,)
-        ).fetchone()
-        if row is None:
-            raise DataError(f"{self.path}: place {place_id} is not in the map")
-        return bytes(row[0])
 
     def _vectors(self, blobs: Iterable[bytes]) -> Float16Array:
         """Return the descriptors [n, D] stored in n blobs."""

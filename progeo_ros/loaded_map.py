@@ -33,13 +33,15 @@ class LoadedMap:
     localizer: Localizer
 
     @classmethod
-    def open(cls, path: str, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
+    def open(
+        cls, path: str, encoder: Encoder, options: LocalizerOptions, index_memory_mb: int
+    ) -> LoadedMap:
         """Open a map with all that answering takes; `ProgeoError` if it is another model's."""
         place_map = open_map(path)
         try:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)
-            index = PlaceIndex.open(place_map)
+            index = PlaceIndex.open(place_map, index_memory_mb)
             localizer = _localizer(place_map, index, encoder, options)
         except ProgeoError:
             place_map.close()

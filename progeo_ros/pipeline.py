@@ -47,7 +47,7 @@ class Pipeline:
         # The map first: a wrong path is found at once, a model takes seconds to load.
         open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.loaded = LoadedMap.open(settings.map, self._encoder, options)
+        self.loaded = LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
@@ -142,7 +142,7 @@ class Pipeline:
             self.loaded = self.loaded.with_options(self._encoder, options)
 
     def _replace_map(self, path: str) -> int:
-        fresh = LoadedMap.open(path, self._encoder, self._options)
+        fresh = LoadedMap.open(path, self._encoder, self._options, self._settings.index_memory_mb)
         stale, self.loaded = self.loaded, fresh
         stale.place_map.close()
         return fresh.places

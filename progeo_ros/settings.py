@@ -23,6 +23,12 @@ class NodeSettings(Settings):
         " measured once per machine and model",
         choices=("auto", "torch", "onnx", "openvino"),
     )
+    index_memory_mb: int = setting(
+        256,
+        "Memory (MB) that the search index of the map may take; less means shorter codes",
+        low=1,
+        high=1_000_000,
+    )
     cameras: tuple[str, ...] = setting(
         ("image",), "Image topics, one per camera, without the transport's suffix"
     )

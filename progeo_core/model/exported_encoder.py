@@ -88,6 +88,8 @@ def _openvino(path: Path, precision: str, card: ModelCard) -> Infer:
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        # Threads bound to one core each wait where another program is using theirs.
+        "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
     }
     request = core.compile_model(graph, "CPU", settings).create_infer_request()

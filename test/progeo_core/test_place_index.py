@@ -81,17 +81,52 @@ def test_file_is_used_while_it_fits(filled_map, index_path, caplog):
         assert os.path.samestat(os.stat(index_path), written)
 
 
-def test_file_of_another_state_is_rebuilt(filled_map, make_places, unit_vectors, caplog):
-    caplog.set_level(logging.INFO)
+def test_file_of_an_earlier_state_is_brought_up_to_date(
+    filled_map, index_path, make_places, unit_vectors, caplog
+):
     with PlaceMap.open(filled_map, writable=True) as place_map:
         PlaceIndex.open(place_map)
+        caplog.set_level(logging.INFO)
         place_map.delete([1])
         ids = place_map.append(make_places(1), unit_vectors(1, seed=3))
+        before = index_path.read_bytes()
         index = PlaceIndex.open(place_map)
-        assert "another state of the map" in caplog.text
-        assert all(record.levelno == logging.INFO for record in caplog.records)
+        assert not caplog.records
+        assert index_path.read_bytes() != before
         assert index.search(unit_vectors(1, seed=3), 1).place_ids[0, 0] == ids[0]
         assert 1 not in index.search(unit_vectors(1), 5).place_ids
+
+
+def test_file_of_another_map_of_that_name_is_rebuilt(
+    filled_map, fingerprint, make_places, unit_vectors, caplog
+):
+    caplog.set_level(logging.INFO)
+    with PlaceMap.open(filled_map) as place_map:
+        PlaceIndex.open(place_map)
+    filled_map.unlink()
+    with PlaceMap.create(filled_map, fingerprint) as place_map:
+        place_map.append(make_places(5), unit_vectors(5, seed=4))
+        caplog.clear()
+        found = PlaceIndex.open(place_map).search(unit_vectors(5, seed=4), 1)
+    assert "another state of the map" in caplog.text
+    assert all(record.levelno == logging.INFO for record in caplog.records)
+    assert found.similarity.min() > 0.99
+
+
+def test_file_of_a_state_that_was_given_up_is_rebuilt(
+    filled_map, tmp_path, make_places, unit_vectors, caplog
+):
+    copy = filled_map.read_bytes()
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        place_map.append(make_places(3), unit_vectors(3, seed=5))
+        PlaceIndex.open(place_map)
+    filled_map.write_bytes(copy)
+    other = unit_vectors(3, seed=6)
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        ids = place_map.append(make_places(3), other)
+        caplog.set_level(logging.INFO)
+        index = PlaceIndex.open(place_map)
+        assert index.search(other, 1).place_ids[:, 0].tolist() == ids.tolist()
 
 
 def test_file_that_lacks_places_is_rebuilt(filled_map, make_places, unit_vectors, caplog):
