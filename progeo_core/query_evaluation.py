@@ -81,7 +81,8 @@ def _answer(
             answered.skipped.append(str(outcome.error))
         else:
             row = outcome.index
-            query = outcome.descriptor, int(records.stamp_ns[row]), records.camera[row]
+            stamp_ns, camera = int(records.stamp_ns[row]), records.camera[row]
+            query = outcome.descriptor, stamp_ns, camera, outcome.image
             answered.rows.append(row)
             answered.single.append(single.localize_descriptor(*query))
             if sequence:
