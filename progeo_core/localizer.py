@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.calibration import Calibration
 from progeo_core.consensus import (
     ConsensusSettings,
     PoseEstimate,
@@ -170,6 +171,7 @@ class Localizer:
         radius = max(self._given_consensus.place_radius_m, 1.5 * self._scale.spacing_m)
         self.consensus = dataclasses.replace(self._given_consensus, place_radius_m=radius)
         self._geometry = GeometricCheck(self._map)
+        self._calibration = self._map.calibration() or Calibration()
         place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
         self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
 
@@ -253,6 +255,8 @@ class Localizer:
             self.consensus,
             resolution_m=self._scale.spacing_m,
         )
+        confidence = self._calibration.single.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
         verdict = judge_image(estimate.confidence, self.settings.min_confidence)
         return _Ranking(rows, similarity, estimate, verdict)
 
@@ -275,6 +279,8 @@ class Localizer:
         estimate = estimate_from_belief(
             belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m
         )
+        confidence = self._calibration.sequence.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
         verdict = judge_belief(
             estimate.confidence, belief.off_map, seen.steps, self.settings.min_confidence
         )
@@ -286,7 +292,8 @@ class Localizer:
         if image is None or count == 0:
             return None
         mode = dominant_mode(belief.probability, belief.position, radius)
-        if float(belief.probability[mode].sum()) >= self.settings.min_confidence:
+        confidence = self._calibration.sequence.apply(float(belief.probability[mode].sum()))
+        if confidence >= self.settings.min_confidence:
             return None
         place = distinct_places(belief.probability, belief.position, radius, count)
         # Places come heaviest first, so the first one of each stands for it.
