@@ -18,6 +18,8 @@ from progeo_core.settings import Settings, setting
 UNOBSERVED_VARIANCE = 1e6
 # Beyond the spread of a uniform direction (pi²/3) a mean direction says nothing.
 _UNIFORM_YAW_VARIANCE = math.pi**2 / 3.0
+# Weight within so many place radii makes the covariance of an answer more probable than this.
+_SPREAD_RADII, _HALF = 2.0, 0.5
 # Unit descriptors are stored as float16, so two equal images differ by about this much (1 - cos).
 _DESCRIPTOR_NOISE = 1e-4
 
@@ -97,7 +99,7 @@ def estimate_pose(
 
     similarity: [k] cosine. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
     resolution_m: spacing of the map's places, which bounds how well a position can be known.
-    The best place wins as a whole; matches elsewhere widen the covariance, never move the mean.
+    The best place wins as a whole; matches elsewhere lower the confidence, never move the mean.
     Raises `DataError` without matches.
     """
     settings = settings or ConsensusSettings()
@@ -143,18 +145,23 @@ def pose_from_weights(
     confidence: float,
     resolution_m: float = 0.0,
 ) -> PoseEstimate:
-    """Return the pose of the heaviest place; the spread of all weight about it is the covariance.
+    """Return the pose of the heaviest place; the spread of the weight near it is the covariance.
 
+    Where the place is more probable than all others together, weight farther than twice the place
+    radius is not in the covariance but in the confidence: no ellipse can say "here or there".
     weight: [k], not negative. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
     """
     weight = weight / weight.sum()
     mode = dominant_mode(weight, position, settings.place_radius_m)
     center = np.average(position[mode], axis=0, weights=weight[mode])
     offset = position - center
+    near = np.linalg.norm(offset, axis=1) <= _SPREAD_RADII * settings.place_radius_m
+    counted = weight * near if confidence > _HALF else weight
     covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
     # A query lies anywhere within half a spacing of its place: a uniform distribution's sigma.
     floor = max(settings.position_floor_m, resolution_m / math.sqrt(12.0))
-    covariance[:3, :3] = (offset * weight[:, None]).T @ offset + floor**2 * np.eye(3)
+    share = counted / counted.sum()
+    covariance[:3, :3] = (offset * share[:, None]).T @ offset + floor**2 * np.eye(3)
     yaw, covariance[5, 5] = _yaw(weight, yaw_rad, mode, settings.yaw_floor_rad)
     return PoseEstimate(center, yaw, covariance, confidence)
 
@@ -171,20 +178,40 @@ def match_weights(similarity: FloatArray, sharpness: float) -> FloatArray:
 
 
 def dominant_mode(weight: FloatArray, position: FloatArray, radius_m: float) -> NDArray[np.bool_]:
-    """Return which matches [k] belong to the place with most weight.
-
-    Places are grown greedily: the heaviest match that is left takes all that lie within the
-    radius of it, so a chain of neighbouring places is never one place.
-    """
+    """Return which matches [k] belong to the place with most weight."""
     free = np.ones(len(weight), dtype=bool)
     best, best_weight = free, -1.0
     while free.any() and weight[free].sum() > best_weight:
-        seed = int(np.argmax(np.where(free, weight, -1.0)))
-        mode = free & (np.linalg.norm(position - position[seed], axis=1) <= radius_m)
+        mode = _grow_place(weight, position, radius_m, free)
         free &= ~mode
         if weight[mode].sum() > best_weight:
             best, best_weight = mode, float(weight[mode].sum())
     return best
+
+
+def distinct_places(
+    weight: FloatArray, position: FloatArray, radius_m: float, most: int
+) -> NDArray[np.int64]:
+    """Return the number of each match's [k] place, -1 beyond the first `most` places."""
+    place = np.full(len(weight), -1)
+    for number in range(most):
+        free = place < 0
+        if not free.any():
+            break
+        place[_grow_place(weight, position, radius_m, free)] = number
+    return place
+
+
+def _grow_place(
+    weight: FloatArray, position: FloatArray, radius_m: float, free: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return the heaviest free match and all free ones within the radius of it.
+
+    So a chain of neighbouring places is never one place.
+    """
+    seed = int(np.argmax(np.where(free, weight, -1.0)))
+    near: NDArray[np.bool_] = np.linalg.norm(position - position[seed], axis=1) <= radius_m
+    return free & near
 
 
 def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> float:

@@ -11,9 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.calibration import Calibration
 from progeo_core.consensus import (
     ConsensusSettings,
     PoseEstimate,
+    distinct_places,
+    dominant_mode,
     estimate_from_belief,
     estimate_pose,
 )
@@ -21,9 +24,10 @@ from progeo_core.descriptor_contrast import DescriptorContrast
 from progeo_core.encoder import Encoder
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import FloatArray, wgs84_from_enu
+from progeo_core.geometric_check import GeometricCheck
 from progeo_core.images import Image
 from progeo_core.map_scale import measure_scale
-from progeo_core.place_filter import PlaceFilter, PlaceFilterSettings
+from progeo_core.place_filter import Belief, PlaceFilter, PlaceFilterSettings
 from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
 from progeo_core.place_track import PlaceTrack
@@ -45,6 +49,13 @@ class LocalizerSettings(Settings):
     )
     sequence: bool = setting(
         False, "Follow the camera from image to image with the place filter; one camera only"
+    )
+    geometric_checks: int = setting(
+        0,
+        "Places whose views are compared with an uncertain image by local features, some 15 ms"
+        " each; 0 none",
+        low=0,
+        high=50,
     )
 
 
@@ -159,6 +170,8 @@ class Localizer:
         self._scale = measure_scale(places, self._map, self._contrast)
         radius = max(self._given_consensus.place_radius_m, 1.5 * self._scale.spacing_m)
         self.consensus = dataclasses.replace(self._given_consensus, place_radius_m=radius)
+        self._geometry = GeometricCheck(self._map)
+        self._calibration = self._map.calibration() or Calibration()
         place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
         self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
 
@@ -180,20 +193,27 @@ class Localizer:
         started = time.perf_counter()
         descriptor = self._encoder.encode([frame.image])[0]
         encode = time.perf_counter() - started
-        answer = self.localize_descriptor(descriptor, frame.stamp_ns, frame.camera)
+        answer = self.localize_descriptor(descriptor, frame.stamp_ns, frame.camera, frame.image)
         return answer._replace(seconds=answer.seconds._replace(encode=encode))
 
     def localize_descriptor(
-        self, descriptor: NDArray[np.float32], stamp_ns: int = 0, camera: str = ""
+        self,
+        descriptor: NDArray[np.float32],
+        stamp_ns: int = 0,
+        camera: str = "",
+        image: Image | None = None,
     ) -> Localization:
-        """Return where a unit-length descriptor [D] belongs; `DataError` for any other length."""
+        """Return where a unit-length descriptor [D] belongs; `DataError` for any other length.
+
+        image: what it describes, for the geometric check, which is left out without it.
+        """
         _require_unit_length(descriptor)
         started = time.perf_counter()
         candidates = self._search(descriptor)
         searched = time.perf_counter()
         view = self._contrast.apply(descriptor[None])[0]
         if self.settings.sequence:
-            ranking = self._rank_by_belief(stamp_ns, view, candidates)
+            ranking = self._rank_by_belief(stamp_ns, view, candidates, image)
         else:
             ranking = self._rank_by_similarity(view, candidates)
         finished = time.perf_counter()
@@ -235,24 +255,51 @@ class Localizer:
             self.consensus,
             resolution_m=self._scale.spacing_m,
         )
+        confidence = self._calibration.single.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
         verdict = judge_image(estimate.confidence, self.settings.min_confidence)
         return _Ranking(rows, similarity, estimate, verdict)
 
     def _rank_by_belief(
-        self, stamp_ns: int, view: NDArray[np.float32], candidates: NDArray[np.int64]
+        self,
+        stamp_ns: int,
+        view: NDArray[np.float32],
+        candidates: NDArray[np.int64],
+        image: Image | None,
     ) -> _Ranking:
         """Answer one image as part of its sequence."""
         seen = self._track.observe(
-            stamp_ns, view, candidates, lambda rows: self._similarity(view, rows)
+            stamp_ns,
+            view,
+            candidates,
+            lambda rows: self._similarity(view, rows),
+            lambda belief: self._check(image, belief),
         )
         belief = seen.belief
         estimate = estimate_from_belief(
             belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m
         )
+        confidence = self._calibration.sequence.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
         verdict = judge_belief(
             estimate.confidence, belief.off_map, seen.steps, self.settings.min_confidence
         )
         return _Ranking(belief.rows, belief.similarity, estimate, verdict)
+
+    def _check(self, image: Image | None, belief: Belief) -> FloatArray | None:
+        """Return what local features say of a belief's places [s], None where nothing needs it."""
+        count, radius = self.settings.geometric_checks, self.consensus.place_radius_m
+        if image is None or count == 0:
+            return None
+        mode = dominant_mode(belief.probability, belief.position, radius)
+        confidence = self._calibration.sequence.apply(float(belief.probability[mode].sum()))
+        if confidence >= self.settings.min_confidence:
+            return None
+        place = distinct_places(belief.probability, belief.position, radius, count)
+        # Places come heaviest first, so the first one of each stands for it.
+        _, first = np.unique(place[place >= 0], return_index=True)
+        found = self._geometry.log_odds(image, self._places.ids[belief.rows[place >= 0][first]])
+        return np.append(found, 0.0)[place]
 
     def _matches(self, ranking: _Ranking) -> tuple[Match, ...]:
         """Return the `top_k` best places with what the map knows of them."""

@@ -180,6 +180,19 @@ class PlaceFilter:
         rows, mass, camera, _, _ = self._tracks
         return Belief(rows, mass, camera, similarity[kept], self._off_map)
 
+    def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:
+        """Return the last belief after more evidence of the same image for its places [s]."""
+        mass = belief.probability * np.exp(log_odds)
+        total = mass.sum() + belief.off_map
+        order = self._keep_heaviest(self._tracks._replace(mass=mass / total))
+        return Belief(
+            self._tracks.rows,
+            self._tracks.mass,
+            self._tracks.camera,
+            belief.similarity[order],
+            self._off_map,
+        )
+
     def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
         old = self._tracks

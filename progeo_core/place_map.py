@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from progeo_core.calibration import Calibration, ConfidenceCurve
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum, FloatArray
@@ -316,6 +317,29 @@ class PlaceMap:
                 "SELECT jpeg FROM thumbnail WHERE place_id = ?", (int(place_id),)
             ).fetchone()
         return None if row is None else bytes(row[0])
+
+    def calibration(self) -> Calibration | None:
+        """Return what confidences of this map mean, None where that was never fitted."""
+        with self._guarded():
+            made = self._connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'calibration'"
+            ).fetchone()
+            query = "SELECT log_odds_offset, slope FROM calibration ORDER BY kind DESC"
+            rows = self._connection.execute(query).fetchall() if made else []
+        return Calibration(*(ConfidenceCurve(*row) for row in rows)) if len(rows) == 2 else None
+
+    def set_calibration(self, calibration: Calibration) -> None:
+        """Keep what confidences of this map mean; older programs still read the map."""
+        self._require_writable()
+        with self._guarded(), self._connection:
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS calibration (kind TEXT PRIMARY KEY,"
+                " log_odds_offset REAL NOT NULL, slope REAL NOT NULL)"
+            )
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO calibration VALUES (?, ?, ?)",
+                ((kind, *curve) for kind, curve in calibration._asdict().items()),
+            )
 
     def verify(self) -> None:
         """Read the whole file and raise `DataError` where it is damaged; seconds per gigabyte."""

@@ -69,11 +69,13 @@ class PlaceTrack:
         view: View,
         candidates: IntArray,
         similarity_of: Callable[[IntArray], FloatArray],
+        check: Callable[[Belief], FloatArray | None] | None = None,
     ) -> Observation:
         """Return the belief after an image.
 
         stamp_ns: 0 unknown. view: [D] in the map's contrast. candidates: rows of places that look
-        alike. similarity_of: gives the similarities of any rows to the image.
+        alike. similarity_of: gives the similarities of any rows to the image. check: gives further
+        log odds for the places of a belief [s], None where it needs none.
         """
         if self._restarted(stamp_ns):
             self.reset()
@@ -87,6 +89,9 @@ class PlaceTrack:
         carried = self._filter.predict(*self._motion(stamp_ns))
         rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
         belief = self._filter.update(rows, similarity_of(rows), novelty)
+        log_odds = check(belief) if check else None
+        if log_odds is not None:
+            belief = self._filter.weigh(belief, log_odds)
         self._steps += 1
         self._last = Observation(belief, self._steps)
         self._last_view, self._last_stamp_ns = view, stamp_ns

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from progeo_core.encoder import Encoder, Skipped, describe
-from progeo_core.errors import DataError, ImageError
+from progeo_core.errors import DataError
 from progeo_core.evaluation import Evaluation, evaluate
-from progeo_core.images import Image, load_images
+from progeo_core.geo import FloatArray
+from progeo_core.images import load_images
 from progeo_core.localizer import Localization, Localizer, LocalizerSettings
 from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
@@ -23,13 +23,18 @@ class QueryEvaluation(NamedTuple):
     skipped: tuple[str, ...]
 
 
-class _Answered(NamedTuple):
-    """Hold which rows were answered, by single image and (if asked for) as a sequence."""
+class Answered(NamedTuple):
+    """Hold which records were answered, by single image and (if asked for) as a sequence.
+
+    position: [n, 3] metres, the truth. radius_m: what the confidences are about.
+    """
 
     rows: list[int]
     single: list[Localization]
     sequence: list[Localization]
     skipped: list[str]
+    position: FloatArray
+    radius_m: float
 
 
 def evaluate_records(
@@ -48,15 +53,10 @@ def evaluate_records(
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
-    local = records.to_local(place_map.datum)
-    answered = _answer(place_map, local, load_images(local.images), encoder, sequence, advance)
-    if not answered.rows:
-        raise DataError(
-            f"none of {len(local)} query images can be used, first: {answered.skipped[0]}"
-        )
+    answered = answer_records(place_map, records, encoder, sequence=sequence, advance=advance)
     evaluation = evaluate(
         answered.single,
-        local.position[answered.rows],
+        answered.position,
         place_map.places().position,
         radius_m,
         answered.sequence if sequence else None,
@@ -64,27 +64,35 @@ def evaluate_records(
     return QueryEvaluation(evaluation, tuple(answered.skipped))
 
 
-def _answer(
+def answer_records(
     place_map: PlaceMap,
     records: Records,
-    images: Iterable[Image | ImageError],
     encoder: Encoder,
-    sequence: bool,
-    advance: Advance,
-) -> _Answered:
+    *,
+    sequence: bool = False,
+    advance: Advance = no_progress,
+) -> Answered:
+    """Localize every image of `records`; options and errors as for `evaluate_records`."""
+    local = records.to_local(place_map.datum)
     index = PlaceIndex.open(place_map)
-    single = Localizer(place_map, index, encoder)
+    localizer = Localizer(place_map, index, encoder)
     follower = Localizer(place_map, index, encoder, LocalizerSettings(sequence=True))
-    answered = _Answered([], [], [], [])
-    for outcome in describe(encoder, images):
+    rows: list[int] = []
+    single: list[Localization] = []
+    followed: list[Localization] = []
+    skipped: list[str] = []
+    for outcome in describe(encoder, load_images(local.images)):
         if isinstance(outcome, Skipped):
-            answered.skipped.append(str(outcome.error))
+            skipped.append(str(outcome.error))
         else:
             row = outcome.index
-            query = outcome.descriptor, int(records.stamp_ns[row]), records.camera[row]
-            answered.rows.append(row)
-            answered.single.append(single.localize_descriptor(*query))
+            stamp_ns, camera = int(local.stamp_ns[row]), local.camera[row]
+            query = outcome.descriptor, stamp_ns, camera, outcome.image
+            rows.append(row)
+            single.append(localizer.localize_descriptor(*query))
             if sequence:
-                answered.sequence.append(follower.localize_descriptor(*query))
+                followed.append(follower.localize_descriptor(*query))
         advance(1)
-    return answered
+    if not rows:
+        raise DataError(f"none of {len(local)} query images can be used, first: {skipped[0]}")
+    return Answered(rows, single, followed, skipped, local.position[rows], localizer.place_radius_m)

@@ -156,7 +156,7 @@ def replay_offline(
                 answer = localizer.localize(frame)
                 latency_ms.append((time.perf_counter() - started) * 1e3)
                 followed = follower.localize_descriptor(
-                    answer.descriptor, taken.stamp_ns, taken.camera
+                    answer.descriptor, taken.stamp_ns, taken.camera, taken.image
                 )
                 rows.append(row)
                 single.append(answer)

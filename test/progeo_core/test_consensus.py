@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from progeo_core.consensus import (
     UNOBSERVED_VARIANCE,
     ConsensusSettings,
+    distinct_places,
     dominant_mode,
     estimate_from_belief,
     estimate_pose,
@@ -34,12 +35,31 @@ def test_position_stays_with_the_dominant_place_and_ignores_the_other():
     np.testing.assert_allclose(found.position, [0.5, 0.0, 0.0], atol=0.05)
 
 
-def test_rival_place_widens_the_covariance_in_its_direction():
-    alone = estimate([0.6, 0.1], line(0.0, 40.0))
-    rivalled = estimate([0.6, 0.59], line(0.0, 40.0))
-    assert math.sqrt(rivalled.covariance[0, 0]) > 10.0
+def test_rival_nearby_widens_the_covariance_in_its_direction():
+    alone = estimate([0.6, 0.1], line(0.0, 4.0))
+    rivalled = estimate([0.6, 0.59], line(0.0, 4.0))
+    assert math.sqrt(rivalled.covariance[0, 0]) > 2.0
     assert math.sqrt(alone.covariance[0, 0]) < 1.0
     assert rivalled.covariance[1, 1] == pytest.approx(alone.covariance[1, 1])
+
+
+def test_rival_elsewhere_lowers_the_confidence_and_leaves_the_covariance():
+    alone = estimate([0.6, 0.1], line(0.0, 40.0))
+    rivalled = estimate([0.6, 0.59], line(0.0, 40.0))
+    assert rivalled.confidence < 0.7 < alone.confidence
+    np.testing.assert_allclose(rivalled.covariance, alone.covariance)
+
+
+def test_answer_that_is_probably_wrong_has_the_spread_of_all_matches():
+    found = estimate([0.6, 0.6], line(0.0, 40.0))
+    assert found.confidence < 0.5
+    assert math.sqrt(found.covariance[0, 0]) > 10.0
+
+
+def test_distinct_places_are_numbered_from_the_heaviest_and_limited():
+    weight = np.array([0.1, 0.3, 0.2, 0.4])
+    place = distinct_places(weight, line(50.0, 20.0, 21.0, 0.0), 2.5, 2)
+    assert place.tolist() == [-1, 1, 1, 0]
 
 
 def test_covariance_never_promises_more_than_the_floor_or_the_map_can_hold():

@@ -8,7 +8,7 @@ import pytest
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum, enu_from_wgs84
-from progeo_core.images import load_images
+from progeo_core.images import load_images, make_thumbnail
 from progeo_core.localizer import CameraFrame, Localizer, LocalizerSettings
 from progeo_core.place_map import PlaceMap, Places
 from progeo_core.records import read_records
@@ -206,3 +206,24 @@ def test_reload_sees_places_that_were_added(tmp_path):
         answer = localizer.localize_descriptor(vectors[7])
     assert answer.accepted
     np.testing.assert_allclose(answer.estimate.position, position[7] + 1000.0, atol=0.1)
+
+
+def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_path):
+    _, images = campus
+    vectors = np.random.default_rng(0).normal(size=(10, 256)).astype(np.float32)
+    vectors[8] = vectors[2]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    thumbnails = [None] * 10
+    thumbnails[2], thumbnails[8] = make_thumbnail(images[0]), make_thumbnail(images[40])
+    path, names = tmp_path / "twins.progeo", [""] * 10
+    nothing = np.full(10, math.nan), np.zeros(10, np.int64)
+    with PlaceMap.create(path, ENCODER.fingerprint) as place_map:
+        position = np.arange(10)[:, None] * [10.0, 0.0, 0.0]
+        place_map.append(Places(position, *nothing, names, names, names, thumbnails), vectors)
+    found = {}
+    for checks in (0, 2):
+        settings = LocalizerSettings(sequence=True, geometric_checks=checks)
+        localizer = Localizer.open(path, ENCODER, settings)
+        found[checks] = localizer.localize_descriptor(vectors[2], 1, image=images[41]).estimate
+    assert found[2].confidence > found[0].confidence
+    np.testing.assert_allclose(found[2].position, position[8])

@@ -6,6 +6,7 @@ import cv2
 import pytest
 
 from progeo_core.bag_writing import write_bag
+from progeo_core.calibration import Calibration
 from progeo_core.geo import Datum
 from progeo_core.place_map import PlaceMap
 from progeo_core.records import read_records
@@ -236,3 +237,34 @@ def test_geotagged_photos_are_read_as_they_are(progeo, tmp_path):
     done = progeo("map", "build", tmp_path / "a.progeo", "--images", tmp_path / "photos")
     assert done.code == 1
     assert "none of 1 images has a position: give '@' names, photos with GPS" in done.error
+
+
+def test_calibrate_saves_a_fit_that_changes_the_confidence(
+    progeo, campus_map, campus_loop, small_model, tmp_path
+):
+    lines = (campus_loop / "records.csv").read_text().splitlines()
+    queries = tmp_path / "odd.csv"
+    queries.write_text("\n".join([lines[0], *(f"{campus_loop}/{line}" for line in lines[2::2])]))
+    path = tmp_path / "campus.progeo"
+    shutil.copy(campus_map, path)
+    done = progeo(
+        "map", "calibrate", path, "--queries", queries, "--sequence", "--model", small_model
+    )
+    assert done.code == 0, done.err
+    assert "36" in done.out
+    assert done.out.count("calibration error") == 2
+    with PlaceMap.open(path) as place_map:
+        fitted = place_map.calibration()
+    assert fitted is not None
+    assert fitted != Calibration()
+
+
+def test_calibrate_needs_enough_images(progeo, campus_map, campus_loop, small_model, tmp_path):
+    lines = (campus_loop / "records.csv").read_text().splitlines()
+    queries = tmp_path / "few.csv"
+    queries.write_text("\n".join([lines[0], *(f"{campus_loop}/{line}" for line in lines[2:8])]))
+    path = tmp_path / "campus.progeo"
+    shutil.copy(campus_map, path)
+    done = progeo("map", "calibrate", path, "--queries", queries, "--model", small_model)
+    assert done.code == 1
+    assert "6 images can be used, a calibration needs 20 or more" in done.error

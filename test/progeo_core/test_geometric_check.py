@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from progeo_core.geometric_check import GeometricCheck, count_inliers, find_features
+from progeo_core.images import load_images, make_thumbnail
+from progeo_core.place_map import PlaceMap
+from progeo_core.records import read_records
+
+
+@pytest.fixture
+def campus_images(campus_loop):
+    """Return real images of a robot's drive: neighbours overlap, distant ones do not."""
+    return list(load_images(read_records(campus_loop / "records.csv").images))
+
+
+@pytest.fixture
+def thumbnail_map(tmp_path, campus_images, fingerprint, make_places, unit_vectors):
+    """Return a map of images 0, 20, 40 and of one place without a thumbnail."""
+    with PlaceMap.create(tmp_path / "thumbnails.progeo", fingerprint) as place_map:
+        pictures = [make_thumbnail(campus_images[row]) for row in (0, 20, 40)]
+        columns = make_places(4)._replace(thumbnail=[*pictures, None])
+        place_map.append(columns, unit_vectors(4))
+        yield place_map
+
+
+def test_overlapping_views_have_more_inliers_than_others(campus_images):
+    first, neighbour, other = (find_features(campus_images[row]) for row in (20, 21, 55))
+    assert count_inliers(first, neighbour) > 2 * count_inliers(first, other)
+
+
+def test_image_speaks_for_its_neighbour_and_not_for_the_others(thumbnail_map, campus_images):
+    odds = GeometricCheck(thumbnail_map).log_odds(campus_images[21], thumbnail_map.places().ids)
+    assert odds.argmax() == 1
+    assert odds[1] > 3.0
+    assert max(odds[0], odds[2]) < 1.0
+
+
+def test_place_without_a_thumbnail_and_image_without_features_say_nothing(
+    thumbnail_map, campus_images
+):
+    check = GeometricCheck(thumbnail_map)
+    ids = thumbnail_map.places().ids
+    assert check.log_odds(campus_images[21], ids[3:]).tolist() == [0.0]
+    blank = np.full((120, 160, 3), 90, np.uint8)
+    assert (check.log_odds(blank, ids[:3]) == -1.0).all()
+
+
+def test_identical_points_are_no_scene():
+    features = find_features(np.full((120, 160, 3), 90, np.uint8))
+    assert len(features.points) == 0
+    same = features._replace(
+        points=np.zeros((20, 2), np.float32), descriptors=np.eye(20, 128, dtype=np.float32)
+    )
+    assert count_inliers(same, same) <= 20
+
+
+def test_evidence_is_bounded(thumbnail_map, campus_images):
+    odds = GeometricCheck(thumbnail_map).log_odds(campus_images[20], thumbnail_map.places().ids)
+    assert np.abs(odds).max() <= 4.0
