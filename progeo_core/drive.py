@@ -1,0 +1,128 @@
+"""One drive while it happens: keyframes, loop closures, and the map that grows from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
+from progeo_core.images import Image
+from progeo_core.keyframes import Keyframe, KeyframeSettings
+from progeo_core.live_map import LiveMap, NewPlace
+from progeo_core.localizer import Localization
+from progeo_core.loop_closure import LoopCloser, LoopClosure, LoopClosureSettings
+from progeo_core.map_anchor import MapAnchor
+from progeo_core.pose_buffer import BufferedPose, PoseBuffer
+
+# Poses of the reference never compare with those of the odometry.
+_REFERENCE_SEGMENTS = 1_000_000
+
+
+class DriveStep(NamedTuple):
+    """Hold what one image gave: its keyframe or None, the closures that it completed, the time."""
+
+    keyframe: Keyframe | None
+    closures: tuple[LoopClosure, ...]
+    seconds: float
+
+
+@dataclasses.dataclass
+class DriveCounts:
+    """Count what became of the images of a drive.
+
+    without_pose: no odometry (or no position for the map) at their time. unplaced: keyframes of
+    which it was not known yet where in the map they are.
+    """
+
+    keyframes: int = 0
+    closures: int = 0
+    without_pose: int = 0
+    unplaced: int = 0
+
+
+class Drive:
+    """Follow one robot: poses come in any thread, images in one."""
+
+    def __init__(
+        self, dimension: int, loops: LoopClosureSettings, keyframes: KeyframeSettings
+    ) -> None:
+        """Take the length of the descriptors."""
+        self.odometry, self.reference = PoseBuffer(), PoseBuffer()
+        self.counts = DriveCounts()
+        self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
+        self._closers: dict[str, LoopCloser] = {}
+        self._map: LiveMap | None = None
+        self._anchor = MapAnchor(is_new_map=True)
+        self._by_reference = False
+
+    @property
+    def live_map(self) -> LiveMap | None:
+        """Return the map that is being written, None where none is."""
+        return self._map
+
+    def start_mapping(self, live_map: LiveMap, *, by_reference: bool) -> None:
+        """Write keyframes to a map, at the poses of the reference or of the odometry."""
+        self._map, self._by_reference = live_map, by_reference
+        self._anchor = MapAnchor(is_new_map=not live_map.places_before)
+
+    def stop_mapping(self) -> LiveMap | None:
+        """Return the map that was written, which is the caller's to close."""
+        live_map, self._map = self._map, None
+        return live_map
+
+    def add_fix(self, stamp_ns: int, geodetic: FloatArray, datum: Datum) -> None:
+        """Take latitude, longitude (degrees) and altitude (m) [3] as a position for the map."""
+        self.reference.add(stamp_ns, enu_from_wgs84(geodetic[None], datum)[0], float("nan"))
+
+    def add_image(
+        self,
+        image: Image,
+        descriptor: NDArray[np.float32],
+        stamp_ns: int,
+        camera: str,
+        answer: Localization | None = None,
+    ) -> DriveStep:
+        """Take an image in the order of time; answer: where the map loaded before says it was."""
+        started = time.perf_counter()
+        pose = self.odometry.at(stamp_ns)
+        if pose is not None and answer is not None and answer.accepted:
+            self._anchor.recognised(answer.estimate.position, answer.estimate.yaw_rad, pose)
+        moved = pose or self._referred(stamp_ns)
+        segment = self.odometry.segment if moved is None else moved.segment
+        planar = None if moved is None else moved.planar
+        added = self._closer(camera).add(descriptor, stamp_ns, planar, segment)
+        if added.keyframe is not None:
+            self.counts.keyframes += 1
+            self.counts.without_pose += moved is None
+            if self._map is not None:
+                placed = self._placed(stamp_ns, pose)
+                self.counts.unplaced += placed is None
+                if placed is not None:
+                    self._map.add(NewPlace(image, descriptor, placed, stamp_ns, camera))
+        self.counts.closures += len(added.closures)
+        for closure in added.closures:
+            self._anchor.closed(closure)
+        return DriveStep(added.keyframe, added.closures, time.perf_counter() - started)
+
+    def _referred(self, stamp_ns: int) -> BufferedPose | None:
+        """Return the reference's pose in place of odometry; fixes have no yaw, none is turned."""
+        pose = self.reference.at(stamp_ns)
+        if pose is None:
+            return None
+        yaw = pose.yaw_rad if math.isfinite(pose.yaw_rad) else 0.0
+        return pose._replace(yaw_rad=yaw, segment=_REFERENCE_SEGMENTS + pose.segment)
+
+    def _placed(self, stamp_ns: int, pose: BufferedPose | None) -> BufferedPose | None:
+        if self._by_reference:
+            return self.reference.at(stamp_ns)
+        return None if pose is None else self._anchor.place(pose)
+
+    def _closer(self, camera: str) -> LoopCloser:
+        if camera not in self._closers:
+            self._closers[camera] = LoopCloser(self._dimension, self._loops, self._keyframes)
+        return self._closers[camera]

@@ -1,0 +1,89 @@
+"""The keyframes of one drive, searchable while it goes on: nearest neighbours by descriptor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptor_contrast import DescriptorContrast
+from progeo_core.geo import FloatArray
+from progeo_core.keyframes import Keyframe
+
+IntArray = NDArray[np.int64]
+
+# The contrast is measured again whenever there are this many times more keyframes.
+_GROWTH = 1.1
+_SAMPLE = 2000
+# Keyframes found by cosine for each one that is asked for.
+_RANKED = 5
+_COLUMNS = np.dtype([("pose", "f8", (3,)), ("segment", "i8"), ("way_m", "f8")])
+
+
+class Alike(NamedTuple):
+    """Hold keyframe numbers [k], most similar first, and similarities [k] in the contrast."""
+
+    numbers: IntArray
+    similarity: FloatArray
+
+
+class KeyframeMemory:
+    """Keep every keyframe: 2 bytes per descriptor value, and about 500 bytes besides."""
+
+    def __init__(self, dimension: int) -> None:
+        """Take the length of the descriptors."""
+        half = faiss.ScalarQuantizer.QT_fp16
+        self._index = faiss.IndexScalarQuantizer(dimension, half, faiss.METRIC_L2)
+        self.keyframes: list[Keyframe] = []
+        self._table = np.empty(256, _COLUMNS)
+        self._contrast: DescriptorContrast | None = None
+        self._measured_at = 0
+
+    @property
+    def table(self) -> NDArray[np.void]:
+        """Return pose, segment and way_m of all keyframes, as a structured array [n]."""
+        return self._table[: len(self)]
+
+    def __len__(self) -> int:
+        return len(self.keyframes)
+
+    def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
+        """Add the next keyframe, whose number is the count so far, with its descriptor [D]."""
+        if len(self) == len(self._table):
+            self._table = np.concatenate([self._table, np.empty_like(self._table)])
+        self._table[len(self)] = (keyframe.pose, keyframe.segment, keyframe.way_m)
+        self.keyframes.append(keyframe)
+        self._index.add(descriptor[None].astype(np.float32))
+
+    def search(self, descriptor: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> Alike:
+        """Return the k keyframes most like an image; allowed: [m] which of the first m may be.
+
+        Found by cosine, told apart in the contrast of the keyframes so far.
+        """
+        count = min(_RANKED * k, int(allowed.sum()))
+        if not count:
+            return Alike(np.empty(0, np.int64), np.empty(0))
+        bits = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        _, found = self._index.search(descriptor[None], count, params=parameters)
+        numbers = found[0][found[0] >= 0]
+        contrast = self._current_contrast()
+        view = contrast.apply(descriptor[None])[0]
+        similarity = (contrast.apply(self.descriptors(numbers)) @ view).astype(np.float64)
+        order = np.argsort(-similarity, kind="stable")[:k]
+        return Alike(numbers[order], similarity[order])
+
+    def descriptors(self, numbers: IntArray) -> NDArray[np.float32]:
+        """Return the descriptors [k, D] of keyframes."""
+        vectors: NDArray[np.float32] = self._index.reconstruct_batch(numbers)
+        return vectors
+
+    def _current_contrast(self) -> DescriptorContrast:
+        if self._contrast is None or len(self) > _GROWTH * self._measured_at:
+            sample = np.arange(0, len(self), -(-len(self) // _SAMPLE))
+            self._contrast = DescriptorContrast.of_descriptors(self.descriptors(sample))
+            self._measured_at = len(self)
+        return self._contrast

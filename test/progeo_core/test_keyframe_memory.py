@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from progeo_core.keyframe_memory import KeyframeMemory
+from progeo_core.keyframes import Keyframe
+
+
+def keyframe(number: int) -> Keyframe:
+    return Keyframe(number, number + 1, np.array([float(number), 0.0, 0.0]), 0, True, float(number))
+
+
+@pytest.fixture
+def memory(unit_vectors) -> KeyframeMemory:
+    filled = KeyframeMemory(8)
+    for number, vector in enumerate(unit_vectors(600)):
+        filled.add(keyframe(number), vector)
+    return filled
+
+
+def test_a_keyframe_is_found_at_once(memory: KeyframeMemory, unit_vectors) -> None:
+    fresh = unit_vectors(1, seed=5)[0]
+    memory.add(keyframe(600), fresh)
+    found = memory.search(fresh, 3, np.ones(601, bool))
+    assert found.numbers[0] == 600
+    assert found.similarity[0] > 0.9
+    assert (np.diff(found.similarity) <= 0).all()
+
+
+def test_only_what_is_allowed_is_found(memory: KeyframeMemory, unit_vectors) -> None:
+    allowed = np.zeros(300, bool)
+    allowed[[3, 7]] = True
+    found = memory.search(unit_vectors(600)[100], 10, allowed)
+    assert sorted(found.numbers.tolist()) == [3, 7]
+    assert not len(memory.search(unit_vectors(1)[0], 10, np.zeros(10, bool)).numbers)
+
+
+def test_the_table_grows_with_the_keyframes(memory: KeyframeMemory) -> None:
+    assert memory.table["way_m"].tolist() == list(range(600))
+    assert memory.table["pose"].shape == (600, 3)
