@@ -17,7 +17,13 @@ def save_checkpoint(content: Any, path: Path) -> None:
 
     Raises `DataError` where that is impossible; what `path` held before is then still there.
     """
-    _replace(path, lambda unfinished: torch.save(content, unfinished))
+
+    def write(unfinished: Path) -> None:
+        # Through a file of Python's: torch's own does not say why it cannot be written.
+        with unfinished.open("wb") as file:
+            torch.save(content, file)
+
+    _replace(path, write)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -46,8 +52,15 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         with replaced_file(path) as unfinished:
             write(unfinished)
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise DataError(
-            f"{path}: cannot be written ({reason}); what was there before is as it was:"
+            f"{path}: cannot be written ({_reason(error)}); what was there before is as it was:"
             " free some space and resume from the last checkpoint"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return what the system said, which torch wraps in errors of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return getattr(cause, "strerror", None) or str(error).partition("\n")[0]

@@ -32,6 +32,14 @@ def run(description: str, stages: Sequence[str], arguments: Sequence[str] | None
     except ProgeoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # of whatever the run reads or writes besides what is checked
+        place = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {place}{error.strerror or error}; what was saved before is as it was: mend"
+            " this and resume from the last checkpoint",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def _run(stage: str, settings: TrainingSettings, where: Processes) -> TrainingSettings:

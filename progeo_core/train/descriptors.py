@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from torch import Tensor
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images import load_images
 from progeo_core.progress import Advance, no_progress
+from progeo_core.train.pixels import to_pixels
 from progeo_core.train.processes import Processes
 
 FloatArray = NDArray[np.float32]
@@ -103,11 +105,12 @@ def _batches(
     """Yield row numbers and images [n, 3, h, w] of one size; None for one that cannot be read."""
     waiting: dict[tuple[int, ...], list[tuple[int, Tensor]]] = {}
     for index, image in enumerate(load_images(images)):
-        if isinstance(image, ImageError):
-            skipped.append(str(image))
+        pixels = image if isinstance(image, ImageError) else to_pixels(image, images[index])
+        if isinstance(pixels, ImageError):
+            skipped.append(str(pixels))
             yield [index], None
             continue
-        prepared = describer.prepare(torch.from_numpy(image).permute(2, 0, 1))
+        prepared = describer.prepare(pixels)
         same_size = waiting.setdefault(tuple(prepared.shape), [])
         same_size.append((index, prepared))
         if len(same_size) == describer.batch_size:
@@ -127,6 +130,9 @@ def _create(path: Path, shape: tuple[int, int]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
+        # Taken now: a mapped file whose disk fills up later would end the process by a signal.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
         size = shape[0] * shape[1] * 4 / 1e9
         raise DataError(

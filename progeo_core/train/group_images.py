@@ -15,6 +15,7 @@ from progeo_core.errors import DataError, ImageError
 from progeo_core.images import read_image
 from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.class_sampler import ClassSampler, Draw
+from progeo_core.train.pixels import to_pixels
 
 
 class Sample(NamedTuple):
@@ -48,13 +49,18 @@ class GroupImages(Dataset[Sample]):
         skipped: list[str] = []
         for step in range(len(rows)):
             path = self._images[int(rows[(draw.choice + step) % len(rows)])]
-            try:
-                pixels = torch.from_numpy(read_image(path)).permute(2, 0, 1)
-            except ImageError as error:
-                skipped.append(str(error))
-            else:
+            pixels = _read_pixels(path)
+            if not isinstance(pixels, ImageError):
                 return Sample(shrink(pixels, self._size), draw.label, draw.seed, tuple(skipped))
+            skipped.append(str(pixels))
         return Sample(None, draw.label, draw.seed, tuple(skipped))
+
+
+def _read_pixels(path: Path) -> Tensor | ImageError:
+    try:
+        return to_pixels(read_image(path), path)
+    except ImageError as error:
+        return error
 
 
 def shrink(image: Tensor, size: int) -> Tensor:

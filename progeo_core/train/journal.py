@@ -48,10 +48,14 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         """Close the files; draw the history even of a run that failed."""
-        if self._board is not None:
+        if self._board is None:
+            return
+        try:
             self._board.close()
             if self.history:
                 draw_history(self.history, self.folder / "history.png")
+        except OSError as problem:  # must not take the place of what ended the run
+            _log.warning("%s: the history is not drawn (%s)", self.folder, problem.strerror)
 
     def record(self, epoch: int, **figures: float) -> None:
         """Add the figures of one epoch (0 is the first)."""

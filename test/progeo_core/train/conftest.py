@@ -1,5 +1,6 @@
 """Real images under '@' names, and networks small enough to train in a test."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,13 @@ class TinyNetwork(nn.Module):
 def network() -> nn.Module:
     torch.manual_seed(0)
     return TinyNetwork()
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> None:
+    """Make the models of tiny_run.py known in this process."""
+    path = Path(__file__).parent / "tiny_run.py"
+    spec = importlib.util.spec_from_file_location("tiny_run", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.register_models()

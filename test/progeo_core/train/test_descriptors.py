@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(30):
-        image = np.full((8 * (1 + number % 3), 24, 3), 10 * (number // 3), np.uint8)
+        image = np.full((32 * (1 + number % 3), 48, 3), 10 * (number // 3), np.uint8)
         (folder / f"{number:02d}.jpg").write_bytes(encode_jpeg(image))
     return folder
 
@@ -40,7 +40,7 @@ def test_rows_keep_their_order_whatever_the_sizes(folder: Path) -> None:
     batches: list[int] = []
     done: list[int] = []
     described = describe_images(describer(batches), list_images(folder), done.append)
-    expected = [(8 * (1 + number % 3), 24, number // 3) for number in range(30)]
+    expected = [(32 * (1 + number % 3), 48, number // 3) for number in range(30)]
     np.testing.assert_array_equal(described.rows, expected)
     assert sum(done) == sum(batches) == 30
     assert len(batches) == 9  # ten images of each size: 4 + 4 + 2
@@ -48,11 +48,13 @@ def test_rows_keep_their_order_whatever_the_sizes(folder: Path) -> None:
 
 def test_an_unreadable_image_is_a_row_of_nan(folder: Path, tmp_path: Path) -> None:
     (folder / "07.jpg").write_bytes(b"")
+    (folder / "09.jpg").write_bytes(encode_jpeg(np.zeros((31, 400, 3), np.uint8)))
     images = list_images(folder)
     described = cached_descriptors(describer([]), images, tmp_path / "cache", ALONE)
-    assert np.flatnonzero(np.isnan(described.rows).all(axis=1)).tolist() == [7]
-    assert len(described.skipped) == 1
+    assert np.flatnonzero(np.isnan(described.rows).all(axis=1)).tolist() == [7, 9]
+    assert len(described.skipped) == 2
     assert "07.jpg: the image is empty" in described.skipped[0]
+    assert "09.jpg: 400 x 31 pixels are too few, 32 a side are needed" in described.skipped[1]
     assert isinstance(described.rows, np.memmap)
 
 
@@ -74,3 +76,18 @@ def test_a_cache_that_cannot_be_written_says_how_much_it_needs(
     (tmp_path / "cache").touch()
     with pytest.raises(DataError, match=r"cannot be written .* GB are needed there"):
         cached_descriptors(describer([]), list_images(folder), tmp_path / "cache", ALONE)
+
+
+def test_the_cache_has_its_space_before_the_work_begins(folder: Path, tmp_path: Path) -> None:
+    """A mapped file that finds no space when it is written to ends its process by a signal."""
+    cache, wide = tmp_path / "cache", 20_000
+    taken: list[int] = []
+
+    def encode(images: torch.Tensor) -> torch.Tensor:
+        (partial,) = cache.glob("*.partial")
+        taken.append(512 * partial.stat().st_blocks)
+        return torch.zeros(len(images), wide)
+
+    wide_rows = Describer(lambda image: image, encode, wide, "wide", 4)
+    cached_descriptors(wide_rows, list_images(folder), cache, ALONE)
+    assert taken[0] >= 30 * wide * 4

@@ -1,6 +1,6 @@
-import importlib.util
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from progeo_core.train.checkpoint import load_checkpoint
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.command import run
+from progeo_core.train.options import read_options
 
 TINY_RUN = Path(__file__).parent / "tiny_run.py"
 COMMON = """--N 2 --L 1 --groups_num 2 --num_workers 1 --seed 3 --device cpu
@@ -119,6 +121,28 @@ def wait_for_epochs(process: subprocess.Popen, folder: Path, epochs: int) -> Pat
     raise AssertionError(f"the run ended too early: {process.communicate()[0].decode()}")
 
 
+def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
+    finished: Path, dataset: Path, tmp_path: Path
+) -> None:
+    prompts = ("--prompt_learners", prompts_of(finished))
+    process = start("stage2", tmp_path, dataset, *prompts, "--epochs_num", "1000")
+    run = wait_for_epochs(process, tmp_path, 1)
+    # From here on no file may be as large as a checkpoint is.
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+    output = process.communicate(timeout=240)[0].decode()
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert "cannot be written (File too large); what was there before is as it was" in line
+    state = load_checkpoint(run / "last_checkpoint.pth")
+    assert not list(run.glob("*-new"))
+    again = ("--resume_train", str(run / "last_checkpoint.pth"))
+    more = ("--epochs_num", str(state["epoch_num"] + 1))
+    finish(start("stage2", tmp_path, dataset, *prompts, *again, *more))
+    newest = max((tmp_path / "logs" / "default" / "stage2").iterdir())
+    assert len(history(newest)) == state["epoch_num"] + 1
+
+
 def test_two_processes_train_as_one_does(finished: Path, dataset: Path, tmp_path: Path) -> None:
     prompts = ("--prompt_learners", prompts_of(finished))
     finish(start("stage1", tmp_path, dataset, launch=TWO_PROCESSES))
@@ -151,13 +175,19 @@ def test_a_resnet_trains_without_prompts_and_recomputing(dataset: Path, tmp_path
     assert "queries: R@1:" in output
 
 
-@pytest.fixture(scope="module")
-def tiny_models() -> None:
-    """Make the tiny models known in this process too."""
-    spec = importlib.util.spec_from_file_location("tiny_run", TINY_RUN)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.register_models()
+def lay_out_bad_input(folder: Path, dataset: Path) -> None:
+    """Lay out names without fields or headings, another backbone's weights, a file in the way."""
+    for number, image in enumerate(sorted((dataset / "train").iterdir())[:20]):
+        for name in (f"plain/{number}.jpg", f"turned/@{number}@4@@@@@@@@@@@@@.jpg"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).symlink_to(image.resolve())
+    flags = [*COMMON, "--backbone", "tiny-resnet", "--image_size", "64"]
+    weights = load_towers(read_options("Test.", flags), "stage1").network.state_dict()
+    save_checkpoint(weights, folder / "resnet.pth")
+    state = {"model_state_dict": weights, "epoch_num": 1, "best_val_recall1": 0.5}
+    save_checkpoint(state, folder / "other.pth")
+    (folder / "logs" / "taken").mkdir(parents=True)
+    (folder / "logs" / "taken" / "file").touch()
 
 
 @pytest.mark.usefixtures("tiny_models")
@@ -174,6 +204,13 @@ def tiny_models() -> None:
         ("stage1", "--backbone tiny-vat", 2, "similar: tiny-vit"),
         ("stage1", "--resume_model_stage1 none.pth", 1, "none.pth: no such checkpoint"),
         ("evaluation", "--test_set_folder nowhere", 1, "nowhere: needs database/"),
+        ("stage1", "--train_set_folder plain", 1, "0.jpg: not an image name with '@' fields"),
+        ("stage1", "--train_set_folder turned", 1, "or set alpha to 360 to do without"),
+        ("stage1", "--resume_model_stage1 resnet.pth", 1, "resnet.pth: "),
+        ("stage2", "--without_prompts --resume_model resnet.pth", 1, "resnet.pth: "),
+        ("stage2", "--without_prompts --resume_train other.pth", 1, "is of another backbone"),
+        ("evaluation", "--test_set_folder plain --resume_model resnet.pth", 1, "resnet.pth: "),
+        ("stage2", "--without_prompts --save_dir taken/file", 1, "mend this and resume"),
     ],
 )
 def test_bad_use_is_one_line_and_its_exit_code(
@@ -187,6 +224,7 @@ def test_bad_use_is_one_line_and_its_exit_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    lay_out_bad_input(tmp_path, dataset)
     arguments = [*COMMON, f"--train_set_folder={dataset / 'train'}", *flags.split()]
     with pytest.raises(SystemExit) as stopped:
         run("Test.", (stage,), arguments)
