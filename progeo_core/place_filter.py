@@ -31,6 +31,8 @@ _EVEN_ODDS = 0.5
 _FREE_REACH = 2.0
 # Places that carry belief; the rest of the belief is counted as off the map.
 _SUPPORT = 100
+# Places with less than this share of the most belief of unknown velocity do not spread it.
+_LEAST_SPREAD = 1e-3
 # A step longer than this many spacings could end anywhere: the belief starts anew.
 _LONGEST_STEP = 20.0
 
@@ -204,9 +206,13 @@ class PlaceFilter:
         # Not normalised where few places are near: belief that leads off the map leaves it.
         covered = np.maximum(np.bincount(led.point, kernel, len(step)), 1.0)
         led_mass = steady[led.point] * kernel / covered[led.point]
-        free = self._grid.near(old.camera, reach_m)
-        share = (old.mass - steady) / np.maximum(np.bincount(free.point, minlength=len(step)), 1)
+        unsteady = old.mass - steady
+        # What hardly anything leaves from is not worth a search; its belief goes off the map.
+        leaving = np.flatnonzero(unsteady > _LEAST_SPREAD * unsteady.max())
+        free = self._grid.near(old.camera[leaving], reach_m)
+        share = unsteady[leaving] / np.maximum(np.bincount(free.point, minlength=len(leaving)), 1)
         free_mass = share[free.point]
+        origin = leaving[free.point]
 
         innovation = self._position[led.row] - expected[led.point]
         camera = np.concatenate(
@@ -215,7 +221,7 @@ class PlaceFilter:
         velocity = np.concatenate(
             [
                 step[led.point] + _VELOCITY_GAIN * innovation,
-                self._position[free.row] - old.camera[free.point],
+                self._position[free.row] - old.camera[origin],
             ]
         )
         rows, target = np.unique(np.concatenate([led.row, free.row]), return_inverse=True)

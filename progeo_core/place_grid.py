@@ -36,14 +36,19 @@ class PlaceGrid:
 
     def near(self, points: FloatArray, radius_m: float) -> Pairs:
         """Return all pairs of a point [m, 3] and a place at most the radius apart."""
-        reach = np.arange(-np.ceil(radius_m / self._cell_m), np.ceil(radius_m / self._cell_m) + 1)
-        offsets = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2).astype(np.int64)
-        cells = np.floor(points[:, None, :2] / self._cell_m).astype(np.int64) + offsets
-        keys = self._keys(cells).ravel()
-        first = np.searchsorted(self._sorted_keys, keys, side="left")
-        count = np.searchsorted(self._sorted_keys, keys, side="right") - first
-        point = np.repeat(np.repeat(np.arange(len(points)), len(offsets)), count)
-        # The running number within each cell, added to the cell's first place.
+        low = np.floor((points[:, :2] - radius_m) / self._cell_m).astype(np.int64)
+        high = np.floor((points[:, :2] + radius_m) / self._cell_m).astype(np.int64)
+        # Cells of one column follow each other in the order of the keys: one range per column.
+        columns = np.arange(int((high - low)[:, 0].max(initial=0)) + 1)
+        first_x = low[:, :1] + columns
+        bottom, top = (
+            self._keys(np.stack(np.broadcast_arrays(first_x, y[:, 1:]), axis=-1)).ravel()
+            for y in (low, high)
+        )
+        first = np.searchsorted(self._sorted_keys, bottom, side="left")
+        count = np.searchsorted(self._sorted_keys, top, side="right") - first
+        point = np.repeat(np.repeat(np.arange(len(points)), len(columns)), count)
+        # The running number within each range, added to the range's first place.
         within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         row = self._order[np.repeat(first, count) + within]
         distance = np.linalg.norm(self._position[row] - points[point], axis=1)
