@@ -19,7 +19,7 @@ class NodeSettings(Settings):
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
     runtime: str = setting(
         "auto",
-        "What runs the model; auto is the fastest that is installed and agrees with torch,"
+        "What runs the model; auto is the faster of torch and onnx that agrees with torch,"
         " measured once per machine and model",
         choices=("auto", "torch", "onnx", "openvino"),
     )

@@ -24,7 +24,7 @@ class ModelSettings(Settings):
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
     runtime: str = setting(
         "auto",
-        "What runs the model: auto (the fastest that is installed and agrees with torch, measured"
+        "What runs the model: auto (the faster of torch and onnx that agrees with torch, measured"
         " once), torch, onnx or openvino",
     )
 

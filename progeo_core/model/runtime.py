@@ -37,7 +37,7 @@ REFERENCE = Variant(TORCH, FLOAT32)
 
 
 def variants(runtime: str, device: torch.device) -> list[Variant]:
-    """Return the variants of a runtime on a device, "auto" those of all that are installed.
+    """Return the variants of a runtime on a device, "auto" those of all tested and installed.
 
     Of each runtime the one that should be fastest comes first. Raises `UsageError` for an unknown
     runtime or one that cannot use the device, `MissingDependencyError` for one not installed.
@@ -45,10 +45,18 @@ def variants(runtime: str, device: torch.device) -> list[Variant]:
     if runtime not in RUNTIMES:
         raise UsageError(f"runtime '{runtime}' is not known: take one of {', '.join(RUNTIMES)}")
     if runtime == AUTO:
-        usable = [one for one in precisions(device) if not missing_packages(one)]
+        usable = [one for one in automatic(device) if not missing_packages(one)]
     else:
         usable = [_checked(runtime, device)]
     return [Variant(one, precision) for one in usable for precision in precisions(device)[one]]
+
+
+def automatic(device: torch.device) -> list[str]:
+    """Return the runtimes that "auto" may take on a device.
+
+    OpenVINO has to be asked for: long runs of processes that had loaded it have crashed.
+    """
+    return [runtime for runtime in precisions(device) if runtime != OPENVINO]
 
 
 def missing_packages(runtime: str) -> list[str]:

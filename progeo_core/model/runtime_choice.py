@@ -10,7 +10,7 @@ from progeo_core.encoder import Encoder
 from progeo_core.errors import ProgeoError
 from progeo_core.model.device import AUTO
 from progeo_core.model.model_folder import Model
-from progeo_core.model.runtime import REFERENCE, missing_packages, precisions, variants
+from progeo_core.model.runtime import REFERENCE, automatic, missing_packages, variants
 from progeo_core.model.runtime_memory import Remembered, RuntimeMemory
 from progeo_core.model.runtime_trial import (
     LEAST_AGREEMENT,
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> Encoder:
     """Return an encoder of the model; takes the model over.
 
-    "auto" takes the fastest of all runtimes that are installed and agree with torch in float32; a
-    named runtime takes its own fastest precision that agrees. The first time on a machine takes
-    some seconds for that. Raises what `variants` raises, and `ProgeoError` where a named runtime
-    does not agree or cannot run the model.
+    "auto" takes the fastest of the `automatic` runtimes that are installed and agree with torch in
+    float32; a named runtime takes its own fastest precision that agrees. The first time on a
+    machine takes some seconds for that. Raises what `variants` raises, and `ProgeoError` where a
+    named runtime does not agree or cannot run the model.
     """
     candidates = variants(runtime, device)
     if candidates == [REFERENCE]:
@@ -65,7 +65,7 @@ def _built_again(bench: Workbench, remembered: Remembered) -> Encoder | None:
 
 def _say_what_is_missing(device: torch.device) -> None:
     """Name the runtimes that might be faster and are not installed, once per trial."""
-    for runtime in precisions(device):
+    for runtime in automatic(device):
         packages = missing_packages(runtime)
         if packages:
             _log.warning(

@@ -16,12 +16,12 @@ def without(*packages: str) -> object:
     return lambda name: None if name in packages else object()
 
 
-def test_auto_takes_all_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_what_is_installed_but_for_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_has_bfloat16", lambda: False)
     monkeypatch.setattr(importlib.util, "find_spec", without())
-    assert {one.runtime for one in variants("auto", CPU)} == {"torch", "onnx", "openvino"}
+    assert {one.runtime for one in variants("auto", CPU)} == {"torch", "onnx"}
     assert {one.precision for one in variants("auto", CPU)} == {"float32"}
-    monkeypatch.setattr(importlib.util, "find_spec", without("openvino", "onnxruntime"))
+    monkeypatch.setattr(importlib.util, "find_spec", without("onnxruntime"))
     assert variants("auto", CPU) == [REFERENCE]
 
 
