@@ -109,13 +109,9 @@ def test_folders_without_a_benchmark_are_refused(tmp_path: Path) -> None:
 
 
 def test_images_without_a_position_are_counted(tmp_path: Path) -> None:
-    for folder, name in (
-        ("database", "@1@2@.jpg"),
-        ("queries", "@1@2@.jpg"),
-        ("queries", "@@@.jpg"),
-    ):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name).touch()
+    for name in ("database/@1@2@.jpg", "queries/@1@2@.jpg", "queries/@@@.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
     with pytest.raises(DataError, match=r"queries/@@@.jpg: no east and north.*; 1 of 2 images"):
         find_benchmarks(str(tmp_path))
     (tmp_path / "queries" / "@@@.jpg").rename(tmp_path / "queries" / "holiday.jpg")
