@@ -66,6 +66,16 @@ def import_model(
             "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
         ),
     ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            "--image-size",
+            metavar="PIXELS",
+            min=32,
+            help="Side of the images that the model sees; give the --image_size that a ResNet was"
+            " trained with. Default: 512, for a ViT what it was trained for.",
+        ),
+    ] = None,
     with_text: Annotated[
         bool,
         typer.Option("--with-text", help="Keep CLIP's text side, which only training needs."),
@@ -92,7 +102,12 @@ def import_model(
     target = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
         folder = import_checkpoint(
-            checkpoint, backbone, target, with_text=with_text, normalized=not raw
+            checkpoint,
+            backbone,
+            target,
+            with_text=with_text,
+            normalized=not raw,
+            image_size=image_size,
         )
     print_fields(str(folder), {"use it with": f"--model {folder}"})
 

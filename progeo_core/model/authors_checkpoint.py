@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.model.aggregation import Head
 from progeo_core.model.assembly import architecture_of, assemble, image_size_of
-from progeo_core.model.backbone import PROGEO_BACKBONES, blank_backbone
+from progeo_core.model.backbone import PROGEO_BACKBONES, FeatureKind, blank_backbone
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import read_model, save_model
 from progeo_core.model.preprocessing import Preprocessing
@@ -31,12 +31,15 @@ def import_checkpoint(
     *,
     with_text: bool = False,
     normalized: bool = True,
+    image_size: int | None = None,
 ) -> Path:
     """Turn a checkpoint of the authors' network into a model folder; return the folder.
 
     `normalized=False` keeps the authors' raw ViT output. `with_text` keeps CLIP's text side, which
-    training needs and describing does not. Raises `DataError` for a file that is missing, damaged
-    or of another kind, and `ModelMismatchError` naming both backbones for one of another backbone.
+    training needs and describing does not. `image_size` is the side of the square images that the
+    model sees: 512 by default, for a ViT what it was trained for. Raises `DataError` for a file
+    that is missing, damaged or of another kind, `ModelMismatchError` naming both backbones for one
+    of another backbone, and `UsageError` for a size that a ViT does not take.
     """
     state = to_network_names(read_state(checkpoint))
     _check_backbone(state, backbone, checkpoint)
@@ -46,7 +49,7 @@ def import_checkpoint(
         state = visual_part(state)
     architecture = architecture_of(state, backbone)
     assemble(architecture, state, str(checkpoint))  # refuses what would not load later
-    size = image_size_of(state, blank_backbone(backbone))
+    size = _image_size(state, backbone, image_size)
     card = ModelCard(
         name=out_dir.resolve().name,
         architecture=architecture,
@@ -93,6 +96,16 @@ def _check_backbone(state: State, backbone: str, checkpoint: Path) -> None:
     what = f"is a {found} checkpoint" if found else "is a checkpoint of another backbone"
     mend = f": import it with backbone {found}" if found else ""
     raise ModelMismatchError(f"{checkpoint} {what}, not {backbone}{mend}")
+
+
+def _image_size(state: State, backbone: str, asked: int | None) -> int:
+    blank = blank_backbone(backbone)
+    found = image_size_of(state, blank)
+    if blank.kind is FeatureKind.TOKEN and asked not in (None, found):
+        raise UsageError(
+            f"image size {asked}: this {backbone} was trained for {found} pixels and takes no other"
+        )
+    return asked or found
 
 
 def _fits(state: State, backbone: str) -> bool:

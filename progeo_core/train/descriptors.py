@@ -81,7 +81,8 @@ def cached_descriptors(
     """Return the rows of `describe_images` memory-mapped from a file that is made only once.
 
     The file is named after the model and the image list. Every process describes its share, all
-    into one file, so `folder` must be the same place for all of them.
+    into one file, so `folder` must be the same place for all of them. Images that could not be read
+    are named in every process and every time.
     """
     path = folder / f"{_key(describer.identity, images)}.npy"
     partial = path.with_suffix(".partial")
@@ -96,7 +97,17 @@ def cached_descriptors(
         rows.flush()
         processes.wait()
         processes.from_main(lambda: partial.replace(path))
-    return Described(np.load(path, mmap_mode="r"), skipped)
+    rows = np.load(path, mmap_mode="r")
+    return Described(rows, _all_skipped(rows, images, skipped))
+
+
+def _all_skipped(
+    rows: FloatArray, images: Sequence[Path], described: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Name every image whose row is NaN, with the reason where this process has just seen it."""
+    reasons = {text.partition(": ")[0]: text for text in described}
+    names = (str(images[int(row)]) for row in np.flatnonzero(np.isnan(rows[:, 0])))
+    return tuple(reasons.get(name, f"{name}: could not be used") for name in names)
 
 
 def _batches(

@@ -93,7 +93,7 @@ def test_from_drives_to_a_map(
     (model,) = tmp_path.glob("logs/default/stage2/*/best_model.pth")
     assert json.loads((model.parent / "recall.json").read_text())["results"][0]["queries"] == 16
 
-    progeo(f"model import {shlex.quote(str(model))} --backbone {backbone} --out model")
+    progeo(f"model import {model} --backbone {backbone} --image-size 64 --out model")
     progeo(f"map build site.progeo --bag drives/ref {topics} --model model")
     with PlaceMap.open(Path("site.progeo")) as place_map:
         assert len(place_map) == 111

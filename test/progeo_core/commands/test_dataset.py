@@ -1,4 +1,6 @@
+import dataclasses
 import json
+import shlex
 import shutil
 
 import PIL.Image
@@ -6,11 +8,13 @@ import pytest
 from rosbags.rosbag2 import Writer
 
 from progeo_core.bag_message import FIX, typestore
-from progeo_core.bag_writing import write_bag
+from progeo_core.bag_writing import FIX_TOPIC, IMAGE_TOPIC, write_bag
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
 from progeo_core.image_list import list_images
 from progeo_core.image_names import read_names
-from progeo_core.records import Records, read_records
+from progeo_core.records import read_records
+from progeo_core.train.options import read_options
+from progeo_core.train.training_set import read_training_set
 
 TOPICS = ("--image-topic", "/camera/image_raw", "--pose-topic", "/ground_truth/pose")
 
@@ -138,12 +142,28 @@ def test_an_empty_bag_is_said(progeo, tmp_path):
     assert "the bag is empty (no messages)" in done.error
 
 
-def test_metres_and_degrees_do_not_mix(progeo, drives, corridor, tmp_path):
-    records = read_records(corridor / "ref.csv").select(slice(3))
+def in_degrees(records):
     position = wgs84_from_enu(records.position, Datum(48.0, 11.0))
-    columns = {name: getattr(records, name) for name in Records.__annotations__}
-    degrees_records = Records(**columns | {"position": position, "frame": Frame.WGS84})
-    write_bag(tmp_path / "gps", degrees_records, pose_topic="/ground_truth/pose")
+    return dataclasses.replace(records, position=position, frame=Frame.WGS84)
+
+
+def test_fixes_have_no_heading_and_make_classes_of_whole_turns(progeo, corridor, tmp_path):
+    write_bag(tmp_path / "gps", in_degrees(read_records(corridor / "ref.csv")))
+    topics = ("--image-topic", IMAGE_TOPIC, "--pose-topic", FIX_TOPIC)
+    out = tmp_path / "site"
+    done = progeo("dataset", "from-bag", tmp_path / "gps", *topics, "--cell", "5", "--out", out)
+    assert done.code == 0, done.err
+    document = json.loads((out / "dataset.json").read_text())
+    assert document["positions"] == "utm"
+    assert "--alpha 360" in document["train_with"]
+    flags = shlex.split(document["train_with"])
+    training_set = read_training_set(out / "train", read_options("Test.", flags).places)
+    assert sum(map(len, training_set.groups)) == document["classes"] > 0
+
+
+def test_metres_and_degrees_do_not_mix(progeo, drives, corridor, tmp_path):
+    records = in_degrees(read_records(corridor / "ref.csv").select(slice(3)))
+    write_bag(tmp_path / "gps", records, pose_topic="/ground_truth/pose")
     done = progeo(
         "dataset", "from-bag", *drives, tmp_path / "gps", *TOPICS, "--out", tmp_path / "s"
     )

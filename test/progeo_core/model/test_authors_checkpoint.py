@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.images import read_image
 from progeo_core.model.aggregation import Head
 from progeo_core.model.backbone import blank_backbone, resize_backbone
@@ -111,6 +111,24 @@ def test_keeps_the_authors_raw_output_only_where_it_is_raw(
     assert (raw_info.normalized, raw_info.head, raw_info.dimension) == (False, "token", 512)
     assert raw_info.preprocessing.startswith("512x512")
     assert unit_info.normalized
+
+
+def test_a_resnet_sees_the_size_that_it_was_trained_with(best_model: Path, tmp_path: Path) -> None:
+    folder = import_checkpoint(best_model, "CLIP-RN50", tmp_path / "small", image_size=224)
+    assert describe_model(str(folder)).preprocessing.startswith("224x224")
+
+
+def test_a_vit_takes_no_other_size_than_it_was_trained_with(tmp_path: Path) -> None:
+    vit = blank_backbone("CLIP-ViT-B-32").tower
+    weights = {f"backbone.{key}": same_everywhere(w) for key, w in vit.state_dict().items()}
+    torch.save(weights, tmp_path / "vit.pth")
+    folder = import_checkpoint(
+        tmp_path / "vit.pth", "CLIP-ViT-B-32", tmp_path / "same", image_size=224
+    )
+    assert describe_model(str(folder)).preprocessing.startswith("224x224")
+    with pytest.raises(UsageError, match="image size 512: .* trained for 224 pixels"):
+        import_checkpoint(tmp_path / "vit.pth", "CLIP-ViT-B-32", tmp_path / "other", image_size=512)
+    assert not (tmp_path / "other").exists()
 
 
 def test_needs_a_text_side_to_keep_or_to_export_one(best_model: Path, tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ def test_an_unreadable_image_is_a_row_of_nan(folder: Path, tmp_path: Path) -> No
     assert "07.jpg: the image is empty" in described.skipped[0]
     assert "09.jpg: 400 x 31 pixels are too few, 32 a side are needed" in described.skipped[1]
     assert isinstance(described.rows, np.memmap)
+    # They are named again where the rows are found.
+    again = cached_descriptors(describer([]), images, tmp_path / "cache", ALONE)
+    assert [text.partition(": ")[0] for text in again.skipped] == [
+        str(folder / "07.jpg"),
+        str(folder / "09.jpg"),
+    ]
 
 
 def test_the_cache_is_keyed_by_model_and_images(folder: Path, tmp_path: Path) -> None:

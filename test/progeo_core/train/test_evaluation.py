@@ -106,3 +106,14 @@ def test_folders_without_a_benchmark_are_refused(tmp_path: Path) -> None:
         find_benchmarks(str(tmp_path))
     with pytest.raises(DataError, match="datasets/pitts30k/images/test: needs database/"):
         find_benchmarks("pitts30k")
+
+
+def test_images_without_a_position_are_counted(tmp_path: Path) -> None:
+    for name in ("database/@1@2@.jpg", "queries/@1@2@.jpg", "queries/@@@.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"queries/@@@.jpg: no east and north.*; 1 of 2 images"):
+        find_benchmarks(str(tmp_path))
+    (tmp_path / "queries" / "@@@.jpg").rename(tmp_path / "queries" / "holiday.jpg")
+    with pytest.raises(DataError, match=r"holiday.jpg: not an image name with '@' fields"):
+        find_benchmarks(str(tmp_path))

@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from progeo_core.images import encode_jpeg
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.command import run
@@ -158,6 +160,28 @@ def test_stage_1_finds_its_features_again(finished: Path, dataset: Path) -> None
     assert len(cached) == 4  # two groups, database and queries
     finish(start("stage1", finished, dataset, "--save_dir", "again", "--epochs_num_stage1", "1"))
     assert {file: file.stat().st_mtime_ns for file in (finished / "cache").iterdir()} == cached
+
+
+def test_unusable_images_are_listed_by_both_stages(dataset: Path, tmp_path: Path) -> None:
+    """One image is cut off and one is a strip; two processes share the work."""
+    train = tmp_path / "set" / "train"
+    train.mkdir(parents=True)
+    for number, image in enumerate(sorted((dataset / "train").iterdir())):
+        if number == 3:
+            (train / image.name).write_bytes(image.read_bytes()[:500])
+        elif number == 8:
+            (train / image.name).write_bytes(encode_jpeg(np.zeros((9, 300, 3), np.uint8)))
+        else:
+            (train / image.name).symlink_to(image.resolve())
+    (tmp_path / "set" / "val").symlink_to(dataset / "val")
+    small = ("--epochs_num_stage1", "2", "--epochs_num", "2")
+    output = finish(start("stage1", tmp_path, tmp_path / "set", *small, launch=TWO_PROCESSES))
+    assert "2 images skipped so far" in " ".join(output.split())
+    lines = (only_run(tmp_path, "stage1") / "skipped.txt").read_text().splitlines()
+    assert len(lines) == 2
+    prompts = ("--prompt_learners", prompts_of(tmp_path))
+    finish(start("stage2", tmp_path, tmp_path / "set", *small, *prompts))
+    assert all(row["loss"] > 0 for row in history(only_run(tmp_path, "stage2")))
 
 
 def test_a_resnet_trains_without_prompts_and_recomputing(dataset: Path, tmp_path: Path) -> None:
