@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
 from progeo_core.localizer import Localization
+from progeo_core.relocalization import Relocalization, measure_relocalization
 
 SCHEMA = 1
 _RECALL_AT = (1, 5, 10, 20)
@@ -93,6 +94,7 @@ class Evaluation:
     precision_recall: PrecisionRecall
     reliability: Reliability
     consistency: Consistency
+    relocalization: Relocalization
     sequence: Evaluation | None = None
 
     @property
@@ -156,6 +158,7 @@ class Evaluation:
                 for level, share in zip(_ELLIPSES, self.consistency.coverage, strict=True)
             },
             "nees": _number(self.consistency.nees),
+            "relocalization": self.relocalization.to_json(),
         }
 
 
@@ -195,6 +198,13 @@ def evaluate(
         precision_recall=precision_recall(confidence, right, int(localizable.sum())),
         reliability=reliability(confidence, right),
         consistency=_consistency(localizations, offset, accepted),
+        relocalization=measure_relocalization(
+            truth_position,
+            localizable,
+            right & accepted,
+            np.array([answer.stamp_ns for answer in localizations], np.int64),
+            radius_m,
+        ),
         sequence=evaluate(sequence, truth_position, database_position, radius_m)
         if sequence is not None
         else None,

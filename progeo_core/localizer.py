@@ -28,12 +28,16 @@ from progeo_core.geometric_check import GeometricCheck
 from progeo_core.images import Image
 from progeo_core.map_scale import measure_scale
 from progeo_core.place_filter import Belief, PlaceFilter, PlaceFilterSettings
+from progeo_core.place_grid import PlaceGrid
 from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
 from progeo_core.place_track import PlaceTrack
 from progeo_core.place_views import PlaceViews
 from progeo_core.settings import Settings, setting
 from progeo_core.verdict import Verdict, judge_belief, judge_image
+
+# Places within this share of the map's spacing are one pose of a rig of cameras.
+_SPOT = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +52,9 @@ class LocalizerSettings(Settings):
         0.9, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
     )
     sequence: bool = setting(
-        False, "Follow the camera from image to image with the place filter; one camera only"
+        False,
+        "Follow the robot from image to image with the place filter; several cameras help each"
+        " other if the map has images of all of them",
     )
     geometric_checks: int = setting(
         0,
@@ -173,12 +179,22 @@ class Localizer:
         self._geometry = GeometricCheck(self._map)
         self._calibration = self._map.calibration() or Calibration()
         place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
+        # Only in maps of several cameras do several places show one pose.
+        rig = len(set(places.camera)) > 1
+        spot_m = _SPOT * (self._scale.spacing_m or 1.0)
+        self._spots = PlaceGrid(places.position, spot_m) if rig else None
+        self._spot_m = spot_m
         self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
 
     @property
     def place_radius_m(self) -> float:
         """Return the distance (m) within which the confidence promises the position to be."""
         return self.consensus.place_radius_m
+
+    @property
+    def maps_several_cameras(self) -> bool:
+        """Say whether the map has images of more than one camera, so that a rig is one pose."""
+        return self._spots is not None
 
     def reset(self) -> None:
         """Forget the sequence so far: the next image may be from anywhere."""
@@ -213,7 +229,7 @@ class Localizer:
         searched = time.perf_counter()
         view = self._contrast.apply(descriptor[None])[0]
         if self.settings.sequence:
-            ranking = self._rank_by_belief(stamp_ns, view, candidates, image)
+            ranking = self._rank_by_belief(stamp_ns, view, candidates, image, camera)
         else:
             ranking = self._rank_by_similarity(view, candidates)
         finished = time.perf_counter()
@@ -241,6 +257,18 @@ class Localizer:
         similarity: FloatArray = (self._views.of_rows(rows) @ view).astype(np.float64)
         return similarity
 
+    def _similarity_of_poses(
+        self, view: NDArray[np.float32], rows: NDArray[np.int64]
+    ) -> FloatArray:
+        """Return how alike the best view at each place's pose is: a rig has several there."""
+        if self._spots is None:
+            return self._similarity(view, rows)
+        pairs = self._spots.near(self._places.position[rows], self._spot_m)
+        there, back = np.unique(pairs.row, return_inverse=True)
+        best = np.full(len(rows), -1.0)
+        np.maximum.at(best, pairs.point, self._similarity(view, there)[back])
+        return best
+
     def _rank_by_similarity(
         self, view: NDArray[np.float32], candidates: NDArray[np.int64]
     ) -> _Ranking:
@@ -266,14 +294,16 @@ class Localizer:
         view: NDArray[np.float32],
         candidates: NDArray[np.int64],
         image: Image | None,
+        camera: str,
     ) -> _Ranking:
         """Answer one image as part of its sequence."""
         seen = self._track.observe(
             stamp_ns,
             view,
             candidates,
-            lambda rows: self._similarity(view, rows),
+            lambda rows: self._similarity_of_poses(view, rows),
             lambda belief: self._check(image, belief),
+            camera,
         )
         belief = seen.belief
         estimate = estimate_from_belief(
@@ -289,7 +319,8 @@ class Localizer:
     def _check(self, image: Image | None, belief: Belief) -> FloatArray | None:
         """Return what local features say of a belief's places [s], None where nothing needs it."""
         count, radius = self.settings.geometric_checks, self.consensus.place_radius_m
-        if image is None or count == 0:
+        # Of a rig's several pictures at a place, the belief does not say which one to compare.
+        if image is None or count == 0 or self._spots is not None:
             return None
         mode = dominant_mode(belief.probability, belief.position, radius)
         confidence = self._calibration.sequence.apply(float(belief.probability[mode].sum()))

@@ -36,8 +36,17 @@ class Observation(NamedTuple):
     steps: int
 
 
+class _Seen(NamedTuple):
+    """Hold the last image of one camera that counted."""
+
+    view: View
+    stamp_ns: int
+
+
 class PlaceTrack:
     """Decide what each image means to the filter.
+
+    Images that several cameras of one robot take at one stamp are evidence for one pose.
 
     Images of a camera that stands, a frozen driver or a duplicate repeat one piece of evidence, so
     they are let pass until enough has changed; the belief stays as it was.
@@ -54,7 +63,7 @@ class PlaceTrack:
         """Start anew: nothing is known of where the camera is."""
         self._filter.reset()
         self._last: Observation | None = None
-        self._last_view: View | None = None
+        self._seen: dict[str, _Seen] = {}
         self._last_stamp_ns = 0
         self._usual = self._neighbour_similarity
         self._steps = 0
@@ -70,21 +79,26 @@ class PlaceTrack:
         candidates: IntArray,
         similarity_of: Callable[[IntArray], FloatArray],
         check: Callable[[Belief], FloatArray | None] | None = None,
+        camera: str = "",
     ) -> Observation:
         """Return the belief after an image.
 
         stamp_ns: 0 unknown. view: [D] in the map's contrast. candidates: rows of places that look
         alike. similarity_of: gives the similarities of any rows to the image. check: gives further
-        log odds for the places of a belief [s], None where it needs none.
+        log odds for the places of a belief [s], None where it needs none. camera: its name; an
+        image a little older than another camera's counts for the newest pose.
         """
         if self._restarted(stamp_ns):
             self.reset()
-        alike = self._likeness(view)
+        before = self._seen.get(camera)
+        alike = -1.0 if before is None else _likeness(view, before.view)
         novelty = min(1.0, (1.0 - alike) / (1.0 - self._neighbour_similarity))
-        if self._last is not None:
-            if novelty < _LEAST_NOVELTY or self._late(stamp_ns):
+        if self._last is not None and before is not None:
+            if novelty < _LEAST_NOVELTY or 0 < stamp_ns < before.stamp_ns:
                 return self._last
-            self._filter.doubt(self._jump_chance(alike))
+            # A jump that one camera has shown is not shown again by the others.
+            if not 0 < stamp_ns <= self._last_stamp_ns:
+                self._filter.doubt(self._jump_chance(alike))
             self._usual += _USUAL_GAIN * (alike - self._usual)
         carried = self._filter.predict(*self._motion(stamp_ns))
         rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
@@ -94,7 +108,8 @@ class PlaceTrack:
             belief = self._filter.weigh(belief, log_odds)
         self._steps += 1
         self._last = Observation(belief, self._steps)
-        self._last_view, self._last_stamp_ns = view, stamp_ns
+        self._seen[camera] = _Seen(view, stamp_ns)
+        self._last_stamp_ns = max(stamp_ns, self._last_stamp_ns) if stamp_ns else 0
         return self._last
 
     def _jump_chance(self, alike: float) -> float:
@@ -110,25 +125,22 @@ class PlaceTrack:
         )
         return min(max(odds / (1.0 + odds), self._filter.settings.leave_rate), _SUREST_JUMP)
 
-    def _likeness(self, view: View) -> float:
-        """Return the cosine of a view with the last one that counted, -1 without one."""
-        if self._last_view is None:
-            return -1.0
-        lengths = float(np.linalg.norm(view) * np.linalg.norm(self._last_view))
-        return float(view @ self._last_view) / max(lengths, 1e-6)
-
     def _restarted(self, stamp_ns: int) -> bool:
         """Say whether time was set back: a bag that loops, a simulation started again."""
         back_s = (self._last_stamp_ns - stamp_ns) * 1e-9
         return stamp_ns > 0 and back_s > _RESTART_S
 
-    def _late(self, stamp_ns: int) -> bool:
-        """Say whether an image is older than one that has counted already."""
-        return 0 < stamp_ns < self._last_stamp_ns
-
     def _motion(self, stamp_ns: int) -> tuple[float | None, Travel | None]:
         """Return the time (s) and travel since the last image that counted, None unknown."""
         if not (stamp_ns and self._last_stamp_ns):
             return None, None
+        if stamp_ns <= self._last_stamp_ns:
+            return 0.0, None
         elapsed = (stamp_ns - self._last_stamp_ns) * 1e-9
         return elapsed, self._odometry.travel(self._last_stamp_ns, stamp_ns)
+
+
+def _likeness(view: View, other: View) -> float:
+    """Return the cosine of two views."""
+    lengths = float(np.linalg.norm(view) * np.linalg.norm(other))
+    return float(view @ other) / max(lengths, 1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from progeo_core.evaluation import Evaluation
 
@@ -27,13 +27,22 @@ def figure_rows(run: Evaluation) -> list[FigureRow]:
         FigureRow("area under precision-recall", f"{figures['auc_pr']:.3f}"),
         FigureRow("accepted", str(figures["accepted"])),
         FigureRow("accepted but wrong", str(figures["false_accepts"])),
+        FigureRow("images until found", _until_found(figures["relocalization"])),
         FigureRow("expected calibration error", _decimal(figures["calibration"]["ece"])),
+        FigureRow("truths in the 90 % ellipse", _decimal(figures["ellipse_coverage"]["0.90"])),
     ]
 
 
 def metres(value: float | None) -> str:
     """Return a distance as text."""
     return "none" if value is None else f"{value:.2f} m"
+
+
+def _until_found(relocalization: dict[str, Any]) -> str:
+    """Return the median of images to the first right accepted answer after a start or a jump."""
+    median = relocalization["images"]["median"]
+    found = f"{relocalization['found']} of {relocalization['starts']} starts"
+    return f"never, {found}" if median is None else f"{median:.0f}, {found}"
 
 
 def _decimal(value: float | None) -> str:

@@ -40,7 +40,7 @@ class Pipeline:
         """Load map and model and create the outputs; `ProgeoError` says what cannot be had."""
         self._node, self._settings, self._options = node, settings, options
         self.topics = image_topics(node, settings)
-        self._check_cameras(options)
+        self._check_topics()
         self._map_to_odom = (
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
@@ -48,6 +48,7 @@ class Pipeline:
         open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
         self.loaded = LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)
+        self._check_sequence(options)
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
@@ -107,7 +108,7 @@ class Pipeline:
 
     def adopt(self, options: LocalizerOptions) -> None:
         """Use other settings from the next image on; `UsageError` if they do not go together."""
-        self._check_cameras(options)
+        self._check_sequence(options)
         self._worker.call(lambda: self._set_options(options)).add_done_callback(_log_failure)
 
     def reload_map(self, path: str) -> int:
@@ -122,13 +123,23 @@ class Pipeline:
         """Forget what earlier images said: the next one may be from anywhere."""
         self._worker.call(self._reset).result()
 
-    def _check_cameras(self, options: LocalizerOptions) -> None:
+    def _check_topics(self) -> None:
         if not self.topics:
             raise UsageError("parameter cameras is empty: name at least one image topic")
         if len(set(self.topics)) < len(self.topics):
             raise UsageError(f"parameter cameras names a topic twice: {', '.join(self.topics)}")
-        if options.localizer.sequence and len(self.topics) > 1:
-            raise UsageError("localizer.sequence follows one camera: name one, or set it to false")
+
+    def _check_sequence(self, options: LocalizerOptions) -> None:
+        several = len(self.topics) > 1
+        if (
+            options.localizer.sequence
+            and several
+            and not self.loaded.localizer.maps_several_cameras
+        ):
+            raise UsageError(
+                "localizer.sequence follows one camera on a map with the images of one: name one,"
+                " set it to false, or build a map with the images of all of them"
+            )
 
     def _reset(self) -> None:
         self.loaded.localizer.reset()

@@ -52,15 +52,17 @@ def evaluate(
 
     Recall@N: share of all queries with a place within the radius among their N best. Errors are
     horizontal distances of the estimated positions. Precision and recall are over all confidence
-    thresholds; calibration compares stated confidence with the share that was right.
+    thresholds; calibration compares stated confidence with the share that was right. A start is
+    found at the first right accepted answer after the first image, or after the truth jumped.
 
         progeo evaluate --map city.progeo --queries queries.csv
         progeo evaluate --map office.progeo --queries lap2.csv --radius 2 --sequence --json out.json
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
     position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,
-    false_accepts, off_map_accepts, calibration, ellipse_coverage, nees; with --sequence the same
-    under sequence; skipped (unusable images), map, queries_file, model, versions.
+    false_accepts, off_map_accepts, calibration, ellipse_coverage, nees,
+    relocalization (starts, found, images, seconds); with --sequence the same under sequence;
+    skipped (unusable images), map, queries_file, model, versions.
     """
     from progeo_core.model.loading import load_encoder
     from progeo_core.place_map import PlaceMap

@@ -227,3 +227,25 @@ def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_
         found[checks] = localizer.localize_descriptor(vectors[2], 1, image=images[41]).estimate
     assert found[2].confidence > found[0].confidence
     np.testing.assert_allclose(found[2].position, position[8])
+
+
+def test_two_cameras_of_one_stamp_are_evidence_for_one_pose(tmp_path):
+    rng = np.random.default_rng(0)
+    front, left = (rng.normal(size=(20, 256)).astype(np.float32) for _ in range(2))
+    # Each camera sees the view of place 5 at another place, too.
+    front[15], left[10] = front[5], left[5]
+    vectors = np.concatenate([front, left])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    path, count = tmp_path / "rig.progeo", len(vectors)
+    position = np.tile(np.arange(20)[:, None] * [4.0, 0.0, 0.0], (2, 1))
+    names, cameras = [""] * count, ["front"] * 20 + ["left"] * 20
+    nothing = np.full(count, math.nan), np.zeros(count, np.int64)
+    with PlaceMap.create(path, ENCODER.fingerprint) as place_map:
+        place_map.append(Places(position, *nothing, cameras, names, names, [None] * count), vectors)
+    localizer = Localizer.open(path, ENCODER, LocalizerSettings(sequence=True))
+    alone = localizer.localize_descriptor(vectors[5], SECOND, "front")
+    both = localizer.localize_descriptor(vectors[25], SECOND, "left")
+    assert localizer.maps_several_cameras
+    assert not alone.accepted
+    assert both.accepted
+    np.testing.assert_allclose(both.estimate.position, [20.0, 0.0, 0.0])

@@ -109,3 +109,43 @@ def test_drive_whose_images_always_share_little_is_no_string_of_jumps():
         observe(place_track, 100 + step, 4 * step % len(LINE))
     assert doubts[0] > 0.5
     assert doubts[-1] < 0.1
+
+
+def test_cameras_of_one_stamp_settle_together_what_each_leaves_open():
+    # The front view is that of rows 5 and 30, the left view that of rows 5 and 20.
+    looks = {"front": (5, 30), "left": (5, 20)}
+    rng = np.random.default_rng(3)
+
+    def look(place_track, camera, stamp_s):
+        view = rng.normal(size=200).astype(np.float32)
+        alike = np.where(np.isin(ROWS, looks[camera]), 0.45, 0.0)
+        return place_track.observe(
+            round(stamp_s * SECOND), view, ROWS, lambda rows: alike[rows], camera=camera
+        ).belief
+
+    alone = look(track(), "front", 1.0)
+    both = track()
+    look(both, "front", 1.0)
+    joint = look(both, "left", 1.0)
+    assert alone.probability[0] == pytest.approx(alone.probability[1])
+    assert joint.rows[0] == 5
+    assert joint.probability[0] > 0.9
+
+
+def test_camera_a_little_behind_another_still_counts_but_its_own_late_image_does_not():
+    place_track = track()
+    for camera, stamp_s, row, steps in (
+        ("front", 10.0, 5, 1),
+        ("left", 9.95, 20, 2),
+        ("left", 9.9, 30, 2),
+        ("left", 11.0, 21, 3),
+    ):
+        view = VIEWS[row]
+        seen = place_track.observe(
+            round(stamp_s * SECOND),
+            view,
+            ROWS,
+            lambda rows, view=view: (VIEWS[rows] @ view).astype(float),
+            camera=camera,
+        )
+        assert seen.steps == steps
