@@ -46,7 +46,8 @@ def _write(
     with unfinished.open("wb") as file:
         # Written again when the number of rows is known: numpy pads it for that.
         _write_header(file, len(paths), encoder.fingerprint.dimension)
-        for outcome in describe(encoder, load_images(paths)):
+        loaded = load_images(paths, encoder.fingerprint.image_side)
+        for outcome in describe(encoder, loaded):
             if isinstance(outcome, Skipped):
                 skipped.append(str(outcome.error))
             else:

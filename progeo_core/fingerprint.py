@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +24,12 @@ class ModelFingerprint:
     weights_sha256: str
     normalized: bool = True
     name: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def image_side(self) -> int:
+        """Return the longer side (pixels) of the images that the network sees, 0 if not stated."""
+        stated = re.match(r"(\d+)x(\d+)\b", self.preprocessing)
+        return max(map(int, stated.groups())) if stated else 0
 
     def __str__(self) -> str:
         """Return one readable line for messages."""

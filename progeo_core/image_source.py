@@ -37,8 +37,11 @@ class ImageSource(Protocol):
         """Return why each image that has no row has no known position."""
         ...
 
-    def images(self) -> Iterator[Image | ImageError]:
-        """Yield one image, or why it cannot be used, per row of the records."""
+    def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
+        """Yield one image, or why it cannot be used, per row of the records.
+
+        needed_side: pixels each way that suffice (see `decode_image`), 0 for all.
+        """
         ...
 
     def select(self, rows: IntArray) -> ImageSource:
@@ -53,9 +56,9 @@ class FileSource:
     records: Records
     unplaced: tuple[str, ...] = ()
 
-    def images(self) -> Iterator[Image | ImageError]:
+    def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
         """Yield the images in the order of the records, decoded ahead by threads."""
-        return load_images(self.records.images)
+        return load_images(self.records.images, needed_side)
 
     def select(self, rows: IntArray) -> FileSource:
         """Return the source of some rows only."""
@@ -72,8 +75,8 @@ class BagSource:
     rows: IntArray
     unplaced: tuple[str, ...] = ()
 
-    def images(self) -> Iterator[Image | ImageError]:
-        """Yield the images in the order of the records, decoded ahead by threads."""
+    def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
+        """Yield the images in the order of the records, decoded ahead by threads, all of them."""
         from progeo_core.bag import Bag
 
         with Bag(self.path) as bag:

@@ -58,7 +58,7 @@ def write_map(
     with chosen as place_map:
         local = source.records.to_local(place_map.datum)
         fresh = _rows_not_in(place_map, local)
-        images = source.select(fresh).images()
+        images = source.select(fresh).images(encoder.fingerprint.image_side)
         report = build_map(place_map, local.select(fresh), images, encoder, advance=advance)
         PlaceIndex.open(place_map)
         known = len(local) - len(fresh)

@@ -67,12 +67,15 @@ class AnswerPublishers:
         if self._geo_pose is not None:
             self._send(self._geo_pose, geo_pose_message(answer, self._map_frame))
 
+    @property
+    def has_viewer(self) -> bool:
+        """Say whether anyone looks at match images."""
+        return bool(self._match_image.get_subscription_count())
+
     def publish_picture(
-        self, query: Image, answer: Localization, place_map: PlaceMap, camera_frame: str
+        self, query: Image, answer: Localization, camera_frame: str, place_map: PlaceMap
     ) -> None:
-        """Publish query and best match side by side, if anyone looks."""
-        if not self._match_image.get_subscription_count():
-            return
+        """Publish query and best match side by side."""
         thumbnail = place_map.thumbnail(answer.matches[0].place_id) if answer.matches else None
         picture = draw_match(query, answer, thumbnail)
         self._send(self._match_image, jpeg_message(picture, answer.stamp_ns, camera_frame))

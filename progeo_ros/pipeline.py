@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -12,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from progeo_core.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.images import Image
 from progeo_core.localizer import CameraFrame, Localization
 from progeo_core.model.loading import load_encoder
 from progeo_ros.answer_publishers import AnswerPublishers
@@ -26,6 +28,14 @@ from progeo_ros.odometry_input import OdometryInput, OdometryPose
 from progeo_ros.settings import NodeSettings
 
 _log = logging.getLogger(__name__)
+
+
+class _Seen(NamedTuple):
+    """Hold what a match image is made of."""
+
+    image: Image
+    answer: Localization
+    camera_frame: str
 
 
 class Pipeline:
@@ -54,6 +64,7 @@ class Pipeline:
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
         self._odometry: OdometryInput | None = None
+        self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(self._paint, lambda topic: None)
         self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
             self._answer, lambda topic: self.statistics[topic].count_dropped()
         )
@@ -85,11 +96,13 @@ class Pipeline:
             self._odometry.destroy()
         self._images, self._odometry = [], None
         self._worker.flush()
+        self._painter.flush()
 
     def close(self) -> None:
         """Stop, and give back thread, publishers and map."""
         self.stop()
         self._worker.stop()
+        self._painter.stop()
         self.publishers.destroy()
         self.loaded.place_map.close()
 
@@ -190,13 +203,16 @@ class Pipeline:
             self._after_answer(frame, answer, camera_frame)
 
     def _after_answer(self, frame: CameraFrame, answer: Localization, camera_frame: str) -> None:
-        """Do what may take time or fail without touching the answer."""
+        """Do what may fail without touching the answer; pictures are for another thread."""
         if answer.accepted and self._map_to_odom is not None:
             self._map_to_odom.correct(answer)
+        if self.publishers.has_viewer:
+            self._painter.put(frame.camera, _Seen(frame.image, answer, camera_frame))
+
+    def _paint(self, topic: str, seen: _Seen) -> None:
+        """Publish a match image, in a thread that no answer waits for."""
         try:
-            self.publishers.publish_picture(
-                frame.image, answer, self.loaded.place_map, camera_frame
-            )
+            self.publishers.publish_picture(*seen, self.loaded.place_map)
         except ProgeoError as error:
             _log.warning("no match image: %s", error)
 

@@ -12,7 +12,7 @@ import inspect
 import tempfile
 from pathlib import Path
 
-import progeo_core.model  # noqa: F401  first, as it settles how torch's threads wait
+import progeo_core  # noqa: F401  first, as it settles how the threads of others wait
 from test.benchmarks.report import Section, write_report
 
 # Each module has `rows(folder)`, which yields its figures and may leave files in the folder for

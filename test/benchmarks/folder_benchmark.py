@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from progeo_core.encoder import Encoder, Skipped, describe
 from progeo_core.images import encode_jpeg, load_images, read_image
 from progeo_core.model.loading import load_encoder
+from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
 from test.benchmarks.image_path_benchmark import PICTURE, TRANSFORMS
 from test.benchmarks.row import Row, milliseconds
@@ -45,8 +46,10 @@ class Folder(Dataset[torch.Tensor]):
 
 def rows(folder: Path) -> Iterator[Row]:
     """Yield one row per size of image."""
-    encoder = load_encoder(MODEL, "cpu")
-    network = load_named_model(MODEL).network.eval()
+    card, network = load_named_model(MODEL)
+    # A runtime is chosen only for models that can be met again.
+    save_model(folder / "network", card, network.state_dict())
+    encoder = load_encoder(str(folder / "network"), "cpu")
     for size in SIZES:
         paths = write_images(folder / f"jpegs{size[0]}", size)
         own, other = milliseconds(
@@ -71,7 +74,8 @@ def write_images(folder: Path, size: tuple[int, int]) -> list[Path]:
 
 def ours(encoder: Encoder, paths: list[Path]) -> None:
     """Describe all images."""
-    assert not any(isinstance(one, Skipped) for one in describe(encoder, load_images(paths)))
+    images = load_images(paths, encoder.fingerprint.image_side)
+    assert not any(isinstance(one, Skipped) for one in describe(encoder, images))
 
 
 @torch.inference_mode()

@@ -206,3 +206,17 @@ def test_encode_jpeg_keeps_colours():
 def test_thumbnails_shrink_and_never_grow(shape, expected):
     image = np.full((*shape, 3), 127, np.uint8)
     assert decode_image(make_thumbnail(image), "thumbnail").shape[:2] == expected
+
+
+@pytest.mark.parametrize(("side", "shape"), [(0, (480, 640)), (190, (240, 320)), (390, (480, 640))])
+def test_a_large_jpeg_comes_smaller_where_that_suffices(side, shape):
+    smooth = np.add.outer(np.arange(480), np.arange(640)) / 1120 * 255
+    data = encode_jpeg(np.repeat(smooth.astype(np.uint8)[..., None], 3, axis=2))
+    image = decode_image(data, "smooth", side)
+    assert image.shape[:2] == shape
+    assert abs(float(image.mean()) - float(decode_image(data, "smooth").mean())) < 1.0
+
+
+def test_only_a_jpeg_comes_smaller(photo):
+    assert decode_image(encoded(photo, "PNG"), "photo", 10).shape == (384, 512, 3)
+    assert decode_image(encoded(photo, "JPEG"), "photo", 10).shape == (48, 64, 3)

@@ -16,7 +16,7 @@ class FailingSource(FileSource):
 
     after = 0
 
-    def images(self):
+    def images(self, needed_side=0):
         for number, image in enumerate(super().images()):
             if number == self.after:
                 raise KeyboardInterrupt
@@ -72,7 +72,7 @@ def test_only_unusable_images_are_an_error_and_leave_no_file(small_encoder, corr
     records = read_records(corridor / "ref.csv").select(slice(0, 2))
 
     class Unusable(FileSource):
-        def images(self):
+        def images(self, needed_side=0):
             return iter([ImageError("one.jpg: bad"), ImageError("two.jpg: bad")])
 
         def select(self, rows):
