@@ -126,7 +126,7 @@ def test_a_vit_takes_no_other_size_than_it_was_trained_with(tmp_path: Path) -> N
         tmp_path / "vit.pth", "CLIP-ViT-B-32", tmp_path / "same", image_size=224
     )
     assert describe_model(str(folder)).preprocessing.startswith("224x224")
-    with pytest.raises(UsageError, match="image size 512: .* trained for 224 pixels"):
+    with pytest.raises(UsageError, match=r"image size 512: .* trained for 224 pixels"):
         import_checkpoint(tmp_path / "vit.pth", "CLIP-ViT-B-32", tmp_path / "other", image_size=512)
     assert not (tmp_path / "other").exists()
 
