@@ -104,10 +104,10 @@ class JoinedSource:
         """Return why each image that has no row has no known position."""
         return tuple(why for part in self.parts for why in part.unplaced)
 
-    def images(self) -> Iterator[Image | ImageError]:
+    def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
         """Yield the images of all parts in their order."""
         for part in self.parts:
-            yield from part.images()
+            yield from part.images(needed_side)
 
     def select(self, rows: IntArray) -> JoinedSource:
         """Return the source of some rows only, which ascend; parts without any are left out."""

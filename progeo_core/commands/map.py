@@ -245,6 +245,7 @@ def calibrate(
     ] = False,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
+    runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
     """Fit the confidence to images whose positions are known, and save that in the map.
 
@@ -261,7 +262,7 @@ def calibrate(
     records = read_records(queries)
     with PlaceMap.open(map_path, writable=True) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device)
+            encoder = load_encoder(model, device, runtime)
         with progress("localizing", len(records)) as advance:
             report = calibrate_map(place_map, records, encoder, sequence=sequence, advance=advance)
     say_skipped(report.skipped)
