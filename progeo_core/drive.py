@@ -21,6 +21,8 @@ from progeo_core.pose_buffer import BufferedPose, PoseBuffer
 
 # Poses of the reference never compare with those of the odometry.
 _REFERENCE_SEGMENTS = 1_000_000
+# An image this much older than the last is of a new run (simulation, bag loop), not disorder.
+_RESTART_NS = 1_000_000_000
 
 
 class DriveStep(NamedTuple):
@@ -35,7 +37,8 @@ class DriveStep(NamedTuple):
 class DriveCounts:
     """Count what became of the images of a drive.
 
-    without_pose: no odometry (or no position for the map) at their time. unplaced: keyframes of
+    without_pose: images without odometry at their time, which are no keyframes unless there never
+    was any odometry. unplaced: keyframes of
     which it was not known yet where in the map they are.
     """
 
@@ -59,6 +62,7 @@ class Drive:
         self._map: LiveMap | None = None
         self._anchor = MapAnchor(is_new_map=True)
         self._by_reference = False
+        self._last_stamp_ns = 0
 
     @property
     def live_map(self) -> LiveMap | None:
@@ -67,8 +71,9 @@ class Drive:
 
     def start_mapping(self, live_map: LiveMap, *, by_reference: bool) -> None:
         """Write keyframes to a map, at the poses of the reference or of the odometry."""
-        self._map, self._by_reference = live_map, by_reference
+        self._by_reference = by_reference
         self._anchor = MapAnchor(is_new_map=not live_map.places_before)
+        self._map = live_map  # Last, as images may come in another thread.
 
     def stop_mapping(self) -> LiveMap | None:
         """Return the map that was written, which is the caller's to close."""
@@ -89,10 +94,15 @@ class Drive:
     ) -> DriveStep:
         """Take an image in the order of time; answer: where the map loaded before says it was."""
         started = time.perf_counter()
+        self._note_time(stamp_ns)
         pose = self.odometry.at(stamp_ns)
         if pose is not None and answer is not None and answer.accepted:
             self._anchor.recognised(answer.estimate.position, answer.estimate.yaw_rad, pose)
         moved = pose or self._referred(stamp_ns)
+        if moved is None and (self.odometry.heard or self.reference.heard):
+            # A gap in the odometry, or an image ahead of it: no keyframe can be put there.
+            self.counts.without_pose += 1
+            return DriveStep(None, (), time.perf_counter() - started)
         segment = self.odometry.segment if moved is None else moved.segment
         planar = None if moved is None else moved.planar
         added = self._closer(camera).add(descriptor, stamp_ns, planar, segment)
@@ -108,6 +118,12 @@ class Drive:
         for closure in added.closures:
             self._anchor.closed(closure)
         return DriveStep(added.keyframe, added.closures, time.perf_counter() - started)
+
+    def _note_time(self, stamp_ns: int) -> None:
+        """Forget the keyframes where time starts again, as stamps are their names."""
+        if stamp_ns < self._last_stamp_ns - _RESTART_NS:
+            self._closers.clear()
+        self._last_stamp_ns = stamp_ns
 
     def _referred(self, stamp_ns: int) -> BufferedPose | None:
         """Return the reference's pose in place of odometry; fixes have no yaw, none is turned."""

@@ -14,7 +14,7 @@ from progeo_core.errors import DataError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
 from progeo_core.images import Image, make_thumbnail
-from progeo_core.place_index import PlaceIndex
+from progeo_core.place_index import MEMORY_MB, PlaceIndex
 from progeo_core.place_map import PlaceMap, Places
 from progeo_core.pose_buffer import BufferedPose
 
@@ -98,10 +98,10 @@ class LiveMap:
         self.saved += 1
         return True
 
-    def save(self) -> int:
+    def save(self, index_memory_mb: int = MEMORY_MB) -> int:
         """Bring the index file up to date; return the number of places of the map."""
         if len(self._map):
-            PlaceIndex.open(self._map)
+            PlaceIndex.open(self._map, index_memory_mb)
         return len(self._map)
 
     def close(self) -> None:

@@ -51,6 +51,11 @@ class PoseBuffer:
         self._segment = 0
 
     @property
+    def heard(self) -> bool:
+        """Say whether any pose ever came."""
+        return bool(self._poses)
+
+    @property
     def segment(self) -> int:
         """Return the number of times that the topic started anew."""
         return self._segment

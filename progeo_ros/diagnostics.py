@@ -51,6 +51,53 @@ def node_status(health: NodeHealth) -> DiagnosticStatus:
     return _status(f"{NODE}: node", level, message, values)
 
 
+class DriveHealth(NamedTuple):
+    """Hold what there is to say about mapping and loop closure.
+
+    fault: why mapping pauses, "" where it does not. saved, lost: keyframes on disk, and not.
+    unplaced: keyframes that have no place in the map (yet). without_pose: images without
+    odometry at their time. awaits: what mapping waits for, "" for nothing.
+    """
+
+    mapping: bool
+    close_loops: bool
+    fault: str
+    keyframes: int
+    saved: int
+    lost: int
+    unplaced: int
+    without_pose: int
+    closures: int
+    odometry_restarts: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    awaits: str
+
+
+def drive_status(health: DriveHealth) -> DiagnosticStatus:
+    """Return the status of mapping and loop closure."""
+    level, message = _drive_verdict(health)
+    values = {
+        name: f"{value:.1f}" if isinstance(value, float) else value
+        for name, value in health._asdict().items()
+    }
+    return _status(f"{NODE}: drive", level, message, values)
+
+
+def _drive_verdict(health: DriveHealth) -> tuple[bytes, str]:
+    if not (health.mapping or health.close_loops or health.fault):
+        return DiagnosticStatus.OK, "neither mapping nor closing loops"
+    if health.fault:
+        return DiagnosticStatus.ERROR, f"mapping pauses, localizing goes on: {health.fault}"
+    if health.awaits:
+        return DiagnosticStatus.WARN, f"mapping waits for {health.awaits}"
+    if health.keyframes and health.without_pose == health.keyframes:
+        return DiagnosticStatus.WARN, "no pose comes on odom (or the reference) for the images"
+    if health.mapping and health.keyframes and not health.saved:
+        return DiagnosticStatus.WARN, "mapping waits until the robot knows where in the map it is"
+    return DiagnosticStatus.OK, f"{health.keyframes} keyframes, {health.closures} loop closures"
+
+
 def camera_status(
     topic: str, counts: CameraCounts, *, publishers: int | None, timeout_s: float
 ) -> DiagnosticStatus:

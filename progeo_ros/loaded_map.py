@@ -54,6 +54,14 @@ class LoadedMap:
         return dataclasses.replace(self, localizer=localizer)
 
 
+def has_places(path: str) -> bool:
+    """Say whether there is a map with places to localize in; `ProgeoError` for a bad file."""
+    if not path or not Path(path).expanduser().exists():
+        return False
+    with open_map(path) as place_map:
+        return len(place_map) > 0
+
+
 def open_map(path: str) -> PlaceMap:
     """Open the map that the parameter names; `ProgeoError` if that cannot be."""
     if not path:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,13 +15,16 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 
 from progeo_core.consensus import ConsensusSettings
 from progeo_core.errors import ProgeoError
+from progeo_core.keyframes import KeyframeSettings
 from progeo_core.localizer import LocalizerSettings
+from progeo_core.loop_closure import LoopClosureSettings
 from progeo_core.place_filter import PlaceFilterSettings
 from progeo_ros.diagnostics import NODE, NodeHealth, node_status
+from progeo_ros.live_drive import DriveOptions
 from progeo_ros.loaded_map import LocalizerOptions
 from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import NodeParameters
@@ -30,6 +33,8 @@ from progeo_ros.settings import NodeSettings
 from progeo_ros.stop_signal import StopSignal
 
 _log = logging.getLogger(__name__)
+ResponseT = TypeVar("ResponseT", Trigger.Response, SetBool.Response)
+_NOT_CONFIGURED = "the node is not configured: configure it first"
 
 
 class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in older ROS
@@ -57,6 +62,8 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         # In a group of their own, as loading a map must not keep images waiting in DDS.
         slow = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "~/reload_map", self._on_reload_map, callback_group=slow)
+        self.create_service(Trigger, "~/save_map", self._on_save_map, callback_group=slow)
+        self.create_service(SetBool, "~/set_mapping", self._on_set_mapping, callback_group=slow)
         self.create_service(Trigger, "~/relocalize", self._on_relocalize, callback_group=slow)
 
     @property
@@ -73,10 +80,18 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             self._node_parameters.get(PlaceFilterSettings),
         )
 
+    @property
+    def drive_options(self) -> DriveOptions:
+        """Return the settings of keyframes and loop closures."""
+        return DriveOptions(
+            self._node_parameters.get(KeyframeSettings),
+            self._node_parameters.get(LoopClosureSettings),
+        )
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load map and model; fail with one message, and stay unconfigured, if that cannot be."""
         try:
-            self._pipeline = Pipeline(self, self.settings, self.options)
+            self._pipeline = Pipeline(self, self.settings, self.options, self.drive_options)
         except ProgeoError as error:
             return self._refuse(str(error))
         except Exception as error:
@@ -84,10 +99,9 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             _log.exception("configuring failed")
             return self._refuse(f"{type(error).__name__}: {error}")
         self._fault = ""
-        place_map = self._pipeline.loaded.place_map
-        self.get_logger().info(
-            f"map {place_map.path}: {len(place_map)} places; model {self._pipeline.model}"
-        )
+        loaded = self._pipeline.loaded
+        known = "no map yet" if loaded is None else f"map {loaded.place_map.path}: {loaded.places}"
+        self.get_logger().info(f"{known} places; model {self._pipeline.model}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -149,7 +163,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
     ) -> Trigger.Response:
         pipeline, path = self._pipeline, self.settings.map
         if pipeline is None:
-            return _answered(response, False, "the node is not configured: configure it first")
+            return _answered(response, False, _NOT_CONFIGURED)
         try:
             places = pipeline.reload_map(path)
         except ProgeoError as error:
@@ -162,7 +176,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
     ) -> Trigger.Response:
         pipeline = self._pipeline
         if pipeline is None:
-            return _answered(response, False, "the node is not configured: configure it first")
+            return _answered(response, False, _NOT_CONFIGURED)
         try:
             pipeline.forget()
         except ProgeoError as error:
@@ -172,12 +186,37 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             return _answered(response, True, message)
         return _answered(response, True, "earlier images are forgotten")
 
+    def _on_save_map(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _answered(response, False, _NOT_CONFIGURED)
+        try:
+            return _answered(response, True, pipeline.drive.save())
+        except ProgeoError as error:
+            return _answered(response, False, str(error))
+
+    def _on_set_mapping(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        pipeline = self._pipeline
+        if pipeline is None:
+            return _answered(response, False, _NOT_CONFIGURED)
+        try:
+            return _answered(response, True, pipeline.set_mapping(request.data, self.settings.map))
+        except ProgeoError as error:
+            self.get_logger().error(f"mapping stays as it is: {error}")
+            return _answered(response, False, str(error))
+
     def _publish_diagnostics(self) -> None:
         pipeline = self._pipeline
         cameras = (
             [] if pipeline is None else pipeline.camera_statuses(self.settings.image_timeout_s)
         )
-        message = DiagnosticArray(status=[node_status(self._health(pipeline)), *cameras])
+        drive = [] if pipeline is None else [pipeline.drive.status()]
+        statuses = [node_status(self._health(pipeline)), *drive, *cameras]
+        message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -198,7 +237,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         )
 
 
-def _answered(response: Trigger.Response, success: bool, message: str) -> Trigger.Response:
+def _answered(response: ResponseT, success: bool, message: str) -> ResponseT:
     response.success, response.message = success, message
     return response
 

@@ -25,12 +25,13 @@ class PlanarPose(NamedTuple):
 
 
 class OdometryPose(NamedTuple):
-    """Hold one odometry message: its stamp (ROS and ns), its frame, and the robot's pose in it."""
+    """Hold one odometry message: its stamp (ROS and ns), frames, and the robot's pose."""
 
     stamp: Time
     stamp_ns: int
     frame: str
     pose: PlanarPose
+    child_frame: str
 
 
 class OdometryInput:
@@ -63,4 +64,6 @@ def read_odometry(message: Odometry) -> OdometryPose:
     pose, header = message.pose.pose, message.header
     point, yaw = pose.position, yaw_from_quaternion(pose.orientation)
     planar = PlanarPose(point.x, point.y, point.z, yaw)
-    return OdometryPose(header.stamp, stamp_to_ns(header.stamp), header.frame_id, planar)
+    return OdometryPose(
+        header.stamp, stamp_to_ns(header.stamp), header.frame_id, planar, message.child_frame_id
+    )

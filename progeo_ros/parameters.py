@@ -24,7 +24,9 @@ from rclpy.parameter import Parameter
 
 from progeo_core.consensus import ConsensusSettings
 from progeo_core.errors import UsageError
+from progeo_core.keyframes import KeyframeSettings
 from progeo_core.localizer import LocalizerSettings
+from progeo_core.loop_closure import LoopClosureSettings
 from progeo_core.place_filter import PlaceFilterSettings
 from progeo_core.settings import Range, Settings
 from progeo_ros.settings import NodeSettings
@@ -37,8 +39,11 @@ GROUPS: dict[str, type[Settings]] = {
     "localizer.": LocalizerSettings,
     "consensus.": ConsensusSettings,
     "place_filter.": PlaceFilterSettings,
+    "keyframes.": KeyframeSettings,
+    "loop_closure.": LoopClosureSettings,
 }
 # Node settings that may change at any time; `map` is read at configure and by ~/reload_map.
+AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 READ_ONLY = {"autostart"}
 
@@ -72,7 +77,7 @@ class ParameterField(NamedTuple):
         """Return when the parameter may be set: at start, unconfigured, or always."""
         if self.name in READ_ONLY:
             return "at start"
-        if self.settings is NodeSettings and self.name not in ALWAYS_SETTABLE:
+        if self.settings in AT_CONFIGURE and self.name not in ALWAYS_SETTABLE:
             return "unconfigured"
         return "always"
 

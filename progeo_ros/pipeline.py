@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 
 from progeo_core.encoder import Encoder
@@ -22,7 +23,8 @@ from progeo_ros.conversions import frame_from_message
 from progeo_ros.diagnostics import camera_status
 from progeo_ros.image_input import Arrival, ImageInput, image_topics
 from progeo_ros.latest_frame import LatestFrameWorker
-from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, open_map
+from progeo_ros.live_drive import DriveOptions, LiveDrive
+from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
 from progeo_ros.map_to_odom import MapToOdom
 from progeo_ros.odometry_input import OdometryInput, OdometryPose
 from progeo_ros.settings import NodeSettings
@@ -41,13 +43,20 @@ class _Seen(NamedTuple):
 class Pipeline:
     """Answer the images of all cameras; `start` and `stop` any number of times, then `close`.
 
-    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers.
+    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers → LiveDrive.
     """
 
     def __init__(
-        self, node: LifecycleNode, settings: NodeSettings, options: LocalizerOptions
+        self,
+        node: LifecycleNode,
+        settings: NodeSettings,
+        options: LocalizerOptions,
+        drive_options: DriveOptions,
     ) -> None:
-        """Load map and model and create the outputs; `ProgeoError` says what cannot be had."""
+        """Load map and model and create the outputs; `ProgeoError` says what cannot be had.
+
+        Without a map with places there is no localizer until one was mapped.
+        """
         self._node, self._settings, self._options = node, settings, options
         self.topics = image_topics(node, settings)
         self._check_topics()
@@ -55,10 +64,22 @@ class Pipeline:
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
         # The map first: a wrong path is found at once, a model takes seconds to load.
-        open_map(settings.map).close()
+        may_be_without = settings.mapping or (settings.close_loops and not settings.map)
+        localizing = has_places(settings.map) or not may_be_without
+        if localizing:
+            open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.loaded = LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)
-        self._check_sequence(options)
+        self.drive = LiveDrive(node, settings, drive_options, self._encoder)
+        try:
+            self.loaded = (
+                LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)
+                if localizing
+                else None
+            )
+            self._check_sequence(options)
+        except BaseException:
+            self.drive.destroy()
+            raise
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
@@ -83,6 +104,7 @@ class Pipeline:
         """Subscribe to odometry and cameras; counts begin at zero."""
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._odometry = OdometryInput(self._node, self._on_odometry)
+        self.drive.start()
         self._images = [
             ImageInput(self._node, topic, self._settings, self.statistics[topic], self._worker.put)
             for topic in self.topics
@@ -95,6 +117,7 @@ class Pipeline:
         if self._odometry is not None:
             self._odometry.destroy()
         self._images, self._odometry = [], None
+        self.drive.stop()
         self._worker.flush()
         self._painter.flush()
 
@@ -104,7 +127,9 @@ class Pipeline:
         self._worker.stop()
         self._painter.stop()
         self.publishers.destroy()
-        self.loaded.place_map.close()
+        self.drive.destroy()
+        if self.loaded is not None:
+            self.loaded.place_map.close()
 
     def camera_statuses(self, timeout_s: float) -> list[DiagnosticStatus]:
         """Return the health of every camera; silence of `timeout_s` is a warning."""
@@ -132,6 +157,18 @@ class Pipeline:
         """
         return self._worker.call(lambda: self._replace_map(path)).result()
 
+    def set_mapping(self, on: bool, path: str) -> str:
+        """Begin mapping, or end it and localize in the map; return what was done.
+
+        Raises a `ProgeoError` where the map cannot be written.
+        """
+        if on:
+            return self.drive.begin_mapping(path)
+        written = self.drive.end_mapping(self._worker)
+        if not written:
+            return "nothing was mapped"
+        return f"{written}: {self.reload_map(written)} places, in use from now on"
+
     def forget(self) -> None:
         """Forget what earlier images said: the next one may be from anywhere."""
         self._worker.call(self._reset).result()
@@ -143,22 +180,22 @@ class Pipeline:
             raise UsageError(f"parameter cameras names a topic twice: {', '.join(self.topics)}")
 
     def _check_sequence(self, options: LocalizerOptions) -> None:
-        several = len(self.topics) > 1
-        if (
-            options.localizer.sequence
-            and several
-            and not self.loaded.localizer.maps_several_cameras
-        ):
+        if self.loaded is None or len(self.topics) == 1:
+            return
+        if options.localizer.sequence and not self.loaded.localizer.maps_several_cameras:
             raise UsageError(
                 "localizer.sequence follows one camera on a map with the images of one: name one,"
                 " set it to false, or build a map with the images of all of them"
             )
 
     def _reset(self) -> None:
-        self.loaded.localizer.reset()
+        if self.loaded is not None:
+            self.loaded.localizer.reset()
 
     def _set_options(self, options: LocalizerOptions) -> None:
         before, self._options = self._options, options
+        if self.loaded is None:
+            return
         if before[1:] == options[1:]:
             self.loaded.localizer.settings = options.localizer
         else:
@@ -168,28 +205,33 @@ class Pipeline:
     def _replace_map(self, path: str) -> int:
         fresh = LoadedMap.open(path, self._encoder, self._options, self._settings.index_memory_mb)
         stale, self.loaded = self.loaded, fresh
-        stale.place_map.close()
+        if stale is not None:
+            stale.place_map.close()
         return fresh.places
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
         """Pass on a pose of the odometry, in the executor's thread."""
+        self.drive.add_odometry(odometry)
         if self._options.localizer.sequence:
-            position, yaw_rad = np.array(odometry.pose[:3]), odometry.pose.yaw
-            self._worker.call(
-                lambda: self.loaded.localizer.add_odometry(odometry.stamp_ns, position, yaw_rad)
-            )
+            self._worker.call(lambda: self._add_odometry(odometry))
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
+
+    def _add_odometry(self, odometry: OdometryPose) -> None:
+        if self.loaded is not None:
+            position = np.array(odometry.pose[:3])
+            self.loaded.localizer.add_odometry(odometry.stamp_ns, position, odometry.pose.yaw)
 
     def _answer(self, topic: str, arrival: Arrival) -> None:
         """Answer one image, in the worker's thread; every end of this is counted."""
         statistics = self.statistics[topic]
         try:
             frame = frame_from_message(arrival.message, topic)
-            answer = self.loaded.localizer.localize(frame)
+            answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
+            descriptor = self._encode(frame) if answer is None else answer.descriptor
             latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
             camera_frame = arrival.message.header.frame_id
-            sent = self.publishers.publish(answer, camera_frame, latency_ms)
+            sent = answer is None or self.publishers.publish(answer, camera_frame, latency_ms)
         except ProgeoError as error:
             self._fail(statistics, str(error))
         except Exception as error:
@@ -197,10 +239,17 @@ class Pipeline:
             self._fail(statistics, f"{type(error).__name__}: {error}")
         else:
             if sent:
-                statistics.count_answered(latency_ms, accepted=answer.accepted)
+                accepted = answer is not None and answer.accepted
+                statistics.count_answered(latency_ms, accepted=accepted)
             else:
                 self._fail(statistics, "the answer could not be published")
-            self._after_answer(frame, answer, camera_frame)
+            self.drive.add_image(frame, descriptor, answer)
+            if answer is not None:
+                self._after_answer(frame, answer, camera_frame)
+
+    def _encode(self, frame: CameraFrame) -> NDArray[np.float32]:
+        descriptor: NDArray[np.float32] = self._encoder.encode([frame.image])[0]
+        return descriptor
 
     def _after_answer(self, frame: CameraFrame, answer: Localization, camera_frame: str) -> None:
         """Do what may fail without touching the answer; pictures are for another thread."""
@@ -211,6 +260,8 @@ class Pipeline:
 
     def _paint(self, topic: str, seen: _Seen) -> None:
         """Publish a match image, in a thread that no answer waits for."""
+        if self.loaded is None:
+            return
         try:
             self.publishers.publish_picture(*seen, self.loaded.place_map)
         except ProgeoError as error:

@@ -53,6 +53,18 @@ class NodeSettings(Settings):
     publish_map_to_odom: bool = setting(
         False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
     )
+    mapping: bool = setting(
+        False, "Write keyframes to the map from the start; ~/set_mapping does it at any time"
+    )
+    mapping_reference: str = setting(
+        "odometry",
+        "Where keyframes are in the map: the odometry, or a reference topic: pose_reference"
+        " (PoseStamped, PoseWithCovarianceStamped or Odometry) or fix_reference (NavSatFix)",
+        choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"),
+    )
+    close_loops: bool = setting(
+        False, "Tell on ~/loop_closure where this drive has been before; needs odometry"
+    )
     autostart: bool = setting(
         False, "Configure and activate at start; launch files do this by themselves"
     )

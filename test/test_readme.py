@@ -41,7 +41,8 @@ def test_every_parameter_is_listed_with_its_default_and_meaning() -> None:
 
     fields = list(parameter_fields())
     listed = [key for key in table_keys("ROS interface") if not key.startswith(("~", "/"))]
-    assert listed == ["image", "odom", *(field.name for field in fields)]
+    topics = ["image", "odom", "pose_reference", "fix_reference"]
+    assert listed == [*topics, *(field.name for field in fields)]
     rows = README.split("<!-- parameters -->")[1].splitlines()
     for field in fields:
         row = next(line for line in rows if line.startswith(f"| `{field.name}` |"))
