@@ -12,7 +12,7 @@ help: ## List the targets
 .venv/installed: setup.py package.xml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[ros,onnx,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[ros,slam,onnx,test,lint]'
 	touch $@
 
 demo: .venv/installed ## Build maps from the shipped images, replay a bag through the live node, write a report

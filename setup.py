@@ -73,12 +73,15 @@ setup(
             "ros-std-srvs",
             "ros-visualization-msgs",
         ],
+        # The pose graph node.
+        "slam": ["gtsam"],
         # Faster runtimes on a CPU; OpenVINO reads ONNX, too.
         "onnx": ["onnx", "onnxruntime"],
         "openvino": ["onnx", "openvino"],
         # colcon runs pytest only where this extra names it.
         "test": [
             "colcon-common-extensions",
+            "evo",
             "hypothesis",
             "pytest",
             "pytest-timeout",
@@ -90,6 +93,7 @@ setup(
         "console_scripts": [
             "progeo = progeo_core.cli:main",
             "progeo_localizer = progeo_ros.localizer_node:main",
+            "progeo_pose_graph = progeo_ros.pose_graph_node:main",
         ],
     },
     zip_safe=False,

@@ -24,6 +24,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
 SHARE = Path(get_package_share_directory("progeo_ros"))
+# Arguments that are parameters of the same name.
+TEXTS = ("map", "model", "image_transport", "mapping_reference")
+SWITCHES = ("mapping", "close_loops")
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -45,6 +48,28 @@ ARGUMENTS = [
         description="raw or compressed images; empty: as in params_file",
     ),
     DeclareLaunchArgument("odom", default_value="odom", description="Topic of the odometry"),
+    DeclareLaunchArgument(
+        "mapping",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Write keyframes to the map from the start; empty: as in params_file",
+    ),
+    DeclareLaunchArgument(
+        "mapping_reference",
+        default_value="",
+        choices=["", "odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"],
+        description="Where keyframes are in the map: the odometry, or the kind of message on the"
+        " topic reference; empty: as in params_file",
+    ),
+    DeclareLaunchArgument(
+        "reference", default_value="", description="Topic of the positions that mapping follows"
+    ),
+    DeclareLaunchArgument(
+        "close_loops",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Tell where this drive has been before; empty: as in params_file",
+    ),
     DeclareLaunchArgument(
         "namespace", default_value="", description="Namespace of the node and of relative topics"
     ),
@@ -90,14 +115,13 @@ def chosen_parameters(context: LaunchContext) -> dict:
     """Return the parameters that arguments override; empty arguments override nothing."""
     value = {
         name: LaunchConfiguration(name).perform(context)
-        for name in ("map", "model", "cameras", "image_transport", "use_sim_time")
+        for name in (*TEXTS, *SWITCHES, "cameras", "use_sim_time")
     }
     # Typed, or launch would read a map named 2024 as a number.
     parameters = {
-        name: ParameterValue(value[name], value_type=str)
-        for name in ("map", "model", "image_transport")
-        if value[name]
+        name: ParameterValue(value[name], value_type=str) for name in TEXTS if value[name]
     }
+    parameters |= {name: value[name] == "true" for name in SWITCHES if value[name]}
     if value["cameras"]:
         parameters["cameras"] = [topic.strip() for topic in value["cameras"].split(",")]
     # Configuring and activating is done by the events below.
@@ -140,7 +164,7 @@ def actions(context: LaunchContext) -> list:
     """Return what to start, now that the arguments are known."""
     argument = {
         name: LaunchConfiguration(name).perform(context)
-        for name in ("namespace", "params_file", "odom", "log_level", "autostart", "rviz")
+        for name in ("namespace", "params_file", "log_level", "autostart", "rviz")
     }
     localizer = LifecycleNode(
         package="progeo_ros",
@@ -148,7 +172,7 @@ def actions(context: LaunchContext) -> list:
         name="progeo_localizer",
         namespace=argument["namespace"],
         parameters=[argument["params_file"], chosen_parameters(context)],
-        remappings=[("odom", argument["odom"])],
+        remappings=remappings(context),
         ros_arguments=[
             "--log-level",
             f"{logger_name(argument['namespace'])}:={argument['log_level']}",
@@ -164,6 +188,13 @@ def actions(context: LaunchContext) -> list:
     return started
 
 
+def remappings(context: LaunchContext) -> list:
+    """Return the topics of odometry and reference."""
+    odom, reference = (LaunchConfiguration(name).perform(context) for name in ("odom", "reference"))
+    inputs = ("pose_reference", "fix_reference") if reference else ()
+    return [("odom", odom), *((name, reference) for name in inputs)]
+
+
 def logger_name(namespace: str) -> str:
     """Return the node's logger: at debug, those of rcl and DDS would fill the screen."""
     return ".".join([*filter(None, namespace.split("/")), "progeo_localizer"])
@@ -174,14 +205,14 @@ def rviz(namespace: str) -> Node:
     prefix = f"/{namespace.strip('/')}" if namespace.strip("/") else ""
     node = "/progeo_localizer"
     # RViz picks the transport by the topic's name; the node's topic has no such suffix.
-    remappings = [(f"{node}/match_image/compressed", f"{prefix}{node}/match_image")]
+    shown = [(f"{node}/match_image/compressed", f"{prefix}{node}/match_image")]
     if prefix:
-        remappings += [(f"{node}/{name}", f"{prefix}{node}/{name}") for name in ("pose", "matches")]
+        shown += [(f"{node}/{name}", f"{prefix}{node}/{name}") for name in ("pose", "matches")]
     return Node(
         package="rviz2",
         executable="rviz2",
         arguments=["-d", str(SHARE / "config" / "localize.rviz")],
-        remappings=remappings,
+        remappings=shown,
     )
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
@@ -30,6 +28,7 @@ from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.settings import NodeSettings
+from progeo_ros.spinning import spin_until
 from progeo_ros.stop_signal import StopSignal
 
 _log = logging.getLogger(__name__)
@@ -253,27 +252,10 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"{NODE}: {error}", file=sys.stderr)
         return error.exit_code
     else:
-        run_until(stop, node)
+        spin_until(stop, node, node.autostart if node.settings.autostart else None)
         return 0
     finally:
         rclpy.try_shutdown()
-
-
-def run_until(stop: StopSignal, node: LocalizerNode) -> None:
-    """Run a node until it is to stop, and destroy it; raise what its callbacks raised."""
-    # Two threads: images and parameters in one, slow services in the other.
-    executor = MultiThreadedExecutor(num_threads=2)
-    executor.add_node(node)
-    with ThreadPoolExecutor(1, thread_name_prefix="spin") as pool:
-        spinning = pool.submit(executor.spin)
-        # A node whose callbacks failed must not stand there deaf.
-        spinning.add_done_callback(lambda _: stop.send())
-        if node.settings.autostart:
-            node.autostart()
-        stop.wait()
-        executor.shutdown()
-        node.destroy_node()
-    spinning.result()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ _KEPT_POSES = 500
 
 
 class MapToOdom:
-    """Broadcast map → odom whenever odometry comes, as the last accepted answer corrected it."""
+    """Broadcast map → odom whenever odometry comes, as it was corrected last."""
 
     def __init__(self, node: Node, map_frame: str) -> None:
         """Create the broadcaster; `MissingDependencyError` without tf2_ros."""
@@ -57,8 +57,12 @@ class MapToOdom:
             _planar(estimate.position, estimate.yaw_rad), _planar(position[0], float(yaw[0]))
         )
         if all(math.isfinite(value) for value in correction):
-            with self._lock:
-                self._correction = correction
+            self.place(correction)
+
+    def place(self, odom_in_map: PlanarPose) -> None:
+        """Broadcast this from now on."""
+        with self._lock:
+            self._correction = odom_in_map
 
     def broadcast(self, odometry: OdometryPose) -> None:
         """Remember a pose of the odometry and send the transform for its time."""
@@ -66,7 +70,9 @@ class MapToOdom:
             self._poses.append((odometry.stamp_ns, odometry.pose))
             correction = self._correction
         if correction is not None:
-            self._broadcaster.sendTransform(_transform(correction, odometry, self._map_frame))
+            self._broadcaster.sendTransform(
+                transform_message(correction, odometry, self._map_frame)
+            )
 
 
 def map_to_odom(robot_in_map: PlanarPose, robot_in_odom: PlanarPose) -> PlanarPose:
@@ -86,7 +92,10 @@ def _planar(position: FloatArray, yaw_rad: float) -> PlanarPose:
     return PlanarPose(x, y, z, yaw_rad)
 
 
-def _transform(correction: PlanarPose, odometry: OdometryPose, map_frame: str) -> TransformStamped:
+def transform_message(
+    correction: PlanarPose, odometry: OdometryPose, map_frame: str
+) -> TransformStamped:
+    """Return odom's origin in the map, for the time of a message of the odometry."""
     transform = TransformStamped()
     transform.header.stamp = odometry.stamp
     transform.header.frame_id = map_frame

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -28,13 +28,15 @@ from progeo_core.keyframes import KeyframeSettings
 from progeo_core.localizer import LocalizerSettings
 from progeo_core.loop_closure import LoopClosureSettings
 from progeo_core.place_filter import PlaceFilterSettings
+from progeo_core.pose_graph import PoseGraphSettings
 from progeo_core.settings import Range, Settings
-from progeo_ros.settings import NodeSettings
+from progeo_ros.settings import NodeSettings, PoseGraphNodeSettings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
-# Prefix of the parameter names of each group.
-GROUPS: dict[str, type[Settings]] = {
+# Prefix of the parameter names of each group of settings.
+Groups: TypeAlias = Mapping[str, type[Settings]]
+GROUPS: Groups = {
     "": NodeSettings,
     "localizer.": LocalizerSettings,
     "consensus.": ConsensusSettings,
@@ -46,6 +48,8 @@ GROUPS: dict[str, type[Settings]] = {
 AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 READ_ONLY = {"autostart"}
+AT_START = {PoseGraphNodeSettings}
+POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}
 
 
 class ParameterField(NamedTuple):
@@ -75,16 +79,16 @@ class ParameterField(NamedTuple):
     @property
     def change(self) -> str:
         """Return when the parameter may be set: at start, unconfigured, or always."""
-        if self.name in READ_ONLY:
+        if self.name in READ_ONLY or self.settings in AT_START:
             return "at start"
         if self.settings in AT_CONFIGURE and self.name not in ALWAYS_SETTABLE:
             return "unconfigured"
         return "always"
 
 
-def parameter_fields() -> Iterator[ParameterField]:
-    """Yield every parameter of the node, in the order of the dataclasses."""
-    for prefix, settings in GROUPS.items():
+def parameter_fields(groups: Groups = GROUPS) -> Iterator[ParameterField]:
+    """Yield every parameter of a node, the localizer by default, in the dataclasses' order."""
+    for prefix, settings in groups.items():
         for field in dataclasses.fields(settings):
             yield ParameterField(prefix + field.name, settings, field)
 
@@ -96,19 +100,20 @@ class NodeParameters:
         self,
         node: Node,
         *,
-        is_configured: Callable[[], bool],
         on_change: Callable[[], None],
+        is_configured: Callable[[], bool] = lambda: False,
+        groups: Groups = GROUPS,
     ) -> None:
         """Declare all parameters on `node`; `UsageError` for a wrong or unknown one.
 
         is_configured: says whether parameters that only matter at configure are refused.
         on_change: is called after parameters were set; a `UsageError` from it refuses them.
         """
-        self._fields = {item.name: item for item in parameter_fields()}
+        self._fields = {item.name: item for item in parameter_fields(groups)}
         self._is_configured, self._on_change = is_configured, on_change
         values = {item.name: _declare(node, item) for item in self._fields.values()}
-        _refuse_unknown(node)
-        self._settings = {settings: settings() for settings in GROUPS.values()}
+        _refuse_unknown(node, list(self._fields))
+        self._settings = {settings: settings() for settings in groups.values()}
         self._settings = self._with(values)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -121,7 +126,7 @@ class NodeParameters:
     def _with(self, values: dict[str, Any]) -> dict[type[Settings], Settings]:
         """Return all settings with some parameters changed; `UsageError` for a bad value."""
         changed = dict(self._settings)
-        for settings in GROUPS.values():
+        for settings in self._settings:
             changes = {
                 self._fields[name].field.name: tuple(value) if isinstance(value, list) else value
                 for name, value in values.items()
@@ -187,12 +192,11 @@ def _allowed(item: ParameterField) -> str:
     return f"among {', '.join(item.choices)}" if item.choices else "of any value"
 
 
-def _refuse_unknown(node: Node) -> None:
+def _refuse_unknown(node: Node, known: list[str]) -> None:
     """Raise `UsageError` for the first parameter of a file or argument that nothing declared."""
     # rclpy ignores these silently and offers no public list of them.
     for name in sorted(getattr(node, "_parameter_overrides", {})):
         if not node.has_parameter(name):
-            known = [item.name for item in parameter_fields()]
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known ones are {', '.join(known)}"
             raise UsageError(f"unknown parameter '{name}': {hint}")

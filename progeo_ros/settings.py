@@ -1,4 +1,4 @@
-"""The settings of the node itself; what the localizer can be told is in progeo_core."""
+"""The settings of the nodes themselves; what the core can be told is in progeo_core."""
 
 from __future__ import annotations
 
@@ -67,4 +67,22 @@ class NodeSettings(Settings):
     )
     autostart: bool = setting(
         False, "Configure and activate at start; launch files do this by themselves"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseGraphNodeSettings(Settings):
+    """Say what the pose graph node listens to and tells."""
+
+    map_frame: str = setting("map", "Frame of the corrected poses")
+    use_pose: bool = setting(
+        False,
+        "Hold the drive to the poses in a map that come on the pose topic, too; without, the"
+        " corrected frame starts where the odometry does",
+    )
+    period_s: float = setting(
+        1.0, "Seconds between corrections, if there is something new", low=0.05, high=60.0
+    )
+    publish_map_to_odom: bool = setting(
+        False, "Broadcast tf map → odom from the corrected drive; needs tf2_ros"
     )

@@ -61,7 +61,8 @@ def test_every_parameter_is_listed_with_its_default_and_meaning() -> None:
 def test_every_topic_and_service_is_listed() -> None:
     source = "\n".join(path.read_text() for path in (ROOT / "progeo_ros").glob("*.py"))
     used = set(re.findall(r'"(~/\w+)"', source)) | {"/diagnostics"}
-    listed = {key for key in table_keys("ROS interface") if key.startswith(("~", "/"))}
+    tables = [*table_keys("ROS interface"), *table_keys("Pose graph")]
+    listed = {key for key in tables if key.startswith(("~", "/"))}
     assert listed == used
 
 
@@ -69,6 +70,17 @@ def test_every_launch_argument_is_listed() -> None:
     launch_file = (ROOT / "launch" / "localize.launch.py").read_text(encoding="utf-8")
     declared = re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', launch_file)
     assert table_keys("With a robot and a ROS distribution") == declared
+
+
+def test_the_arguments_of_slam_are_listed() -> None:
+    known = table_keys("With a robot and a ROS distribution")
+    launch_file = (ROOT / "launch" / "slam.launch.py").read_text(encoding="utf-8")
+    declared = re.findall(r'DeclareLaunchArgument\(\s*"(\w+)"', launch_file)
+    listed = [key for key in table_keys("Pose graph") if not key.startswith(("~", "/"))]
+    assert listed == [
+        *("odom", "loop_closure", "pose"),
+        *(name for name in declared if name not in known),
+    ]
 
 
 def test_every_make_target_that_is_named_exists() -> None:

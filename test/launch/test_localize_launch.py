@@ -16,6 +16,10 @@ ARGUMENTS = (
     "cameras",
     "image_transport",
     "odom",
+    "mapping",
+    "mapping_reference",
+    "reference",
+    "close_loops",
     "namespace",
     "params_file",
     "autostart",
@@ -66,13 +70,15 @@ def test_every_argument_is_used() -> None:
 def test_choices_are_those_of_the_parameters() -> None:
     from progeo_ros.parameters import parameter_fields
 
-    (transport,) = (item for item in parameter_fields() if item.name == "image_transport")
+    fields = {item.name: item for item in parameter_fields()}
+    transport, reference = fields["image_transport"], fields["mapping_reference"]
     choices = {
         ast.literal_eval(call.args[0]): ast.literal_eval(keywords(call)["choices"])
         for call in calls("DeclareLaunchArgument")
         if "choices" in keywords(call)
     }
     assert choices["image_transport"] == ["", *transport.choices]
+    assert choices["mapping_reference"] == ["", *reference.choices]
     assert choices["autostart"] == choices["rviz"] == choices["use_sim_time"] == ["true", "false"]
 
 

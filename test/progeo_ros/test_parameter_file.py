@@ -1,26 +1,30 @@
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import rclpy
 from rclpy.node import Node
 
-from progeo_ros.parameter_file import render
+from progeo_ros.parameter_file import FILES, render
 from progeo_ros.parameters import NodeParameters, parameter_fields
 from progeo_ros.settings import NodeSettings
 from progeo_ros.share_folder import shared_file
 
 
-def test_the_shipped_file_is_the_rendered_one() -> None:
-    shipped = shared_file("config/localize.yaml").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", FILES)
+def test_the_shipped_file_is_the_rendered_one(name: str, tmp_path: Path) -> None:
+    shipped = shared_file(f"config/{name}").read_text(encoding="utf-8")
     command = [sys.executable, "-m", "progeo_ros.parameter_file"]
-    assert shipped == render(), f"write it again: {' '.join(command)} > config/localize.yaml"
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == shipped
+    assert shipped == render(name), f"write it again: {' '.join(command)} config"
+    subprocess.run([*command, str(tmp_path)], check=True)
+    assert (tmp_path / name).read_text(encoding="utf-8") == shipped
 
 
-def test_every_parameter_is_explained() -> None:
-    text = render()
-    for item in parameter_fields():
+@pytest.mark.parametrize("name", FILES)
+def test_every_parameter_is_explained(name: str) -> None:
+    text = render(name)
+    for item in parameter_fields(FILES[name][1]):
         assert item.description in text
         assert f"{item.name.rpartition('.')[2]}: " in text
 

@@ -1,0 +1,188 @@
+"""The pose graph node in a process of its own, told of a drive message by message."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, TransformStamped
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path as PathMessage
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from progeo_core.planar_pose import between, compose
+from progeo_core.records import read_records
+from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns, yaw_from_quaternion
+from progeo_ros.live_replay import values_of
+from progeo_ros.loop_messages import keyframe_frame
+from test.drifting_drive import SIGMA, ate, drifting, stamp
+
+pytest.importorskip("gtsam", reason="the pose graph is an extra: pip install gtsam")
+
+LAP = 72
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+NODE = "/progeo_pose_graph"
+# A bag played again: its stamps lie half a second before those of the first time.
+HALF_BEFORE = -stamp(0) // 2
+
+
+def pose_of(planar: np.ndarray) -> Pose:
+    x, y, yaw = (float(value) for value in planar)
+    return Pose(position=Point(x=x, y=y, z=0.0), orientation=quaternion_from_yaw(yaw))
+
+
+def planar_of(pose: Pose) -> list[float]:
+    return [pose.position.x, pose.position.y, yaw_from_quaternion(pose.orientation)]
+
+
+def covariance() -> np.ndarray:
+    """Return a covariance [36] that knows x, y and yaw."""
+    return np.diag([*SIGMA[:2] ** 2, 1e6, 1e6, 1e6, SIGMA[2] ** 2]).ravel()
+
+
+class Driver:
+    """Sends odometry, closures and map poses, and keeps what comes back."""
+
+    def __init__(self, peer) -> None:
+        self.peer = peer
+        node = peer.node
+        self.odom = node.create_publisher(Odometry, "/odom", 500)
+        self.loops = node.create_publisher(Odometry, "/loop_closure", 500)
+        self.poses = node.create_publisher(PoseWithCovarianceStamped, "/pose", 500)
+        self.paths = peer.collect(PathMessage, f"{NODE}/path", LATCHED)
+        self.corrected = peer.collect(Odometry, f"{NODE}/odometry", 500)
+        self.transforms = peer.collect(TransformStamped, f"{NODE}/map_to_odom", LATCHED)
+        self.values: dict[str, str] = {}
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
+        for publisher in (self.odom, self.loops, self.poses):
+            peer.wait_for(publisher.get_subscription_count, publisher.topic_name)
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "progeo_pose_graph: drive":
+                self.values = values_of(status)
+
+    def count(self, name: str) -> int:
+        return int(self.values.get(name, -1))
+
+    def move(self, row: int, planar: np.ndarray, offset_ns: int = 0) -> None:
+        message = Odometry(child_frame_id="base_link")
+        message.header.frame_id = "odom"
+        message.header.stamp = stamp_from_ns(stamp(row) + offset_ns)
+        message.pose.pose = pose_of(planar)
+        before = len(self.corrected)
+        self.odom.publish(message)
+        self.peer.wait_for(lambda: len(self.corrected) > before, f"the corrected pose {row}")
+
+    def close(self, match: int, query: int, relative: np.ndarray, offset_ns: int = 0) -> None:
+        message = Odometry(child_frame_id="base_link")
+        message.header.frame_id = keyframe_frame(stamp(match) + offset_ns)
+        message.header.stamp = stamp_from_ns(stamp(query) + offset_ns)
+        message.pose.pose = pose_of(relative)
+        message.pose.covariance = covariance()
+        self.loops.publish(message)
+
+    def locate(self, row: int, planar: np.ndarray, offset_ns: int = 0) -> None:
+        message = PoseWithCovarianceStamped()
+        message.header.frame_id = "map"
+        message.header.stamp = stamp_from_ns(stamp(row) + offset_ns)
+        message.pose.pose = pose_of(planar)
+        message.pose.covariance = covariance()
+        self.poses.publish(message)
+
+
+@pytest.fixture(scope="module")
+def truth(campus_loop: Path) -> np.ndarray:
+    records = read_records(campus_loop / "records.csv")
+    lap = np.column_stack([records.position[:, :2], records.yaw_rad])
+    return np.concatenate([lap, lap])
+
+
+@pytest.fixture(scope="module")
+def process(dds_domain) -> Iterator[subprocess.Popen[bytes]]:
+    del dds_domain
+    arguments = ["--ros-args", "-p", "use_pose:=true", "-p", "period_s:=0.1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "progeo_ros.pose_graph_node", *arguments]
+    ) as started:
+        yield started
+        started.send_signal(signal.SIGINT)
+        assert started.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def driver(peer, process) -> Driver:
+    del process
+    return Driver(peer)
+
+
+def test_closures_straighten_the_path_and_wrong_ones_do_not(
+    driver: Driver, truth: np.ndarray
+) -> None:
+    rng = np.random.default_rng(0)
+    odometry = drifting(truth, "middle", rng)
+    wrong = 0
+    for row, pose in enumerate(odometry):
+        driver.move(row, pose)
+        if row >= LAP:
+            noise = rng.normal(size=3) * SIGMA / 2
+            driver.close(row - LAP, row, between(truth[row - LAP], truth[row]) + noise)
+        if row % 10 == 9:
+            driver.close(int(rng.integers(row)), row, rng.normal(size=3) * SIGMA)
+            wrong += 1
+    last = driver.paths[-1:]
+    driver.peer.wait_for(
+        lambda: (
+            driver.count("loops") + driver.count("refused") == LAP + wrong
+            and driver.count("loops_used") >= 0.9 * LAP
+            and driver.paths[-1:] != last
+        ),
+        "the straightened path",
+    )
+    assert driver.count("loops_used") <= LAP
+    stamps = [pose.header.stamp.sec for pose in driver.paths[-1].poses]
+    rows = np.searchsorted(stamps, [stamp(row) // 10**9 for row in range(2 * LAP)])
+    path = np.array([planar_of(pose.pose) for pose in driver.paths[-1].poses])
+    before, after = ate(odometry, truth), ate(path[rows], truth)
+    assert after < before / 5.0
+    origin = driver.transforms[-1].transform
+    turn = yaw_from_quaternion(origin.rotation)
+    placed = compose([origin.translation.x, origin.translation.y, turn], odometry[-1])
+    assert placed == pytest.approx(path[-1], abs=1e-6)
+
+
+def test_bad_messages_are_counted_and_the_node_lives(driver: Driver, truth: np.ndarray) -> None:
+    refused, dropped = driver.count("refused"), driver.count("odometry_dropped")
+    driver.close(3, 2 * LAP - 1, np.full(3, np.nan))
+    message = Odometry()
+    message.header.frame_id = "not_a_keyframe"
+    driver.loops.publish(message)
+    driver.odom.publish(Odometry())
+    driver.peer.wait_for(
+        lambda: (
+            driver.count("refused") == refused + 2
+            and driver.count("odometry_dropped") == dropped + 1
+        ),
+        "the counts",
+    )
+
+
+def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(
+    driver: Driver, truth: np.ndarray
+) -> None:
+    rng = np.random.default_rng(1)
+    odometry = drifting(truth, "low", rng)
+    for row in range(30):
+        driver.move(row, odometry[row], HALF_BEFORE)
+        if row % 3 == 0:
+            driver.locate(row, truth[row], HALF_BEFORE)
+    driver.peer.wait_for(lambda: driver.count("priors_used") == 10, "the map poses")
+    assert driver.count("restarts") == 1
+    assert driver.count("loops") == 0
+    driver.move(30, odometry[30], HALF_BEFORE)
+    found = planar_of(driver.corrected[-1].pose.pose)
+    assert np.linalg.norm(np.array(found[:2]) - truth[30, :2]) < 1.0
