@@ -99,8 +99,10 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             return self._refuse(f"{type(error).__name__}: {error}")
         self._fault = ""
         loaded = self._pipeline.loaded
-        known = "no map yet" if loaded is None else f"map {loaded.place_map.path}: {loaded.places}"
-        self.get_logger().info(f"{known} places; model {self._pipeline.model}")
+        places = "no map yet"
+        if loaded is not None:
+            places = f"map {loaded.place_map.path}: {loaded.places} places"
+        self.get_logger().info(f"{places}; model {self._pipeline.model}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
