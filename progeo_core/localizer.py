@@ -21,6 +21,7 @@ from progeo_core.consensus import (
     estimate_pose,
 )
 from progeo_core.descriptor_contrast import DescriptorContrast
+from progeo_core.drive_contrast import DriveContrast
 from progeo_core.encoder import Encoder
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import FloatArray, wgs84_from_enu
@@ -185,6 +186,7 @@ class Localizer:
         self._spots = PlaceGrid(places.position, spot_m) if rig else None
         self._spot_m = spot_m
         self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
+        self._drives: dict[str, DriveContrast] = {}
 
     @property
     def place_radius_m(self) -> float:
@@ -199,6 +201,7 @@ class Localizer:
     def reset(self) -> None:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._track.reset()
+        self._drives.clear()
 
     def add_odometry(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
         """Take a pose of the odometry's own frame; it moves the belief of a sequence."""
@@ -229,7 +232,7 @@ class Localizer:
         searched = time.perf_counter()
         view = self._contrast.apply(descriptor[None])[0]
         if self.settings.sequence:
-            ranking = self._rank_by_belief(stamp_ns, view, candidates, image, camera)
+            ranking = self._rank_by_belief(stamp_ns, descriptor, view, candidates, image, camera)
         else:
             ranking = self._rank_by_similarity(view, candidates)
         finished = time.perf_counter()
@@ -291,20 +294,25 @@ class Localizer:
     def _rank_by_belief(
         self,
         stamp_ns: int,
+        descriptor: NDArray[np.float32],
         view: NDArray[np.float32],
         candidates: NDArray[np.int64],
         image: Image | None,
         camera: str,
     ) -> _Ranking:
         """Answer one image as part of its sequence."""
+        drive = self._drives.setdefault(camera, DriveContrast(self._contrast))
+        along = drive.view(descriptor)
         seen = self._track.observe(
             stamp_ns,
             view,
             candidates,
-            lambda rows: self._similarity_of_poses(view, rows),
+            lambda rows: self._similarity_of_poses(along, rows),
             lambda belief: self._check(image, belief),
             camera,
         )
+        if seen.counted:
+            drive.add(descriptor)
         belief = seen.belief
         estimate = estimate_from_belief(
             belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m

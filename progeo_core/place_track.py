@@ -30,10 +30,14 @@ _RESTART_S = 1.0
 
 
 class Observation(NamedTuple):
-    """Hold the belief after an image; steps: images that changed it since the start or reset."""
+    """Hold the belief after an image.
+
+    steps: images that changed it since the start or reset. counted: whether this image did.
+    """
 
     belief: Belief
     steps: int
+    counted: bool
 
 
 class _Seen(NamedTuple):
@@ -95,7 +99,7 @@ class PlaceTrack:
         novelty = min(1.0, (1.0 - alike) / (1.0 - self._neighbour_similarity))
         if self._last is not None and before is not None:
             if novelty < _LEAST_NOVELTY or 0 < stamp_ns < before.stamp_ns:
-                return self._last
+                return self._last._replace(counted=False)
             # A jump that one camera has shown is not shown again by the others.
             if not 0 < stamp_ns <= self._last_stamp_ns:
                 self._filter.doubt(self._jump_chance(alike))
@@ -107,7 +111,7 @@ class PlaceTrack:
         if log_odds is not None:
             belief = self._filter.weigh(belief, log_odds)
         self._steps += 1
-        self._last = Observation(belief, self._steps)
+        self._last = Observation(belief, self._steps, counted=True)
         self._seen[camera] = _Seen(view, stamp_ns)
         self._last_stamp_ns = max(stamp_ns, self._last_stamp_ns) if stamp_ns else 0
         return self._last
