@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.local_features import LocalFeatures, mutual_matches
@@ -31,7 +32,10 @@ _ASPECT_TOLERANCE = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Intrinsics:
-    """Hold what a calibrated, undistorted camera has: pixels of images of width x height."""
+    """Hold a camera's calibration in pixels of images of width x height.
+
+    distortion: OpenCV's coefficients, at most 14, none for rectified images.
+    """
 
     width: int
     height: int
@@ -39,11 +43,12 @@ class Intrinsics:
     focal_y: float
     center_x: float
     center_y: float
+    distortion: tuple[float, ...] = ()
 
     @property
     def usable(self) -> bool:
         """Say whether the numbers can be those of a camera: a driver without any sends zeros."""
-        numbers = (self.focal_x, self.focal_y, self.center_x, self.center_y)
+        numbers = (self.focal_x, self.focal_y, self.center_x, self.center_y, *self.distortion)
         return (
             min(self.width, self.height) > 0
             and all(map(math.isfinite, numbers))
@@ -83,15 +88,16 @@ def relative_view(
     matched, match = mutual_matches(query, place)
     if len(matched) < _LEAST_INLIERS:
         return None
-    pairs = query.points[matched], place.points[match]
     matrix = intrinsics.matrix(query.size)
+    seen = _straightened(query.points[matched], matrix, intrinsics.distortion)
+    known = _straightened(place.points[match], matrix, intrinsics.distortion)
     essential, inside = cv2.findEssentialMat(
-        *pairs, matrix, cv2.USAC_MAGSAC, _SURENESS, _REPROJECTION_PX
+        seen, known, matrix, cv2.USAC_MAGSAC, _SURENESS, _REPROJECTION_PX
     )
     if essential is None or essential.shape != (3, 3):
         return None
     inliers = int(np.count_nonzero(inside))
-    in_front, rotation, way, _ = cv2.recoverPose(essential, *pairs, matrix, mask=inside)
+    in_front, rotation, way, _ = cv2.recoverPose(essential, seen, known, matrix, mask=inside)
     if (
         inliers < _LEAST_INLIERS
         or in_front < _LEAST_IN_FRONT * inliers
@@ -101,6 +107,16 @@ def relative_view(
     # Camera axes are right, down, forward; the query's own axis and place in those of the place.
     turn = math.atan2(-rotation[0, 2], rotation[2, 2])
     return RelativeView(turn, math.atan2(-way[0, 0], way[2, 0]), inliers)
+
+
+def _straightened(
+    points: NDArray[np.float32], matrix: FloatArray, distortion: tuple[float, ...]
+) -> NDArray[np.float32]:
+    """Return where a lens without distortion would have put points [n, 2]."""
+    if not any(distortion):
+        return points
+    straight = cv2.undistortPoints(points[:, None], matrix, np.array(distortion), P=matrix)
+    return np.asarray(straight, np.float32).reshape(-1, 2)
 
 
 def _one_camera(query: LocalFeatures, place: LocalFeatures, intrinsics: Intrinsics) -> bool:

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 
@@ -79,3 +80,23 @@ def test_camera_without_calibration_or_of_another_shape_says_nothing(drive, chan
     _, features = drive
     other = dataclasses.replace(CAMERA, **change)
     assert relative_view(features[21], features[20], other) is None
+
+
+def test_distortion_of_the_lens_is_taken_back(drive):
+    # Bend the features of real images as a wide lens would; straightened, they say the same.
+    _, features = drive
+    lens = dataclasses.replace(CAMERA, distortion=(-0.3, 0.08, 0.0, 0.0, 0.0))
+    bent = [bend(features[row], lens) for row in (21, 20)]
+    straight = relative_view(features[21], features[20], CAMERA)
+    through_lens = relative_view(*bent, lens)
+    assert through_lens.turn_rad == pytest.approx(straight.turn_rad, abs=0.02)
+    assert through_lens.bearing_rad == pytest.approx(straight.bearing_rad, abs=0.1)
+
+
+def bend(features, lens):
+    matrix = lens.matrix(features.size)
+    rays = (
+        np.column_stack([features.points, np.ones(len(features.points))]) @ np.linalg.inv(matrix).T
+    )
+    points, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, np.array(lens.distortion))
+    return features._replace(points=points.reshape(-1, 2).astype(np.float32))
