@@ -122,8 +122,8 @@ class PlaceFilter:
         self.settings = settings or PlaceFilterSettings()
         self._position = position
         # All places in one spot: any positive size will do.
-        self._spacing_m = spacing_m or 1.0
-        self._grid = PlaceGrid(position, _FREE_REACH * self._spacing_m)
+        self.spacing_m = spacing_m or 1.0
+        self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
         self.reset()
 
     def reset(self) -> None:
@@ -148,13 +148,13 @@ class PlaceFilter:
         elapsed_s: time since the last step; None unknown, then every step counts as one second and
         a camera of unknown velocity as no faster than the spacing of the map. travel: odometry.
         """
-        reach = _FREE_REACH * self._spacing_m
+        reach = _FREE_REACH * self.spacing_m
         if travel is not None:
             reach += travel.distance_m
         elif elapsed_s is not None:
             reach += self.settings.max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
-        if reach > _LONGEST_STEP * self._spacing_m:
+        if reach > _LONGEST_STEP * self.spacing_m:
             self.reset()
         elif len(self._tracks.rows) and elapsed > 0.0:
             self._move(_displacement(self._tracks.velocity, elapsed, travel), reach, elapsed)
@@ -198,7 +198,7 @@ class PlaceFilter:
     def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
         old = self._tracks
-        sigma = _STEP_SIGMA * self._spacing_m
+        sigma = _STEP_SIGMA * self.spacing_m
         steady = old.mass * old.steady * (1.0 - self.settings.turn_rate)
         expected = old.camera + step
         led = self._grid.near(expected, 3.0 * sigma)
