@@ -49,16 +49,21 @@ class DescriptorContrast(NamedTuple):
         # Standardised values have a variance near 1, so the length is near the square root of D.
         least = 0.5 * math.sqrt(descriptors.shape[1])
         contrast = cls(descriptors.mean(axis=0, dtype=np.float64).astype(np.float32), spread, least)
-        length = np.linalg.norm(contrast._standardized(descriptors), axis=1)
+        length = np.linalg.norm(contrast.standardize(descriptors), axis=1)
         return contrast._replace(length=max(float(np.median(length)), least))
 
-    def apply(self, descriptors: Descriptors) -> NDArray[np.float32]:
+    def apply(
+        self, descriptors: Descriptors, shared: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Return views [n, D]: descriptors standardised and, if usual for the map, of unit length.
 
         Shorter, so less like anything, are views of dull images, near the mean of the map, and of
         foreign ones, which lie much farther from it than the map's own places do.
+        shared: [D] standardised, what these images have in common that the map has not.
         """
-        offset = self._standardized(descriptors)
+        offset = self.standardize(descriptors)
+        if shared is not None:
+            offset -= shared
         length = np.linalg.norm(offset, axis=1, keepdims=True)
         usual = np.float32(self.length)
         view: NDArray[np.float32] = offset * (
@@ -66,6 +71,7 @@ class DescriptorContrast(NamedTuple):
         )
         return view
 
-    def _standardized(self, descriptors: Descriptors) -> NDArray[np.float32]:
+    def standardize(self, descriptors: Descriptors) -> NDArray[np.float32]:
+        """Return offsets [n, D] from the mean of the map, in units of its spread."""
         offset: NDArray[np.float32] = (descriptors.astype(np.float32) - self.mean) / self.spread
         return offset

@@ -15,16 +15,17 @@ from progeo_core.calibration import Calibration
 from progeo_core.consensus import (
     ConsensusSettings,
     PoseEstimate,
-    distinct_places,
     dominant_mode,
     estimate_from_belief,
     estimate_pose,
+    match_weights,
+    pose_from_weights,
 )
 from progeo_core.descriptor_contrast import DescriptorContrast
+from progeo_core.drive_contrast import DriveContrast
 from progeo_core.encoder import Encoder
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import FloatArray, wgs84_from_enu
-from progeo_core.geometric_check import GeometricCheck
 from progeo_core.images import Image
 from progeo_core.map_scale import measure_scale
 from progeo_core.place_filter import Belief, PlaceFilter, PlaceFilterSettings
@@ -33,8 +34,10 @@ from progeo_core.place_index import PlaceIndex
 from progeo_core.place_map import PlaceMap
 from progeo_core.place_track import PlaceTrack
 from progeo_core.place_views import PlaceViews
+from progeo_core.relative_view import Intrinsics
 from progeo_core.settings import Settings, setting
 from progeo_core.verdict import Verdict, judge_belief, judge_image
+from progeo_core.view_check import ViewCheck
 
 # Places within this share of the map's spacing are one pose of a rig of cameras.
 _SPOT = 0.3
@@ -59,18 +62,19 @@ class LocalizerSettings(Settings):
     geometric_checks: int = setting(
         0,
         "Places whose views are compared with an uncertain image by local features, some 15 ms"
-        " each; 0 none",
+        " each; 0 none. With a calibrated camera one more refines the pose",
         low=0,
         high=50,
     )
 
 
 class CameraFrame(NamedTuple):
-    """Hold one image, when it was taken (ns, 0 unknown) and by which camera."""
+    """Hold one image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
 
     image: Image
     stamp_ns: int = 0
     camera: str = ""
+    intrinsics: Intrinsics | None = None
 
 
 class Match(NamedTuple):
@@ -176,7 +180,7 @@ class Localizer:
         self._scale = measure_scale(places, self._map, self._contrast)
         radius = max(self._given_consensus.place_radius_m, 1.5 * self._scale.spacing_m)
         self.consensus = dataclasses.replace(self._given_consensus, place_radius_m=radius)
-        self._geometry = GeometricCheck(self._map)
+        self._view_check = ViewCheck(self._map, places, radius, self._scale.spacing_m)
         self._calibration = self._map.calibration() or Calibration()
         place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
         # Only in maps of several cameras do several places show one pose.
@@ -185,6 +189,7 @@ class Localizer:
         self._spots = PlaceGrid(places.position, spot_m) if rig else None
         self._spot_m = spot_m
         self._track = PlaceTrack(place_filter, self._scale.neighbour_similarity)
+        self._drives: dict[str, DriveContrast] = {}
 
     @property
     def place_radius_m(self) -> float:
@@ -199,6 +204,7 @@ class Localizer:
     def reset(self) -> None:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._track.reset()
+        self._drives.clear()
 
     def add_odometry(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
         """Take a pose of the odometry's own frame; it moves the belief of a sequence."""
@@ -209,7 +215,9 @@ class Localizer:
         started = time.perf_counter()
         descriptor = self._encoder.encode([frame.image])[0]
         encode = time.perf_counter() - started
-        answer = self.localize_descriptor(descriptor, frame.stamp_ns, frame.camera, frame.image)
+        answer = self.localize_descriptor(
+            descriptor, frame.stamp_ns, frame.camera, frame.image, frame.intrinsics
+        )
         return answer._replace(seconds=answer.seconds._replace(encode=encode))
 
     def localize_descriptor(
@@ -218,10 +226,12 @@ class Localizer:
         stamp_ns: int = 0,
         camera: str = "",
         image: Image | None = None,
+        intrinsics: Intrinsics | None = None,
     ) -> Localization:
         """Return where a unit-length descriptor [D] belongs; `DataError` for any other length.
 
         image: what it describes, for the geometric check, which is left out without it.
+        intrinsics: of its camera; with them the check refines yaw and position, too.
         """
         _require_unit_length(descriptor)
         started = time.perf_counter()
@@ -229,9 +239,12 @@ class Localizer:
         searched = time.perf_counter()
         view = self._contrast.apply(descriptor[None])[0]
         if self.settings.sequence:
-            ranking = self._rank_by_belief(stamp_ns, view, candidates, image, camera)
+            ranking = self._rank_by_belief(stamp_ns, descriptor, view, candidates, image, camera)
         else:
-            ranking = self._rank_by_similarity(view, candidates)
+            ranking = self._rank_by_similarity(view, candidates, image)
+        if image is not None and intrinsics and self._checks and ranking.verdict.accepted:
+            refined = self._view_check.refine(image, intrinsics, ranking.estimate, ranking.rows)
+            ranking = ranking._replace(estimate=refined)
         finished = time.perf_counter()
         return Localization(
             stamp_ns=stamp_ns,
@@ -270,7 +283,7 @@ class Localizer:
         return best
 
     def _rank_by_similarity(
-        self, view: NDArray[np.float32], candidates: NDArray[np.int64]
+        self, view: NDArray[np.float32], candidates: NDArray[np.int64], image: Image | None
     ) -> _Ranking:
         """Answer one image by itself."""
         similarity = self._similarity(view, candidates)
@@ -284,27 +297,58 @@ class Localizer:
             resolution_m=self._scale.spacing_m,
         )
         confidence = self._calibration.single.apply(estimate.confidence)
-        estimate = estimate._replace(confidence=confidence)
+        ranking = self._judged(rows, similarity, estimate._replace(confidence=confidence))
+        if image is None or ranking.verdict.accepted or not self._checks:
+            return ranking
+        return self._check_image(image, ranking)
+
+    def _check_image(self, image: Image, ranking: _Ranking) -> _Ranking:
+        """Return the answer to one image after its most similar places were looked at."""
+        weight = match_weights(ranking.similarity, self.consensus.sharpness)
+        confidence = ranking.estimate.confidence
+        checked = self._view_check.weigh_matches(
+            image, confidence, ranking.rows, weight, self._checks
+        )
+        order = np.argsort(-checked.weight, kind="stable")
+        rows = ranking.rows[order]
+        estimate = pose_from_weights(
+            checked.weight[order],
+            self._places.position[rows],
+            self._places.yaw_rad[rows],
+            self.consensus,
+            confidence=checked.confidence,
+            resolution_m=self._scale.spacing_m,
+        )
+        return self._judged(rows, ranking.similarity[order], estimate)
+
+    def _judged(
+        self, rows: NDArray[np.int64], similarity: FloatArray, estimate: PoseEstimate
+    ) -> _Ranking:
         verdict = judge_image(estimate.confidence, self.settings.min_confidence)
         return _Ranking(rows, similarity, estimate, verdict)
 
     def _rank_by_belief(
         self,
         stamp_ns: int,
+        descriptor: NDArray[np.float32],
         view: NDArray[np.float32],
         candidates: NDArray[np.int64],
         image: Image | None,
         camera: str,
     ) -> _Ranking:
         """Answer one image as part of its sequence."""
+        drive = self._drives.setdefault(camera, DriveContrast(self._contrast))
+        along = drive.view(descriptor)
         seen = self._track.observe(
             stamp_ns,
             view,
             candidates,
-            lambda rows: self._similarity_of_poses(view, rows),
+            lambda rows: self._similarity_of_poses(along, rows),
             lambda belief: self._check(image, belief),
             camera,
         )
+        if seen.counted:
+            drive.add(descriptor)
         belief = seen.belief
         estimate = estimate_from_belief(
             belief, self._places.yaw_rad[belief.rows], self.consensus, self._scale.spacing_m
@@ -316,21 +360,21 @@ class Localizer:
         )
         return _Ranking(belief.rows, belief.similarity, estimate, verdict)
 
+    @property
+    def _checks(self) -> int:
+        """Return how many places an image is compared with by local features."""
+        # Of a rig's several pictures at a place, nothing says which one to compare.
+        return 0 if self.maps_several_cameras else self.settings.geometric_checks
+
     def _check(self, image: Image | None, belief: Belief) -> FloatArray | None:
         """Return what local features say of a belief's places [s], None where nothing needs it."""
-        count, radius = self.settings.geometric_checks, self.consensus.place_radius_m
-        # Of a rig's several pictures at a place, the belief does not say which one to compare.
-        if image is None or count == 0 or self._spots is not None:
+        if image is None or not self._checks:
             return None
-        mode = dominant_mode(belief.probability, belief.position, radius)
+        mode = dominant_mode(belief.probability, belief.position, self.consensus.place_radius_m)
         confidence = self._calibration.sequence.apply(float(belief.probability[mode].sum()))
         if confidence >= self.settings.min_confidence:
             return None
-        place = distinct_places(belief.probability, belief.position, radius, count)
-        # Places come heaviest first, so the first one of each stands for it.
-        _, first = np.unique(place[place >= 0], return_index=True)
-        found = self._geometry.log_odds(image, self._places.ids[belief.rows[place >= 0][first]])
-        return np.append(found, 0.0)[place]
+        return self._view_check.log_odds(image, belief, self._checks)
 
     def _matches(self, ranking: _Ranking) -> tuple[Match, ...]:
         """Return the `top_k` best places with what the map knows of them."""

@@ -25,8 +25,8 @@ IntArray = NDArray[np.int64]
 _STEP_SIGMA = 0.4
 # How much a place's own position corrects the predicted position and velocity (alpha-beta filter).
 _POSITION_GAIN, _VELOCITY_GAIN = 0.8, 0.2
-# Whether a camera of which nothing is known is on the map at all.
-_EVEN_ODDS = 0.5
+# Chance that a camera of which nothing is known is on the map: who loads a map means to use it.
+_FIRST_ON_MAP = 0.8
 # How far (map spacings) a camera of unknown velocity may have moved beyond its known motion.
 _FREE_REACH = 2.0
 # Places that carry belief; the rest of the belief is counted as off the map.
@@ -49,13 +49,13 @@ class PlaceFilterSettings(Settings):
         high=100.0,
     )
     evidence_zero: float = setting(
-        0.12,
+        0.125,
         "Similarity that speaks neither for a place nor for being off the map",
         low=0.0,
         high=1.0,
     )
     evidence_limit: float = setting(
-        6.0,
+        9.0,
         "Largest log odds that one image may give or take against being off the map",
         low=0.1,
         high=50.0,
@@ -64,7 +64,7 @@ class PlaceFilterSettings(Settings):
         0.01, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
     )
     enter_rate: float = setting(
-        0.1, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
+        0.01, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
     )
     turn_rate: float = setting(
         0.02, "Chance per step that the velocity changes abruptly", low=0.0, high=1.0
@@ -122,22 +122,22 @@ class PlaceFilter:
         self.settings = settings or PlaceFilterSettings()
         self._position = position
         # All places in one spot: any positive size will do.
-        self._spacing_m = spacing_m or 1.0
-        self._grid = PlaceGrid(position, _FREE_REACH * self._spacing_m)
+        self.spacing_m = spacing_m or 1.0
+        self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: on the map or off it is even odds, anywhere on it."""
+        """Forget everything: the camera may be anywhere on the map, or off it."""
         self._tracks = _new_tracks(np.empty(0, np.int64), self._position, 0.0)
         self._off_map = 1.0
-        self._enter_rate = _EVEN_ODDS
+        self._enter_rate = _FIRST_ON_MAP
 
     def doubt(self, share: float) -> None:
         """Start a share (0-1) of the belief anew, as `reset` does with all of it."""
         moved = share * (1.0 - self._off_map)
         off_map = self._off_map + moved
         if off_map > 0.0:
-            arriving = self._enter_rate * self._off_map + _EVEN_ODDS * moved
+            arriving = self._enter_rate * self._off_map + _FIRST_ON_MAP * moved
             self._enter_rate = arriving / off_map
         self._tracks = self._tracks._replace(mass=self._tracks.mass * (1.0 - share))
         self._off_map = off_map
@@ -148,13 +148,13 @@ class PlaceFilter:
         elapsed_s: time since the last step; None unknown, then every step counts as one second and
         a camera of unknown velocity as no faster than the spacing of the map. travel: odometry.
         """
-        reach = _FREE_REACH * self._spacing_m
+        reach = _FREE_REACH * self.spacing_m
         if travel is not None:
             reach += travel.distance_m
         elif elapsed_s is not None:
             reach += self.settings.max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
-        if reach > _LONGEST_STEP * self._spacing_m:
+        if reach > _LONGEST_STEP * self.spacing_m:
             self.reset()
         elif len(self._tracks.rows) and elapsed > 0.0:
             self._move(_displacement(self._tracks.velocity, elapsed, travel), reach, elapsed)
@@ -198,7 +198,7 @@ class PlaceFilter:
     def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
         old = self._tracks
-        sigma = _STEP_SIGMA * self._spacing_m
+        sigma = _STEP_SIGMA * self.spacing_m
         steady = old.mass * old.steady * (1.0 - self.settings.turn_rate)
         expected = old.camera + step
         led = self._grid.near(expected, 3.0 * sigma)

@@ -23,6 +23,10 @@ _LEAST_NOVELTY = 0.3
 _SUREST_JUMP = 0.9
 # Views of unrelated images have cosines about 0 with this spread; so has the usual likeness.
 _LIKENESS_SIGMA = 0.1
+# Odometry that went less than this share of a map spacing, and turned less than this (rad), says
+# that the robot stands. Where an image shows nothing of the last one, taken less than this (s)
+# before, the odometry has died; after a longer stop somebody may just stand before the camera.
+_STANDING_SHARE, _STANDING_RAD, _SHORTLY_S = 0.1, 0.05, 2.0
 # The usual likeness follows the last ten images or so.
 _USUAL_GAIN = 0.1
 # An image this much older (s) than the last starts a new run; a little older is only late.
@@ -30,10 +34,14 @@ _RESTART_S = 1.0
 
 
 class Observation(NamedTuple):
-    """Hold the belief after an image; steps: images that changed it since the start or reset."""
+    """Hold the belief after an image.
+
+    steps: images that changed it since the start or reset. counted: whether this image did.
+    """
 
     belief: Belief
     steps: int
+    counted: bool
 
 
 class _Seen(NamedTuple):
@@ -95,19 +103,19 @@ class PlaceTrack:
         novelty = min(1.0, (1.0 - alike) / (1.0 - self._neighbour_similarity))
         if self._last is not None and before is not None:
             if novelty < _LEAST_NOVELTY or 0 < stamp_ns < before.stamp_ns:
-                return self._last
+                return self._last._replace(counted=False)
             # A jump that one camera has shown is not shown again by the others.
             if not 0 < stamp_ns <= self._last_stamp_ns:
                 self._filter.doubt(self._jump_chance(alike))
             self._usual += _USUAL_GAIN * (alike - self._usual)
-        carried = self._filter.predict(*self._motion(stamp_ns))
+        carried = self._filter.predict(*self._motion(stamp_ns, novelty))
         rows = np.concatenate([carried, np.setdiff1d(candidates, carried)])
         belief = self._filter.update(rows, similarity_of(rows), novelty)
         log_odds = check(belief) if check else None
         if log_odds is not None:
             belief = self._filter.weigh(belief, log_odds)
         self._steps += 1
-        self._last = Observation(belief, self._steps)
+        self._last = Observation(belief, self._steps, counted=True)
         self._seen[camera] = _Seen(view, stamp_ns)
         self._last_stamp_ns = max(stamp_ns, self._last_stamp_ns) if stamp_ns else 0
         return self._last
@@ -130,14 +138,25 @@ class PlaceTrack:
         back_s = (self._last_stamp_ns - stamp_ns) * 1e-9
         return stamp_ns > 0 and back_s > _RESTART_S
 
-    def _motion(self, stamp_ns: int) -> tuple[float | None, Travel | None]:
-        """Return the time (s) and travel since the last image that counted, None unknown."""
+    def _motion(self, stamp_ns: int, novelty: float) -> tuple[float | None, Travel | None]:
+        """Return the time (s) and travel since the last image that counted, None unknown.
+
+        novelty: how much of the image (0-1) the last one had not shown.
+        """
         if not (stamp_ns and self._last_stamp_ns):
             return None, None
         if stamp_ns <= self._last_stamp_ns:
             return 0.0, None
         elapsed = (stamp_ns - self._last_stamp_ns) * 1e-9
-        return elapsed, self._odometry.travel(self._last_stamp_ns, stamp_ns)
+        travel = self._odometry.travel(self._last_stamp_ns, stamp_ns)
+        if travel is not None and self._stands(travel) and novelty >= 1.0 and elapsed < _SHORTLY_S:
+            travel = None
+        return elapsed, travel
+
+    def _stands(self, travel: Travel) -> bool:
+        """Say whether odometry tells of no motion."""
+        least_m = _STANDING_SHARE * self._filter.spacing_m
+        return travel.distance_m < least_m and abs(travel.turn_rad) < _STANDING_RAD
 
 
 def _likeness(view: View, other: View) -> float:

@@ -11,7 +11,7 @@ LOST = "LOST"
 
 # Below this confidence no place deserves to be called a candidate.
 _CANDIDATE = 0.3
-# The filter starts at even odds of being off the map; it takes some images to call it.
+# A first image alone seldom tells a place; it takes some images to call it off the map.
 _FIRST_STEPS = 3
 
 

@@ -18,6 +18,7 @@ from progeo_core.images import Image
 from progeo_core.localizer import CameraFrame, Localization
 from progeo_core.model.loading import load_encoder
 from progeo_ros.answer_publishers import AnswerPublishers
+from progeo_ros.camera_info_input import CameraInfoInput
 from progeo_ros.camera_statistics import CameraStatistics
 from progeo_ros.conversions import frame_from_message
 from progeo_ros.diagnostics import camera_status
@@ -84,6 +85,7 @@ class Pipeline:
         self.publishers = AnswerPublishers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
+        self._calibrations: dict[str, CameraInfoInput] = {}
         self._odometry: OdometryInput | None = None
         self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(self._paint, lambda topic: None)
         self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
@@ -105,6 +107,10 @@ class Pipeline:
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._odometry = OdometryInput(self._node, self._on_odometry)
         self.drive.start()
+        self._calibrations = {
+            topic: CameraInfoInput(self._node, self._node.resolve_topic_name(camera))
+            for topic, camera in zip(self.topics, self._settings.cameras, strict=True)
+        }
         self._images = [
             ImageInput(self._node, topic, self._settings, self.statistics[topic], self._worker.put)
             for topic in self.topics
@@ -119,6 +125,9 @@ class Pipeline:
         self._images, self._odometry = [], None
         self.drive.stop()
         self._worker.flush()
+        for calibration in self._calibrations.values():
+            calibration.destroy()
+        self._calibrations = {}
         self._painter.flush()
 
     def close(self) -> None:
@@ -227,6 +236,8 @@ class Pipeline:
         statistics = self.statistics[topic]
         try:
             frame = frame_from_message(arrival.message, topic)
+            if (calibration := self._calibrations.get(topic)) is not None:
+                frame = frame._replace(intrinsics=calibration.intrinsics)
             answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
             descriptor = self._encode(frame) if answer is None else answer.descriptor
             latency_ms = (time.perf_counter() - arrival.at_s) * 1e3

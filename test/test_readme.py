@@ -41,7 +41,7 @@ def test_every_parameter_is_listed_with_its_default_and_meaning() -> None:
 
     fields = list(parameter_fields())
     listed = [key for key in table_keys("ROS interface") if not key.startswith(("~", "/"))]
-    topics = ["image", "odom", "pose_reference", "fix_reference"]
+    topics = ["image", "camera_info", "odom", "pose_reference", "fix_reference"]
     assert listed == [*topics, *(field.name for field in fields)]
     rows = README.split("<!-- parameters -->")[1].splitlines()
     for field in fields:

@@ -17,7 +17,16 @@ from test.benchmarks.report import Section, write_report
 
 # Each module has `rows(folder)`, which yields its figures and may leave files in the folder for
 # those after it; the docstring says what is compared with what.
-NAMES = ("image_path", "encoder", "folder", "search", "map_opening", "place_filter", "training")
+NAMES = (
+    "image_path",
+    "encoder",
+    "folder",
+    "search",
+    "map_opening",
+    "place_filter",
+    "place_filter_cost",
+    "training",
+)
 
 
 def main() -> None:

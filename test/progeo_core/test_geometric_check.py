@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from progeo_core.geometric_check import GeometricCheck, count_inliers, find_features
+from progeo_core.geometric_check import GeometricCheck, count_inliers
 from progeo_core.images import load_images, make_thumbnail
+from progeo_core.local_features import find_features
 from progeo_core.place_map import PlaceMap
 from progeo_core.records import read_records
 

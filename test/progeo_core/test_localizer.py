@@ -7,11 +7,12 @@ import pytest
 
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.geo import Datum, enu_from_wgs84
+from progeo_core.geo import Datum, enu_from_wgs84, wrap_angle
 from progeo_core.images import load_images, make_thumbnail
 from progeo_core.localizer import CameraFrame, Localizer, LocalizerSettings
 from progeo_core.place_map import PlaceMap, Places
 from progeo_core.records import read_records
+from progeo_core.relative_view import Intrinsics
 from progeo_core.verdict import AMBIGUOUS, LOCALIZED
 
 SECOND = 1_000_000_000
@@ -208,7 +209,8 @@ def test_reload_sees_places_that_were_added(tmp_path):
     np.testing.assert_allclose(answer.estimate.position, position[7] + 1000.0, atol=0.1)
 
 
-def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_path):
+@pytest.mark.parametrize("sequence", [False, True])
+def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_path, sequence):
     _, images = campus
     vectors = np.random.default_rng(0).normal(size=(10, 256)).astype(np.float32)
     vectors[8] = vectors[2]
@@ -222,11 +224,68 @@ def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_
         place_map.append(Places(position, *nothing, names, names, names, thumbnails), vectors)
     found = {}
     for checks in (0, 2):
-        settings = LocalizerSettings(sequence=True, geometric_checks=checks)
+        settings = LocalizerSettings(sequence=sequence, geometric_checks=checks)
         localizer = Localizer.open(path, ENCODER, settings)
         found[checks] = localizer.localize_descriptor(vectors[2], 1, image=images[41]).estimate
     assert found[2].confidence > found[0].confidence
     np.testing.assert_allclose(found[2].position, position[8])
+
+
+@pytest.fixture
+def even_map(campus, tmp_path):
+    """Return a map of every other image of the drive, with thumbnails."""
+    records, images = campus
+    even = records.select(range(0, 72, 2))
+    names = [""] * len(even)
+    with PlaceMap.create(tmp_path / "pictures.progeo", ENCODER.fingerprint) as place_map:
+        thumbnails = [make_thumbnail(image) for image in images[::2]]
+        stamps = np.zeros(len(even), np.int64)
+        columns = Places(even.position, even.yaw_rad, stamps, names, names, names, thumbnails)
+        place_map.append(columns, ENCODER.encode(images[::2]))
+    return tmp_path / "pictures.progeo"
+
+
+def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus, even_map):
+    records, images = campus
+    intrinsics = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
+    settings = LocalizerSettings(min_confidence=0.5, geometric_checks=3)
+    localizer = Localizer.open(even_map, ENCODER, settings)
+    plain, refined = (
+        [localizer.localize(CameraFrame(image, camera="front", intrinsics=given)) for image in odd]
+        for given, odd in ((None, images[1::2]), (intrinsics, images[1::2]))
+    )
+    rows = [row for row, answer in enumerate(plain) if answer.accepted]
+    assert len(rows) > 15
+    errors = {
+        name: [
+            abs(float(wrap_angle(answers[row].estimate.yaw_rad - records.yaw_rad[2 * row + 1])))
+            for row in rows
+        ]
+        for name, answers in (("plain", plain), ("refined", refined))
+    }
+    assert np.median(errors["refined"]) < 0.5 * np.median(errors["plain"])
+    for before, after in zip(plain, refined, strict=True):
+        assert (after.accepted, after.estimate.confidence) == (
+            before.accepted,
+            before.estimate.confidence,
+        )
+        assert np.linalg.eigvalsh(after.estimate.covariance).min() > 0.0
+    surer = [refined[row].estimate.covariance[5, 5] for row in rows]
+    assert np.median(surer) < 0.1**2
+
+
+def test_certain_image_is_not_checked_and_stays_as_it_is(campus, even_map):
+    _, images = campus
+    answers = [
+        Localizer.open(even_map, ENCODER, LocalizerSettings(geometric_checks=checks)).localize(
+            CameraFrame(images[30])
+        )
+        for checks in (0, 3)
+    ]
+    assert answers[0].accepted
+    np.testing.assert_array_equal(answers[0].estimate.position, answers[1].estimate.position)
+    np.testing.assert_array_equal(answers[0].estimate.covariance, answers[1].estimate.covariance)
+    assert answers[0].estimate.confidence == answers[1].estimate.confidence
 
 
 def test_two_cameras_of_one_stamp_are_evidence_for_one_pose(tmp_path):

@@ -1,0 +1,79 @@
+"""Let local features decide between the places of an uncertain answer, and refine a sure one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.checked_places import CheckedPlaces, weigh_places
+from progeo_core.consensus import PoseEstimate, distinct_places
+from progeo_core.geo import FloatArray
+from progeo_core.geometric_check import GeometricCheck
+from progeo_core.images import Image
+from progeo_core.place_filter import Belief
+from progeo_core.place_map import PlaceMap, PlaceTable
+from progeo_core.refined_pose import refine_pose
+from progeo_core.relative_view import Intrinsics
+
+IntArray = NDArray[np.int64]
+
+
+class _Compared(NamedTuple):
+    """Hold the place [k] of each match, -1 not compared, and the log odds of each place [m]."""
+
+    place: IntArray
+    log_odds: FloatArray
+
+
+class ViewCheck:
+    """Compare images with the pictures of a map's most probable places."""
+
+    def __init__(
+        self, place_map: PlaceMap, places: PlaceTable, radius_m: float, spacing_m: float
+    ) -> None:
+        """Take a map, its places, and what is one place (m) and the spacing of places (m)."""
+        self._places, self._radius_m, self._spacing_m = places, radius_m, spacing_m
+        self._geometry = GeometricCheck(place_map)
+
+    def weigh_matches(
+        self, image: Image, confidence: float, rows: IntArray, weight: FloatArray, count: int
+    ) -> CheckedPlaces:
+        """Weigh the matches of one image, heaviest first, after looking at `count` places.
+
+        confidence: that the heaviest place is right. rows, weight: [k].
+        """
+        compared = self._compare(image, rows, weight, self._places.position[rows], count)
+        return weigh_places(confidence, weight, compared.place, compared.log_odds)
+
+    def log_odds(self, image: Image, belief: Belief, count: int) -> FloatArray:
+        """Return what the views say of the places of a belief [s]; only `count` are looked at."""
+        compared = self._compare(image, belief.rows, belief.probability, belief.position, count)
+        said: FloatArray = np.append(compared.log_odds, 0.0)[compared.place]
+        return said
+
+    def refine(
+        self, image: Image, intrinsics: Intrinsics, estimate: PoseEstimate, rows: IntArray
+    ) -> PoseEstimate:
+        """Refine a pose by the first of the places in `rows` that is near it."""
+        offset = self._places.position[rows] - estimate.position
+        near = rows[np.linalg.norm(offset, axis=1) <= self._radius_m]
+        if not near.size:
+            return estimate
+        row = near[0]
+        view = self._geometry.view_from(image, int(self._places.ids[row]), intrinsics)
+        if view is None:
+            return estimate
+        position, yaw = self._places.position[row], float(self._places.yaw_rad[row])
+        return refine_pose(estimate, position, yaw, view, self._spacing_m)
+
+    def _compare(
+        self, image: Image, rows: IntArray, weight: FloatArray, position: FloatArray, count: int
+    ) -> _Compared:
+        """Compare the `count` heaviest places with an image; all [k] come heaviest first."""
+        place = distinct_places(weight, position, self._radius_m, count)
+        # So the first one of each place stands for it.
+        _, first = np.unique(place[place >= 0], return_index=True)
+        ids = self._places.ids[rows[place >= 0][first]]
+        return _Compared(place, self._geometry.log_odds(image, ids))
