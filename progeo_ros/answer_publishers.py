@@ -52,11 +52,17 @@ class AnswerPublishers:
         with self._lock:
             return self._failures
 
-    def publish(self, answer: Localization, camera_frame: str, latency_ms: float) -> bool:
-        """Publish one answer; return whether its status went out, which is what counts."""
+    def publish_pose(self, answer: Localization, camera_frame: str) -> None:
+        """Publish where the robot is, if the answer is accepted: nothing else comes before this."""
         if answer.accepted:
             self._send(self._pose, pose_message(answer.estimate, answer.stamp_ns, self._map_frame))
             self._publish_geodetic(answer, camera_frame)
+
+    def publish_details(self, answer: Localization, camera_frame: str, latency_ms: float) -> bool:
+        """Publish the rest of an answer; return whether its status went out, which is what counts.
+
+        latency_ms: from the image's arrival until its pose was published.
+        """
         self._send(self._markers, match_markers(answer, self._map_frame))
         return self._send(self._status, status_message(answer, camera_frame, latency_ms))
 

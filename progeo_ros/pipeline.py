@@ -240,9 +240,13 @@ class Pipeline:
                 frame = frame._replace(intrinsics=calibration.intrinsics)
             answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
             descriptor = self._encode(frame) if answer is None else answer.descriptor
-            latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
             camera_frame = arrival.message.header.frame_id
-            sent = answer is None or self.publishers.publish(answer, camera_frame, latency_ms)
+            if answer is not None:
+                self.publishers.publish_pose(answer, camera_frame)
+            latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
+            sent = answer is None or self.publishers.publish_details(
+                answer, camera_frame, latency_ms
+            )
         except ProgeoError as error:
             self._fail(statistics, str(error))
         except Exception as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 
 from progeo_ros.stop_signal import StopSignal
+
+_LAST_ROUND_S = 5.0
 
 
 def spin_until(stop: StopSignal, node: Node, begin: Callable[[], None] | None = None) -> None:
@@ -24,5 +26,7 @@ def spin_until(stop: StopSignal, node: Node, begin: Callable[[], None] | None = 
             begin()
         stop.wait()
         executor.shutdown()
+        # rclpy comes back at once, while its thread may still be reading what is destroyed next.
+        wait([spinning], _LAST_ROUND_S)
         node.destroy_node()
     spinning.result()

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from progeo_core.encoder import Encoder
-from progeo_core.errors import ProgeoError
+from progeo_core.errors import MissingDependencyError, ProgeoError
 from progeo_core.model.device import AUTO
 from progeo_core.model.model_folder import Model
 from progeo_core.model.runtime import REFERENCE, automatic, missing_packages, variants
@@ -28,11 +28,16 @@ def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> E
     """Return an encoder of the model; takes the model over.
 
     "auto" takes the fastest of the `automatic` runtimes that are installed and agree with torch in
-    float32; a named runtime takes its own fastest precision that agrees. The first time on a
-    machine takes some seconds for that. Raises what `variants` raises, and `ProgeoError` where a
-    named runtime does not agree or cannot run the model.
+    float32; a named runtime takes its own fastest precision that agrees, or gives way to "auto"
+    where it is not installed, with a warning that says what to install. The first time on a
+    machine takes some seconds for that. Raises `UsageError` for a runtime that is not known or not
+    for this device, and `ProgeoError` where a named one does not agree or cannot run the model.
     """
-    candidates = variants(runtime, device)
+    try:
+        candidates = variants(runtime, device)
+    except MissingDependencyError as error:
+        _log.warning("%s; going on with the fastest of those installed", error)
+        return choose_encoder(model, device, AUTO)
     if candidates == [REFERENCE]:
         return TorchEncoder(model, device)
     memory = RuntimeMemory(model.card.fingerprint, device, candidates)

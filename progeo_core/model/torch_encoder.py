@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.images import Image
 from progeo_core.model.batch_norm_fusion import fuse_batch_norms
+from progeo_core.model.cuda_graph import CudaGraph
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import ProgeoNetwork
@@ -39,6 +41,9 @@ class TorchEncoder:
         fuse_batch_norms(self._network)
         _keep_head_in_float32(self._network)
         self._chunk = _CHUNK.get(device.type, 16)
+        # The memory of a graph serves one image at a time.
+        self._one_at_a_time = threading.Lock()
+        self._graph: CudaGraph | None = None
         self._place(device, getattr(torch, precision))
 
     @property
@@ -63,8 +68,11 @@ class TorchEncoder:
             try:
                 descriptors[start : start + len(chunk)] = self._encode_chunk(chunk)
                 start += len(chunk)
+                continue
             except torch.cuda.OutOfMemoryError:
-                self._take_less_memory()
+                pass
+            # Only here, as the error keeps the tensors of the calls that it came through.
+            self._take_less_memory()
         return descriptors
 
     @torch.inference_mode()
@@ -73,13 +81,33 @@ class TorchEncoder:
         resized = [preprocessing.resize(image, self._device) for image in images]
         pixels = preprocessing.normalize(torch.stack(resized)).to(self._type)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
+        if self._graphs and len(images) == 1:
+            with self._one_at_a_time:
+                return np.asarray(self._replay(pixels).cpu().numpy(), np.float32)
+        return np.asarray(self._run(pixels).cpu().numpy(), np.float32)
+
+    def _run(self, pixels: Tensor) -> Tensor:
         descriptors = self._network(pixels).float()
-        if self._card.normalized:
-            descriptors = F.normalize(descriptors, dim=1)
-        return np.asarray(descriptors.cpu().numpy(), np.float32)
+        return F.normalize(descriptors, dim=1) if self._card.normalized else descriptors
+
+    def _replay(self, pixels: Tensor) -> Tensor:
+        """Run the network on one image by its graph, which is recorded at the first one."""
+        try:
+            if self._graph is None:
+                self._graph = CudaGraph(self._run, pixels)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            _log.info("%s runs without a CUDA graph: %s", self._card.name, reason)
+            self._graphs = False
+            return self._run(pixels)
+        return self._graph.replay(pixels)
 
     def _place(self, device: torch.device, kind: torch.dtype) -> None:
         self._device, self._type = device, kind
+        self._graph = None
+        self._graphs = device.type == "cuda"
         self._network.to(device).to(memory_format=torch.channels_last)
         self._network.backbone.to(kind)
 

@@ -16,15 +16,22 @@ import progeo_core  # noqa: F401  first, as it settles how the threads of others
 from test.benchmarks.report import Section, write_report
 
 # Each module has `rows(folder)`, which yields its figures and may leave files in the folder for
-# those after it; the docstring says what is compared with what.
+# those after it; the docstring says what is compared with what. One that cannot run everywhere has
+# `why_skipped()`, "" where it can.
 NAMES = (
     "image_path",
     "encoder",
     "folder",
     "search",
     "map_opening",
+<<<<<<< HEAD
     "place_filter",
     "place_filter_cost",
+=======
+    "node",
+    "cuda",
+    "place_filter",
+>>>>>>> w-fast
     "training",
 )
 
@@ -44,11 +51,15 @@ def main() -> None:
 def run(name: str, folder: Path) -> Section:
     """Run one benchmark."""
     module = importlib.import_module(f"test.benchmarks.{name}_benchmark")
+    measures = " ".join(inspect.getdoc(module).split())
+    reason = module.why_skipped() if hasattr(module, "why_skipped") else ""
+    if reason:
+        return Section(name, f"{measures} Skipped: {reason}.", [])
     rows = []
     for row in module.rows(folder):
         print(f"{name}: {row.case}: {row.ours:.4g} {row.unit}, plain {row.plain:.4g}", flush=True)
         rows.append(row)
-    return Section(name, " ".join(inspect.getdoc(module).split()), rows)
+    return Section(name, measures, rows)
 
 
 if __name__ == "__main__":

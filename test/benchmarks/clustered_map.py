@@ -29,28 +29,33 @@ class Clusters(NamedTuple):
     random: np.random.Generator
 
     @classmethod
-    def draw(cls, count: int) -> Clusters:
-        """Draw the centres for `count` descriptors."""
+    def draw(cls, count: int, dimension: int = DIMENSION) -> Clusters:
+        """Draw the centres for `count` descriptors of a dimension."""
         random = np.random.default_rng(0)
         places = -(-count // _PER_PLACE)
-        sites = _noise(random, -(-count // _PER_SITE))
-        centres = _unit(sites[random.integers(0, len(sites), places)] + _noise(random, places))
+        sites = _noise(random, -(-count // _PER_SITE), dimension)
+        own = _noise(random, places, dimension)
+        centres = _unit(sites[random.integers(0, len(sites), places)] + own)
         return cls(centres, random)
 
     def around(self, clusters: NDArray[np.int64]) -> Vectors:
         """Draw one unit descriptor around each of some clusters."""
-        return _unit(self.centres[clusters] + 0.5 * _noise(self.random, len(clusters)))
+        noise = _noise(self.random, len(clusters), self.centres.shape[1])
+        return _unit(self.centres[clusters] + 0.5 * noise)
 
     def queries(self, count: int) -> Vectors:
         """Draw descriptors around random clusters."""
         return self.around(self.random.integers(0, len(self.centres), count))
 
 
-def clustered_map(folder: Path, count: int) -> tuple[Path, Clusters]:
+def clustered_map(
+    folder: Path, count: int, fingerprint: ModelFingerprint = FINGERPRINT
+) -> tuple[Path, Clusters]:
     """Return a map of `count` places on a line, made where the folder has none yet."""
-    path, clusters = folder / f"clustered{count}.progeo", Clusters.draw(count)
+    path = folder / f"clustered{count}-{fingerprint.weights_sha256[:12]}.progeo"
+    clusters = Clusters.draw(count, fingerprint.dimension)
     if not path.exists():
-        with PlaceMap.create(path, FINGERPRINT) as place_map:
+        with PlaceMap.create(path, fingerprint) as place_map:
             for start in range(0, count, _BLOCK):
                 rows = np.arange(start, min(start + _BLOCK, count))
                 place_map.append(_places(rows), clusters.around(rows // _PER_PLACE))
@@ -65,8 +70,8 @@ def _places(rows: NDArray[np.int64]) -> Places:
     return Places(position, yaw, stamps, names, names, images, [None] * count)
 
 
-def _noise(random: np.random.Generator, count: int) -> Vectors:
-    return _unit(random.standard_normal((count, DIMENSION), dtype=np.float32))
+def _noise(random: np.random.Generator, count: int, dimension: int) -> Vectors:
+    return _unit(random.standard_normal((count, dimension), dtype=np.float32))
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -78,8 +78,10 @@ def to_markdown(
         f" {where['system']}; {', '.join(f'{name} {version}' for name, version in used.items())}"
     ]
     for section in sections:
-        lines += ["", f"## {section.name}", "", section.measures, ""]
-        lines += ["| case | ours | plain | times better | also |", "|---|---|---|---|---|"]
+        lines += ["", f"## {section.name}", "", section.measures]
+        if not section.rows:
+            continue
+        lines += ["", "| case | ours | plain | times better | also |", "|---|---|---|---|---|"]
         lines += [_table_row(row) for row in section.rows]
     return "\n".join(lines)
 

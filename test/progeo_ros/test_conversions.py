@@ -116,6 +116,8 @@ def test_the_status_tells_everything_about_an_answer(answer: Localization, accep
     assert values["matches"] == "7,9"
     assert [float(number) for number in values["similarities"].split(",")] == [1 / 3, 0.25]
     assert len(values["covariance"].split(",")) == 36
+    assert float(values["latency_ms"]) == 12.5
+    assert float(values["encode_ms"]) == answer.seconds.encode * 1e3
 
 
 def test_pictures_are_jpeg(corridor: Path) -> None:

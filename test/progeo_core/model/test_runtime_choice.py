@@ -121,6 +121,23 @@ def test_says_what_to_install_and_falls_back(
     assert "pip install onnxruntime" in said
 
 
+def test_a_named_runtime_that_is_not_installed_gives_way(
+    small_model: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found: Callable[[str], object] = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "openvino" else found(name)
+    )
+    encoder = load_encoder(str(small_model), "cpu", "openvino")
+    (said,) = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert "pip install openvino" in said
+    assert "going on with" in said
+    assert encoder.encode(trial_images()[:1]).shape == (1, 1280)
+
+
 def test_works_where_nothing_can_be_remembered(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ def test_a_full_gpu_means_smaller_batches_said_once(
     def refuse(module: torch.nn.Module, arguments: tuple[torch.Tensor]) -> None:
         sizes.append(len(arguments[0]))
         if sizes[-1] > 2:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            raise torch.OutOfMemoryError("CUDA out of memory")
 
     encoder = TorchEncoder(model, CPU)
     model.network.register_forward_pre_hook(refuse)
@@ -49,7 +49,7 @@ def test_a_gpu_without_room_for_one_image_gives_way_to_the_cpu(
 
     def refuse(module: torch.nn.Module, arguments: tuple[torch.Tensor]) -> None:
         if arguments[0].dtype == torch.bfloat16:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            raise torch.OutOfMemoryError("CUDA out of memory")
 
     encoder = TorchEncoder(model, CPU, "bfloat16")
     model.network.register_forward_pre_hook(refuse)
@@ -73,3 +73,11 @@ def test_cuda_describes_as_the_cpu_does(small_model: Path, precision: str) -> No
     cuda = TorchEncoder(load_model(small_model), torch.device("cuda"), precision)
     expected = TorchEncoder(load_model(small_model), CPU).encode(images)
     assert agreement(cuda.encode(images), expected) > 0.998
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_replayed_graph_describes_each_image_as_a_batch_does(small_model: Path) -> None:
+    images = trial_images()
+    encoder = TorchEncoder(load_model(small_model), torch.device("cuda"))
+    one_by_one = np.concatenate([encoder.encode([image]) for image in images])
+    assert agreement(one_by_one, encoder.encode(images)) > 0.9999
