@@ -31,6 +31,7 @@ setup(
     package_data={
         "progeo_core": [
             "models/*/*",
+            "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
             "report_template.html",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import open_clip
@@ -24,6 +25,9 @@ PROGEO_BACKBONES = {
     "CLIP-ViT-B-16": "ViT-B-16-quickgelu",
     "CLIP-ViT-B-32": "ViT-B-32-quickgelu",
 }
+# A small CLIP of our own in open_clip's parts.
+CLIP_MOBILENET = "CLIP-MobileNetV2"
+open_clip.add_model_config(Path(__file__).parent / "open_clip_configs")
 MOBILENET = "MobileNetV2"
 _MOBILENET_CHANNELS = 1280
 
