@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from progeo_core.encoder import Encoder, describe
-from progeo_core.images import load_images
+from progeo_core.encoder import Encoder
+from progeo_core.images import read_image
 from progeo_core.model.loading import load_encoder
-from progeo_core.records import Records, read_records
+from progeo_core.records import read_records
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CORRIDOR = _ROOT / "progeo_core" / "demo_data" / "corridor"
@@ -45,7 +45,7 @@ def measure(encoder: Encoder) -> Recalls:
 
 def _corridor_recall(encoder: Encoder) -> float:
     places, queries = (read_records(_CORRIDOR / name) for name in ("ref.csv", "query.csv"))
-    best = _nearest(_describe(encoder, queries), _describe(encoder, places))
+    best = _nearest(_describe(encoder, queries.images), _describe(encoder, places.images))
     error = np.linalg.norm(queries.position[:, :2] - places.position[best, :2], axis=1)
     return float(np.mean(error <= _RADIUS_M))
 
@@ -55,7 +55,7 @@ def _loop_recall(encoder: Encoder) -> float:
     with (_LOOP / "records.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     images = [_LOOP / row["image"] for row in rows]
-    descriptors = _stack(encoder, images)
+    descriptors = _describe(encoder, images)
     second = np.array([row["traverse"] != "lap1" for row in rows])
     best = _nearest(descriptors[second], descriptors[~second])
     first_lap = [row["frame"] for row in rows if row["traverse"] == "lap1"]
@@ -63,17 +63,13 @@ def _loop_recall(encoder: Encoder) -> float:
     return float(np.mean([first_lap[i] in right for i, right in zip(best, truth, strict=True)]))
 
 
-def _describe(encoder: Encoder, records: Records) -> NDArray[np.float32]:
-    return _stack(encoder, records.images)
-
-
-def _stack(encoder: Encoder, images: Sequence[Path]) -> NDArray[np.float32]:
-    described = describe(encoder, load_images(images))
-    return np.stack([answer.descriptor for answer in described])
+def _describe(encoder: Encoder, images: Sequence[Path]) -> NDArray[np.float32]:
+    return encoder.encode([read_image(path) for path in images])
 
 
 def _nearest(queries: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.argmax(queries @ places.T, axis=1)
+    best: NDArray[np.int64] = np.argmax(queries @ places.T, axis=1)
+    return best
 
 
 def _runs(models: Sequence[str]) -> Iterator[tuple[str, list[Recalls]]]:

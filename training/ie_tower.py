@@ -1,4 +1,4 @@
-"""The IE Tower walkthroughs as a training and validation folder with '@' names."""
+"""The IE Tower walkthroughs as a training folder with '@' names."""
 
 from __future__ import annotations
 
@@ -14,44 +14,36 @@ from progeo_core.image_names import ImageName, format_name
 # Metres in the names stand for frames, one a second; clips lie far apart.
 CLIP_SPACING_M = 1000.0
 _LOW_WIDTH, _LOW_HEIGHT = 160, 90
-_HELD_OUT = 5  # every fifth floor validates
 
 
 class Frame(NamedTuple):
     """Hold one frame of a clip; `number` counts seconds."""
 
     path: Path
-    floor: str
     clip: str
     number: int
 
 
 def read_frames(tower: Path) -> list[Frame]:
-    """Read records.csv of the data set: image, floor, video, frame."""
+    """Read records.csv of the data set: image, video, frame."""
     with (tower / "records.csv").open(newline="", encoding="utf-8") as file:
         return [
-            Frame(tower / row["image"], row["floor"], row["video"], int(row["frame"]))
+            Frame(tower / row["image"], row["video"], int(row["frame"]))
             for row in csv.DictReader(file)
         ]
 
 
-def write_folders(frames: Sequence[Frame], out: Path) -> None:
-    """Write train/ and val/{database,queries}; whole floors validate.
+def write_folder(frames: Sequence[Frame], folder: Path) -> None:
+    """Write the training folder.
 
-    Every place is seen by two cameras: the real one, and a poor one with a third of its pixels. In
-    val, a query is a frame of the poor camera and the database has its neighbours, not itself.
+    Every place is seen by two cameras: the real one, and a poor one with a third of its pixels a
+    side.
     """
-    held_out = set(sorted({frame.floor for frame in frames})[::_HELD_OUT])
     clips = {clip: number for number, clip in enumerate(sorted({frame.clip for frame in frames}))}
     for frame in frames:
         name = ImageName(CLIP_SPACING_M * clips[frame.clip], float(frame.number))
-        if frame.floor not in held_out:
-            _link(frame.path, out / "train" / format_name(name._replace(note="full")))
-            _write_low(frame.path, out / "train" / format_name(name._replace(note="low")))
-        elif frame.number % 4 == 0:
-            _link(frame.path, out / "val" / "database" / format_name(name))
-        elif frame.number % 4 == 2:
-            _write_low(frame.path, out / "val" / "queries" / format_name(name))
+        _link(frame.path, folder / format_name(name._replace(note="full")))
+        _write_low(frame.path, folder / format_name(name._replace(note="low")))
 
 
 def _link(image: Path, name: Path) -> None:

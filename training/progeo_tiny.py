@@ -1,7 +1,8 @@
 """Train progeo-tiny, and the runs that it is compared with; see training/README.md.
 
 From ImageNet's MobileNetV2 and the IE Tower walkthroughs: the training folder, a small CLIP to
-start from, and for every seed both stages, and stage 2 alone without prompts.
+start from, and for every seed both stages, and stage 2 alone without prompts. Every one becomes a
+model folder in OUT/models, for training/ablation.py.
 """
 
 from __future__ import annotations
@@ -10,53 +11,70 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from ie_tower import read_frames, write_folders
-from torch import Tensor
+from ie_tower import read_frames, write_folder
+from start_weights import DIMENSION, imagenet_clip, set_projection, whitening
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.images import read_image
-from progeo_core.model.aggregation import Head
-from progeo_core.model.backbone import CLIP_MOBILENET, feature_map
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
+from progeo_core.model.assembly import architecture_of
+from progeo_core.model.backbone import CLIP_MOBILENET
+from progeo_core.model.model_card import ModelCard
+from progeo_core.model.model_folder import save_model
 from progeo_core.model.preprocessing import Preprocessing
-from progeo_core.model.weights import read_state
+from progeo_core.model.weights import State, read_state, sha256_of, visual_part
 from progeo_core.train.command import run
+from progeo_core.train.options import read_options
+from progeo_core.train.stage2 import BEST_MODEL
 
-DIMENSION = 512
-# Enough images to see the directions in which descriptors of corridors vary.
-_PROJECTION_IMAGES = 600
 _PLACES = ("--M", "5", "--alpha", "360", "--N", "2", "--L", "1", "--groups_num", "2")
+# Few images that look alike: most of ImageNet's trunk and all of its statistics stay as they are,
+# colours change less than outdoors, and the classifiers see every image a few times.
 _SMALL_DATA = (
-    *("--min_images_per_class", "8", "--batch_size_stage1", "256", "--epochs_num_stage1", "40"),
-    *("--lr", "5e-5", "--image_size", "224", "--batch_size", "32", "--iterations_per_epoch", "25"),
-    *("--epochs_num", "4", "--positive_dist_threshold", "2.5", "--resize_test_imgs"),
+    *("--freeze_cnn", "7", "--freeze_batch_norm", "--min_images_per_class", "8"),
+    *("--brightness", "0.4", "--contrast", "0.4", "--saturation", "0.4", "--hue", "0.05"),
+    *("--batch_size_stage1", "256", "--epochs_num_stage1", "40"),
+    *("--batch_size", "32", "--iterations_per_epoch", "25", "--epochs_num", "4"),
+    *("--num_workers", "0"),
 )
 
 
 def main() -> None:
     """Do whatever of it is not done yet in the folder OUT."""
     options = _read_options()
-    data, clip = options.out / "data", options.out / "clip.pth"
+    data = options.out / "data"
     if not data.is_dir():
-        write_folders(read_frames(options.ie_tower), data)
-    if not clip.is_file():
-        write_clip(options.mobilenet, sorted((data / "train").iterdir()), clip)
+        write_folder(read_frames(options.ie_tower), data)
+    if not _start(options).is_file():
+        write_start(options)
     for seed in options.seeds:
         for name, stages in {"full": ("stage1", "stage2"), "cosplace": ("stage2",)}.items():
-            train(name, stages, seed, options)
+            if not (_models(options) / f"{name}-{seed}").is_dir():
+                train(f"{name}-{seed}", stages, seed, options)
+
+
+def write_start(options: argparse.Namespace) -> None:
+    """Write the models `imagenet` and `whitened`, and the latter as the start of training."""
+    network = imagenet_clip(options.mobilenet)
+    write_model(network.state_dict(), _models(options) / "imagenet", "ImageNet's trunk with GeM")
+    data = options.out / "data"
+    cameras = (sorted(data.glob(f"*@{camera}@*")) for camera in ("full", "low"))
+    settings = read_options("", [*_SMALL_DATA, *options.flags]).stage2
+    set_projection(network, whitening(network, list(zip(*cameras, strict=True)), settings))
+    write_model(
+        network.state_dict(), _models(options) / "whitened", "the same with a whitening projection"
+    )
+    with replaced_file(_start(options)) as unfinished:
+        torch.save(network.state_dict(), unfinished)
 
 
 def train(name: str, stages: Sequence[str], seed: int, options: argparse.Namespace) -> None:
-    """Run some stages with one seed; results go to logs/progeo-tiny/NAME-SEED."""
-    data = options.out / "data"
+    """Run some stages with one seed; results go to logs/progeo-tiny/NAME, the model to OUT."""
     flags = [
-        *("--train_set_folder", str(data / "train"), "--val_set_folder", str(data / "val")),
+        *("--train_set_folder", str(options.out / "data")),
         *("--backbone", CLIP_MOBILENET, "--fc_output_dim", str(DIMENSION)),
-        *("--pretrained", str(options.out / "clip.pth")),
-        *("--cache_feature_folder", str(options.out / "cache"), "--num_workers", "0"),
-        *("--save_dir", f"progeo-tiny/{name}-{seed}", "--seed", str(seed)),
+        *("--pretrained", str(_start(options))),
+        *("--cache_feature_folder", str(options.out / "cache")),
+        *("--save_dir", f"progeo-tiny/{name}", "--seed", str(seed)),
         *_PLACES,
         *_SMALL_DATA,
         *options.flags,
@@ -64,44 +82,36 @@ def train(name: str, stages: Sequence[str], seed: int, options: argparse.Namespa
     if "stage1" not in stages:
         flags.append("--without_prompts")
     run(__doc__ or "", stages, flags)
+    newest = max(Path("logs/progeo-tiny", name, "stage2").iterdir())
+    source = f"MobileNetV2 of ImageNet trained on the IE Tower walkthroughs: {' + '.join(stages)}"
+    write_model(read_state(newest / BEST_MODEL), _models(options) / name, source)
 
 
-def write_clip(mobilenet: Path, images: Sequence[Path], clip: Path) -> None:
-    """Write the CLIP that training starts from.
-
-    Visual side: ImageNet's trunk; both projections are the leading directions of its pooled
-    features on some training images, so that descriptors begin as those of the plain trunk.
-    Text side: random; it has never seen language, and stage 1 finds prompts that it turns into the
-    features of the classes.
-    """
-    torch.manual_seed(0)
-    network = build_network(Architecture(CLIP_MOBILENET, Head.GEM_LINEAR, DIMENSION, True))
-    torch.nn.init.orthogonal_(network.text_encoder.text_projection)
-    # timm holds the same layers as torchvision in the same order, under other names.
-    trunk = network.backbone.trunk
-    weights = [value for key, value in read_state(mobilenet).items() if "classifier" not in key]
-    trunk.load_state_dict(dict(zip(trunk.state_dict(), weights, strict=True)))
-    some = np.linspace(0, len(images) - 1, _PROJECTION_IMAGES).astype(int)
-    pooled = _pooled(network, [images[row] for row in some])
-    directions = torch.linalg.svd(pooled, full_matrices=False).Vh[:DIMENSION]
-    with torch.no_grad():
-        network.aggregation[3].weight.copy_(directions)
-        network.aggregation[3].bias.zero_()
-        network.backbone.head.proj.weight.copy_(directions)
-    with replaced_file(clip) as unfinished:
-        torch.save(network.state_dict(), unfinished)
+def write_model(state: State, folder: Path, source: str) -> None:
+    """Write the visual weights as a model folder, in half precision."""
+    small = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in visual_part(state).items()
+    }
+    card = ModelCard(
+        name="progeo-tiny",
+        architecture=architecture_of(small, CLIP_MOBILENET),
+        preprocessing=Preprocessing(resampling="bicubic"),
+        weights_sha256=sha256_of(small),
+        source=f"{source}; training/progeo_tiny.py",
+        licence="BSD-3-Clause (ImageNet weights of torchvision), MIT (images of IE Tower)",
+    )
+    save_model(folder, card, small)
 
 
-@torch.no_grad()
-def _pooled(network: ProgeoNetwork, images: Sequence[Path]) -> Tensor:
-    """Return what the linear layer of the head gets, [n, C] of unit length."""
-    look = Preprocessing()
-    pooled = []
-    for image in images:
-        batch = look.normalize(look.resize(read_image(image))[None])
-        maps = feature_map(network.backbone, batch)
-        pooled.append(network.aggregation[:3](maps)[0])
-    return torch.nn.functional.normalize(torch.stack(pooled))
+def _start(options: argparse.Namespace) -> Path:
+    start: Path = options.out / "clip.pth"
+    return start
+
+
+def _models(options: argparse.Namespace) -> Path:
+    models: Path = options.out / "models"
+    return models
 
 
 def _read_options() -> argparse.Namespace:

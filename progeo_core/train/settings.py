@@ -28,7 +28,12 @@ class NetworkSettings(Settings):
     pretrained: str = setting("openai", "open_clip tag, local file, or 'none' for random weights")
     fc_output_dim: int = setting(1024, "descriptor length; must be the text's embedding length")
     train_all_layers: bool = setting(False, "train every visual layer")
-    freeze_cnn: int = setting(2, "ResNet stages that stay frozen, counted from the input", low=0)
+    freeze_cnn: int = setting(
+        2, "stages of a ResNet or MobileNet that stay frozen, from the input on", low=0
+    )
+    freeze_batch_norm: bool = setting(
+        False, "keep BatchNorm's statistics as they came, for few images that look alike"
+    )
     freeze_trans: int = setting(6, "transformer blocks that stay frozen", low=0)
     resume_model: str = setting("", "best_model.pth to start from or to evaluate")
 

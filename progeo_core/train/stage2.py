@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from progeo_core.errors import DataError
 from progeo_core.image_list import ImageList
 from progeo_core.model.device import AUTO, choose_device
+from progeo_core.model.freezing import keep_statistics
 from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.benchmark import Recall
@@ -109,6 +110,8 @@ class EncoderTraining:
         )
         stage2 = self._settings.stage2
         self._parallel.train()
+        if self._settings.network.freeze_batch_norm:
+            keep_statistics(self.network)
         running = RunningLoss()
         images = stage2.iterations_per_epoch * stage2.batch_size
         with journal.bar(f"stage 2, epoch {self.epochs_done}", images) as bar:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from progeo_core.model.aggregation import Head
-from progeo_core.model.freezing import freeze_layers
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_blank_network
+from progeo_core.model.freezing import freeze_layers, keep_statistics
+from progeo_core.model.network import (
+    Architecture,
+    ProgeoNetwork,
+    build_blank_network,
+    build_network,
+)
 
 
 def trained(network: ProgeoNetwork) -> set[str]:
@@ -37,6 +43,30 @@ def test_freezes_as_many_blocks_as_it_is_told() -> None:
     freeze_layers(network, freeze_trans=11)
     blocks = {name.split(".")[3] for name in trained(network) if "resblocks" in name}
     assert blocks == {"11"}
+
+
+def test_freezes_as_many_stages_of_a_mobilenet_as_it_is_told() -> None:
+    network = build_blank_network(Architecture("CLIP-MobileNetV2", Head.GEM_LINEAR, 1280))
+    freeze_layers(network, freeze_cnn=7)
+    parts = {".".join(name.split(".")[:3]) for name in trained(network)}
+    assert parts == {
+        "backbone.trunk.conv_head",
+        "backbone.trunk.bn2",
+        "aggregation.1.p",
+        "aggregation.3.weight",
+        "aggregation.3.bias",
+    }
+
+
+def test_keeps_the_statistics_of_batch_normalisation() -> None:
+    network = build_network(Architecture("CLIP-MobileNetV2", Head.GEM_LINEAR, 1280)).train()
+    before = network.backbone.trunk.bn1.running_mean.clone()
+    keep_statistics(network)
+    network(torch.ones(2, 3, 32, 32))
+    assert torch.equal(network.backbone.trunk.bn1.running_mean, before)
+    assert network.aggregation.training
+    network.train()(torch.ones(2, 3, 32, 32))
+    assert not torch.equal(network.backbone.trunk.bn1.running_mean, before)
 
 
 def test_trains_all_of_other_layouts() -> None:
