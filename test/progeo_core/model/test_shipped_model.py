@@ -17,9 +17,9 @@ from progeo_core.model.named_model import find_model_folder
 from progeo_core.records import Records, read_records
 
 
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return load_encoder(device="cpu")
+@pytest.fixture(scope="module", params=["mobilenetv2-gem", "progeo-tiny"])
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    return load_encoder(request.param, device="cpu")
 
 
 class Traverse(NamedTuple):
@@ -68,7 +68,7 @@ def test_says_what_it_is() -> None:
     info = describe_model("mobilenetv2-gem")
     folder = find_model_folder("mobilenetv2-gem")
 
-    assert built_in_models() == ("mobilenetv2-gem",)
+    assert built_in_models() == ("mobilenetv2-gem", "progeo-tiny")
     assert (info.backbone, info.head, info.dimension) == ("MobileNetV2", "gem", 1280)
     assert "not trained for place recognition" in info.source
     assert info.licence == "BSD-3-Clause"
@@ -76,3 +76,16 @@ def test_says_what_it_is() -> None:
     assert folder is not None
     assert "BSD 3-Clause License" in (folder / "LICENSE").read_text()
     assert info.to_json()["schema"] == 1
+
+
+def test_the_trained_model_is_small_and_says_what_it_was_trained_on() -> None:
+    info = describe_model("progeo-tiny")
+    folder = find_model_folder("progeo-tiny")
+
+    assert (info.backbone, info.head, info.dimension) == ("CLIP-MobileNetV2", "gem-linear", 1280)
+    assert info.weights_bytes < 10_000_000
+    assert "IE Tower" in info.source
+    assert folder is not None
+    licence = (folder / "LICENSE").read_text()
+    assert "BSD 3-Clause License" in licence
+    assert "MIT License" in licence
