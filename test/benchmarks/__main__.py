@@ -24,14 +24,10 @@ NAMES = (
     "folder",
     "search",
     "map_opening",
-<<<<<<< HEAD
-    "place_filter",
-    "place_filter_cost",
-=======
     "node",
     "cuda",
     "place_filter",
->>>>>>> w-fast
+    "place_filter_cost",
     "training",
 )
 
