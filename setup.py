@@ -44,6 +44,7 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", files("launch/*.launch.py")),
         (f"share/{NAME}/config", files("config/*")),
+        (f"share/{NAME}/config/backends", files("config/backends/*")),
         (f"lib/{NAME}", files("resource/executables/*")),
     ],
     install_requires=[
@@ -95,6 +96,7 @@ setup(
             "progeo = progeo_core.cli:main",
             "progeo_localizer = progeo_ros.localizer_node:main",
             "progeo_pose_graph = progeo_ros.pose_graph_node:main",
+            "progeo_pose_relay = progeo_ros.pose_relay_node:main",
         ],
     },
     zip_safe=False,

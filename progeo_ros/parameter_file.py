@@ -11,6 +11,7 @@ from pathlib import Path
 from progeo_ros.parameters import (
     GROUPS,
     POSE_GRAPH_GROUPS,
+    POSE_RELAY_GROUPS,
     Groups,
     ParameterField,
     parameter_fields,
@@ -20,6 +21,7 @@ from progeo_ros.parameters import (
 FILES: dict[str, tuple[str, Groups]] = {
     "localize.yaml": ("progeo_localizer", GROUPS),
     "pose_graph.yaml": ("progeo_pose_graph", POSE_GRAPH_GROUPS),
+    "pose_relay.yaml": ("progeo_pose_relay", POSE_RELAY_GROUPS),
 }
 _HEADER = """\
 # Parameters of {node} with their defaults.

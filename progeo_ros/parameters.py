@@ -30,7 +30,8 @@ from progeo_core.loop_closure import LoopClosureSettings
 from progeo_core.place_filter import PlaceFilterSettings
 from progeo_core.pose_graph import PoseGraphSettings
 from progeo_core.settings import Range, Settings
-from progeo_ros.settings import NodeSettings, PoseGraphNodeSettings
+from progeo_core.tracking_check import TrackingSettings
+from progeo_ros.settings import NodeSettings, PoseGraphNodeSettings, PoseRelayNodeSettings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -48,8 +49,9 @@ GROUPS: Groups = {
 AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 READ_ONLY = {"autostart"}
-AT_START = {PoseGraphNodeSettings}
+AT_START = {PoseGraphNodeSettings, PoseRelayNodeSettings, TrackingSettings}
 POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}
+POSE_RELAY_GROUPS: Groups = {"": PoseRelayNodeSettings, "tracking.": TrackingSettings}
 
 
 class ParameterField(NamedTuple):

@@ -86,3 +86,10 @@ class PoseGraphNodeSettings(Settings):
     publish_map_to_odom: bool = setting(
         False, "Broadcast tf map → odom from the corrected drive; needs tf2_ros"
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseRelayNodeSettings(Settings):
+    """Say how the relay tells other systems of the localizer's poses."""
+
+    base_frame: str = setting("base_link", "Frame of the robot, which global_pose is the pose of")

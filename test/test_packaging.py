@@ -62,7 +62,10 @@ def test_the_wheel_puts_ros_files_where_ros_looks(wheel: zipfile.ZipFile) -> Non
         "share/progeo_ros/launch/localize.launch.py",
         "share/progeo_ros/config/localize.yaml",
         "share/progeo_ros/config/fastdds.xml",
+        "share/progeo_ros/config/backends/robot_localization.yaml",
+        "share/progeo_ros/config/backends/robot_localization.md",
         "lib/progeo_ros/progeo_localizer",
+        "lib/progeo_ros/progeo_pose_relay",
     ):
         assert data + name in names
     mode = wheel.getinfo(data + "lib/progeo_ros/progeo_localizer").external_attr >> 16

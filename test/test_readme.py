@@ -61,7 +61,8 @@ def test_every_parameter_is_listed_with_its_default_and_meaning() -> None:
 def test_every_topic_and_service_is_listed() -> None:
     source = "\n".join(path.read_text() for path in (ROOT / "progeo_ros").glob("*.py"))
     used = set(re.findall(r'"(~/\w+)"', source)) | {"/diagnostics"}
-    tables = [*table_keys("ROS interface"), *table_keys("Pose graph")]
+    headings = ("ROS interface", "Pose graph", "Other systems")
+    tables = [key for heading in headings for key in table_keys(heading)]
     listed = {key for key in tables if key.startswith(("~", "/"))}
     assert listed == used
 
@@ -81,6 +82,17 @@ def test_the_arguments_of_slam_are_listed() -> None:
         *("odom", "loop_closure", "pose"),
         *(name for name in declared if name not in known),
     ]
+
+
+def test_the_topics_of_the_relay_are_listed() -> None:
+    source = (ROOT / "progeo_ros" / "pose_relay_node.py").read_text(encoding="utf-8")
+    created = re.findall(r'create_\w+\(\w+, "([~/\w]+)"', source)
+    assert sorted(table_keys("Other systems")) == sorted(created)
+
+
+def test_every_page_exists() -> None:
+    for page in re.findall(r"\]\(((?!http|#)[^)]+\.md)\)", README):
+        assert (ROOT / page).is_file(), page
 
 
 def test_every_make_target_that_is_named_exists() -> None:
