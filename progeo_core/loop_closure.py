@@ -234,17 +234,22 @@ class LoopCloser:
     def _is_elsewhere(self, matches: IntArray, best: int) -> NDArray[np.bool_]:
         """Return which keyframes [n] are of another place than `best`.
 
-        Of the same place are those a little before or after it, and what these were closed with.
+        Of the same place are those a little before or after it, and all that these lead back to.
         """
-        here = self._around(best)
-        same = here | {self._closed_with[number] for number in here}
+        same = {self._first_visit(number) for number in self._around(best)}
         return np.array(
             [
-                not any(near in same or self._closed_with[near] in same for near in self._around(m))
-                for m in matches.tolist()
+                same.isdisjoint(self._first_visit(near) for near in self._around(match))
+                for match in matches.tolist()
             ],
             bool,
         )
+
+    def _first_visit(self, number: int) -> int:
+        """Return the earliest keyframe that one is closed with, over however many laps."""
+        while self._closed_with[number] != number:
+            number = self._closed_with[number]
+        return number
 
     def _around(self, number: int) -> set[int]:
         reach = round(_TOLERANCE)

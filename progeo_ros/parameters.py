@@ -49,7 +49,7 @@ GROUPS: Groups = {
 AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 READ_ONLY = {"autostart"}
-AT_START = {PoseGraphNodeSettings, PoseRelayNodeSettings, TrackingSettings}
+AT_START = {PoseGraphNodeSettings, PoseGraphSettings, PoseRelayNodeSettings, TrackingSettings}
 POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}
 POSE_RELAY_GROUPS: Groups = {"": PoseRelayNodeSettings, "tracking.": TrackingSettings}
 

@@ -24,6 +24,7 @@ NAMES = (
     "folder",
     "search",
     "map_opening",
+    "mapping",
     "node",
     "cuda",
     "place_filter",

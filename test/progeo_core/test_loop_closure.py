@@ -141,6 +141,16 @@ def test_closures_say_where_the_robot_was_and_come_once() -> None:
     assert queries[0] == 40
 
 
+def test_every_lap_of_many_closes() -> None:
+    laps = 30
+    descriptors, poses = a_loop(laps)
+    closures = frames(drive(descriptors, poses))
+    assert all((query - match) % 40 == 0 for query, match in closures)
+    by_lap = np.bincount([query // 40 for query, _ in closures], minlength=laps)
+    assert by_lap[0] == 0
+    assert by_lap[1:].min() >= 38
+
+
 def test_what_odometry_puts_far_away_is_no_loop() -> None:
     descriptors, poses = a_loop(2)
     away = poses.copy()
