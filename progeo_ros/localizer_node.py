@@ -7,12 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool, Trigger
 
 from progeo_core.consensus import ConsensusSettings
@@ -28,8 +26,7 @@ from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.settings import NodeSettings
-from progeo_ros.spinning import spin_until
-from progeo_ros.stop_signal import StopSignal
+from progeo_ros.spinning import run_node
 
 _log = logging.getLogger(__name__)
 ResponseT = TypeVar("ResponseT", Trigger.Response, SetBool.Response)
@@ -243,21 +240,15 @@ def _answered(response: ResponseT, success: bool, message: str) -> ResponseT:
     return response
 
 
+def begin(node: LocalizerNode) -> None:
+    """Configure and activate the node, if its parameters say so."""
+    if node.settings.autostart:
+        node.autostart()
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
-    stop = StopSignal()
-    # rclpy's own handlers would end the middleware under the feet of threads that still publish.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = LocalizerNode()
-    except ProgeoError as error:
-        print(f"{NODE}: {error}", file=sys.stderr)
-        return error.exit_code
-    else:
-        spin_until(stop, node, node.autostart if node.settings.autostart else None)
-        return 0
-    finally:
-        rclpy.try_shutdown()
+    return run_node(NODE, LocalizerNode, args, begin)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.signals import SignalHandlerOptions
 
-from progeo_core.errors import ProgeoError
 from progeo_core.geo import FloatArray
 from progeo_core.pose_graph import PoseGraph, PoseGraphSettings, Straightened
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
@@ -30,8 +27,7 @@ from progeo_ros.map_to_odom import MapToOdom, transform_message
 from progeo_ros.odometry_input import OdometryInput, OdometryPose, PlanarPose
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.settings import PoseGraphNodeSettings
-from progeo_ros.spinning import spin_until
-from progeo_ros.stop_signal import StopSignal
+from progeo_ros.spinning import run_node
 
 NODE = "progeo_pose_graph"
 _log = logging.getLogger(__name__)
@@ -176,18 +172,7 @@ def _pose(planar: FloatArray) -> Pose:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
-    stop = StopSignal()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = PoseGraphNode()
-    except ProgeoError as error:
-        print(f"{NODE}: {error}", file=sys.stderr)
-        return error.exit_code
-    else:
-        spin_until(stop, node)
-        return 0
-    finally:
-        rclpy.try_shutdown()
+    return run_node(NODE, PoseGraphNode, args)
 
 
 if __name__ == "__main__":

@@ -14,21 +14,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
-from progeo_core.errors import ProgeoError
 from progeo_core.geo import FloatArray
 from progeo_core.tracking_check import TrackingCheck, TrackingSettings
 from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
 from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import POSE_RELAY_GROUPS, NodeParameters
 from progeo_ros.settings import PoseRelayNodeSettings
-from progeo_ros.spinning import spin_until
-from progeo_ros.stop_signal import StopSignal
+from progeo_ros.spinning import run_node
 
 NODE = "progeo_pose_relay"
 _DEPTH = 10
@@ -103,18 +99,7 @@ def _sigma(message: PoseWithCovarianceStamped) -> FloatArray:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
-    stop = StopSignal()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = PoseRelayNode()
-    except ProgeoError as error:
-        print(f"{NODE}: {error}", file=sys.stderr)
-        return error.exit_code
-    else:
-        spin_until(stop, node)
-        return 0
-    finally:
-        rclpy.try_shutdown()
+    return run_node(NODE, PoseRelayNode, args)
 
 
 if __name__ == "__main__":

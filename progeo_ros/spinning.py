@@ -1,19 +1,50 @@
-"""Run a node until its process is told to stop."""
+"""Run a node in this process until it is told to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
+import rclpy
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
+from progeo_core.errors import ProgeoError
 from progeo_ros.stop_signal import StopSignal
 
+NodeT = TypeVar("NodeT", bound=Node)
 _LAST_ROUND_S = 5.0
 
 
-def spin_until(stop: StopSignal, node: Node, begin: Callable[[], None] | None = None) -> None:
+def run_node(
+    name: str,
+    make: Callable[[], NodeT],
+    args: Sequence[str] | None,
+    begin: Callable[[NodeT], None] = lambda _: None,
+) -> int:
+    """Make a node and run it until SIGINT or SIGTERM; return the exit code.
+
+    A `ProgeoError` of `make`, such as a bad parameter, is one line on stderr and its exit code.
+    """
+    stop = StopSignal()
+    # rclpy's own handlers would end the middleware under the feet of threads that still publish.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make()
+    except ProgeoError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return error.exit_code
+    else:
+        _spin_until(stop, node, begin)
+        return 0
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin_until(stop: StopSignal, node: NodeT, begin: Callable[[NodeT], None]) -> None:
     """Spin, `begin`, wait for the signal and destroy the node; raise what its callbacks raised."""
     # Two threads: messages and parameters in one, slow services in the other.
     executor = MultiThreadedExecutor(num_threads=2)
@@ -22,8 +53,7 @@ def spin_until(stop: StopSignal, node: Node, begin: Callable[[], None] | None = 
         spinning = pool.submit(executor.spin)
         # A node whose callbacks failed must not stand there deaf.
         spinning.add_done_callback(lambda _: stop.send())
-        if begin is not None:
-            begin()
+        begin(node)
         stop.wait()
         executor.shutdown()
         # rclpy comes back at once, while its thread may still be reading what is destroyed next.
