@@ -170,9 +170,10 @@ def wgs84_from_enu(enu_m: ArrayLike, datum: Datum) -> FloatArray:
 
 def wrap_angle(angle_rad: ArrayLike) -> FloatArray:
     """Wrap radians into (-pi, pi]; NaN stays NaN."""
-    # Turned round so that the half-open end of the modulo lands on -pi, not on pi.
-    wrapped = np.pi - np.mod(np.pi - np.asarray(angle_rad, np.float64), 2.0 * np.pi)
-    return np.asarray(np.where(wrapped <= -np.pi, np.pi, wrapped))
+    angle = np.asarray(angle_rad, np.float64)
+    wrapped = angle - 2.0 * np.pi * np.ceil((angle - np.pi) / (2.0 * np.pi))
+    # Rounding may leave the last bit on the other side of either end.
+    return np.asarray(np.where(wrapped <= -np.pi, np.pi, np.minimum(wrapped, np.pi)))
 
 
 def yaw_from_heading(heading_deg: ArrayLike) -> FloatArray:

@@ -85,6 +85,15 @@ def plan_index(places: int, dimension: int, memory_bytes: int) -> IndexPlan:
     return next((plan for plan in plans if plan.bytes_for(places) <= memory_bytes), plans[-1])
 
 
+def plan_one_list(dimension: int) -> IndexPlan | None:
+    """Return the plan of short codes in one list, all searched; None for lengths without codes.
+
+    It learns from a few thousand places and never again, so an index can grow by it for ever.
+    """
+    codes = _codes(dimension, _VALUES_PER_CODE[0])
+    return IndexPlan(dimension, lists=1, codes=codes) if codes else None
+
+
 def _codes(dimension: int, values: int) -> int:
     """Return the largest even number of equal parts of at least `values` values, 0 without any."""
     return next((n for n in range(dimension // values, 1, -1) if dimension % n == n % 2 == 0), 0)

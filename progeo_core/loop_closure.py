@@ -180,7 +180,8 @@ class LoopCloser:
         if not keyframe.metric:
             return np.ones(past, bool)
         table = self._memory.table[:past]
-        apart = np.linalg.norm(table["pose"][:, :2] - keyframe.pose[:2], axis=1)
+        east, north = (table["pose"][:, axis] - keyframe.pose[axis] for axis in (0, 1))
+        apart = np.sqrt(east * east + north * north)
         within = self.tolerance_m + self.settings.odometry_error * (keyframe.way_m - table["way_m"])
         possible: NDArray[np.bool_] = (table["segment"] != keyframe.segment) | (apart <= within)
         return possible

@@ -38,10 +38,8 @@ def consistent_pairs(query: Ends, match: Ends, tolerance_m: float) -> NDArray[np
     """
     moved = between(query.pose[:, None], query.pose[None, :])
     expected = between(match.pose[:, None], match.pose[None, :])
-    way = np.maximum(
-        np.linalg.norm(moved[..., :2], axis=-1), np.linalg.norm(expected[..., :2], axis=-1)
-    )
-    apart = np.linalg.norm(moved[..., :2] - expected[..., :2], axis=-1)
+    way = np.maximum(_length(moved), _length(expected))
+    apart = _length(moved - expected)
     turned = np.abs(wrap_angle(moved[..., 2] - expected[..., 2]))
     # Poses of different segments do not compare.
     comparable = (query.segment[:, None] == query.segment) & (
@@ -54,6 +52,12 @@ def consistent_pairs(query: Ends, match: Ends, tolerance_m: float) -> NDArray[np
         & (query.number[:, None] != query.number)
     )
     return agree
+
+
+def _length(pose: FloatArray) -> FloatArray:
+    """Return how far [...] poses [..., 3] are from the origin; `norm` takes ten times as long."""
+    far: FloatArray = np.hypot(pose[..., 0], pose[..., 1])
+    return far
 
 
 def grow_clique(agree: NDArray[np.bool_], evidence: FloatArray, seed: int) -> IntArray:

@@ -72,11 +72,13 @@ class PlaceTable(NamedTuple):
         """
         wanted = np.asarray(ids, np.int64)
         rows = np.searchsorted(self.ids, wanted)
-        found = np.append(self.ids, -1)[rows] == wanted
+        found = np.zeros(wanted.shape, bool)
+        if self.ids.size:
+            found = self.ids.take(rows, mode="clip") == wanted
         missing = wanted[~found & (wanted != -1)]
         if missing.size:
             raise DataError(f"place {missing[0]} is not in the map")
-        return np.where(found, rows, -1) if self.ids.size else np.full_like(wanted, -1)
+        return np.where(found, rows, -1)
 
 
 class PlaceMap:

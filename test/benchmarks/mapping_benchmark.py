@@ -2,7 +2,7 @@
 
 Plain adds the descriptor to a flat float32 FAISS index and searches the 50 nearest, nothing else.
 Memory is what the process grows by for each keyframe, disk what the map file does, of which the
-thumbnail is a part. The drive goes round a lap a hundred times, so that every search finds rivals.
+thumbnail is a part. The drive goes round a lap a hundred times: every keyframe closes a loop.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def fill(drive: Drive, course: Course, dimension: int) -> None:
             pose = pose_of(number)
             keyframe = Keyframe(number, max(number, 1) * NS, pose, 0, True, number * STEP_M)
             closer._memory.add(keyframe, view)
-            closer._closed_with.append(number)
+            closer._closed_with.append(number % LAP)
     drive._closers[CAMERA] = closer
 
 

@@ -44,10 +44,10 @@ def make_places() -> Callable[..., Places]:
 
 @pytest.fixture(scope="session")
 def unit_vectors() -> Callable[..., NDArray[np.float32]]:
-    """Return a function that makes n random 8-D descriptors of unit length."""
+    """Return a function that makes n random descriptors of unit length."""
 
-    def make(count: int, seed: int = 0) -> NDArray[np.float32]:
-        vectors = np.random.default_rng(seed).normal(size=(count, 8))
+    def make(count: int, seed: int = 0, dimension: int = 8) -> NDArray[np.float32]:
+        vectors = np.random.default_rng(seed).normal(size=(count, dimension))
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
     return make

@@ -37,3 +37,23 @@ def test_only_what_is_allowed_is_found(memory: KeyframeMemory, unit_vectors) -> 
 def test_the_table_grows_with_the_keyframes(memory: KeyframeMemory) -> None:
     assert memory.table["way_m"].tolist() == list(range(600))
     assert memory.table["pose"].shape == (600, 3)
+
+
+def test_a_long_drive_finds_what_comparing_everything_finds(unit_vectors) -> None:
+    count, dimension = 9000, 64
+    places = unit_vectors(2000, dimension=dimension)
+    noise = unit_vectors(count, seed=1, dimension=dimension)
+    views = places[np.arange(count) % 2000] + 0.5 * noise
+    views /= np.linalg.norm(views, axis=1, keepdims=True)
+    drive = KeyframeMemory(dimension)
+    for number, view in enumerate(views):
+        drive.add(keyframe(number), view)
+    allowed = np.ones(count - 100, bool)
+    allowed[::3] = False
+    nearest = []
+    for view in views[-100:]:
+        found = drive.search(view, 3, allowed)
+        assert allowed[found.numbers].all()
+        cosine = np.where(allowed, views[: len(allowed)] @ view, -1.0)
+        nearest.append(np.argmax(cosine) in found.numbers)
+    assert np.mean(nearest) > 0.95
