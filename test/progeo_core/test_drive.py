@@ -81,6 +81,38 @@ def test_an_odometry_that_starts_anew_maps_nothing_wrong(
     live_map.close()
 
 
+def test_time_that_starts_again_maps_nothing_twice(
+    drive: Drive, tmp_path: Path, fingerprint, unit_vectors
+) -> None:
+    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
+    drive.start_mapping(live_map, by_reference=False)
+    vectors = unit_vectors(30)
+    go(drive, vectors, start=100)
+    # The same bag again: other stamps would close loops with what is there.
+    go(drive, vectors, start=100)
+    assert (drive.counts.keyframes, drive.counts.closures) == (60, 0)
+    assert (live_map.saved, drive.counts.unplaced) == (30, 30)
+    assert (live_map.fault, live_map.lost) == ("", 0)
+    live_map.close()
+
+
+def test_a_pose_that_is_no_number_places_nothing(
+    drive: Drive, tmp_path: Path, fingerprint, unit_vectors
+) -> None:
+    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
+    drive.start_mapping(live_map, by_reference=False)
+    vectors = unit_vectors(9)
+    go(drive, vectors[:3])
+    for second in (4, 5, 6):
+        drive.odometry.add(second * S, [float("nan"), 0.0, 0.0], 0.0)
+        assert drive.add_image(IMAGE, vectors[second - 1], second * S, "front").keyframe is None
+    go(drive, vectors[6:], start=7, x=6.0)
+    live_map.close()
+    with PlaceMap.open(tmp_path / "site.progeo") as reader:
+        assert reader.places().position[:, 0].tolist() == [0.0, 1.0, 2.0, 6.0, 7.0, 8.0]
+    assert drive.counts.without_pose == 3
+
+
 def test_fixes_place_the_keyframes(drive: Drive, tmp_path: Path, fingerprint, unit_vectors) -> None:
     datum = Datum(48.0, 11.0, 500.0)
     live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "", datum)

@@ -241,6 +241,29 @@ def test_what_was_mapped_is_localized_in_and_mapped_on(
     assert robot.places() > before
 
 
+def test_poses_that_are_no_numbers_and_time_going_back_end_nothing(
+    peer, health, process: LocalizerProcess, robot: Robot, path: Path, first: Records
+) -> None:
+    def dropped() -> bool:
+        robot.move(float("nan"))
+        robot.look(first.images[20], 20.0)
+        return int(health.values("node")["odometry_dropped"]) >= 3
+
+    peer.wait_for(dropped, "the count of bad poses")
+    answered = health.counts("/front/image_raw")["answered"]
+    robot.stamp_ns -= 3600 * 10**9
+    for metre in range(20, 24):
+        robot.map_here(first.images[metre], float(metre))
+    peer.wait_for(lambda: health.counts("/front/image_raw")["answered"] >= answered + 4)
+    assert process.process.poll() is None
+    with PlaceMap.open(path) as reader:
+        places = reader.places()
+    fresh = places.position[places.stamp_ns <= robot.stamp_ns]
+    assert len(fresh) >= 4
+    # The loaded map said where the new time began.
+    assert np.abs(fresh[:, 0] - np.linspace(20, 23, len(fresh))).max() < 3.0
+
+
 def test_kill_9_loses_no_keyframe_and_the_map_opens(
     process: LocalizerProcess, robot: Robot, path: Path
 ) -> None:
