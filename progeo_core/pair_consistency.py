@@ -56,15 +56,17 @@ def consistent_pairs(query: Ends, match: Ends, tolerance_m: float) -> NDArray[np
 
 def _length(pose: FloatArray) -> FloatArray:
     """Return how far [...] poses [..., 3] are from the origin; `norm` takes ten times as long."""
-    far: FloatArray = np.hypot(pose[..., 0], pose[..., 1])
+    x, y = pose[..., 0], pose[..., 1]
+    far: FloatArray = np.sqrt(x * x + y * y)
     return far
 
 
 def grow_clique(agree: NDArray[np.bool_], evidence: FloatArray, seed: int) -> IntArray:
     """Return the pairs, seed first, that all agree with each other: the strongest first."""
-    clique, free = [seed], agree[seed] & (evidence > 0.0)
-    while free.any():
-        strongest = int(np.argmax(np.where(free, evidence, -np.inf)))
+    order = np.argsort(-evidence, kind="stable")
+    clique, free = [seed], (agree[seed] & (evidence > 0.0))[order]
+    while free[first := int(free.argmax())]:
+        strongest = int(order[first])
         clique.append(strongest)
-        free &= agree[strongest]
+        free &= agree[strongest][order]
     return np.array(clique, np.int64)
