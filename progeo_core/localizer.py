@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -172,7 +171,7 @@ class Localizer:
 
     def reload(self) -> None:
         """Read the map's places again, after others were added; a sequence starts anew."""
-        places = self._places = self._map.places()
+        places = self._places = self._map.poses()
         if not len(places.ids):
             raise DataError(f"{self._map.path}: the map holds no places; build it first")
         self._contrast = DescriptorContrast.of_map(self._map, places.ids)
@@ -184,7 +183,7 @@ class Localizer:
         self._calibration = self._map.calibration() or Calibration()
         place_filter = PlaceFilter(places.position, self._scale.spacing_m, self._filter_settings)
         # Only in maps of several cameras do several places show one pose.
-        rig = len(set(places.camera)) > 1
+        rig = self._map.has_several_cameras()
         spot_m = _SPOT * (self._scale.spacing_m or 1.0)
         self._spots = PlaceGrid(places.position, spot_m) if rig else None
         self._spot_m = spot_m
@@ -378,17 +377,19 @@ class Localizer:
 
     def _matches(self, ranking: _Ranking) -> tuple[Match, ...]:
         """Return the `top_k` best places with what the map knows of them."""
-        places = self._places
-        best = zip(ranking.rows, ranking.similarity, strict=True)
+        rows = ranking.rows[: self.settings.top_k]
+        places, ids = self._places, self._places.ids[rows].tolist()
         return tuple(
             Match(
-                place_id=int(places.ids[row]),
+                place_id=place_id,
                 similarity=float(similarity),
                 position=places.position[row],
                 yaw_rad=float(places.yaw_rad[row]),
-                image=places.image[row],
+                image=image,
             )
-            for row, similarity in itertools.islice(best, self.settings.top_k)
+            for row, place_id, similarity, image in zip(
+                rows, ids, ranking.similarity[: len(rows)], self._map.images(ids), strict=True
+            )
         )
 
     def _geodetic(self, position: FloatArray) -> tuple[float, float, float] | None:

@@ -144,7 +144,7 @@ def _copy_places(source: PlaceMap, target: PlaceMap, advance: Advance) -> None:
     if source.datum is not None and target.datum is not None and source.datum != target.datum:
         position, yaw = _from_other_datum(position, yaw, source.datum, target.datum)
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
-        rows = table.rows_of(ids)
+        rows = table.poses.rows_of(ids)
         places = Places(
             position=position[rows],
             yaw_rad=yaw[rows],

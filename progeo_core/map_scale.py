@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptor_contrast import DescriptorContrast
 from progeo_core.geo import FloatArray
-from progeo_core.place_map import PlaceMap, PlaceTable
+from progeo_core.place_map import PlaceMap, PlacePoses
 
 # Places that are asked for their neighbours; the medians need no more.
 _ASKED = 100
@@ -64,7 +64,7 @@ class _Line(NamedTuple):
 
 
 def measure_scale(
-    places: PlaceTable, place_map: PlaceMap, contrast: DescriptorContrast
+    places: PlacePoses, place_map: PlaceMap, contrast: DescriptorContrast
 ) -> MapScale:
     """Measure a map on a hundred of its places, evenly taken, so that large maps open quickly."""
     asked, nearest, distances = [], [], []

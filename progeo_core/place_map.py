@@ -32,9 +32,7 @@ Float16Array = NDArray[np.float16]
 _READ_BLOCK = 4096
 # Digits of a revision that stay the same for the life of a map; the others are drawn anew.
 _LINEAGE = 16
-_NUMBERS = np.dtype(
-    [("id", "i8"), ("x", "f8"), ("y", "f8"), ("z", "f8"), ("yaw", "f8"), ("stamp", "i8")]
-)
+_NUMBERS = np.dtype([("id", "i8"), ("x", "f8"), ("y", "f8"), ("z", "f8"), ("yaw", "f8")])
 
 
 class Places(NamedTuple):
@@ -54,16 +52,12 @@ class Places(NamedTuple):
     thumbnail: Sequence[bytes | None]
 
 
-class PlaceTable(NamedTuple):
-    """Hold the places of a map, one row each, ids ascending; columns as in `Places`."""
+class PlacePoses(NamedTuple):
+    """Hold where the places of a map are, one row each, ids ascending; columns as in `Places`."""
 
     ids: IdArray
     position: FloatArray
     yaw_rad: FloatArray
-    stamp_ns: NDArray[np.int64]
-    camera: tuple[str, ...]
-    traverse: tuple[str, ...]
-    image: tuple[str, ...]
 
     def rows_of(self, ids: ArrayLike) -> IdArray:
         """Return the row of every place id, in the shape given; -1 (padding) stays -1.
@@ -79,6 +73,23 @@ class PlaceTable(NamedTuple):
         if missing.size:
             raise DataError(f"place {missing[0]} is not in the map")
         return np.where(found, rows, -1)
+
+
+class PlaceTable(NamedTuple):
+    """Hold all that is known of a map's places, one row each; columns as in `Places`."""
+
+    ids: IdArray
+    position: FloatArray
+    yaw_rad: FloatArray
+    stamp_ns: NDArray[np.int64]
+    camera: tuple[str, ...]
+    traverse: tuple[str, ...]
+    image: tuple[str, ...]
+
+    @property
+    def poses(self) -> PlacePoses:
+        """Return where the places are."""
+        return PlacePoses(self.ids, self.position, self.yaw_rad)
 
 
 class PlaceMap:
@@ -240,29 +251,57 @@ class PlaceMap:
             rows = self._connection.execute("SELECT place_id FROM descriptor ORDER BY place_id")
             return np.fromiter((row[0] for row in rows), np.int64)
 
+    def poses(self) -> PlacePoses:
+        """Return where all places are; about a second for a million."""
+        with self._guarded():
+            return self._poses()
+
     def places(self) -> PlaceTable:
         """Return all places without descriptors and thumbnails; about 2 s for a million."""
         with self._guarded():
             # Two passes keep a million rows of Python objects out of memory.
-            numbers = np.fromiter(
-                self._connection.execute(
-                    "SELECT id, x_m, y_m, z_m, yaw_rad, stamp_ns FROM place ORDER BY id"
-                ),
-                _NUMBERS,
-            )
-            names = self._connection.execute(
-                "SELECT camera, traverse, image FROM place ORDER BY id"
+            poses = self._poses()
+            rows = self._connection.execute(
+                "SELECT stamp_ns, camera, traverse, image FROM place ORDER BY id"
             ).fetchall()
-        camera, traverse, image = zip(*names, strict=True) if names else ((), (), ())
+        stamp_ns, camera, traverse, image = zip(*rows, strict=True) if rows else ((), (), (), ())
         return PlaceTable(
-            ids=numbers["id"].copy(),
-            position=np.stack([numbers["x"], numbers["y"], numbers["z"]], axis=-1),
-            yaw_rad=numbers["yaw"].copy(),
-            stamp_ns=numbers["stamp"].copy(),
+            *poses,
+            stamp_ns=np.array(stamp_ns, np.int64),
             # Few names for many places: one object each.
             camera=tuple(map(sys.intern, camera)),
             traverse=tuple(map(sys.intern, traverse)),
             image=image,
+        )
+
+    def images(self, ids: Sequence[int]) -> list[str]:
+        """Return the names of the images of places, in that order."""
+        with self._guarded():
+            names = dict(
+                self._connection.execute(
+                    "SELECT id, image FROM place WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(ids),),
+                )
+            )
+        return [names[place_id] for place_id in ids]
+
+    def has_several_cameras(self) -> bool:
+        """Say whether places are of more than one camera."""
+        with self._guarded():
+            first, last = self._connection.execute(
+                "SELECT min(camera), max(camera) FROM place"
+            ).fetchone()
+        return bool(first != last)
+
+    def _poses(self) -> PlacePoses:
+        numbers = np.fromiter(
+            self._connection.execute("SELECT id, x_m, y_m, z_m, yaw_rad FROM place ORDER BY id"),
+            _NUMBERS,
+        )
+        return PlacePoses(
+            ids=numbers["id"].copy(),
+            position=np.stack([numbers["x"], numbers["y"], numbers["z"]], axis=-1),
+            yaw_rad=numbers["yaw"].copy(),
         )
 
     def descriptors(self, ids: ArrayLike | None = None) -> Float16Array:

@@ -57,7 +57,7 @@ def evaluate_records(
     evaluation = evaluate(
         answered.single,
         answered.position,
-        place_map.places().position,
+        place_map.poses().position,
         radius_m,
         answered.sequence if sequence else None,
     )

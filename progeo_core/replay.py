@@ -216,7 +216,7 @@ def _localization(answer: Mapping[str, Any], source: ReplayInput) -> Localizatio
     position = np.array(answer["position"], np.float64)
     yaw_rad = np.nan if answer["yaw_rad"] is None else float(answer["yaw_rad"])
     covariance = np.array(answer["covariance"], np.float64).reshape(6, 6)
-    rows = source.places.rows_of(answer["place_ids"])
+    rows = source.places.poses.rows_of(answer["place_ids"])
     geodetic = None
     if source.datum is not None:
         lat, lon, alt = wgs84_from_enu(position[None], source.datum)[0].tolist()

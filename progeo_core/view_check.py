@@ -13,7 +13,7 @@ from progeo_core.geo import FloatArray
 from progeo_core.geometric_check import GeometricCheck
 from progeo_core.images import Image
 from progeo_core.place_filter import Belief
-from progeo_core.place_map import PlaceMap, PlaceTable
+from progeo_core.place_map import PlaceMap, PlacePoses
 from progeo_core.refined_pose import refine_pose
 from progeo_core.relative_view import Intrinsics
 
@@ -31,7 +31,7 @@ class ViewCheck:
     """Compare images with the pictures of a map's most probable places."""
 
     def __init__(
-        self, place_map: PlaceMap, places: PlaceTable, radius_m: float, spacing_m: float
+        self, place_map: PlaceMap, places: PlacePoses, radius_m: float, spacing_m: float
     ) -> None:
         """Take a map, its places, and what is one place (m) and the spacing of places (m)."""
         self._places, self._radius_m, self._spacing_m = places, radius_m, spacing_m

@@ -10,7 +10,7 @@ def scale_of(tmp_path, fingerprint, places, vectors):
     with PlaceMap.create(tmp_path / "scale.progeo", fingerprint) as place_map:
         ids = place_map.append(places, vectors)
         contrast = DescriptorContrast.of_map(place_map, ids)
-        return measure_scale(place_map.places(), place_map, contrast)
+        return measure_scale(place_map.poses(), place_map, contrast)
 
 
 def test_spacing_is_the_median_distance_to_the_nearest_place_elsewhere(

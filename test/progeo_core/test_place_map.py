@@ -138,16 +138,26 @@ def test_descriptors_by_id_and_in_blocks(filled_map, unit_vectors):
 def test_rows_of_ids_survive_deletion(filled_map):
     with PlaceMap.open(filled_map, writable=True) as place_map:
         place_map.delete([2, 3])
-        table = place_map.places()
+        table = place_map.poses()
         assert table.ids.tolist() == [1, 4, 5]
         assert table.rows_of([[5, 1], [-1, 4]]).tolist() == [[2, 0], [-1, 1]]
         with pytest.raises(DataError, match="place 2 is not in the map"):
             table.rows_of([1, 2])
 
 
+def test_parts_of_the_table_are_the_table(filled_map):
+    with PlaceMap.open(filled_map) as place_map:
+        table, poses = place_map.places(), place_map.poses()
+        for own, all_of_it in zip(poses, table.poses, strict=True):
+            np.testing.assert_array_equal(own, all_of_it)
+        ids = [4, 1, 4]
+        assert place_map.images(ids) == [table.image[table.ids.tolist().index(i)] for i in ids]
+        assert place_map.has_several_cameras() == (len(set(table.camera)) > 1)
+
+
 def test_rows_of_an_empty_map(tmp_path, fingerprint):
     with PlaceMap.create(tmp_path / "a.progeo", fingerprint) as place_map:
-        table = place_map.places()
+        table = place_map.poses()
         assert table.position.shape == (0, 3)
         assert table.rows_of([[-1, -1]]).tolist() == [[-1, -1]]
         with pytest.raises(DataError, match="place 1"):
@@ -256,7 +266,7 @@ def test_kill_loses_no_acknowledged_place(tmp_path, fingerprint, writer_process)
             ids = [int(i) for i in acknowledged]
             marks = np.array([float(mark) for mark in acknowledged.values()])
             table = place_map.places()
-            rows = table.rows_of(ids)
+            rows = table.poses.rows_of(ids)
             np.testing.assert_array_equal(table.position[rows, 0], marks)
             np.testing.assert_array_equal(place_map.descriptors(ids)[:, 3], marks)
             assert len(place_map.thumbnail(ids[-1])) == int(marks[-1] * 20)
