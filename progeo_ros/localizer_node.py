@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -159,53 +159,54 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
     def _on_reload_map(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        pipeline, path = self._pipeline, self.settings.map
-        if pipeline is None:
-            return _answered(response, False, _NOT_CONFIGURED)
-        try:
-            places = pipeline.reload_map(path)
-        except ProgeoError as error:
-            self.get_logger().error(f"the map in use stays: {error}")
-            return _answered(response, False, str(error))
-        return _answered(response, True, f"{path}: {places} places")
+        path = self.settings.map
+        return self._answer(
+            response,
+            lambda pipeline: f"{path}: {pipeline.reload_map(path)} places",
+            otherwise="the map in use stays",
+        )
 
     def _on_relocalize(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return _answered(response, False, _NOT_CONFIGURED)
-        try:
-            pipeline.forget()
-        except ProgeoError as error:
-            return _answered(response, False, str(error))
+        return self._answer(response, self._relocalize, otherwise="nothing is forgotten")
+
+    def _relocalize(self, pipeline: Pipeline) -> str:
+        pipeline.forget()
         if not self.options.localizer.sequence:
-            message = "nothing to forget: every image is answered by itself (localizer.sequence)"
-            return _answered(response, True, message)
-        return _answered(response, True, "earlier images are forgotten")
+            return "nothing to forget: every image is answered by itself (localizer.sequence)"
+        return "earlier images are forgotten"
 
     def _on_save_map(
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        pipeline = self._pipeline
-        if pipeline is None:
-            return _answered(response, False, _NOT_CONFIGURED)
-        try:
-            return _answered(response, True, pipeline.drive.save())
-        except ProgeoError as error:
-            return _answered(response, False, str(error))
+        return self._answer(
+            response, lambda pipeline: pipeline.drive.save(), otherwise="the map is not saved"
+        )
 
     def _on_set_mapping(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
+        return self._answer(
+            response,
+            lambda pipeline: pipeline.set_mapping(request.data, self.settings.map),
+            otherwise="mapping stays as it is",
+        )
+
+    def _answer(
+        self, response: ResponseT, serve: Callable[[Pipeline], str], otherwise: str
+    ) -> ResponseT:
+        """Fill a response with what was done, or with why not; otherwise: what that means."""
         pipeline = self._pipeline
+        response.success, response.message = False, _NOT_CONFIGURED
         if pipeline is None:
-            return _answered(response, False, _NOT_CONFIGURED)
+            return response
         try:
-            return _answered(response, True, pipeline.set_mapping(request.data, self.settings.map))
+            response.success, response.message = True, serve(pipeline)
         except ProgeoError as error:
-            self.get_logger().error(f"mapping stays as it is: {error}")
-            return _answered(response, False, str(error))
+            self.get_logger().error(f"{otherwise}: {error}")
+            response.success, response.message = False, str(error)
+        return response
 
     def _publish_diagnostics(self) -> None:
         pipeline = self._pipeline
@@ -233,11 +234,6 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             publish_failures=0 if pipeline is None else pipeline.publishers.failures,
             clock_ns=self.get_clock().now().nanoseconds,
         )
-
-
-def _answered(response: ResponseT, success: bool, message: str) -> ResponseT:
-    response.success, response.message = success, message
-    return response
 
 
 def begin(node: LocalizerNode) -> None:
