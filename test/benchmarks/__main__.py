@@ -29,6 +29,7 @@ NAMES = (
     "cuda",
     "place_filter",
     "place_filter_cost",
+    "pose_graph",
     "training",
 )
 

@@ -1,61 +1,38 @@
 """The campus loop driven twice with odometry that drifts: absolute trajectory error by evo."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from progeo_core.planar_pose import between, compose
-from progeo_core.records import read_records
-from test.drifting_drive import LEVELS, SIGMA, ate, drifting, stamp
+from test.drifting_drive import (
+    LAP,
+    LEVELS,
+    SIGMA,
+    ate,
+    drifting,
+    errors,
+    graph_of,
+    look_alike_loops,
+    loop,
+    right_loops,
+    stamp,
+    two_laps,
+    wrong_loops,
+)
 
 pytest.importorskip("gtsam", reason="the pose graph is an extra: pip install gtsam")
 evo = pytest.importorskip("evo", reason="evo measures trajectories")
 
-from progeo_core.pose_graph import LoopConstraint, PoseGraph, PosePrior  # noqa: E402
+from progeo_core.pose_graph import PoseGraph, PosePrior  # noqa: E402
 
 SEEDS = range(5)
-LAP = 72
-
-
-class Errors(NamedTuple):
-    odometry: float
-    straightened: float
 
 
 @pytest.fixture(scope="module")
 def truth(campus_loop: Path) -> np.ndarray:
-    records = read_records(campus_loop / "records.csv")
-    lap = np.column_stack([records.position[:, :2], records.yaw_rad])
-    return np.concatenate([lap, lap])
-
-
-def graph_of(odometry: np.ndarray) -> PoseGraph:
-    graph = PoseGraph()
-    for row, pose in enumerate(odometry):
-        graph.add_odometry(stamp(row), pose)
-    return graph
-
-
-def loop(match: int, query: int, relative: np.ndarray) -> LoopConstraint:
-    return LoopConstraint(stamp(match), stamp(query), relative, np.diag(SIGMA**2))
-
-
-def right_loops(truth: np.ndarray, rng: np.random.Generator) -> list[LoopConstraint]:
-    """Return closures of most images of the second lap, as noisy as they claim."""
-    return [
-        loop(row - LAP, row, between(truth[row - LAP], truth[row]) + rng.normal(size=3) * SIGMA / 2)
-        for row in range(LAP, 2 * LAP)
-        if rng.random() < 0.8
-    ]
-
-
-def errors(graph: PoseGraph, odometry: np.ndarray, truth: np.ndarray) -> Errors:
-    straightened = graph.optimize()
-    assert straightened is not None
-    rows = np.searchsorted(straightened.stamp_ns, [stamp(row) for row in range(len(truth))])
-    return Errors(ate(odometry, truth), ate(straightened.pose[rows], truth))
+    return two_laps(campus_loop)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -68,9 +45,8 @@ def test_the_error_falls_and_wrong_loops_do_no_harm(truth: np.ndarray, level: st
         for one in right_loops(truth, rng):
             graph.add_loop(one)
         # Every other seed has as many single wrong closures as a bad day brings.
-        for _ in range(20 * (seed % 2)):
-            match, query = np.sort(rng.choice(2 * LAP, 2, replace=False)).tolist()
-            graph.add_loop(loop(match, query, rng.normal(size=3) * SIGMA))
+        for one in wrong_loops(20 * (seed % 2), rng):
+            graph.add_loop(one)
         before, after = errors(graph, odometry, truth)
         assert after < before
         ratios.append(before / after)
@@ -83,9 +59,8 @@ def test_wrong_loops_alone_never_make_it_worse(truth: np.ndarray, seed: int) -> 
     rng = np.random.default_rng(seed)
     odometry = drifting(truth, "middle", rng)
     graph = graph_of(odometry)
-    for _ in range(20):
-        match, query = np.sort(rng.choice(2 * LAP, 2, replace=False)).tolist()
-        graph.add_loop(loop(match, query, rng.normal(size=3) * SIGMA))
+    for one in wrong_loops(20, rng):
+        graph.add_loop(one)
     before, after = errors(graph, odometry, truth)
     assert after <= 1.01 * before
 
@@ -97,9 +72,8 @@ def test_wrong_loops_that_agree_lose_against_right_ones(truth: np.ndarray, seed:
     graph = graph_of(odometry)
     for one in right_loops(truth, rng):
         graph.add_loop(one)
-    # A corridor that looks like another one.
-    for step in range(8):
-        graph.add_loop(loop(10 + step, 40 + step, np.zeros(3)))
+    for one in look_alike_loops():
+        graph.add_loop(one)
     before, after = errors(graph, odometry, truth)
     assert after < before
 

@@ -15,15 +15,13 @@ from nav_msgs.msg import Path as PathMessage
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.planar_pose import between, compose
-from progeo_core.records import read_records
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns, yaw_from_quaternion
 from progeo_ros.live_replay import values_of
 from progeo_ros.loop_messages import keyframe_frame
-from test.drifting_drive import SIGMA, ate, drifting, stamp
+from test.drifting_drive import LAP, SIGMA, ate, drifting, stamp, two_laps
 
 pytest.importorskip("gtsam", reason="the pose graph is an extra: pip install gtsam")
 
-LAP = 72
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NODE = "/progeo_pose_graph"
 # A bag played again: its stamps lie half a second before those of the first time.
@@ -97,9 +95,7 @@ class Driver:
 
 @pytest.fixture(scope="module")
 def truth(campus_loop: Path) -> np.ndarray:
-    records = read_records(campus_loop / "records.csv")
-    lap = np.column_stack([records.position[:, :2], records.yaw_rad])
-    return np.concatenate([lap, lap])
+    return two_laps(campus_loop)
 
 
 @pytest.fixture(scope="module")
