@@ -26,8 +26,8 @@ from progeo_core.commands.options import (
 )
 from progeo_core.errors import UsageError
 from progeo_core.geo import Datum, parse_datum
-from progeo_core.map_edit import PruneSettings
 from progeo_core.map_export import ExportFormat
+from progeo_core.map_prune import PruneSettings
 from progeo_core.records import Heading
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def merge(
 
         progeo map merge monday.progeo tuesday.progeo --out site.progeo
     """
-    from progeo_core.map_edit import merge_maps
+    from progeo_core.map_merge import merge_maps
     from progeo_core.place_map import PlaceMap
 
     total = 0
@@ -191,7 +191,7 @@ def prune(
         float, setting_option(PruneSettings, "distance_m", "--distance", "M")
     ] = _PRUNE.distance_m,
     similarity: Annotated[
-        float, setting_option(PruneSettings, "similarity", "--similarity", "COSINE")
+        float, setting_option(PruneSettings, "similarity", "--similarity", "LIKENESS")
     ] = _PRUNE.similarity,
     places_per_cell: Annotated[
         int, setting_option(PruneSettings, "places_per_cell", "--places-per-cell", "N")
@@ -202,9 +202,9 @@ def prune(
     A place goes when a newer one of the same camera is near and looks alike; what looks different
     there (light, season, direction) stays. Copy the file first to be able to go back.
 
-        progeo map prune office.progeo --distance 0.5 --similarity 0.97
+        progeo map prune office.progeo --distance 0.5 --similarity 0.8
     """
-    from progeo_core.map_edit import prune_map
+    from progeo_core.map_prune import prune_map
     from progeo_core.place_index import PlaceIndex
     from progeo_core.place_map import PlaceMap
 

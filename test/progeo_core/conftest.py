@@ -68,6 +68,25 @@ def filled_map(
 
 
 @pytest.fixture
+def make_map(tmp_path: Path, fingerprint: ModelFingerprint) -> Callable[..., Path]:
+    """Return a function that writes a closed map of given places."""
+
+    def make(
+        name: str,
+        places: Places,
+        vectors: NDArray[np.float32],
+        datum: Datum | None = None,
+        model: ModelFingerprint = fingerprint,
+    ) -> Path:
+        path = tmp_path / f"{name}.progeo"
+        with PlaceMap.create(path, model, datum) as place_map:
+            place_map.append(places, vectors)
+        return path
+
+    return make
+
+
+@pytest.fixture
 def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
     """Return a function that makes a folder or file one that this process may only read.
 
