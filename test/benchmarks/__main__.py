@@ -30,6 +30,7 @@ NAMES = (
     "place_filter",
     "place_filter_cost",
     "pose_graph",
+    "prune",
     "training",
 )
 
