@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import rclpy
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from progeo_core.errors import ProgeoError
 from progeo_ros.stop_signal import StopSignal
 
 NodeT = TypeVar("NodeT", bound=Node)
-_LAST_ROUND_S = 5.0
 _SWITCH_S = 1e-4
 
 
@@ -53,14 +54,28 @@ def _spin_until(stop: StopSignal, node: NodeT, begin: Callable[[NodeT], None]) -
     # Two threads: messages and parameters in one, slow services in the other.
     executor = MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
+    stopped: Future[None] = Future()
     with ThreadPoolExecutor(1, thread_name_prefix="spin") as pool:
-        spinning = pool.submit(executor.spin)
+        spinning = pool.submit(_spin, node, executor, stopped)
         # A node whose callbacks failed must not stand there deaf.
         spinning.add_done_callback(lambda _: stop.send())
         begin(node)
         stop.wait()
-        executor.shutdown()
-        # rclpy comes back at once, while its thread may still be reading what is destroyed next.
-        wait([spinning], _LAST_ROUND_S)
-        node.destroy_node()
+        # Shutting the executor down instead may take away what would wake its thread.
+        stopped.set_result(None)
+    executor.shutdown()
+    node.destroy_node()
     spinning.result()
+
+
+def _spin(node: Node, executor: MultiThreadedExecutor, stopped: Future[None]) -> None:
+    """Spin until `stopped`; raise what a callback raised.
+
+    rclpy fails where one thread destroys a subscription, as by deactivating or by `use_sim_time`,
+    that another is about to wait for (rclpy issue 1284). No message has been taken by then.
+    """
+    while not stopped.done():
+        try:
+            executor.spin_until_future_complete(stopped)
+        except InvalidHandle as error:
+            node.get_logger().debug(f"destroyed while in use: {error}")
