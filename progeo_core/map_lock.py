@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -49,9 +50,10 @@ class MapLock:
                     " wait until it has finished"
                 ) from error
             if self._is_current(file):
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
+                # On a full disk the lock holds all the same, only nobody can say whose it is.
+                with contextlib.suppress(OSError):
+                    os.truncate(file.fileno(), 0)
+                    os.write(file.fileno(), str(os.getpid()).encode())
                 return file
             file.close()
 

@@ -163,6 +163,21 @@ def test_a_full_disk_pauses_mapping_and_nothing_else(
         assert len(reader) == 20
 
 
+def test_no_map_is_begun_on_a_full_disk(tmp_path: Path, filled_map: Path, fingerprint) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        for path in (tmp_path / "new.progeo", filled_map):
+            with pytest.raises(DataError, match=path.name):
+                LiveMap.open(path, fingerprint, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Of the map that is there, SQLite leaves its empty log.
+    assert {path.stem for path in tmp_path.iterdir()} == {"filled"}
+    assert not list(tmp_path.glob("*-lock"))
+    LiveMap.open(filled_map, fingerprint, "").close()
+
+
 MAPPER = """
 import sys
 from pathlib import Path

@@ -1,3 +1,4 @@
+import resource
 import threading
 
 import pytest
@@ -43,3 +44,17 @@ def test_lock_of_a_file_just_removed_is_worth_nothing(tmp_path):
         thread.join()
     assert taken
     assert not shared
+
+
+def test_lock_holds_on_a_full_disk_without_a_name(tmp_path):
+    path = tmp_path / "a.progeo"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        lock = MapLock(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(DataError, match="process unknown is writing this map"):
+        MapLock(path)
+    lock.release()
+    assert list(tmp_path.iterdir()) == []

@@ -216,7 +216,7 @@ def test_a_full_disk_pauses_mapping_and_is_told(
 
 
 def test_what_was_mapped_is_localized_in_and_mapped_on(
-    peer, health, robot: Robot, first: Records
+    peer, health, process: LocalizerProcess, robot: Robot, first: Records
 ) -> None:
     statuses = peer.collect(DiagnosticArray, f"{NODE}/status")
     response = set_mapping(peer, False)
@@ -231,6 +231,15 @@ def test_what_was_mapped_is_localized_in_and_mapped_on(
         return any(one.status[0].message.startswith("LOCALIZED") for one in statuses)
 
     peer.wait_for(localized, "an answer from the new map")
+    pid = process.process.pid
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+    # The map opens, though not a byte can be written, and waits for room.
+    begun = set_mapping(peer, True)
+    assert begun.success, begun.message
+    statuses.clear()
+    peer.wait_for(localized, "an answer on a full disk")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
     assert "mapping" in set_mapping(peer, True).message
     before = robot.places()
     for metre in range(10, 16):
