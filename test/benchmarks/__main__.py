@@ -25,6 +25,7 @@ NAMES = (
     "search",
     "map_opening",
     "mapping",
+    "mapping_kills",
     "node",
     "cuda",
     "place_filter",
