@@ -1,12 +1,13 @@
-"""Do two views really overlap? Compare local features of an image and of a place's thumbnail.
+"""Do two views really overlap? Compare an image with the thumbnails of places by local features.
 
-A fundamental matrix (USAC MAGSAC, Barath 2020) tells matches that one rigid scene explains.
+Two witnesses: how alike the pictures are cell by cell, and how many features match as one rigid
+scene explains them, by a fundamental matrix (USAC MAGSAC, Barath 2020).
 """
 
 from __future__ import annotations
 
 import collections
-import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,19 +18,28 @@ from progeo_core.images import Image, decode_image
 from progeo_core.local_features import LocalFeatures, find_features, mutual_matches
 from progeo_core.place_map import PlaceMap
 from progeo_core.relative_view import Intrinsics, RelativeView, relative_view
+from progeo_core.view_likeness import Cells, likeness, likeness_log_odds
 
 # Pixels about an epipolar line, chance that no better matrix exists, and tries.
 _REPROJECTION_PX, _SURENESS, _TRIES = 2.0, 0.999, 300
 # Fewer matches than this fix no fundamental matrix.
 _LEAST_MATCHES = 8
 # Chance alone finds about 12 inliers in wrong places; 15 speak neither way. On small pictures of
-# corridors and of a campus each further one multiplies the odds by 1.3.
+# corridors and of a campus each further one multiplies the odds by 1.3. Few may be due to blur or
+# the light, so they say little; many may hang on one wall that is seen from elsewhere, too.
 _EVEN_INLIERS, _LOG_ODDS_PER_INLIER = 15, 0.3
-# Few inliers may be due to blur or the light, so they say little; many may hang on one wall that
-# is seen from elsewhere, too.
-_LEAST_LOG_ODDS, _MOST_LOG_ODDS = -1.0, 4.0
-# Places whose features are kept: 300 features of 128 floats are 150 kB.
+_LEAST_INLIER_ODDS, _MOST_INLIER_ODDS = -1.0, 4.0
+# What both witnesses together may say.
+_LEAST_LOG_ODDS, _MOST_LOG_ODDS = -6.0, 4.0
+# Places whose features are kept: 300 features of 128 floats and 256 of 96 are 250 kB.
 _KEPT = 200
+
+
+class _View(NamedTuple):
+    """Hold what is compared of a picture."""
+
+    points: LocalFeatures
+    cells: Cells
 
 
 class GeometricCheck:
@@ -38,47 +48,61 @@ class GeometricCheck:
     def __init__(self, place_map: PlaceMap) -> None:
         """Take the map whose thumbnails are read when asked for."""
         self._map = place_map
-        self._kept: collections.OrderedDict[int, LocalFeatures | None] = collections.OrderedDict()
-        self._query: tuple[Image, LocalFeatures] | None = None
+        self._kept: collections.OrderedDict[int, _View | None] = collections.OrderedDict()
+        self._query: tuple[Image, _View] | None = None
 
-    def log_odds(self, image: Image, place_ids: NDArray[np.int64]) -> FloatArray:
+    def log_odds(
+        self, image: Image, place_ids: NDArray[np.int64], position: FloatArray, apart_m: float
+    ) -> FloatArray:
         """Return what the views say for each place [k], as log odds.
 
-        0 says nothing, as for places without a thumbnail.
+        position: [k, 3] of the places (m). apart_m: places farther from each other do not show the
+        same. 0 says nothing, as for places without a thumbnail.
         """
-        query = self._features_of_query(image)
-        inliers = np.array([self._inliers(query, int(place_id)) for place_id in place_ids])
-        odds: FloatArray = _LOG_ODDS_PER_INLIER * (inliers - _EVEN_INLIERS)
-        return np.nan_to_num(np.clip(odds, _LEAST_LOG_ODDS, _MOST_LOG_ODDS), nan=0.0)
+        query = self._view_of_query(image)
+        odds = np.zeros(len(place_ids))
+        views = [self._view_of(int(place_id)) for place_id in place_ids]
+        seen = np.array([view is not None for view in views], np.bool_)
+        compared = [view for view in views if view is not None]
+        if not compared:
+            return odds
+        inliers = np.array([count_inliers(query.points, view.points) for view in compared])
+        by_inliers = _LOG_ODDS_PER_INLIER * (inliers - _EVEN_INLIERS)
+        alike = np.array([likeness(query.cells, view.cells) for view in compared])
+        odds[seen] = np.clip(by_inliers, _LEAST_INLIER_ODDS, _MOST_INLIER_ODDS)
+        odds[seen] += likeness_log_odds(alike, position[seen], apart_m)
+        return np.clip(odds, _LEAST_LOG_ODDS, _MOST_LOG_ODDS)
 
     def view_from(self, image: Image, place_id: int, intrinsics: Intrinsics) -> RelativeView | None:
         """Return how the camera of an image stood to a place's, None where that cannot be told."""
-        place = self._features_of(place_id)
+        place = self._view_of(place_id)
         if place is None:
             return None
-        return relative_view(self._features_of_query(image), place, intrinsics)
+        return relative_view(self._view_of_query(image).points, place.points, intrinsics)
 
-    def _features_of_query(self, image: Image) -> LocalFeatures:
-        """Return the features of an image, found once however often it is compared."""
+    def _view_of_query(self, image: Image) -> _View:
+        """Return the view of an image, found once however often it is compared."""
         if self._query is None or self._query[0] is not image:
-            self._query = image, find_features(image)
+            self._query = image, _find_view(image)
         return self._query[1]
 
-    def _inliers(self, query: LocalFeatures, place_id: int) -> float:
-        """Return how many matches of a place fit one rigid scene, NaN without a thumbnail."""
-        features = self._features_of(place_id)
-        return math.nan if features is None else float(count_inliers(query, features))
-
-    def _features_of(self, place_id: int) -> LocalFeatures | None:
-        """Return the features of a place's thumbnail; the latest ones are kept."""
+    def _view_of(self, place_id: int) -> _View | None:
+        """Return the view of a place's thumbnail; the latest ones are kept."""
         if place_id not in self._kept:
             jpeg = self._map.thumbnail(place_id)
             source = f"{self._map.path}: thumbnail of place {place_id}"
-            self._kept[place_id] = find_features(decode_image(jpeg, source)) if jpeg else None
+            self._kept[place_id] = _find_view(decode_image(jpeg, source)) if jpeg else None
             if len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(place_id)
         return self._kept[place_id]
+
+
+def _find_view(image: Image) -> _View:
+    # torch is loaded where views are compared only.
+    from progeo_core.model.dense_features import find_cells
+
+    return _View(find_features(image), find_cells(image))
 
 
 def count_inliers(first: LocalFeatures, second: LocalFeatures) -> int:

@@ -19,6 +19,9 @@ from progeo_core.relative_view import Intrinsics
 
 IntArray = NDArray[np.int64]
 
+# Places farther apart than this many radii of a place show something else.
+_APART_RADII = 2.0
+
 
 class _Compared(NamedTuple):
     """Hold the place [k] of each match, -1 not compared, and the log odds of each place [m]."""
@@ -75,5 +78,11 @@ class ViewCheck:
         place = distinct_places(weight, position, self._radius_m, count)
         # So the first one of each place stands for it.
         _, first = np.unique(place[place >= 0], return_index=True)
-        ids = self._places.ids[rows[place >= 0][first]]
-        return _Compared(place, self._geometry.log_odds(image, ids))
+        compared = rows[place >= 0][first]
+        log_odds = self._geometry.log_odds(
+            image,
+            self._places.ids[compared],
+            self._places.position[compared],
+            _APART_RADII * self._radius_m,
+        )
+        return _Compared(place, log_odds)

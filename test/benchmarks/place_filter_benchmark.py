@@ -37,7 +37,7 @@ LOOP_FRAMES = 40
 WINDOW, SPEEDS = 10, np.linspace(0.8, 1.2, 5)
 KIDNAPPINGS, WARM_UP, AFTER = 100, 20, 12
 # Places compared by local features where that is on.
-CHECKS = 5
+CHECKS = 10
 COMPARED = ("place filter", "top-1", "SeqSLAM-style", "with geometry")
 KIDNAPPED_IN = ("corridor", "corridor swapped", "loop", "loop swapped", "campus")
 FAR_M = 1e6
