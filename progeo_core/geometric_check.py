@@ -30,7 +30,7 @@ _LEAST_MATCHES = 8
 _EVEN_INLIERS, _LOG_ODDS_PER_INLIER = 15, 0.3
 _LEAST_INLIER_ODDS, _MOST_INLIER_ODDS = -1.0, 4.0
 # What both witnesses together may say.
-_LEAST_LOG_ODDS, _MOST_LOG_ODDS = -6.0, 4.0
+_LEAST_LOG_ODDS, _MOST_LOG_ODDS = -6.0, 3.0
 # Places whose features are kept: 300 features of 128 floats and 256 of 96 are 250 kB.
 _KEPT = 200
 

@@ -284,11 +284,16 @@ class Kidnapping(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Hold how soon jumps were noticed: share within five images, median, several wrong answers."""
+    """Hold how soon jumps were noticed, and how often that went wrong.
+
+    within_5, median: share found within five images, images until then. wrong, elsewhere: jumps
+    with several accepted answers beyond the radius, beyond twice the radius.
+    """
 
     within_5: float
     median: float
     wrong: int
+    elsewhere: int
 
 
 def kidnap_row(localizer: Localizer, scene: Scene) -> Row:
@@ -302,8 +307,10 @@ def kidnap_row(localizer: Localizer, scene: Scene) -> Row:
     also = {
         "median images": ours.median,
         "wrong more than once": float(ours.wrong),
+        "elsewhere more than once": float(ours.elsewhere),
         "with geometry": checked.within_5,
         "with geometry wrong": float(checked.wrong),
+        "with geometry elsewhere": float(checked.elsewhere),
         "plain wrong": float(plain.wrong),
         "jumps": float(len(jumps)),
     }
@@ -322,27 +329,33 @@ def draw_jumps(count: int) -> Iterator[Kidnapping]:
 
 
 def kidnap(localizer: Localizer, scene: Scene, jump: Kidnapping, checks: int) -> NDArray[np.bool_]:
-    """Return which answers [AFTER, 2] after a jump are accepted, and which are right."""
+    """Return which answers [AFTER, 3] after a jump are accepted, right, and at least near."""
     drive = scene.queries.take(np.concatenate(jump))
     answers = localize(localizer, drive, sequence=True, checks=checks)[len(jump.before) :]
     truth = scene.queries.position[jump.after]
     error = np.linalg.norm([answer.estimate.position for answer in answers] - truth, axis=1)
-    return np.stack([[answer.accepted for answer in answers], error <= scene.radius_m], axis=-1)
+    accepted = [answer.accepted for answer in answers]
+    return np.stack([accepted, error <= scene.radius_m, error <= 2.0 * scene.radius_m], axis=-1)
 
 
 def plain_jumps(scene: Scene, jumps: list[Kidnapping]) -> list[NDArray[np.bool_]]:
     """Return the same for top-1 above the lowest cosine that is 99 % right over the whole drive."""
     cosine = scene.queries.descriptors @ scene.database.descriptors.T
     offset = scene.database.position[cosine.argmax(axis=1)] - scene.queries.position
-    right, surest = np.linalg.norm(offset, axis=1) <= scene.radius_m, cosine.max(axis=1)
+    error, surest = np.linalg.norm(offset, axis=1), cosine.max(axis=1)
+    right = error <= scene.radius_m
     curve = precision_recall(surest, right, len(right))
     threshold = curve.confidence[curve.precision >= 0.99].min(initial=np.inf)
-    both = np.stack([surest >= threshold, right], axis=-1)
-    return [both[jump.after] for jump in jumps]
+    judged = np.stack([surest >= threshold, right, error <= 2.0 * scene.radius_m], axis=-1)
+    return [judged[jump.after] for jump in jumps]
 
 
 def measure_jumps(trials: list[NDArray[np.bool_]]) -> Found:
-    """Return the figures of trials, each [AFTER, 2]: accepted, right."""
-    first = [int(np.argmax(np.append(trial.all(axis=1), True))) + 1 for trial in trials]
-    wrong = sum(int(np.sum(trial[:, 0] & ~trial[:, 1]) > 1) for trial in trials)
-    return Found(float(np.mean(np.array(first) <= 5)), float(np.median(first)), wrong)
+    """Return the figures of trials, each [AFTER, 3]: accepted, right, near."""
+    first = [int(np.argmax(np.append(trial[:, :2].all(axis=1), True))) + 1 for trial in trials]
+    wrong, elsewhere = (
+        sum(int(np.sum(trial[:, 0] & ~trial[:, column]) > 1) for trial in trials)
+        for column in (1, 2)
+    )
+    soon = float(np.mean(np.array(first) <= 5))
+    return Found(soon, float(np.median(first)), wrong, elsewhere)
