@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from progeo_core.encoder import Encoder, Skipped, describe
@@ -44,16 +45,25 @@ def evaluate_records(
     radius_m: float,
     *,
     sequence: bool = False,
+    geometric_checks: int = 0,
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
-    order, and the place filter answers them, too. `advance` counts images, skipped ones included.
+    order, and the place filter answers them, too. geometric_checks: as `LocalizerSettings` has it.
+    `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
-    answered = answer_records(place_map, records, encoder, sequence=sequence, advance=advance)
+    answered = answer_records(
+        place_map,
+        records,
+        encoder,
+        sequence=sequence,
+        geometric_checks=geometric_checks,
+        advance=advance,
+    )
     evaluation = evaluate(
         answered.single,
         answered.position,
@@ -70,13 +80,15 @@ def answer_records(
     encoder: Encoder,
     *,
     sequence: bool = False,
+    geometric_checks: int = 0,
     advance: Advance = no_progress,
 ) -> Answered:
     """Localize every image of `records`; options and errors as for `evaluate_records`."""
     local = records.to_local(place_map.datum)
     index = PlaceIndex.open(place_map)
-    localizer = Localizer(place_map, index, encoder)
-    follower = Localizer(place_map, index, encoder, LocalizerSettings(sequence=True))
+    one = LocalizerSettings(geometric_checks=geometric_checks)
+    localizer = Localizer(place_map, index, encoder, one)
+    follower = Localizer(place_map, index, encoder, dataclasses.replace(one, sequence=True))
     rows: list[int] = []
     single: list[Localization] = []
     followed: list[Localization] = []

@@ -132,11 +132,16 @@ def read_input(
 
 
 def replay_offline(
-    source: ReplayInput, encoder: Encoder, *, advance: Advance = no_progress
+    source: ReplayInput,
+    encoder: Encoder,
+    *,
+    geometric_checks: int = 0,
+    advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image of a bag, one after the other, singly and as a sequence.
 
-    Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
+    geometric_checks: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
+    answer. Images that cannot be used are dropped.
     """
     rows: list[int] = []
     single: list[Localization] = []
@@ -145,8 +150,9 @@ def replay_offline(
     failed = 0
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
         index = PlaceIndex.open(place_map)
-        localizer = Localizer(place_map, index, encoder)
-        follower = Localizer(place_map, index, encoder, LocalizerSettings(sequence=True))
+        one = LocalizerSettings(geometric_checks=geometric_checks)
+        localizer = Localizer(place_map, index, encoder, one)
+        follower = Localizer(place_map, index, encoder, dataclasses.replace(one, sequence=True))
         for row, taken in enumerate(bag.images(source.image_topic)):
             if isinstance(taken.image, ImageError):
                 failed += 1

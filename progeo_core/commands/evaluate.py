@@ -13,6 +13,7 @@ from progeo_core.commands.console import progress, results, say_skipped, waiting
 from progeo_core.commands.options import (
     MODEL,
     PROTOCOL,
+    ChecksOption,
     DeviceOption,
     ModelOption,
     RadiusOption,
@@ -40,6 +41,7 @@ def evaluate(
             help="The queries are one traverse in order: let the place filter answer them, too.",
         ),
     ] = False,
+    geometric_checks: ChecksOption = 0,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", metavar="OUT", help="Write the figures to a file, - for stdout."),
@@ -76,7 +78,13 @@ def evaluate(
             place_map.require_model(encoder.fingerprint)
         with progress("localizing", len(records)) as advance:
             run = evaluate_records(
-                place_map, records, encoder, radius, sequence=sequence, advance=advance
+                place_map,
+                records,
+                encoder,
+                radius,
+                sequence=sequence,
+                geometric_checks=geometric_checks,
+                advance=advance,
             )
     say_skipped(run.skipped)
     if json_path is not None:

@@ -59,6 +59,17 @@ ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
+ChecksOption = Annotated[
+    int,
+    typer.Option(
+        "--geometric-checks",
+        metavar="N",
+        help="Compare the views of N places with an uncertain image, as"
+        " localizer.geometric_checks of the node does; 10 is good, 0 none.",
+        min=0,
+        max=50,
+    ),
+]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)
 ]

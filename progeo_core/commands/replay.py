@@ -13,6 +13,7 @@ from progeo_core.commands.evaluate import print_evaluation
 from progeo_core.commands.options import (
     MODEL,
     PROTOCOL,
+    ChecksOption,
     DeviceOption,
     ModelOption,
     RadiusOption,
@@ -50,6 +51,7 @@ def replay(
             help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
         ),
     ] = False,
+    geometric_checks: ChecksOption = 0,
     radius: RadiusOption = PROTOCOL.radius_m,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
@@ -74,9 +76,10 @@ def replay(
     from progeo_core.replay import read_input, replay_live, replay_offline
     from progeo_core.replay_folder import write_replay
 
-    if live and (device != MODEL.device or runtime != MODEL.runtime):
+    if live and (device != MODEL.device or runtime != MODEL.runtime or geometric_checks):
         raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
+            "--device, --runtime and --geometric-checks go with an offline replay; the live node"
+            " runs with its defaults"
         )
     with waiting("reading the bag"):
         source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
@@ -88,7 +91,9 @@ def replay(
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime)
         with progress("replaying", source.images) as advance:
-            run = replay_offline(source, encoder, advance=advance)
+            run = replay_offline(
+                source, encoder, geometric_checks=geometric_checks, advance=advance
+            )
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")

@@ -77,3 +77,20 @@ def test_unreadable_queries_and_outputs_are_failed_runs(
     done = progeo(*command, "--radius", "-1")
     assert done.code == 2
     assert "--radius" in done.error
+
+
+def test_geometric_checks_make_uncertain_images_sure(
+    progeo, campus_map, odd_frames, small_model, tmp_path
+):
+    accepted = []
+    for checks in ("0", "5"):
+        out = tmp_path / f"{checks}.json"
+        done = progeo(
+            "evaluate", "--map", campus_map, "--queries", odd_frames, "--radius", "9",
+            "--geometric-checks", checks, "--json", out, "--model", small_model,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        document = json.loads(out.read_text())
+        assert document["false_accepts"] == 0
+        accepted.append(document["accepted"])
+    assert accepted[1] > accepted[0]
