@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,11 +92,12 @@ def _write_images(
     advance(len(plan.fates) - len(rows))
     unreadable: dict[int, str] = {}
     images = source.select(np.array(rows, np.int64)).images()
-    outcomes = look_ahead(_write_image, zip(targets, images, strict=True))
-    for row, problem in zip(rows, outcomes, strict=True):
-        if problem is not None:
-            unreadable[row] = str(problem)
-        advance(1)
+    # Closed before an interruption goes on, as its threads write into what is then removed.
+    with contextlib.closing(look_ahead(_write_image, zip(targets, images, strict=True))) as written:
+        for row, problem in zip(rows, written, strict=True):
+            if problem is not None:
+                unreadable[row] = str(problem)
+            advance(1)
     return unreadable
 
 

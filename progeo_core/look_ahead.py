@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,9 @@ Result = TypeVar("Result")
 _AHEAD_PER_WORKER = 2
 
 
-def look_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def look_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item]
+) -> Generator[Result, None, None]:
     """Yield `function(item)` for each item, in order, computed by one thread per core.
 
     `items` is read by the consumer's thread only, never more than a few items ahead, so it may be
