@@ -5,6 +5,7 @@ import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,6 +146,10 @@ def a_double(value: float) -> ParameterValue:
     return ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
 
 
+def an_integer(value: int) -> ParameterValue:
+    return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+
+
 def test_an_answer_comes_in_every_form(peer, front: Camera, places: Records) -> None:
     poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
     fixes = peer.collect(NavSatFix, f"{NODE}/fix")
@@ -237,6 +242,33 @@ def test_thresholds_are_dynamic_and_withhold_poses(peer, front: Camera, places: 
     assert statuses[-1].status[0].level == DiagnosticStatus.WARN
     assert not statuses[-1].status[0].message.startswith("LOCALIZED")
     assert poses == []
+    assert set_parameter(peer, "localizer.min_confidence", a_double(0.0)) == ""
+
+
+def test_views_are_compared_once_that_is_switched_on(
+    peer, front: Camera, corridor: Path, active
+) -> None:
+    del active
+    # In the other pass's light this image looks most like a place 49 m away.
+    picture, checks = corridor / "query" / "0000090.jpg", "localizer.geometric_checks"
+    statuses = peer.collect(DiagnosticArray, f"{NODE}/status")
+    assert set_parameter(peer, "localizer.min_confidence", a_double(0.9)) == ""
+
+    def answer() -> Any:
+        stamp_ns = front.send(picture)
+        answered = front.counts()["answered"]
+        peer.wait_for(lambda: front.counts()["answered"] > answered, "an answer")
+        found = [one for one in statuses if stamp_to_ns(one.header.stamp) == stamp_ns]
+        return found[0].status[0] if found else answer()
+
+    assert answer().message.startswith("AMBIGUOUS")
+    poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
+    assert set_parameter(peer, checks, an_integer(5)) == ""
+    while not poses:
+        status = answer()
+    assert status.message.startswith("LOCALIZED")
+    assert poses[-1].pose.pose.position.x == pytest.approx(90.0, abs=2.5)
+    assert set_parameter(peer, checks, an_integer(0)) == ""
     assert set_parameter(peer, "localizer.min_confidence", a_double(0.0)) == ""
 
 
