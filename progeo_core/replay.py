@@ -171,19 +171,19 @@ def replay_offline(
     return _replay(source, "offline", rows, single, latency_ms, {"failed": failed}, sequence)
 
 
-def replay_live(source: ReplayInput, model: str) -> Replay:
+def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -> Replay:
     """Play a bag to the real node in its own process, over DDS at the bag's pace.
 
-    model: what made the map. Latency is the time from sending an image to receiving its answer.
-    Raises `MissingDependencyError` without rclpy, and `ProgeoError` where the node fails; what it
-    says of that goes to stderr.
+    model: what made the map. geometric_checks: as `LocalizerSettings` has it. Latency is the time
+    from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
+    and `ProgeoError` where the node fails; what it says of that goes to stderr.
     """
     if not has_ros():
         raise MissingDependencyError(
             "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
             " 'progeo_ros[ros]'; or replay offline"
         )
-    document = _played(source, model)
+    document = _played(source, model, geometric_checks)
     row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
     answers = sorted(
         (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
@@ -200,13 +200,14 @@ def has_ros() -> bool:
     return importlib.util.find_spec("rclpy") is not None
 
 
-def _played(source: ReplayInput, model: str) -> dict[str, Any]:
+def _played(source: ReplayInput, model: str, geometric_checks: int) -> dict[str, Any]:
     """Run the node and the player as a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
         command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
-        command += ["--model", model, "--out", str(out)]
+        command += ["--model", model, "--geometric-checks", str(geometric_checks)]
+        command += ["--out", str(out)]
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
             raise ProgeoError(

@@ -176,7 +176,9 @@ def parse_answer(received: Received) -> dict[str, Any]:
     }
 
 
-def replay(bag: Path, map_path: Path, image_topic: str, model: str) -> dict[str, Any]:
+def replay(
+    bag: Path, map_path: Path, image_topic: str, model: str, geometric_checks: int
+) -> dict[str, Any]:
     """Replay a bag through the node in a domain of its own; return what answers.json holds."""
     # For both processes, and before the first participant reads it.
     os.environ.update(dds_environment())
@@ -192,6 +194,7 @@ def replay(bag: Path, map_path: Path, image_topic: str, model: str) -> dict[str,
             "model": model,
             "cameras": [player.camera],
             "image_transport": player.image_transport,
+            "localizer.geometric_checks": geometric_checks,
         }
         with LocalizerProcess(parameters) as process:
             process.activate(node, executor)
@@ -209,10 +212,19 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--map", type=Path, required=True, help="map file, NAME.progeo")
     parser.add_argument("--image-topic", required=True, help="raw or compressed images of the bag")
     parser.add_argument("--model", default="mobilenetv2-gem", help="model that made the map")
+    parser.add_argument(
+        "--geometric-checks", type=int, default=0, help="localizer.geometric_checks of the node"
+    )
     parser.add_argument("--out", type=Path, required=True, help="answers.json to write")
     options = parser.parse_args(args)
     try:
-        summary = replay(options.bag, options.map, options.image_topic, options.model)
+        summary = replay(
+            options.bag,
+            options.map,
+            options.image_topic,
+            options.model,
+            options.geometric_checks,
+        )
     except ProgeoError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -76,15 +76,14 @@ def replay(
     from progeo_core.replay import read_input, replay_live, replay_offline
     from progeo_core.replay_folder import write_replay
 
-    if live and (device != MODEL.device or runtime != MODEL.runtime or geometric_checks):
+    if live and (device != MODEL.device or runtime != MODEL.runtime):
         raise UsageError(
-            "--device, --runtime and --geometric-checks go with an offline replay; the live node"
-            " runs with its defaults"
+            "--device and --runtime go with an offline replay; the live node chooses by itself"
         )
     with waiting("reading the bag"):
         source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
     if live:
-        run = replay_live(source, model)
+        run = replay_live(source, model, geometric_checks=geometric_checks)
     else:
         from progeo_core.model.loading import load_encoder
 

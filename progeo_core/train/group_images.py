@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +87,7 @@ def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> I
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=functools.partial(_end_if_orphaned, os.getpid()),
     )
     batches = iter(loader)
     while True:
@@ -100,6 +103,12 @@ def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> I
         if batch is None:
             return
         yield _checked(batch)
+
+
+def _end_if_orphaned(parent: int, _: int) -> None:
+    """End a loader whose training was killed before torch's own watch over its parent began."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _collate(samples: list[Sample]) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,6 +115,9 @@ def start_processes(device: str = "auto") -> Iterator[Processes]:
         yield Processes(rank, world, chosen)
     finally:
         dist.destroy_process_group()
+        # Networks in reference cycles keep the group, and a thread of gloo that still lets go of
+        # tensors when Python ends aborts the process: without the group it is waited for.
+        gc.collect()
 
 
 class _Join(torch.autograd.Function):

@@ -67,6 +67,23 @@ def test_every_image_is_answered_or_counted_and_keeps_its_stamp(
         assert answer["state"] in {"LOCALIZED", "AMBIGUOUS"}
 
 
+def test_the_node_compares_views_if_asked_to(
+    queries: Records, corridor_map: Path, tmp_path: Path
+) -> None:
+    bag, out = tmp_path / "bag", tmp_path / "answers.json"
+    write_bag(bag, queries.select(slice(5, 11)), rate_hz=2.0)
+    accepted = []
+    for checks in (0, 10):
+        done = live_replay(
+            bag, "--map", corridor_map, "--image-topic", "/camera/image_raw", "--out", out,
+            "--geometric-checks", checks,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answers = json.loads(out.read_text(encoding="utf-8"))["answers"]
+        accepted.append(sum(answer["accepted"] for answer in answers))
+    assert accepted[1] > accepted[0]
+
+
 def test_a_bag_without_the_topic_is_refused_in_one_line(
     queries: Records, corridor_map: Path, tmp_path: Path
 ) -> None:
