@@ -25,8 +25,6 @@ from progeo_core.records import Records, read_records
 from progeo_core.replay import Replay, read_input, replay_live, replay_offline
 from progeo_core.replay_folder import ReplayFolder, write_replay
 
-# Places whose views are compared with an uncertain image.
-CHECKS = 10
 # The campus images come with local metres only, so any point on earth will do to show fixes.
 CAMPUS_DATUM = Datum(35.6130, 139.5494, 50.0)
 
@@ -89,13 +87,7 @@ def run_site(
         show(f"{site.name}: evaluating offline", len(site.queries)) as advance,
     ):
         evaluation = evaluate_records(
-            place_map,
-            site.queries,
-            encoder,
-            site.radius_m,
-            sequence=True,
-            geometric_checks=CHECKS,
-            advance=advance,
+            place_map, site.queries, encoder, site.radius_m, sequence=True, advance=advance
         ).evaluation
     with show(f"{site.name}: writing the bag", len(site.queries)) as advance:
         write_bag(bag_path, site.queries, advance=advance)
@@ -117,9 +109,9 @@ def _replay(
     truth_topic = POSE_TOPIC if site.queries.frame is Frame.LOCAL else FIX_TOPIC
     source = read_input(bag_path, map_path, IMAGE_TOPIC, truth_topic, site.radius_m)
     if live:
-        return replay_live(source, model, geometric_checks=CHECKS)
+        return replay_live(source, model)
     with show(f"{site.name}: replaying offline", source.images) as advance:
-        return replay_offline(source, encoder, geometric_checks=CHECKS, advance=advance)
+        return replay_offline(source, encoder, advance=advance)
 
 
 def _data_folder(name: str) -> Path:

@@ -66,16 +66,12 @@ def _print_summary(sites: list[SiteResult]) -> None:
 
 
 def _print_notes(sites: list[SiteResult], out: Path) -> None:
-    from progeo_core.demo import CHECKS
-
     for result in sites:
         files = result.files
         paths = {"report": files.report.resolve(), "match images": files.matches.resolve()}
         print_fields(f"\n{result.site.name}", paths)
     results.print(
-        f"\nUncertain images were compared with {CHECKS} places by local features, which"
-        " localizer.geometric_checks switches on in the node."
-        " Corridor positions are nominal (one frame is one metre; right within 2 m). The campus"
+        "\nCorridor positions are nominal (one frame is one metre; right within 2 m). The campus"
         " poses are measured, in local metres; its datum is nominal, so its fixes show the"
         " interface, not a real place.",
         highlight=False,
