@@ -28,6 +28,14 @@ def drive() -> Drive:
     return Drive(8, LoopClosureSettings(), KeyframeSettings())
 
 
+@pytest.fixture
+def live_map(drive: Drive, tmp_path: Path, fingerprint) -> LiveMap:
+    """Return the new map that the drive writes; a test closes it."""
+    created = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
+    drive.start_mapping(created, by_reference=False)
+    return created
+
+
 def go(drive: Drive, vectors, start: int = 1, x: float = 0.0) -> None:
     """Drive 1 m and send an image every second."""
     for second, vector in enumerate(vectors, start):
@@ -69,10 +77,8 @@ def test_a_map_is_continued_only_from_where_it_is_known(
 
 
 def test_an_odometry_that_starts_anew_maps_nothing_wrong(
-    drive: Drive, tmp_path: Path, fingerprint, unit_vectors
+    drive: Drive, live_map: LiveMap, unit_vectors
 ) -> None:
-    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
-    drive.start_mapping(live_map, by_reference=False)
     vectors = unit_vectors(12)
     go(drive, vectors[:6])
     go(drive, vectors[6:], start=20, x=900.0)
@@ -82,10 +88,8 @@ def test_an_odometry_that_starts_anew_maps_nothing_wrong(
 
 
 def test_time_that_starts_again_maps_nothing_twice(
-    drive: Drive, tmp_path: Path, fingerprint, unit_vectors
+    drive: Drive, live_map: LiveMap, unit_vectors
 ) -> None:
-    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
-    drive.start_mapping(live_map, by_reference=False)
     vectors = unit_vectors(30)
     go(drive, vectors, start=100)
     # The same bag again: other stamps would close loops with what is there.
@@ -97,10 +101,8 @@ def test_time_that_starts_again_maps_nothing_twice(
 
 
 def test_a_pose_that_is_no_number_places_nothing(
-    drive: Drive, tmp_path: Path, fingerprint, unit_vectors
+    drive: Drive, live_map: LiveMap, tmp_path: Path, unit_vectors
 ) -> None:
-    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
-    drive.start_mapping(live_map, by_reference=False)
     vectors = unit_vectors(9)
     go(drive, vectors[:3])
     for second in (4, 5, 6):
@@ -140,10 +142,8 @@ def test_a_map_in_which_nothing_was_mapped_goes_again(tmp_path: Path, fingerprin
 
 
 def test_a_full_disk_pauses_mapping_and_nothing_else(
-    drive: Drive, tmp_path: Path, fingerprint, unit_vectors, monkeypatch
+    drive: Drive, live_map: LiveMap, tmp_path: Path, unit_vectors, monkeypatch
 ) -> None:
-    live_map = LiveMap.open(tmp_path / "site.progeo", fingerprint, "")
-    drive.start_mapping(live_map, by_reference=False)
     vectors = unit_vectors(30)
     go(drive, vectors[:10])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
