@@ -20,6 +20,7 @@ from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import ProgeoNetwork
 from progeo_core.model.runtime import FLOAT32
+from progeo_core.model.weight_packing import pack_weights
 
 # Images in the network at a time. On a CPU one keeps all cores busy, and its feature maps in the
 # caches: batches of 8 take half as long again per image.
@@ -110,6 +111,8 @@ class TorchEncoder:
         self._graphs = device.type == "cuda"
         self._network.to(device).to(memory_format=torch.channels_last)
         self._network.backbone.to(kind)
+        if device.type == "cpu":
+            pack_weights(self._network.backbone)
 
     def _take_less_memory(self) -> None:
         """Halve the batches, said at the first time; below one image, move to the CPU."""

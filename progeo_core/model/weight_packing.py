@@ -1,0 +1,179 @@
+"""Lay a network's weights out once in the blocks that oneDNN computes with on a CPU.
+
+torch does so anew for every image otherwise. With activations computed in the same step, an image
+takes a tenth less time.
+"""
+
+from __future__ import annotations
+
+import torch
+from open_clip.modified_resnet import Bottleneck
+from open_clip.transformer import QuickGELU
+from torch import Tensor, nn
+
+_OPERATORS = torch.ops.mkldnn
+
+
+def pack_weights(network: nn.Module) -> None:
+    """Pack convolutions, attention and rows of layers, in place; other modules stay.
+
+    network: on a CPU, in its final precision, for inference only. Outputs change by rounding alone.
+    Does nothing where torch was built without oneDNN.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return
+    for name, child in list(network.named_children()):
+        packed = _packed(child)
+        if packed is not None:
+            setattr(network, name, packed)
+        pack_weights(child if packed is None else packed)
+
+
+def _packed(module: nn.Module) -> nn.Module | None:
+    """Return what takes the place of a module, None if it stays.
+
+    Only of types that are called by their parents; some towers read the weights of their layers.
+    """
+    if type(module) is nn.Conv2d and module.padding_mode == "zeros":
+        return None if isinstance(module.padding, str) else PackedConvolution(module)
+    if type(module) is Bottleneck and isinstance(module.bn3, nn.Identity):
+        return PackedBottleneck(module)
+    if type(module) is nn.MultiheadAttention and _is_plain(module):
+        return PackedSelfAttention(module)
+    if type(module) is nn.Sequential:
+        match list(module):
+            case [nn.Linear() as wide, QuickGELU(), nn.Linear() as narrow]:
+                return _packed_mlp(wide, narrow)
+    return None
+
+
+def _packed_mlp(wide: nn.Linear, narrow: nn.Linear) -> nn.Module:
+    """Return two layers with a QuickGELU between, x sigmoid(1.702 x) = swish(1.702 x) / 1.702."""
+    scale = 1.702
+    return nn.Sequential(
+        PackedLinear(wide.weight * scale, wide.bias * scale, "swish"),
+        PackedLinear(narrow.weight / scale, narrow.bias),
+    )
+
+
+class PackedConvolution(nn.Module):
+    """Compute what a Conv2d computes; packed at the first images, as their size decides how."""
+
+    def __init__(self, convolution: nn.Conv2d, activation: str = "none") -> None:
+        """activation: one that oneDNN computes in the same step, as torch calls it there."""
+        super().__init__()
+        self._activation = activation
+        padding, stride = list(convolution.padding), list(convolution.stride)
+        self._layout = (padding, stride, list(convolution.dilation), convolution.groups)
+        self._weight, self._bias = convolution.weight.detach(), convolution.bias
+        self._is_packed = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Convolve images [n, C, h, w]."""
+        self._pack(images)
+        convolved: Tensor = _OPERATORS._convolution_pointwise(
+            images, self._weight, self._bias, *self._layout, self._activation, [], ""
+        )
+        return convolved
+
+    def add_to(self, total: Tensor, images: Tensor) -> Tensor:
+        """Return activation(total + convolved images), which overwrites the total."""
+        self._pack(images)
+        added: Tensor = _OPERATORS._convolution_pointwise_(
+            total,
+            images,
+            self._weight,
+            self._bias,
+            *self._layout,
+            "add",
+            1,
+            self._activation,
+            [],
+            "",
+        )
+        return added
+
+    def _pack(self, images: Tensor) -> None:
+        if not self._is_packed:
+            self._weight = _OPERATORS._reorder_convolution_weight(
+                self._weight, *self._layout, list(images.shape)
+            )
+            self._is_packed = True
+
+
+class PackedBottleneck(nn.Module):
+    """Compute what a block of CLIP's ResNets computes once batch normalisation is folded in."""
+
+    def __init__(self, block: Bottleneck) -> None:
+        super().__init__()
+        self._conv1 = PackedConvolution(block.conv1, "relu")
+        self._conv2 = PackedConvolution(block.conv2, "relu")
+        self._conv3 = PackedConvolution(block.conv3, "relu")
+        self._pool, self._downsample = block.avgpool, block.downsample
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images [n, C, h, w], which are overwritten where they bypass the convolutions."""
+        convolved = self._pool(self._conv2(self._conv1(images)))
+        bypass = images if self._downsample is None else self._downsample(images)
+        return self._conv3.add_to(bypass, convolved)
+
+
+class PackedLinear(nn.Module):
+    """Compute what a Linear computes; packed at the first rows, as their number decides how."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, activation: str = "none") -> None:
+        """activation: one that oneDNN computes in the same step, as torch calls it there."""
+        super().__init__()
+        self._weight, self._bias, self._activation = weight.detach(), bias, activation
+        self._is_packed = False
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map rows [..., in] to [..., out]."""
+        if not self._is_packed:
+            count = rows.numel() // rows.shape[-1]
+            self._weight = _OPERATORS._reorder_linear_weight(self._weight, count)
+            self._is_packed = True
+        mapped: Tensor = _OPERATORS._linear_pointwise(
+            rows, self._weight, self._bias, self._activation, [], ""
+        )
+        return mapped
+
+
+class PackedSelfAttention(nn.Module):
+    """Compute the attention of tokens to each other as a MultiheadAttention does, without a mask.
+
+    The softmax works in place: a large image's scores are 25 MB, and new memory is slow.
+    """
+
+    def __init__(self, attention: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self._heads = attention.num_heads
+        weight, bias = attention.in_proj_weight.clone(), attention.in_proj_bias.clone()
+        # Scores come out scaled when queries are.
+        for part in (weight, bias):
+            part[: attention.embed_dim] *= attention.head_dim**-0.5
+        self._project_in = PackedLinear(weight, bias)
+        self._project_out = PackedLinear(attention.out_proj.weight, attention.out_proj.bias)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, **options: object
+    ) -> tuple[Tensor, None]:
+        """Attend within tokens [n, t, d], given as query, key and value alike."""
+        n, t, d = query.shape
+        split = self._project_in(query).view(n, t, 3, self._heads, d // self._heads)
+        queries, keys, values = (part.flatten(0, 1) for part in split.permute(2, 0, 3, 1, 4))
+        scores = torch.bmm(queries, keys.mT)
+        torch.softmax(scores, -1, out=scores)
+        attended = torch.bmm(scores, values).view(n, self._heads, t, d // self._heads)
+        return self._project_out(attended.transpose(1, 2).reshape(n, t, d)), None
+
+
+def _is_plain(attention: nn.MultiheadAttention) -> bool:
+    """Say whether an attention has one matrix for all inputs, a bias, and nothing added to keys."""
+    return (
+        attention.in_proj_weight is not None
+        and attention.in_proj_bias is not None
+        and attention.bias_k is None
+        and not attention.add_zero_attn
+        and attention.batch_first
+    )
