@@ -24,9 +24,13 @@ from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
 SHARE = Path(get_package_share_directory("progeo_ros"))
-# Arguments that are parameters of the same name.
+# Arguments that are parameters, by the same name or another one.
 TEXTS = ("map", "model", "image_transport", "mapping_reference")
-SWITCHES = ("mapping", "close_loops")
+SWITCHES = {
+    "sequence": "localizer.sequence",
+    "mapping": "mapping",
+    "close_loops": "close_loops",
+}
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -48,6 +52,13 @@ ARGUMENTS = [
         description="raw or compressed images; empty: as in params_file",
     ),
     DeclareLaunchArgument("odom", default_value="odom", description="Topic of the odometry"),
+    DeclareLaunchArgument(
+        "sequence",
+        default_value="",
+        choices=["", "true", "false"],
+        description="Follow the robot from image to image with the place filter and the odometry;"
+        " empty: as in params_file",
+    ),
     DeclareLaunchArgument(
         "mapping",
         default_value="",
@@ -121,7 +132,9 @@ def chosen_parameters(context: LaunchContext) -> dict:
     parameters = {
         name: ParameterValue(value[name], value_type=str) for name in TEXTS if value[name]
     }
-    parameters |= {name: value[name] == "true" for name in SWITCHES if value[name]}
+    parameters |= {
+        parameter: value[name] == "true" for name, parameter in SWITCHES.items() if value[name]
+    }
     if value["cameras"]:
         parameters["cameras"] = [topic.strip() for topic in value["cameras"].split(",")]
     # Configuring and activating is done by the events below.

@@ -16,6 +16,7 @@ ARGUMENTS = (
     "cameras",
     "image_transport",
     "odom",
+    "sequence",
     "mapping",
     "mapping_reference",
     "reference",
@@ -65,6 +66,22 @@ def test_every_argument_is_used() -> None:
     strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     for name in ARGUMENTS:
         assert strings.count(name) >= 2, name
+
+
+def test_switches_are_parameters_that_are_true_or_false() -> None:
+    from progeo_ros.parameters import parameter_fields
+
+    fields = {item.name: item for item in parameter_fields()}
+    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
+    (switches,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SWITCHES"
+    )
+    assert "localizer.sequence" in switches.values()
+    for argument, parameter in switches.items():
+        assert argument in ARGUMENTS
+        assert isinstance(fields[parameter].field.default, bool)
 
 
 def test_choices_are_those_of_the_parameters() -> None:
