@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.images import Image
 from progeo_core.model.batch_norm_fusion import fuse_batch_norms
+from progeo_core.model.class_token import skip_unread_tokens
 from progeo_core.model.cuda_graph import CudaGraph
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
@@ -40,6 +41,7 @@ class TorchEncoder:
         self._card: ModelCard = model.card
         self._network = model.network.eval().requires_grad_(False)
         fuse_batch_norms(self._network)
+        skip_unread_tokens(self._network.backbone)
         _keep_head_in_float32(self._network)
         self._chunk = _CHUNK.get(device.type, 16)
         # The memory of a graph serves one image at a time.

@@ -6,12 +6,15 @@ takes a tenth less time.
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from open_clip.modified_resnet import Bottleneck
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 _OPERATORS = torch.ops.mkldnn
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def pack_weights(network: nn.Module) -> None:
@@ -39,7 +42,7 @@ def _packed(module: nn.Module) -> nn.Module | None:
     if type(module) is Bottleneck and isinstance(module.bn3, nn.Identity):
         return PackedBottleneck(module)
     if type(module) is nn.MultiheadAttention and _is_plain(module):
-        return PackedSelfAttention(module)
+        return PackedAttention(module)
     if type(module) is nn.Sequential:
         match list(module):
             case [nn.Linear() as wide, QuickGELU(), nn.Linear() as narrow]:
@@ -56,49 +59,80 @@ def _packed_mlp(wide: nn.Linear, narrow: nn.Linear) -> nn.Module:
     )
 
 
-class PackedConvolution(nn.Module):
-    """Compute what a Conv2d computes; packed at the first images, as their size decides how."""
+class _PackedLayer(nn.Module):
+    """Hold a weight that is packed at the first inputs, as their size decides how.
+
+    activation: one that oneDNN computes in the same step, as torch calls it there.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str) -> None:
+        super().__init__()
+        self._weight, self._bias, self._activation = weight.detach(), bias, activation
+        self._is_packed = False
+
+    def _packed_weight(self, inputs: Tensor) -> Tensor:
+        if not self._is_packed:
+            with _ONE_AT_A_TIME:
+                if not self._is_packed:
+                    self._weight = self._pack(self._weight, inputs)
+                    self._is_packed = True
+        return self._weight
+
+    def _pack(self, weight: Tensor, inputs: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class PackedConvolution(_PackedLayer):
+    """Compute what a Conv2d computes."""
 
     def __init__(self, convolution: nn.Conv2d, activation: str = "none") -> None:
-        """activation: one that oneDNN computes in the same step, as torch calls it there."""
-        super().__init__()
-        self._activation = activation
+        super().__init__(convolution.weight, convolution.bias, activation)
         padding, stride = list(convolution.padding), list(convolution.stride)
         self._layout = (padding, stride, list(convolution.dilation), convolution.groups)
-        self._weight, self._bias = convolution.weight.detach(), convolution.bias
-        self._is_packed = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Convolve images [n, C, h, w]."""
-        self._pack(images)
+        weight = self._packed_weight(images)
         convolved: Tensor = _OPERATORS._convolution_pointwise(
-            images, self._weight, self._bias, *self._layout, self._activation, [], ""
+            images, weight, self._bias, *self._layout, self._activation, [], ""
         )
         return convolved
 
     def add_to(self, total: Tensor, images: Tensor) -> Tensor:
         """Return activation(total + convolved images), which overwrites the total."""
-        self._pack(images)
+        weight = self._packed_weight(images)
+        attributes: tuple[object, ...] = (*self._layout, "add", 1.0, self._activation, [], "")
         added: Tensor = _OPERATORS._convolution_pointwise_(
-            total,
-            images,
-            self._weight,
-            self._bias,
-            *self._layout,
-            "add",
-            1,
-            self._activation,
-            [],
-            "",
+            total, images, weight, self._bias, *attributes
         )
         return added
 
-    def _pack(self, images: Tensor) -> None:
-        if not self._is_packed:
-            self._weight = _OPERATORS._reorder_convolution_weight(
-                self._weight, *self._layout, list(images.shape)
-            )
-            self._is_packed = True
+    def _pack(self, weight: Tensor, inputs: Tensor) -> Tensor:
+        packed: Tensor = _OPERATORS._reorder_convolution_weight(
+            weight, *self._layout, list(inputs.shape)
+        )
+        return packed
+
+
+class PackedLinear(_PackedLayer):
+    """Compute what a Linear computes."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, activation: str = "none") -> None:
+        super().__init__(weight, bias, activation)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map rows [..., in] to [..., out]."""
+        weight = self._packed_weight(rows)
+        mapped: Tensor = _OPERATORS._linear_pointwise(
+            rows, weight, self._bias, self._activation, [], ""
+        )
+        return mapped
+
+    def _pack(self, weight: Tensor, inputs: Tensor) -> Tensor:
+        packed: Tensor = _OPERATORS._reorder_linear_weight(
+            weight, inputs.numel() // inputs.shape[-1]
+        )
+        return packed
 
 
 class PackedBottleneck(nn.Module):
@@ -118,54 +152,38 @@ class PackedBottleneck(nn.Module):
         return self._conv3.add_to(bypass, convolved)
 
 
-class PackedLinear(nn.Module):
-    """Compute what a Linear computes; packed at the first rows, as their number decides how."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, activation: str = "none") -> None:
-        """activation: one that oneDNN computes in the same step, as torch calls it there."""
-        super().__init__()
-        self._weight, self._bias, self._activation = weight.detach(), bias, activation
-        self._is_packed = False
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Map rows [..., in] to [..., out]."""
-        if not self._is_packed:
-            count = rows.numel() // rows.shape[-1]
-            self._weight = _OPERATORS._reorder_linear_weight(self._weight, count)
-            self._is_packed = True
-        mapped: Tensor = _OPERATORS._linear_pointwise(
-            rows, self._weight, self._bias, self._activation, [], ""
-        )
-        return mapped
-
-
-class PackedSelfAttention(nn.Module):
-    """Compute the attention of tokens to each other as a MultiheadAttention does, without a mask.
+class PackedAttention(nn.Module):
+    """Compute the attention of a MultiheadAttention without a mask.
 
     The softmax works in place: a large image's scores are 25 MB, and new memory is slow.
     """
 
     def __init__(self, attention: nn.MultiheadAttention) -> None:
         super().__init__()
-        self._heads = attention.num_heads
-        weight, bias = attention.in_proj_weight.clone(), attention.in_proj_bias.clone()
+        width = attention.embed_dim
+        self._heads, self._head_width = attention.num_heads, attention.head_dim
+        weight, bias = attention.in_proj_weight, attention.in_proj_bias
         # Scores come out scaled when queries are.
-        for part in (weight, bias):
-            part[: attention.embed_dim] *= attention.head_dim**-0.5
-        self._project_in = PackedLinear(weight, bias)
+        scale = attention.head_dim**-0.5
+        self._project_queries = PackedLinear(weight[:width] * scale, bias[:width] * scale)
+        self._project_keys_values = PackedLinear(weight[width:].clone(), bias[width:].clone())
         self._project_out = PackedLinear(attention.out_proj.weight, attention.out_proj.bias)
 
     def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, **options: object
+        self, query: Tensor, key: Tensor, value: Tensor, *, need_weights: bool, attn_mask: None
     ) -> tuple[Tensor, None]:
-        """Attend within tokens [n, t, d], given as query, key and value alike."""
-        n, t, d = query.shape
-        split = self._project_in(query).view(n, t, 3, self._heads, d // self._heads)
-        queries, keys, values = (part.flatten(0, 1) for part in split.permute(2, 0, 3, 1, 4))
+        """Let tokens [n, q, d] attend to tokens [n, t, d], given as key and as value."""
+        queries = self._by_head(self._project_queries(query), 1)[0]
+        keys, values = self._by_head(self._project_keys_values(key), 2)
         scores = torch.bmm(queries, keys.mT)
         torch.softmax(scores, -1, out=scores)
-        attended = torch.bmm(scores, values).view(n, self._heads, t, d // self._heads)
-        return self._project_out(attended.transpose(1, 2).reshape(n, t, d)), None
+        attended = torch.unflatten(torch.bmm(scores, values), 0, (-1, self._heads))
+        return self._project_out(attended.transpose(1, 2).flatten(2)), None
+
+    def _by_head(self, tokens: Tensor, parts: int) -> Tensor:
+        """Split tokens [n, t, parts * d] to [parts, n * heads, t, d / heads]."""
+        split = torch.unflatten(tokens, 2, (parts, self._heads, self._head_width))
+        return split.permute(2, 0, 3, 1, 4).flatten(1, 2)
 
 
 def _is_plain(attention: nn.MultiheadAttention) -> bool:

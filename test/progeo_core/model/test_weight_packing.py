@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,10 +12,10 @@ from torchvision.models import mobilenet_v2
 
 from progeo_core.model.batch_norm_fusion import fuse_batch_norms
 from progeo_core.model.weight_packing import (
+    PackedAttention,
     PackedBottleneck,
     PackedConvolution,
     PackedLinear,
-    PackedSelfAttention,
     pack_weights,
 )
 
@@ -41,8 +42,8 @@ def resnet() -> nn.Module:
     [
         (resnet, {PackedConvolution, PackedBottleneck}),
         (lambda: mobilenet_v2().features, {PackedConvolution}),
-        (lambda: transformer(QuickGELU), {PackedConvolution, PackedLinear, PackedSelfAttention}),
-        (lambda: transformer(nn.GELU), {PackedConvolution, PackedSelfAttention}),
+        (lambda: transformer(QuickGELU), {PackedConvolution, PackedLinear, PackedAttention}),
+        (lambda: transformer(nn.GELU), {PackedConvolution, PackedAttention}),
     ],
     ids=["ResNet", "MobileNetV2", "ViT QuickGELU", "ViT GELU"],
 )
@@ -63,6 +64,20 @@ def test_computes_the_same_for_any_number_of_images(
         images = torch.randn(count, 3, 64, 64)
         ours, theirs = network(images.to(getattr(torch, kind))).float(), expected(images)
         assert (ours - theirs).abs().max() <= tolerance * theirs.abs().max()
+
+
+@torch.inference_mode()
+def test_threads_may_share_a_network_from_its_first_image_on() -> None:
+    torch.manual_seed(0)
+    network, images = transformer(QuickGELU).eval(), torch.randn(1, 3, 64, 64)
+    expected = network(images)
+    pack_weights(network)
+
+    with ThreadPoolExecutor(8) as threads:
+        described = list(threads.map(torch.inference_mode()(network.forward), [images] * 16))
+
+    for one in described:
+        assert (one - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 @torch.inference_mode()
