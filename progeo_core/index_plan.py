@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import faiss
 
+from progeo_core.gpu_index import has_gpu
+
 # Up to here an exact search takes about a millisecond.
 EXACT_PLACES = 20_000
 # Codes cannot be learned from fewer places.
@@ -74,9 +76,11 @@ class IndexPlan(NamedTuple):
 def plan_index(places: int, dimension: int, memory_bytes: int) -> IndexPlan:
     """Return the most precise plan for a map that fits the memory, or the smallest there is."""
     exact = IndexPlan(dimension)
-    small = places <= EXACT_PLACES and exact.bytes_for(places) <= memory_bytes
+    # A GPU compares all places of any map that fits.
+    small = places <= EXACT_PLACES or has_gpu()
     code_counts = [_codes(dimension, values) for values in _VALUES_PER_CODE]
-    if small or places < _LEAST_PLACES or not all(code_counts):
+    fits = exact.bytes_for(places) <= memory_bytes
+    if (small and fits) or places < _LEAST_PLACES or not all(code_counts):
         return exact
     # A power of two near twice the square root balances finding lists and searching them.
     balanced = round(math.log2(2.0 * math.sqrt(places)))

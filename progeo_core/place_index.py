@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.gpu_index import MOST_NEIGHBOURS, copy_to_gpu
 from progeo_core.index_file import (
     StaleIndexError,
     StoredIndex,
@@ -54,6 +55,8 @@ class PlaceIndex:
     def __init__(self, place_map: PlaceMap, index: faiss.Index, plan: IndexPlan) -> None:
         """Take over a FAISS index made by a plan that holds places of the map under their ids."""
         self._map, self._index, self._plan = place_map, index, plan
+        # Of the same places as the index, or None.
+        self._on_gpu: Any | None = None
 
     @classmethod
     def open(cls, place_map: PlaceMap, memory_mb: int = MEMORY_MB) -> PlaceIndex:
@@ -64,13 +67,15 @@ class PlaceIndex:
         """
         path, memory_bytes = _index_path(place_map), memory_mb * 1_000_000
         try:
-            return cls._from_file(path, place_map, memory_bytes)
+            opened = cls._from_file(path, place_map, memory_bytes)
         except DataError as reason:
             level = logging.INFO if isinstance(reason, StaleIndexError) else logging.WARNING
             _log.log(level, "%s: building the index of the map, as %s", path, reason)
-        built = cls._built(place_map, memory_bytes)
-        built.save()
-        return built
+            opened = cls._built(place_map, memory_bytes)
+            opened.save()
+        if opened.plan.is_exact:
+            opened._on_gpu = copy_to_gpu(opened._index)
+        return opened
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -88,7 +93,9 @@ class PlaceIndex:
         queries = self._checked(descriptors)
         if not self._plan.is_exact:
             return self._search_lists(queries, k)
-        squared, ids = self._index.search(queries, k)
+        on_gpu = self._on_gpu if k <= MOST_NEIGHBOURS else None
+        searched = self._index if on_gpu is None else on_gpu
+        squared, ids = searched.search(queries, k)
         return _neighbours(ids, squared)
 
     def add(self, ids: ArrayLike, descriptors: ArrayLike) -> None:
@@ -96,7 +103,10 @@ class PlaceIndex:
 
         The file is left as it is; `save` brings it up to date.
         """
-        self._index.add_with_ids(self._checked(descriptors), np.asarray(ids, np.int64))
+        places = self._checked(descriptors), np.asarray(ids, np.int64)
+        self._index.add_with_ids(*places)
+        if self._on_gpu is not None:
+            self._add_on_gpu(*places)
 
     def save(self) -> None:
         """Write the file beside the map; log a warning where that fails, as only time is lost."""
@@ -163,6 +173,13 @@ class PlaceIndex:
         for start in range(0, len(fresh), _ADD_BLOCK):
             block = fresh[start : start + _ADD_BLOCK]
             self.add(block, self._map.descriptors(block))
+
+    def _add_on_gpu(self, descriptors: NDArray[np.float32], ids: IdArray) -> None:
+        try:
+            self._on_gpu.add_with_ids(descriptors, ids)  # type: ignore[union-attr]
+        except RuntimeError as error:
+            _log.warning("the GPU is full, going on with the search on the CPU: %s", error)
+            self._on_gpu = None
 
     def _held_ids(self) -> IdArray:
         """Return the ids in the index, ascending."""

@@ -1,4 +1,4 @@
-"""The encoder that runs an exported network: ONNX Runtime and OpenVINO."""
+"""The encoder that runs an exported network: ONNX Runtime, with TensorRT too, and OpenVINO."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from progeo_core.errors import ProgeoError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.images import Image
 from progeo_core.model.model_card import ModelCard
-from progeo_core.model.runtime import ONNX, Variant
+from progeo_core.model.runtime import OPENVINO, TENSORRT, Variant
 
+# Of an execution provider.
+Options: TypeAlias = dict[str, str | bool]
 # From RGB uint8 [1, 3, height, width] to descriptors float32 [1, D], valid until the next call.
 Infer: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -35,9 +37,9 @@ class ExportedEncoder:
     ) -> ExportedEncoder:
         """Load the file into a runtime; `ProgeoError` where the runtime cannot run it."""
         try:
-            if variant.runtime == ONNX:
-                return cls(card, _onnx_runtime(path, device))
-            return cls(card, _openvino(path, variant.precision, card))
+            if variant.runtime == OPENVINO:
+                return cls(card, _openvino(path, variant.precision, card))
+            return cls(card, _onnx_runtime(path, providers(path, variant, device)))
         except Exception as error:  # both have error classes of their own, which are not public
             reason = " ".join(str(error).split())[:200]
             raise ProgeoError(
@@ -62,20 +64,41 @@ class ExportedEncoder:
         return descriptors
 
 
-def _onnx_runtime(path: Path, device: torch.device) -> Infer:
+def providers(path: Path, variant: Variant, device: torch.device) -> list[tuple[str, Options]]:
+    """Return ONNX Runtime's names of what runs a file, with options; the first one has to.
+
+    The engines that TensorRT makes, for minutes at the first time, are kept beside the file.
+    """
+    if device.type != "cuda":
+        return [("CPUExecutionProvider", {})]
+    number = str(device.index or 0)
+    cuda: tuple[str, Options] = ("CUDAExecutionProvider", {"device_id": number})
+    if variant.runtime != TENSORRT:
+        return [cuda]
+    options: Options = {
+        "device_id": number,
+        "trt_fp16_enable": variant.precision == "float16",
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(path.parent),
+    }
+    # CUDA takes what TensorRT cannot express.
+    return [("TensorrtExecutionProvider", options), cuda]
+
+
+def _onnx_runtime(path: Path, wanted: list[tuple[str, Options]]) -> Infer:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
     # Threads that wait by spinning take the cores of a robot's other programs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    provider: str | tuple[str, dict[str, str]] = "CPUExecutionProvider"
-    if device.type == "cuda":
-        provider = ("CUDAExecutionProvider", {"device_id": str(device.index or 0)})
-    session = onnxruntime.InferenceSession(path, options, providers=[provider])
-    if device.type == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
-        raise RuntimeError("this onnxruntime does not drive CUDA; install onnxruntime-gpu")
-    return lambda pixels: session.run(["descriptors"], {"images": pixels})[0]
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # ONNX Runtime goes on without what it was not built for or cannot load.
+    name = wanted[0][0]
+    if name in onnxruntime.get_available_providers():
+        session = onnxruntime.InferenceSession(path, settings, providers=wanted)
+        if name in session.get_providers():
+            return lambda pixels: session.run(["descriptors"], {"images": pixels})[0]
+    raise RuntimeError(f"{name} is not here: it needs onnxruntime-gpu and NVIDIA's libraries")
 
 
 def _openvino(path: Path, precision: str, card: ModelCard) -> Infer:

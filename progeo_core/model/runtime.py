@@ -1,4 +1,4 @@
-"""What can run a network, and in which precision: torch, ONNX Runtime, OpenVINO."""
+"""What can run a network, and in which precision: torch, ONNX Runtime, TensorRT, OpenVINO."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ import torch
 from progeo_core.errors import MissingDependencyError, UsageError
 from progeo_core.model.device import AUTO
 
-TORCH, ONNX, OPENVINO = "torch", "onnx", "openvino"
-RUNTIMES = (AUTO, TORCH, ONNX, OPENVINO)
+TORCH, ONNX, TENSORRT, OPENVINO = "torch", "onnx", "tensorrt", "openvino"
+RUNTIMES = (AUTO, TORCH, ONNX, TENSORRT, OPENVINO)
 FLOAT32 = "float32"
 
-# The onnx package writes the file that both others read.
-_PACKAGES = {TORCH: (), ONNX: ("onnx", "onnxruntime"), OPENVINO: ("onnx", "openvino")}
+# The onnx package writes the file that all others read; ONNX Runtime drives TensorRT.
+_PACKAGES = {
+    TORCH: (),
+    ONNX: ("onnx", "onnxruntime"),
+    TENSORRT: ("onnx", "onnxruntime"),
+    OPENVINO: ("onnx", "openvino"),
+}
+# Runtimes that "auto" leaves alone. Long runs of processes that had loaded OpenVINO have crashed;
+# TensorRT takes minutes to make its engine.
+_ONLY_BY_NAME = {OPENVINO, TENSORRT}
 # What /proc/cpuinfo calls instructions for bfloat16, on x86-64 and on ARM. Without them it is
 # computed in float32 anyway, and only loses digits.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -52,11 +60,8 @@ def variants(runtime: str, device: torch.device) -> list[Variant]:
 
 
 def automatic(device: torch.device) -> list[str]:
-    """Return the runtimes that "auto" may take on a device.
-
-    OpenVINO has to be asked for: long runs of processes that had loaded it have crashed.
-    """
-    return [runtime for runtime in precisions(device) if runtime != OPENVINO]
+    """Return the runtimes that "auto" may take on a device."""
+    return [runtime for runtime in precisions(device) if runtime not in _ONLY_BY_NAME]
 
 
 def missing_packages(runtime: str) -> list[str]:
@@ -67,7 +72,11 @@ def missing_packages(runtime: str) -> list[str]:
 def precisions(device: torch.device) -> dict[str, tuple[str, ...]]:
     """Return the runtimes that can use a device, each with its precisions, fastest first."""
     if device.type == "cuda":
-        return {TORCH: ("float16", "bfloat16", FLOAT32), ONNX: (FLOAT32,)}
+        return {
+            TORCH: ("float16", "bfloat16", FLOAT32),
+            ONNX: (FLOAT32,),
+            TENSORRT: ("float16", FLOAT32),
+        }
     if device.type != "cpu":
         return {TORCH: (FLOAT32,)}
     fast = ("bfloat16", FLOAT32) if _has_bfloat16() else (FLOAT32,)

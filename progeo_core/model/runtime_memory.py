@@ -21,7 +21,7 @@ from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.model.runtime import Variant
 
 _SCHEMA = 1
-_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "openvino")
+_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "openvino")
 
 _log = logging.getLogger(__name__)
 

@@ -29,7 +29,14 @@ def test_half_precision_where_the_hardware_has_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
     assert variants("torch", CPU) == [Variant("torch", "bfloat16"), REFERENCE]
     assert variants("torch", CUDA)[0] == Variant("torch", "float16")
-    assert "openvino" not in {one.runtime for one in variants("auto", CUDA)}
+    assert {one.runtime for one in variants("auto", CUDA)} <= {"torch", "onnx"}
+
+
+def test_tensorrt_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", without())
+    assert [one.precision for one in variants("tensorrt", CUDA)] == ["float16", "float32"]
+    with pytest.raises(UsageError, match="'tensorrt' cannot use device 'cpu': take openvino"):
+        variants("tensorrt", CPU)
 
 
 def test_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +46,7 @@ def test_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_refuses_what_it_does_not_know() -> None:
-    with pytest.raises(UsageError, match=r"'tvm' is not known: take one of auto, torch, onnx"):
+    with pytest.raises(UsageError, match=r"'tvm' is not known: take one of auto, torch, onnx, t"):
         variants("tvm", CPU)
     with pytest.raises(UsageError, match="'openvino' cannot use device 'cuda': take torch, onnx"):
         variants("openvino", CUDA)
