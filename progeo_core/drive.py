@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
-from progeo_core.images import Image
+from progeo_core.images import make_thumbnail
 from progeo_core.keyframes import Keyframe, KeyframeSettings
 from progeo_core.live_map import LiveMap, NewPlace
-from progeo_core.localizer import Localization
-from progeo_core.loop_closure import LoopCloser, LoopClosure, LoopClosureSettings
+from progeo_core.localizer import CameraFrame, Localization
+from progeo_core.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
+from progeo_core.loop_views import LoopViews
 from progeo_core.map_anchor import MapAnchor
 from progeo_core.pose_buffer import BufferedPose, PoseBuffer
 
@@ -48,6 +49,13 @@ class DriveCounts:
     unplaced: int = 0
 
 
+class _Camera(NamedTuple):
+    """Hold what a drive keeps of one camera: its keyframes, and their pictures."""
+
+    closer: LoopCloser
+    views: LoopViews
+
+
 class Drive:
     """Follow one robot: poses come in any thread, images in one."""
 
@@ -58,7 +66,7 @@ class Drive:
         self.odometry, self.reference = PoseBuffer(), PoseBuffer()
         self.counts = DriveCounts()
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
-        self._closers: dict[str, LoopCloser] = {}
+        self._cameras: dict[str, _Camera] = {}
         self._map: LiveMap | None = None
         self._anchor = MapAnchor(is_new_map=True)
         self._by_reference = False
@@ -86,43 +94,65 @@ class Drive:
 
     def add_image(
         self,
-        image: Image,
+        frame: CameraFrame,
         descriptor: NDArray[np.float32],
-        stamp_ns: int,
-        camera: str,
         answer: Localization | None = None,
     ) -> DriveStep:
-        """Take an image in the order of time; answer: where the map loaded before says it was."""
+        """Take an image in the order of time; answer: where the map loaded before says it was.
+
+        Where the frame has the camera's calibration, closures are refined by their pictures.
+        """
         started = time.perf_counter()
-        self._note_time(stamp_ns)
-        pose = self.odometry.at(stamp_ns)
+        self._note_time(frame.stamp_ns)
+        pose = self.odometry.at(frame.stamp_ns)
         if pose is not None and answer is not None and answer.accepted:
             self._anchor.recognised(answer.estimate.position, answer.estimate.yaw_rad, pose)
-        moved = pose or self._referred(stamp_ns)
+        moved = pose or self._referred(frame.stamp_ns)
         if moved is None and (self.odometry.heard or self.reference.heard):
             # A gap in the odometry, or an image ahead of it: no keyframe can be put there.
             self.counts.without_pose += 1
             return DriveStep(None, (), time.perf_counter() - started)
         segment = self.odometry.segment if moved is None else moved.segment
         planar = None if moved is None else moved.planar
-        added = self._closer(camera).add(descriptor, stamp_ns, planar, segment)
+        camera = self._camera(frame.camera)
+        added = camera.closer.add(descriptor, frame.stamp_ns, planar, segment)
+        closures = added.closures
         if added.keyframe is not None:
             self.counts.keyframes += 1
             self.counts.without_pose += moved is None
-            if self._map is not None:
-                placed = self._placed(stamp_ns, pose)
-                self.counts.unplaced += placed is None
-                if placed is not None:
-                    self._map.add(NewPlace(image, descriptor, placed, stamp_ns, camera))
-        self.counts.closures += len(added.closures)
-        for closure in added.closures:
+            closures = self._keep(frame, descriptor, pose, camera, added)
+        self.counts.closures += len(closures)
+        for closure in closures:
             self._anchor.closed(closure)
-        return DriveStep(added.keyframe, added.closures, time.perf_counter() - started)
+        return DriveStep(added.keyframe, closures, time.perf_counter() - started)
+
+    def _keep(
+        self,
+        frame: CameraFrame,
+        descriptor: NDArray[np.float32],
+        pose: BufferedPose | None,
+        camera: _Camera,
+        added: Added,
+    ) -> tuple[LoopClosure, ...]:
+        """Write a keyframe to the map, keep its picture; return its closures, refined."""
+        if self._map is None and frame.intrinsics is None:
+            return added.closures
+        thumbnail = make_thumbnail(frame.image)
+        if self._map is not None:
+            placed = self._placed(frame.stamp_ns, pose)
+            self.counts.unplaced += placed is None
+            if placed is not None:
+                place = NewPlace(thumbnail, descriptor, placed, frame.stamp_ns, frame.camera)
+                self._map.add(place)
+        if frame.intrinsics is None or added.keyframe is None:
+            return added.closures
+        camera.views.keep(added.keyframe.number, thumbnail)
+        return camera.views.refine(added.closures, camera.closer.keyframes, frame.intrinsics)
 
     def _note_time(self, stamp_ns: int) -> None:
         """Forget the keyframes where time starts again, as stamps are their names."""
         if stamp_ns < self._last_stamp_ns - _RESTART_NS:
-            self._closers.clear()
+            self._cameras.clear()
         self._last_stamp_ns = stamp_ns
 
     def _referred(self, stamp_ns: int) -> BufferedPose | None:
@@ -138,7 +168,10 @@ class Drive:
             return self.reference.at(stamp_ns)
         return None if pose is None else self._anchor.place(pose)
 
-    def _closer(self, camera: str) -> LoopCloser:
-        if camera not in self._closers:
-            self._closers[camera] = LoopCloser(self._dimension, self._loops, self._keyframes)
-        return self._closers[camera]
+    def _camera(self, name: str) -> _Camera:
+        if name not in self._cameras:
+            self._cameras[name] = _Camera(
+                LoopCloser(self._dimension, self._loops, self._keyframes),
+                LoopViews(self._keyframes.distance_m),
+            )
+        return self._cameras[name]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from progeo_core.errors import DataError
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
-from progeo_core.images import Image, make_thumbnail
 from progeo_core.place_index import MEMORY_MB, PlaceIndex
 from progeo_core.place_map import PlaceMap, Places
 from progeo_core.pose_buffer import BufferedPose
@@ -25,9 +24,9 @@ _RETRY_S = 5.0
 
 
 class NewPlace(NamedTuple):
-    """Hold one keyframe with its pose in the map."""
+    """Hold one keyframe with its pose in the map; thumbnail: JPEG."""
 
-    image: Image
+    thumbnail: bytes
     descriptor: NDArray[np.float32]
     pose: BufferedPose
     stamp_ns: int
@@ -119,5 +118,5 @@ class LiveMap:
             camera=[place.camera],
             traverse=[self._traverse],
             image=[f"{place.camera}@{place.stamp_ns}"],
-            thumbnail=[make_thumbnail(place.image)],
+            thumbnail=[place.thumbnail],
         )

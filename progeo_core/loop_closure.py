@@ -30,8 +30,9 @@ _CANDIDATES, _WINDOW = 10, 15
 _SLOPE, _ZERO, _LIMIT = 22.0, 0.12, 6.0
 # Two images of one place are at most this many keyframe distances apart.
 _TOLERANCE = 2.0
-# A closure rests on this many pairs at least.
-_LEAST_PAIRS = 4
+# A closure rests on this many pairs at least. Without odometry any two stretches that look alike
+# agree for as long as they do: of corridors, for up to 12 images.
+_LEAST_PAIRS, _LEAST_WITHOUT_ODOMETRY = 4, 13
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,11 +200,18 @@ class LoopCloser:
         elsewhere = self._is_elsewhere(pairs.match[first_new:], int(pairs.match[clique[0]]))
         rival = float(np.max(strength, initial=0.0, where=elsewhere))
         log_odds = float(strength[best]) - rival
-        if log_odds < self.settings.min_log_odds or len(clique) < _LEAST_PAIRS:
+        if log_odds < self.settings.min_log_odds or len(clique) < self._least_pairs(clique):
             return ()
         return tuple(
             self._closure(row, clique, log_odds) for row in np.sort(clique) if self._is_open(row)
         )
+
+    def _least_pairs(self, clique: IntArray) -> int:
+        """Return how many pairs a clique must have; all of it are of the same two segments."""
+        first = clique[0]
+        ends = int(self._pairs.query[first]), int(self._pairs.match[first])
+        metric = all(self.keyframes[end].metric for end in ends)
+        return _LEAST_PAIRS if metric else _LEAST_WITHOUT_ODOMETRY
 
     def _is_open(self, row: int) -> bool:
         """Say whether the query of a pair has no closure yet."""

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from progeo_core.consensus import UNOBSERVED_VARIANCE
+from progeo_core.consensus import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.keyframes import Keyframe
 from progeo_core.planar_pose import between, compose
+from progeo_core.refined_pose import refine_pose
+from progeo_core.relative_view import RelativeView
 
 # A camera seldom looks exactly the way it did (rad), as in the consensus of matches.
 _YAW_FLOOR_RAD = 0.26
@@ -57,3 +59,11 @@ def relative_pose(
         covariance[0, 0] = covariance[1, 1] = UNOBSERVED_VARIANCE
         mean[:2] = 0.0
     return RelativePose(mean, covariance)
+
+
+def refine_relative(relative: RelativePose, view: RelativeView, spacing_m: float) -> RelativePose:
+    """Return a relative pose, finer by what the two pictures tell, as `refine_pose` does it."""
+    x, y, yaw = relative.pose
+    estimate = PoseEstimate(np.array([x, y, 0.0]), float(yaw), relative.covariance, confidence=1.0)
+    refined = refine_pose(estimate, np.zeros(3), 0.0, view, spacing_m)
+    return RelativePose(np.array([*refined.position[:2], refined.yaw_rad]), refined.covariance)

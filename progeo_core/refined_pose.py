@@ -29,7 +29,8 @@ def refine_pose(
 
     place_position: [3] metres. place_yaw_rad: NaN unknown, then nothing is refined. spacing_m: of
     the map's places, how far the camera may have stood from the place. The yaw becomes the place's
-    plus the turn; the position is drawn towards the line on which the camera stood, across it only.
+    plus the turn; the position is drawn towards the line on which the camera stood, across it only,
+    and stays where the bearing is NaN.
     """
     if not math.isfinite(place_yaw_rad):
         return estimate
@@ -39,13 +40,17 @@ def refine_pose(
         off = abs(float(wrap_angle(yaw - estimate.yaw_rad)))
         if off > _MOST_SIGMAS * math.sqrt(estimate.covariance[5, 5]):
             return estimate
-    direction = place_yaw_rad + view.bearing_rad
-    across = np.array([-math.sin(direction), math.cos(direction), 0.0])
-    offset = estimate.position - place_position
-    reach = max(float(np.linalg.norm(offset[:2])), spacing_m / 2.0)
-    refined = _draw_to_line(estimate, across, float(across @ offset), _BEARING_SIGMA_RAD * reach)
+    refined = estimate._replace(yaw_rad=yaw, covariance=estimate.covariance.copy())
+    if math.isfinite(view.bearing_rad):
+        direction = place_yaw_rad + view.bearing_rad
+        across = np.array([-math.sin(direction), math.cos(direction), 0.0])
+        offset = estimate.position - place_position
+        reach = max(float(np.linalg.norm(offset[:2])), spacing_m / 2.0)
+        refined = _draw_to_line(refined, across, float(across @ offset), _BEARING_SIGMA_RAD * reach)
+    # The turn owes nothing to what told the position.
+    refined.covariance[5, :5] = refined.covariance[:5, 5] = 0.0
     refined.covariance[5, 5] = min(estimate.covariance[5, 5], _TURN_SIGMA_RAD**2)
-    return refined._replace(yaw_rad=yaw)
+    return refined
 
 
 def _draw_to_line(

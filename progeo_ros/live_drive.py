@@ -116,7 +116,7 @@ class LiveDrive:
         """Take an image with its answer, and publish the closures that it completes."""
         if not (self.mapping or self._settings.close_loops):
             return
-        step = self._drive.add_image(frame.image, descriptor, frame.stamp_ns, frame.camera, answer)
+        step = self._drive.add_image(frame, descriptor, answer)
         if step.keyframe is None:
             return
         self._latency_ms.append(step.seconds * 1e3)

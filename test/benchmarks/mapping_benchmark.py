@@ -23,6 +23,7 @@ from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.images import make_thumbnail, read_image
 from progeo_core.keyframes import Keyframe, KeyframeSettings
 from progeo_core.live_map import LiveMap
+from progeo_core.localizer import CameraFrame
 from progeo_core.loop_closure import LoopCloser, LoopClosureSettings
 from progeo_core.place_map import PlaceMap, Places
 from test.benchmarks.row import Row, compare
@@ -80,7 +81,8 @@ def _row(path: Path, course: Course, dimension: int) -> Row:
         pose = pose_of(number)
         drive.odometry.add(number * NS, [*pose[:2], 0.0], pose[2])
         drive.reference.add(number * NS, [*pose[:2], 0.0], pose[2])
-        step = drive.add_image(image, views[number - COUNT], number * NS, CAMERA)
+        frame = CameraFrame(image, number * NS, CAMERA)
+        step = drive.add_image(frame, views[number - COUNT])
         assert step.keyframe is not None
 
     def plainly() -> None:
@@ -122,7 +124,7 @@ def fill(drive: Drive, course: Course, dimension: int) -> None:
             keyframe = Keyframe(number, max(number, 1) * NS, pose, 0, True, number * STEP_M)
             closer._memory.add(keyframe, view)
             closer._closed_with.append(number % LAP)
-    drive._closers[CAMERA] = closer
+    drive._cameras[CAMERA] = drive._camera(CAMERA)._replace(closer=closer)
 
 
 def pose_of(number: int | NDArray[np.int64]) -> NDArray[np.float64]:

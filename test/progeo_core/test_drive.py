@@ -16,6 +16,7 @@ from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import Datum
 from progeo_core.keyframes import KeyframeSettings
 from progeo_core.live_map import LiveMap
+from progeo_core.localizer import CameraFrame
 from progeo_core.loop_closure import LoopClosureSettings
 from progeo_core.place_map import PlaceMap
 
@@ -40,7 +41,7 @@ def go(drive: Drive, vectors, start: int = 1, x: float = 0.0) -> None:
     """Drive 1 m and send an image every second."""
     for second, vector in enumerate(vectors, start):
         drive.odometry.add(second * S, [x + second - start, 0.0, 0.1], 0.0)
-        drive.add_image(IMAGE, vector, second * S, "front")
+        drive.add_image(CameraFrame(IMAGE, second * S, "front"), vector)
 
 
 def test_keyframes_are_in_the_map_at_once(
@@ -107,7 +108,8 @@ def test_a_pose_that_is_no_number_places_nothing(
     go(drive, vectors[:3])
     for second in (4, 5, 6):
         drive.odometry.add(second * S, [float("nan"), 0.0, 0.0], 0.0)
-        assert drive.add_image(IMAGE, vectors[second - 1], second * S, "front").keyframe is None
+        frame = CameraFrame(IMAGE, second * S, "front")
+        assert drive.add_image(frame, vectors[second - 1]).keyframe is None
     go(drive, vectors[6:], start=7, x=6.0)
     live_map.close()
     with PlaceMap.open(tmp_path / "site.progeo") as reader:
@@ -122,8 +124,8 @@ def test_fixes_place_the_keyframes(drive: Drive, tmp_path: Path, fingerprint, un
     for second, vector in enumerate(unit_vectors(5), 1):
         fix = np.array([48.0, 11.0 + second * 2e-5, 500.0])
         drive.add_fix(second * S, fix, datum)
-        drive.add_image(IMAGE, vector, second * S, "front")
-    drive.add_image(IMAGE, unit_vectors(1, seed=9)[0], 60 * S, "front")
+        drive.add_image(CameraFrame(IMAGE, second * S, "front"), vector)
+    drive.add_image(CameraFrame(IMAGE, 60 * S, "front"), unit_vectors(1, seed=9)[0])
     assert (live_map.saved, drive.counts.without_pose, drive.counts.unplaced) == (5, 1, 0)
     live_map.close()
 
@@ -186,6 +188,7 @@ from progeo_core.drive import Drive
 from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.keyframes import KeyframeSettings
 from progeo_core.live_map import LiveMap
+from progeo_core.localizer import CameraFrame
 from progeo_core.loop_closure import LoopClosureSettings
 model = ModelFingerprint("tiny+GeM", 8, "64x64 bilinear", "ab" * 32, name="tiny")
 live_map = LiveMap.open(Path(sys.argv[1]), model, sys.argv[2])
@@ -195,7 +198,8 @@ image, rng = np.zeros((24, 32, 3), np.uint8), np.random.default_rng()
 for second in range(1, 100_000):
     drive.reference.add(second * 10**9, [float(second), 0.0, 0.0], 0.0)
     vector = rng.normal(size=8).astype(np.float32)
-    drive.add_image(image, vector / np.linalg.norm(vector), second * 10**9, "front")
+    frame = CameraFrame(image, second * 10**9, "front")
+    drive.add_image(frame, vector / np.linalg.norm(vector))
     print(live_map.places_before + live_map.saved, flush=True)
 """
 
