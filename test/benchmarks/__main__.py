@@ -31,6 +31,7 @@ NAMES = (
     "place_filter",
     "place_filter_cost",
     "pose_graph",
+    "loop_views",
     "prune",
     "training",
 )

@@ -105,6 +105,20 @@ def test_the_second_pass_closes_with_the_first_and_nothing_else(passes, session:
     assert len({query for query, _ in found}) >= 0.8 * PASS
 
 
+@pytest.mark.parametrize("name", ["reference", "query"])
+def test_one_pass_through_look_alike_stretches_closes_nothing_even_without_odometry(
+    passes, name: str
+) -> None:
+    once = passes[:PASS] if name == "reference" else passes[PASS:]
+    assert drive(once) == []
+
+
+def test_the_second_pass_closes_without_odometry_too(passes) -> None:
+    found = frames(drive(passes))
+    assert [pair for pair in found if pair[0] < PASS or abs(pair[0] - PASS - pair[1]) > 3] == []
+    assert len({query for query, _ in found}) >= 0.8 * PASS
+
+
 def test_a_third_lap_closes_though_two_earlier_ones_look_alike(loop) -> None:
     first, second, changed = loop[:40], loop[40:80], np.random.default_rng(1)
     third = first + changed.normal(0, 0.2 / np.sqrt(loop.shape[1]), first.shape)

@@ -38,6 +38,14 @@ def test_position_moves_across_the_line_only():
     assert np.linalg.eigvalsh(refined.covariance).min() > 0.0
 
 
+def test_without_a_bearing_the_position_stays():
+    given = estimate()
+    refined = refine_pose(given, PLACE, 0.0, RelativeView(0.2, math.nan, 60), 2.0)
+    np.testing.assert_array_equal(refined.position, given.position)
+    np.testing.assert_array_equal(refined.covariance[:5, :5], given.covariance[:5, :5])
+    assert refined.yaw_rad == pytest.approx(0.2)
+
+
 def test_given_estimate_stays_as_it_was():
     given = estimate()
     before = given.covariance.copy()

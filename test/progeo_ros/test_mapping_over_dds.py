@@ -48,14 +48,14 @@ class Robot:
         with PlaceMap.open(self._path) as reader:
             return len(reader)
 
-    def move(self, x: float, y: float = 0.0) -> None:
+    def move(self, x: float, y: float = 0.0, yaw: float = 0.0) -> None:
         """Report a pose half a second later."""
         self.stamp_ns += 500_000_000
         message = Odometry()
         message.header.stamp = stamp_from_ns(self.stamp_ns)
         message.header.frame_id, message.child_frame_id = "odom", "base_footprint"
         message.pose.pose.position.x, message.pose.pose.position.y = x, y
-        message.pose.pose.orientation = quaternion_from_yaw(0.0)
+        message.pose.pose.orientation = quaternion_from_yaw(yaw)
         self._odom.publish(message)
 
     def look(self, file: Path, x: float) -> None:
@@ -68,11 +68,11 @@ class Robot:
         self.sent[self.stamp_ns] = x
         self._image.publish(message)
 
-    def map_here(self, file: Path, x: float, y: float = 0.0) -> None:
+    def map_here(self, file: Path, x: float, y: float = 0.0, yaw: float = 0.0) -> None:
         """Send an image and wait until it is in the map; again, if the odometry came too late."""
         before = self.places()
         for _ in range(20):
-            self.move(x, y)
+            self.move(x, y, yaw)
             self.look(file, x)
             for _ in range(40):
                 self._peer.executor.spin_once(timeout_sec=0.05)

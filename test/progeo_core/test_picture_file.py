@@ -1,0 +1,76 @@
+import gc
+import logging
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from progeo_core.picture_file import PictureFile
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PictureFile:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return PictureFile()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_pictures_come_back_by_their_numbers(pictures: PictureFile) -> None:
+    pictures.add(0, b"first")
+    pictures.add(3, b"fourth")
+    pictures.add(4, b"fifth!")
+    assert [pictures.get(number) for number in range(6)] == [
+        b"first",
+        None,
+        None,
+        b"fourth",
+        b"fifth!",
+        None,
+    ]
+
+
+def test_the_file_has_no_name_and_goes_with_its_owner(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = open_files()
+    pictures = PictureFile()
+    assert pictures.get(0) is None
+    pictures.add(0, b"picture")
+    assert open_files() == before + 1
+    assert not list(tmp_path.iterdir())
+    del pictures
+    gc.collect()
+    assert open_files() == before
+
+
+def test_a_full_disk_costs_pictures_and_is_said_once(
+    pictures: PictureFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    pictures.add(0, b"a" * 100)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+    try:
+        for number in (1, 2, 3):
+            pictures.add(number, b"b" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    pictures.add(4, b"c" * 100)
+    kept = [pictures.get(number) for number in range(5)]
+    assert kept == [b"a" * 100, None, None, None, b"c" * 100]
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "pictures of the drive are not kept" in record.message
+
+
+def test_a_folder_that_is_not_there_costs_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    pictures = PictureFile()
+    pictures.add(0, b"picture")
+    assert pictures.get(0) is None
+    assert "No such file" in caplog.text
