@@ -6,6 +6,7 @@ takes a tenth less time.
 
 from __future__ import annotations
 
+import platform
 import threading
 
 import torch
@@ -14,6 +15,7 @@ from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
 _OPERATORS = torch.ops.mkldnn
+_PROCESSORS = {"x86_64", "AMD64"}
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -21,9 +23,12 @@ def pack_weights(network: nn.Module) -> None:
     """Pack convolutions, attention and rows of layers, in place; other modules stay.
 
     network: on a CPU, in its final precision, for inference only. Outputs change by rounding alone.
-    Does nothing where torch was built without oneDNN.
+    Does nothing where torch is too old or was built without oneDNN, and on processors other than
+    x86-64, on which it has not been tried.
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    has_onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    can_pack = has_onednn and hasattr(_OPERATORS, "_reorder_convolution_weight")
+    if not can_pack or platform.machine() not in _PROCESSORS:
         return
     for name, child in list(network.named_children()):
         packed = _packed(child)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,6 +18,10 @@ from progeo_core.model.weight_packing import (
     PackedConvolution,
     PackedLinear,
     pack_weights,
+)
+
+on_x86 = pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "AMD64"}, reason="weights are packed on x86-64 only"
 )
 
 
@@ -37,6 +42,7 @@ def resnet() -> nn.Module:
     return ModifiedResNet([2, 1, 1, 1], output_dim=8, heads=4, image_size=64, width=8)
 
 
+@on_x86
 @pytest.mark.parametrize(
     ("build", "packed"),
     [
