@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import faiss
 import numpy as np
@@ -14,6 +14,7 @@ from progeo_core.index_plan import IndexPlan, plan_one_list
 from progeo_core.keyframes import Keyframe
 
 IntArray = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 # The contrast is measured again whenever there are this many times more keyframes.
 _GROWTH = 1.1
@@ -22,7 +23,14 @@ _SAMPLE = 2000
 _RANKED, _BY_CODES = 5, 10
 # Up to here every keyframe is compared; codes are learned from so many, in half a second.
 _EXACT, _LEARNED_FROM = 8192, 4096
-_COLUMNS = np.dtype([("pose", "f8", (3,)), ("segment", "i8"), ("way_m", "f8")])
+
+
+class KeyframeTable(NamedTuple):
+    """Hold columns of keyframes: pose [n, 3], segment [n] and way_m [n], as in `Keyframe`."""
+
+    pose: FloatArray
+    segment: IntArray
+    way_m: FloatArray
 
 
 class Alike(NamedTuple):
@@ -45,23 +53,30 @@ class KeyframeMemory:
         self._codes: Any = None
         self._code_plan = plan_one_list(dimension)
         self.keyframes: list[Keyframe] = []
-        self._table = np.empty(256, _COLUMNS)
+        # Each column in one piece, as all of it is looked at every time; longer than it is filled.
+        self._x_y_yaw, self._segment = np.empty((3, 256)), np.empty(256, np.int64)
+        self._way_m = np.empty(256)
         self._contrast: DescriptorContrast | None = None
         self._measured_at = 0
 
     @property
-    def table(self) -> NDArray[np.void]:
-        """Return pose, segment and way_m of all keyframes, as a structured array [n]."""
-        return self._table[: len(self)]
+    def table(self) -> KeyframeTable:
+        """Return what is known of all keyframes but their stamps."""
+        count = len(self)
+        pose = self._x_y_yaw[:, :count].T
+        return KeyframeTable(pose, self._segment[:count], self._way_m[:count])
 
     def __len__(self) -> int:
         return len(self.keyframes)
 
     def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Add the next keyframe, whose number is the count so far, with its descriptor [D]."""
-        if len(self) == len(self._table):
-            self._table = np.concatenate([self._table, np.empty_like(self._table)])
-        self._table[len(self)] = (keyframe.pose, keyframe.segment, keyframe.way_m)
+        number = len(self)
+        if number == len(self._way_m):
+            self._x_y_yaw, self._segment = _twice(self._x_y_yaw), _twice(self._segment)
+            self._way_m = _twice(self._way_m)
+        self._x_y_yaw[:, number] = keyframe.pose
+        self._segment[number], self._way_m[number] = keyframe.segment, keyframe.way_m
         self.keyframes.append(keyframe)
         self._index.add(descriptor[None].astype(np.float32))
         if self._codes is not None:
@@ -120,3 +135,8 @@ class KeyframeMemory:
             self._contrast = DescriptorContrast.of_descriptors(self.descriptors(sample))
             self._measured_at = len(self)
         return self._contrast
+
+
+def _twice(column: NDArray[Number]) -> NDArray[Number]:
+    """Return a column [..., n] with room for as many values more."""
+    return np.concatenate([column, np.empty_like(column)], axis=-1)

@@ -180,11 +180,12 @@ class LoopCloser:
         """Return which of the first `past` keyframes odometry may have led back to."""
         if not keyframe.metric:
             return np.ones(past, bool)
-        table = self._memory.table[:past]
-        east, north = (table["pose"][:, axis] - keyframe.pose[axis] for axis in (0, 1))
-        apart = np.sqrt(east * east + north * north)
-        within = self.tolerance_m + self.settings.odometry_error * (keyframe.way_m - table["way_m"])
-        possible: NDArray[np.bool_] = (table["segment"] != keyframe.segment) | (apart <= within)
+        pose, segment, way_m = (column[:past] for column in self._memory.table)
+        east, north = (pose[:, axis] - keyframe.pose[axis] for axis in (0, 1))
+        within = self.tolerance_m + self.settings.odometry_error * (keyframe.way_m - way_m)
+        near = east * east + north * north <= within * within
+        # In another segment the way may be shorter, and says nothing.
+        possible: NDArray[np.bool_] = (segment != keyframe.segment) | near
         return possible
 
     def _closures(self, first_new: int) -> tuple[LoopClosure, ...]:
@@ -265,8 +266,8 @@ class LoopCloser:
         return set(range(max(0, number - reach), min(len(self._closed_with), number + reach + 1)))
 
     def _ends(self, numbers: IntArray) -> Ends:
-        rows = self._memory.table[numbers]
-        return Ends(numbers, rows["pose"], rows["segment"])
+        table = self._memory.table
+        return Ends(numbers, table.pose[numbers], table.segment[numbers])
 
 
 def _no_pairs() -> _Pairs:

@@ -35,8 +35,8 @@ def test_only_what_is_allowed_is_found(memory: KeyframeMemory, unit_vectors) -> 
 
 
 def test_the_table_grows_with_the_keyframes(memory: KeyframeMemory) -> None:
-    assert memory.table["way_m"].tolist() == list(range(600))
-    assert memory.table["pose"].shape == (600, 3)
+    assert memory.table.way_m.tolist() == list(range(600))
+    assert memory.table.pose.shape == (600, 3)
 
 
 def test_a_long_drive_finds_what_comparing_everything_finds(unit_vectors) -> None:
