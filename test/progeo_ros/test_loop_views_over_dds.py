@@ -16,7 +16,7 @@ from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.localizer_process import LocalizerProcess
 from progeo_ros.loop_messages import keyframe_stamp, sigma_of
 from test.drifting_drive import LAP
-from test.progeo_ros.test_mapping_over_dds import NODE, Robot
+from test.progeo_ros.test_mapping_over_dds import NODE, Robot, mapping_parameters
 
 # The even images of a lap, then the odd ones: what both laps share begins at 0.
 FIRST, SECOND = np.arange(0, LAP, 2), np.arange(1, LAP // 2, 2)
@@ -30,16 +30,7 @@ def path(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def process(dds_domain, path: Path) -> Iterator[LocalizerProcess]:
     del dds_domain
-    parameters = {
-        "map": path,
-        "device": "cpu",
-        "runtime": "torch",
-        "cameras": ["/front/image_raw"],
-        "image_reliability": "reliable",
-        "mapping": True,
-        "close_loops": True,
-        "keyframes.distance_m": 2.0,
-    }
+    parameters = {**mapping_parameters(path), "keyframes.distance_m": 2.0}
     with LocalizerProcess(parameters) as started:
         yield started
 

@@ -5,6 +5,7 @@ import signal
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,19 @@ class Robot:
         raise AssertionError(f"{file} never came into the map")
 
 
+def mapping_parameters(path: Path) -> dict[str, Any]:
+    """Return the parameters of a node that maps and closes loops."""
+    return {
+        "map": path,
+        "device": "cpu",
+        "runtime": "torch",
+        "cameras": ["/front/image_raw"],
+        "image_reliability": "reliable",
+        "mapping": True,
+        "close_loops": True,
+    }
+
+
 @pytest.fixture(scope="module")
 def first(corridor: Path) -> Records:
     return read_records(corridor / "ref.csv").select(np.arange(START, 111))
@@ -100,16 +114,7 @@ def path(tmp_path_factory) -> Path:
 def process(dds_domain, path: Path) -> Iterator[LocalizerProcess]:
     """Start the node without any map."""
     del dds_domain
-    parameters = {
-        "map": path,
-        "device": "cpu",
-        "runtime": "torch",
-        "cameras": ["/front/image_raw"],
-        "image_reliability": "reliable",
-        "mapping": True,
-        "close_loops": True,
-    }
-    with LocalizerProcess(parameters) as started:
+    with LocalizerProcess(mapping_parameters(path)) as started:
         yield started
 
 
