@@ -25,6 +25,7 @@ lint: .venv/installed ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: .venv/installed ## Run the benchmarks and write benchmarks.json
 	$(BIN)/python -m test.benchmarks

@@ -34,7 +34,7 @@ setup(
             "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
-            "report_template.html",
+            "evaluation/report_template.html",
             "py.typed",
         ],
         "progeo_ros": ["py.typed"],
@@ -89,7 +89,7 @@ setup(
             "pytest-timeout",
             "setuptools",
         ],
-        "lint": ["mypy", "ruff"],
+        "lint": ["import-linter", "mypy", "ruff"],
     },
     entry_points={
         "console_scripts": [

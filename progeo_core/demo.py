@@ -11,19 +11,19 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from progeo_core.bag_writing import FIX_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
-from progeo_core.encoder import Encoder
+from progeo_core.bags.writer import FIX_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError
-from progeo_core.evaluation import Evaluation
+from progeo_core.evaluation.metrics import Evaluation
+from progeo_core.evaluation.queries import evaluate_records
+from progeo_core.evaluation.replay import Replay, read_input, replay_live, replay_offline
+from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
-from progeo_core.image_source import FileSource
-from progeo_core.map_writing import write_map
-from progeo_core.place_map import PlaceMap
+from progeo_core.map.build import write_map
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance
-from progeo_core.query_evaluation import evaluate_records
-from progeo_core.records import Records, read_records
-from progeo_core.replay import Replay, read_input, replay_live, replay_offline
-from progeo_core.replay_folder import ReplayFolder, write_replay
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import Records, read_records
 
 # The campus images come with local metres only, so any point on earth will do to show fixes.
 CAMPUS_DATUM = Datum(35.6130, 139.5494, 50.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -12,12 +13,19 @@ from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, Quaternion
 from sensor_msgs.msg import CompressedImage, Image, NavSatFix, NavSatStatus
 from std_msgs.msg import Header
 
-from progeo_core import images
-from progeo_core.consensus import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.errors import ImageError
-from progeo_core.image_message import rgb_from_compressed, rgb_from_raw
-from progeo_core.localizer import CameraFrame, Localization
-from progeo_ros.diagnostics import NODE
+from progeo_core.images import codec
+from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+from progeo_core.localization.answer import CameraFrame, Localization
+from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_ros.settings import NODE
+
+try:
+    from geographic_msgs.msg import (
+        GeoPoseWithCovarianceStamped as GeoPoseWithCovarianceStamped,
+    )
+except ImportError:  # PyPI has no geographic_msgs.
+    GeoPoseWithCovarianceStamped = None
 
 
 def stamp_to_ns(stamp: Time) -> int:
@@ -123,12 +131,12 @@ def status_message(answer: Localization, frame_id: str, latency_ms: float) -> Di
     return DiagnosticArray(header=header, status=[status])
 
 
-def jpeg_message(image: images.Image, stamp_ns: int, frame_id: str) -> CompressedImage:
+def jpeg_message(image: codec.Image, stamp_ns: int, frame_id: str) -> CompressedImage:
     """Return RGB pixels as a compressed image."""
     message = CompressedImage(format="jpeg")
     message.header = Header(stamp=stamp_from_ns(stamp_ns), frame_id=frame_id)
     # Anything but an array of bytes is copied value by value, which takes a hundred times longer.
-    message.data = array("B", images.encode_jpeg(image))
+    message.data = array("B", codec.encode_jpeg(image))
     return message
 
 
@@ -136,3 +144,19 @@ def horizontal_sigma_m(estimate: PoseEstimate) -> float:
     """Return the larger standard deviation (m) of the position on the plan."""
     largest = float(np.linalg.eigvalsh(estimate.covariance[:2, :2])[-1])
     return math.sqrt(min(largest, UNOBSERVED_VARIANCE))
+
+
+def geo_pose_message(answer: Localization, map_frame: str) -> Any:
+    """Return latitude, longitude, altitude with orientation and covariance in east, north, up.
+
+    Needs geographic_msgs, and a map with a datum.
+    """
+    assert answer.geodetic is not None
+    message = GeoPoseWithCovarianceStamped()
+    message.header.stamp = stamp_from_ns(answer.stamp_ns)
+    message.header.frame_id = map_frame
+    position = message.pose.pose.position
+    position.latitude, position.longitude, position.altitude = answer.geodetic
+    message.pose.pose.orientation = quaternion_from_yaw(answer.estimate.yaw_rad)
+    message.pose.covariance = answer.estimate.covariance.ravel()
+    return message

@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from progeo_core.consensus import ConsensusSettings
-from progeo_core.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
-from progeo_core.localizer import Localizer, LocalizerSettings
-from progeo_core.place_filter import PlaceFilterSettings
-from progeo_core.place_index import PlaceIndex
-from progeo_core.place_map import PlaceMap
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
 
 
 class LocalizerOptions(NamedTuple):

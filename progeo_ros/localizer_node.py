@@ -13,20 +13,20 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from progeo_core.consensus import ConsensusSettings
 from progeo_core.errors import ProgeoError
-from progeo_core.keyframes import KeyframeSettings
-from progeo_core.localizer import LocalizerSettings
-from progeo_core.loop_closure import LoopClosureSettings
-from progeo_core.place_filter import PlaceFilterSettings
-from progeo_ros.diagnostics import NODE, NodeHealth, node_status
-from progeo_ros.live_drive import DriveOptions
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.slam.keyframes import KeyframeSettings
+from progeo_core.slam.loop_closure import LoopClosureSettings
 from progeo_ros.loaded_map import LocalizerOptions
-from progeo_ros.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.mapping_session import SessionOptions
+from progeo_ros.outputs.diagnostics import NodeHealth, node_status
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
-from progeo_ros.settings import NodeSettings
-from progeo_ros.spinning import run_node
+from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.process.spinning import run_node
+from progeo_ros.settings import NODE, NodeSettings
 
 _log = logging.getLogger(__name__)
 ResponseT = TypeVar("ResponseT", Trigger.Response, SetBool.Response)
@@ -77,9 +77,9 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         )
 
     @property
-    def drive_options(self) -> DriveOptions:
+    def drive_options(self) -> SessionOptions:
         """Return the settings of keyframes and loop closures."""
-        return DriveOptions(
+        return SessionOptions(
             self._node_parameters.get(KeyframeSettings),
             self._node_parameters.get(LoopClosureSettings),
         )

@@ -22,15 +22,15 @@ from rclpy.exceptions import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from progeo_core.consensus import ConsensusSettings
 from progeo_core.errors import UsageError
-from progeo_core.keyframes import KeyframeSettings
-from progeo_core.localizer import LocalizerSettings
-from progeo_core.loop_closure import LoopClosureSettings
-from progeo_core.place_filter import PlaceFilterSettings
-from progeo_core.pose_graph import PoseGraphSettings
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.localization.tracker_monitor import TrackerSettings
 from progeo_core.settings import Range, Settings
-from progeo_core.tracking_check import TrackingSettings
+from progeo_core.slam.keyframes import KeyframeSettings
+from progeo_core.slam.loop_closure import LoopClosureSettings
+from progeo_core.slam.pose_graph import PoseGraphSettings
 from progeo_ros.settings import NodeSettings, PoseGraphNodeSettings, PoseRelayNodeSettings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -49,9 +49,9 @@ GROUPS: Groups = {
 AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 READ_ONLY = {"autostart"}
-AT_START = {PoseGraphNodeSettings, PoseGraphSettings, PoseRelayNodeSettings, TrackingSettings}
+AT_START = {PoseGraphNodeSettings, PoseGraphSettings, PoseRelayNodeSettings, TrackerSettings}
 POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}
-POSE_RELAY_GROUPS: Groups = {"": PoseRelayNodeSettings, "tracking.": TrackingSettings}
+POSE_RELAY_GROUPS: Groups = {"": PoseRelayNodeSettings, "tracking.": TrackerSettings}
 
 
 class ParameterField(NamedTuple):

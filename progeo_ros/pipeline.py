@@ -12,22 +12,22 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 from rclpy.lifecycle import LifecycleNode
 
-from progeo_core.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
-from progeo_core.images import Image
-from progeo_core.localizer import CameraFrame, Localization
-from progeo_core.model.loading import load_encoder
-from progeo_ros.answer_publishers import AnswerPublishers
-from progeo_ros.camera_info_input import CameraInfoInput
-from progeo_ros.camera_statistics import CameraStatistics
+from progeo_core.images.codec import Image
+from progeo_core.inference.loading import load_encoder
+from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_ros.conversions import frame_from_message
-from progeo_ros.diagnostics import camera_status
-from progeo_ros.image_input import Arrival, ImageInput, image_topics
-from progeo_ros.latest_frame import LatestFrameWorker
-from progeo_ros.live_drive import DriveOptions, LiveDrive
+from progeo_ros.inputs.camera_info import CameraInfoInput
+from progeo_ros.inputs.camera_statistics import CameraStatistics
+from progeo_ros.inputs.images import Arrival, ImageInput, image_topics
+from progeo_ros.inputs.latest_frame import LatestFrameWorker
+from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
 from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
-from progeo_ros.map_to_odom import MapToOdom
-from progeo_ros.odometry_input import OdometryInput, OdometryPose
+from progeo_ros.mapping_session import MappingSession, SessionOptions
+from progeo_ros.outputs.answers import AnswerPublishers
+from progeo_ros.outputs.diagnostics import camera_status
+from progeo_ros.outputs.map_to_odom import MapToOdom
 from progeo_ros.settings import NodeSettings
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ class _Seen(NamedTuple):
 class Pipeline:
     """Answer the images of all cameras; `start` and `stop` any number of times, then `close`.
 
-    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers → LiveDrive.
+    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers →
+    MappingSession.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Pipeline:
         node: LifecycleNode,
         settings: NodeSettings,
         options: LocalizerOptions,
-        drive_options: DriveOptions,
+        drive_options: SessionOptions,
     ) -> None:
         """Load map and model and create the outputs; `ProgeoError` says what cannot be had.
 
@@ -70,7 +71,7 @@ class Pipeline:
         if localizing:
             open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.drive = LiveDrive(node, settings, drive_options, self._encoder)
+        self.drive = MappingSession(node, settings, drive_options, self._encoder)
         try:
             self.loaded = (
                 LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)

@@ -18,16 +18,16 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.geo import FloatArray
-from progeo_core.pose_graph import PoseGraph, PoseGraphSettings, Straightened
+from progeo_core.slam.pose_graph import OptimizedTrajectory, PoseGraph, PoseGraphSettings
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
-from progeo_ros.drive_graph import DriveGraph, corrected, loop_constraint, pose_prior
-from progeo_ros.graph_diagnostics import GraphHealth, graph_status
-from progeo_ros.log_forwarding import forward_logs, stop_forwarding
-from progeo_ros.map_to_odom import MapToOdom, transform_message
-from progeo_ros.odometry_input import OdometryInput, OdometryPose, PlanarPose
+from progeo_ros.inputs.odometry import OdometryInput, OdometryPose, PlanarPose
+from progeo_ros.outputs.map_to_odom import MapToOdom, transform_message
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
+from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
+from progeo_ros.pose_graph_inputs import PoseGraphInputs, corrected, loop_constraint, pose_prior
+from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import PoseGraphNodeSettings
-from progeo_ros.spinning import run_node
 
 NODE = "progeo_pose_graph"
 _log = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self._log_handler = forward_logs(self.get_logger())
         parameters = NodeParameters(self, on_change=lambda: None, groups=POSE_GRAPH_GROUPS)
         self.settings = parameters.get(PoseGraphNodeSettings)
-        self._drive = DriveGraph(parameters.get(PoseGraphSettings))
+        self._drive = PoseGraphInputs(parameters.get(PoseGraphSettings))
         self._newest: OdometryPose | None = None
-        self._solved: Straightened | None = None
-        self._solving: Future[Straightened | None] | None = None
+        self._solved: OptimizedTrajectory | None = None
+        self._solving: Future[OptimizedTrajectory | None] | None = None
         self._known = self._shown_ns = 0
         self._seconds = 0.0
         self._solver = ThreadPoolExecutor(1, thread_name_prefix="pose_graph")
@@ -105,13 +105,13 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
             self._shown_ns = self._newest.stamp_ns
             self._path.publish(self._path_message())
 
-    def _timed(self, graph: PoseGraph) -> Straightened | None:
+    def _timed(self, graph: PoseGraph) -> OptimizedTrajectory | None:
         started = time.perf_counter()
         solved = graph.optimize()
         self._seconds = time.perf_counter() - started
         return solved
 
-    def _adopt(self, done: Future[Straightened | None]) -> None:
+    def _adopt(self, done: Future[OptimizedTrajectory | None]) -> None:
         error = done.exception()
         if error is not None:
             _log.error("the drive could not be corrected: %s: %s", type(error).__name__, error)

@@ -19,12 +19,12 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from progeo_core.geo import FloatArray
-from progeo_core.tracking_check import TrackingCheck, TrackingSettings
+from progeo_core.localization.tracker_monitor import TrackerMonitor, TrackerSettings
 from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
-from progeo_ros.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.parameters import POSE_RELAY_GROUPS, NodeParameters
+from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import PoseRelayNodeSettings
-from progeo_ros.spinning import run_node
 
 NODE = "progeo_pose_relay"
 _DEPTH = 10
@@ -42,7 +42,7 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self._log_handler = forward_logs(self.get_logger())
         parameters = NodeParameters(self, on_change=lambda: None, groups=POSE_RELAY_GROUPS)
         self._base_frame = parameters.get(PoseRelayNodeSettings).base_frame
-        self._check = TrackingCheck(parameters.get(TrackingSettings))
+        self._check = TrackerMonitor(parameters.get(TrackerSettings))
         self._is_asked = False
         # Messages and services may come in different threads.
         self._lock = threading.Lock()

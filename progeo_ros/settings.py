@@ -6,6 +6,9 @@ import dataclasses
 
 from progeo_core.settings import Settings, setting
 
+# Name of the localizer node.
+NODE = "progeo_localizer"
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeSettings(Settings):

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.drive import Drive
-from progeo_core.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError
-from progeo_core.images import Image, load_images
-from progeo_core.keyframes import KeyframeSettings
-from progeo_core.localizer import CameraFrame
-from progeo_core.loop_closure import LoopClosure, LoopClosureSettings
-from progeo_core.records import read_records
-from progeo_core.relative_view import Intrinsics
+from progeo_core.images.codec import Image, load_images
+from progeo_core.localization.answer import CameraFrame
+from progeo_core.records.records import read_records
+from progeo_core.slam.keyframes import KeyframeSettings
+from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
+from progeo_core.slam.session import Session
+from progeo_core.verification.two_view_geometry import Intrinsics
 from test.drifting_drive import LAP, Poses, stamp
 
 CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
@@ -45,7 +45,7 @@ def read_laps(campus_loop: Path, encoder: Encoder) -> Laps:
 
 def close(laps: Laps, odometry: Poses | None, camera: Intrinsics | None) -> list[LoopClosure]:
     """Return the closures of a drive with odometry or none, by a calibrated camera or another."""
-    drive = Drive(laps.descriptors.shape[1], LoopClosureSettings(), SPACING)
+    drive = Session(laps.descriptors.shape[1], LoopClosureSettings(), SPACING)
     closures: list[LoopClosure] = []
     for row, (image, descriptor) in enumerate(zip(laps.images, laps.descriptors, strict=True)):
         if odometry is not None:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.planar_pose import between, compose
-from progeo_core.pose_graph import LoopConstraint, PoseGraph
-from progeo_core.records import read_records
+from progeo_core.poses.planar_pose import between, compose
+from progeo_core.records.records import read_records
+from progeo_core.slam.pose_graph import LoopConstraint, PoseGraph
 
 Poses = NDArray[np.float64]
 

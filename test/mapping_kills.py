@@ -23,13 +23,13 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from progeo_core.images import read_image
-from progeo_core.place_map import PlaceMap
+from progeo_core.images.codec import read_image
+from progeo_core.map.place_map import PlaceMap
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
-from progeo_ros.dds_environment import dds_environment, profile_variable
-from progeo_ros.diagnostics import NODE
-from progeo_ros.live_replay import values_of
-from progeo_ros.localizer_process import LocalizerProcess
+from progeo_ros.process.dds_environment import dds_environment, profile_variable
+from progeo_ros.process.localizer_process import LocalizerProcess
+from progeo_ros.replay.live_replay import values_of
+from progeo_ros.settings import NODE
 
 CAMERA, STEP_M, PERIOD_S = "/front/image_raw", 1.1, 0.05
 # The kill comes within this time (s) after the first keyframe is acknowledged.
@@ -51,7 +51,7 @@ class Places(NamedTuple):
     """Hold what a map has: the stamp (ns) and the way (m) of every place, in order."""
 
     stamp_ns: list[int]
-    way_m: list[float]
+    path_length_m: list[float]
 
 
 class Kill(NamedTuple):
@@ -177,7 +177,7 @@ def kill_while_mapping(
         after = look(path)
     known, new = len(before.stamp_ns), after.stamp_ns[len(before.stamp_ns) :]
     assert after.stamp_ns[:known] == before.stamp_ns
-    assert after.way_m[:known] == before.way_m
+    assert after.path_length_m[:known] == before.path_length_m
     assert len(new) >= mapper.acknowledged
     assert sent.issuperset(new)
     assert new == sorted(set(new))

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from progeo_core.encoder import Encoder
-from progeo_core.images import read_image
-from progeo_core.model.loading import load_encoder
-from progeo_core.records import read_records
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.images.codec import read_image
+from progeo_core.inference.loading import load_encoder
+from progeo_core.records.records import read_records
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CORRIDOR = _ROOT / "progeo_core" / "demo_data" / "corridor"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import cv2
 
-from progeo_core.image_names import ImageName, format_name
+from progeo_core.records.cosplace_names import ImageName, format_name
 
 # Metres in the names stand for frames, one a second; clips lie far apart.
 CLIP_SPACING_M = 1000.0

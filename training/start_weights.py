@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from progeo_core.images import read_image
+from progeo_core.images.codec import read_image
 from progeo_core.model.aggregation import Head
 from progeo_core.model.backbone import CLIP_MOBILENET, build_mobilenet, feature_map
 from progeo_core.model.network import Architecture, ProgeoNetwork, build_network

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from progeo_core.commands.console import print_fields, progress, say_skipped
-from progeo_core.records import read_records
+from progeo_core.records.records import read_records
 
 app = typer.Typer(no_args_is_help=True, help="Make recordings.")
 
@@ -52,8 +52,8 @@ def make(
         progeo bag make drive/ --records drive.csv --rate 5
         progeo bag make drive/ --records drive.csv --compressed --storage mcap
     """
-    from progeo_core.bag import Bag
-    from progeo_core.bag_writing import write_bag
+    from progeo_core.bags.reader import Bag
+    from progeo_core.bags.writer import write_bag
 
     rows = read_records(records)
     with progress("writing the bag", len(rows)) as advance:

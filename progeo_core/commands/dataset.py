@@ -16,13 +16,13 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.options import JsonFlag, setting_option
-from progeo_core.dataset_plan import DatasetSettings
+from progeo_core.dataset.plan import DatasetSettings
 from progeo_core.geo import Datum, parse_datum
-from progeo_core.records import Heading
+from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
-    from progeo_core.dataset_report import DatasetReport
-    from progeo_core.image_source import ImageSource
+    from progeo_core.dataset.report import DatasetReport
+    from progeo_core.records.image_source import ImageSource
 
 app = typer.Typer(no_args_is_help=True, help="Make a folder to train and evaluate on.")
 
@@ -93,8 +93,9 @@ def from_bag(
     DIR/left_out.csv names them), queries_by_pass (of val and test), positions (utm or local),
     places, classes, groups, class_settings and train_with (the flags that ask for them).
     """
-    from progeo_core.dataset_writing import check_target
-    from progeo_core.image_source import JoinedSource, source_of_bag
+    from progeo_core.bags.bag_source import source_of_bag
+    from progeo_core.dataset.writer import check_target
+    from progeo_core.records.image_source import JoinedSource
 
     settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
     origin = None if datum is None else parse_datum(datum)
@@ -142,8 +143,8 @@ def from_photos(
 
     JSON: that of `progeo dataset from-bag`.
     """
-    from progeo_core.dataset_writing import check_target
-    from progeo_core.image_source import source_of_folder, source_of_records
+    from progeo_core.dataset.writer import check_target
+    from progeo_core.records.image_source import source_of_folder, source_of_records
 
     settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
     origin = None if datum is None else parse_datum(datum)
@@ -159,7 +160,7 @@ def from_photos(
 def _make(
     source: ImageSource, out: Path, settings: DatasetSettings, datum: Datum | None, *, as_json: bool
 ) -> None:
-    from progeo_core.dataset_writing import write_dataset
+    from progeo_core.dataset.writer import write_dataset
 
     with progress("writing images", len(source.records)) as advance:
         report = write_dataset(out, source, settings, datum=datum, advance=advance)

@@ -34,8 +34,8 @@ def demo(
         progeo demo --out /tmp/progeo
     """
     from progeo_core.demo import campus_loop, corridor, run_site
-    from progeo_core.model.loading import load_encoder
-    from progeo_core.replay import has_ros
+    from progeo_core.evaluation.replay import has_ros
+    from progeo_core.inference.loading import load_encoder
 
     started = time.monotonic()
     live = has_ros()

@@ -47,9 +47,9 @@ def describe(
     FILE.json: schema (1), images (one per row), skipped (why each was left out), model
     (architecture, dimension, preprocessing, weights_sha256, normalized, name).
     """
-    from progeo_core.descriptor_file import describe_to_file
-    from progeo_core.image_list import list_images
-    from progeo_core.model.loading import load_encoder
+    from progeo_core.descriptors.descriptor_file import describe_to_file
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.records.image_list import list_images
 
     if out.suffix != ".npy":
         raise UsageError(f"--out {out}: the file must be called NAME.npy")

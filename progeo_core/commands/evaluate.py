@@ -22,7 +22,7 @@ from progeo_core.commands.options import (
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
-    from progeo_core.evaluation import Evaluation
+    from progeo_core.evaluation.metrics import Evaluation
 
 
 def evaluate(
@@ -66,10 +66,10 @@ def evaluate(
     relocalization (starts, found, images, seconds); with --sequence the same under sequence;
     skipped (unusable images), map, queries_file, model, versions.
     """
-    from progeo_core.model.loading import load_encoder
-    from progeo_core.place_map import PlaceMap
-    from progeo_core.query_evaluation import evaluate_records
-    from progeo_core.records import read_records
+    from progeo_core.evaluation.queries import evaluate_records
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.records.records import read_records
 
     records = read_records(queries)
     with PlaceMap.open(map_path) as place_map:
@@ -99,7 +99,7 @@ def evaluate(
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
     """Write the main figures as a table, a column for single images and one for the sequence."""
-    from progeo_core.report_text import figure_rows
+    from progeo_core.evaluation.metrics import figure_rows
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("")

@@ -21,7 +21,7 @@ from progeo_core.errors import ImageError
 from progeo_core.geo import heading_from_yaw
 
 if TYPE_CHECKING:
-    from progeo_core.localizer import Localization, Match
+    from progeo_core.localization.answer import Localization, Match
 
 SCHEMA = 1
 _SHOWN_MATCHES = 3
@@ -53,11 +53,12 @@ def localize(
     yaw), geodetic (lat, lon, alt, or null), matches (place_id, similarity, position, yaw_rad,
     image); or image and error.
     """
-    from progeo_core.images import read_image
-    from progeo_core.localizer import CameraFrame, Localizer
-    from progeo_core.model.loading import load_encoder
-    from progeo_core.place_index import PlaceIndex
-    from progeo_core.place_map import PlaceMap
+    from progeo_core.images.codec import read_image
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.localization.answer import CameraFrame
+    from progeo_core.localization.localizer import Localizer
+    from progeo_core.map.place_index import PlaceIndex
+    from progeo_core.map.place_map import PlaceMap
 
     answers: list[tuple[Path, Localization | ImageError]] = []
     with PlaceMap.open(map_path) as place_map:

@@ -26,12 +26,12 @@ from progeo_core.commands.options import (
 )
 from progeo_core.errors import UsageError
 from progeo_core.geo import Datum, parse_datum
-from progeo_core.map_export import ExportFormat
-from progeo_core.map_prune import PruneSettings
-from progeo_core.records import Heading
+from progeo_core.map.export import ExportFormat
+from progeo_core.map.prune import PruneSettings
+from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
-    from progeo_core.image_source import ImageSource
+    from progeo_core.records.image_source import ImageSource
 
 _PRUNE = PruneSettings()
 
@@ -114,8 +114,8 @@ def build(
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
     """
-    from progeo_core.map_writing import check_target, write_map
-    from progeo_core.model.loading import load_encoder
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.map.build import check_target, write_map
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
@@ -143,8 +143,8 @@ def info(map_path: MapArgument, as_json: JsonFlag = False) -> None:
     extent_m (min and max of x, y, z, or null), cameras and
     traverses (name to number of places), stamps_ns (first and last, or null), model, bytes.
     """
-    from progeo_core.map_summary import summarize_map
-    from progeo_core.place_map import PlaceMap
+    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.map.summary import summarize_map
 
     with PlaceMap.open(map_path) as place_map:
         with waiting("checking the file"):
@@ -172,8 +172,8 @@ def merge(
 
         progeo map merge monday.progeo tuesday.progeo --out site.progeo
     """
-    from progeo_core.map_merge import merge_maps
-    from progeo_core.place_map import PlaceMap
+    from progeo_core.map.merge import merge_maps
+    from progeo_core.map.place_map import PlaceMap
 
     total = 0
     for source in sources:
@@ -204,9 +204,9 @@ def prune(
 
         progeo map prune office.progeo --distance 0.5 --similarity 0.8
     """
-    from progeo_core.map_prune import prune_map
-    from progeo_core.place_index import PlaceIndex
-    from progeo_core.place_map import PlaceMap
+    from progeo_core.map.place_index import PlaceIndex
+    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.map.prune import prune_map
 
     settings = PruneSettings(distance, similarity, places_per_cell)
     with PlaceMap.open(map_path, writable=True) as place_map:
@@ -254,10 +254,10 @@ def calibrate(
 
         progeo map calibrate office.progeo --queries lap2.csv --sequence
     """
-    from progeo_core.map_calibration import calibrate_map
-    from progeo_core.model.loading import load_encoder
-    from progeo_core.place_map import PlaceMap
-    from progeo_core.records import read_records
+    from progeo_core.evaluation.calibrate_map import calibrate_map
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.records.records import read_records
 
     records = read_records(queries)
     with PlaceMap.open(map_path, writable=True) as place_map:
@@ -299,8 +299,8 @@ def export(
 
         progeo map export office.progeo --format geojson --out office.geojson
     """
-    from progeo_core.map_export import export_map
-    from progeo_core.place_map import PlaceMap
+    from progeo_core.map.export import export_map
+    from progeo_core.map.place_map import PlaceMap
 
     with PlaceMap.open(map_path) as place_map:
         places = export_map(place_map, target, form)
@@ -316,7 +316,8 @@ def _source(
     heading: Heading,
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
-    from progeo_core.image_source import source_of_bag, source_of_folder, source_of_records
+    from progeo_core.bags.bag_source import source_of_bag
+    from progeo_core.records.image_source import source_of_folder, source_of_records
 
     named = [
         flag

@@ -73,8 +73,8 @@ def replay(
     images, answered, dropped, dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model,
     versions.
     """
-    from progeo_core.replay import read_input, replay_live, replay_offline
-    from progeo_core.replay_folder import write_replay
+    from progeo_core.evaluation.replay import read_input, replay_live, replay_offline
+    from progeo_core.evaluation.replay_folder import write_replay
 
     if live and (device != MODEL.device or runtime != MODEL.runtime):
         raise UsageError(
@@ -85,7 +85,7 @@ def replay(
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
     else:
-        from progeo_core.model.loading import load_encoder
+        from progeo_core.inference.loading import load_encoder
 
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime)

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError
-from progeo_core.fingerprint import ModelFingerprint
 from progeo_core.model.aggregation import Head
 from progeo_core.model.network import Architecture
 from progeo_core.model.preprocessing import RESAMPLINGS, Preprocessing

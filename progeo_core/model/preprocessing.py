@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from progeo_core.errors import ImageError
-from progeo_core.images import Image
+from progeo_core.images.codec import Image
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
-from progeo_core.image_list import ImageList, list_images
-from progeo_core.image_names import read_names
+from progeo_core.records.cosplace_names import read_names
+from progeo_core.records.image_list import ImageList, list_images
 from progeo_core.train.search import nearest
 
 RECALL_AT = (1, 5, 10, 20)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from progeo_core.errors import DataError, ImageError
-from progeo_core.images import load_images
+from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
 from progeo_core.train.pixels import to_pixels
 from progeo_core.train.processes import Processes

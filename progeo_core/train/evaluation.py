@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.image_list import ImageList
+from progeo_core.records.image_list import ImageList
 from progeo_core.train.benchmark import Benchmark, Recall, predict, recall_of
 from progeo_core.train.checkpoint import replace_file
 from progeo_core.train.descriptors import Describer, cached_descriptors

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 
+from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError, ImageError
-from progeo_core.images import read_image
-from progeo_core.place_classes import PlaceGroup
+from progeo_core.images.codec import read_image
 from progeo_core.train.class_sampler import ClassSampler, Draw
 from progeo_core.train.pixels import to_pixels
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from progeo_core.errors import ImageError
-from progeo_core.images import Image
+from progeo_core.images.codec import Image
 
 # The stride of a ResNet: anything smaller is nothing at its last layer.
 _MIN_SIDE = 32

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError, ImageError
-from progeo_core.images import Image, encode_jpeg, read_image
+from progeo_core.images.codec import Image, encode_jpeg, read_image
 from progeo_core.train.benchmark import Benchmark, right_predictions
 
 _HEIGHT, _FRAME = 256, 8

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from progeo_core.errors import UsageError
-from progeo_core.model.device import choose_device
+from progeo_core.inference.device import choose_device
 
 ResultT = TypeVar("ResultT")
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
-from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.authors_artefacts import read_authors_prompts
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 

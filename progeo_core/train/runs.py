@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import UsageError
 from progeo_core.model.weights import sha256_of
-from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
 from progeo_core.train.checkpoint import load_checkpoint
 from progeo_core.train.descriptors import Describer, cached_descriptors

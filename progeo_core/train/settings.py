@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from progeo_core.place_classes import PlaceClassSettings
+from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.settings import Settings, setting
 
 

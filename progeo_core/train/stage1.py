@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
-from progeo_core.place_classes import PlaceGroup
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import prompt_contrastive

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
-from progeo_core.image_list import ImageList
-from progeo_core.model.device import AUTO, choose_device
+from progeo_core.inference.device import AUTO, choose_device
 from progeo_core.model.freezing import keep_statistics
-from progeo_core.place_classes import PlaceGroup
+from progeo_core.records.image_list import ImageList
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.benchmark import Recall
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint

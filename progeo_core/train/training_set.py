@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from progeo_core.dataset.place_classes import PlaceClassSettings, PlaceGroup, group_places
 from progeo_core.errors import DataError
-from progeo_core.image_list import ImageList, list_images
-from progeo_core.image_names import read_names
-from progeo_core.place_classes import PlaceClassSettings, PlaceGroup, group_places
+from progeo_core.records.cosplace_names import read_names
+from progeo_core.records.image_list import ImageList, list_images
 
 
 class TrainingSet(NamedTuple):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.place_map import PlaceMap, Places
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.map.place_map import PlaceMap, Places
 
 DIMENSION = 512
 FINGERPRINT = ModelFingerprint("synthetic", DIMENSION, "none", "00" * 32, name="synthetic")

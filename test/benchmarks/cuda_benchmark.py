@@ -17,12 +17,13 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from progeo_core.encoder import Encoder
-from progeo_core.images import read_image
-from progeo_core.localizer import CameraFrame, Localizer
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.images.codec import read_image
+from progeo_core.inference.runtime import TORCH, variants
+from progeo_core.inference.runtime_trial import Workbench, agreement
+from progeo_core.localization.answer import CameraFrame
+from progeo_core.localization.localizer import Localizer
 from progeo_core.model.named_model import load_named_model
-from progeo_core.model.runtime import TORCH, variants
-from progeo_core.model.runtime_trial import Workbench, agreement
 from test.benchmarks.clustered_map import clustered_map
 from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, TRANSFORMS, WIDTH
 from test.benchmarks.row import Row, compare, milliseconds

@@ -17,9 +17,9 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from progeo_core.encoder import Encoder, Skipped, describe
-from progeo_core.images import encode_jpeg, load_images, read_image
-from progeo_core.model.loading import load_encoder
+from progeo_core.descriptors.encoder import Encoder, Skipped, describe
+from progeo_core.images.codec import encode_jpeg, load_images, read_image
+from progeo_core.inference.loading import load_encoder
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
 from test.benchmarks.image_path_benchmark import PICTURE, TRANSFORMS

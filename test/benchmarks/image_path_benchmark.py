@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from progeo_core.image_message import rgb_from_compressed, rgb_from_raw
-from progeo_core.images import encode_jpeg, read_image
+from progeo_core.images.codec import encode_jpeg, read_image
+from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.model.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from test.benchmarks.row import Row, compare
 

@@ -12,11 +12,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.images import Image
-from progeo_core.localizer import Localizer
-from progeo_core.place_index import PlaceIndex
-from progeo_core.place_map import PlaceMap
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.images.codec import Image
+from progeo_core.localization.localizer import Localizer
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
 from test.benchmarks.clustered_map import DIMENSION, FINGERPRINT, clustered_map
 from test.benchmarks.row import Row, compare
 

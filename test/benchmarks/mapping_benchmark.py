@@ -18,14 +18,14 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.drive import Drive
-from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.images import make_thumbnail, read_image
-from progeo_core.keyframes import Keyframe, KeyframeSettings
-from progeo_core.live_map import LiveMap
-from progeo_core.localizer import CameraFrame
-from progeo_core.loop_closure import LoopCloser, LoopClosureSettings
-from progeo_core.place_map import PlaceMap, Places
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.images.codec import make_thumbnail, read_image
+from progeo_core.localization.answer import CameraFrame
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.recorder import MapRecorder
+from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
+from progeo_core.slam.loop_closure import LoopCloser, LoopClosureSettings
+from progeo_core.slam.session import Session
 from test.benchmarks.row import Row, compare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -63,9 +63,9 @@ def _row(path: Path, course: Course, dimension: int) -> Row:
     fingerprint = ModelFingerprint("synthetic", dimension, "none", "00" * 32, name="synthetic")
     write_map(path, fingerprint, course)
     before = resident_bytes()
-    drive = Drive(dimension, LoopClosureSettings(), KeyframeSettings())
+    drive = Session(dimension, LoopClosureSettings(), KeyframeSettings())
     fill(drive, course, dimension)
-    live_map = LiveMap.open(path, fingerprint, "benchmark")
+    live_map = MapRecorder.open(path, fingerprint, "benchmark")
     drive.start_mapping(live_map, by_reference=True)
     memory = (resident_bytes() - before) / COUNT
     flat = faiss.IndexFlatL2(dimension)
@@ -115,7 +115,7 @@ def write_map(path: Path, fingerprint: ModelFingerprint, course: Course) -> None
             place_map.append(places, course.views(first, BLOCK))
 
 
-def fill(drive: Drive, course: Course, dimension: int) -> None:
+def fill(drive: Session, course: Course, dimension: int) -> None:
     """Keep the drive so far as if it had been driven, without the hours that this would take."""
     closer = LoopCloser(dimension)
     for first in range(0, COUNT, BLOCK):

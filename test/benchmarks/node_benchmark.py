@@ -24,18 +24,18 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from progeo_core.images import encode_jpeg, read_image
-from progeo_core.model.loading import DEFAULT_MODEL
+from progeo_core.images.codec import encode_jpeg, read_image
+from progeo_core.inference.loading import DEFAULT_MODEL
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
 from progeo_core.model.pretrained import NO_WEIGHTS
-from progeo_core.place_index import PlaceIndex
-from progeo_core.place_map import PlaceMap
 from progeo_ros.conversions import stamp_from_ns
-from progeo_ros.dds_environment import dds_environment
-from progeo_ros.diagnostics import NODE
-from progeo_ros.live_replay import values_of
-from progeo_ros.localizer_process import LocalizerProcess
+from progeo_ros.process.dds_environment import dds_environment
+from progeo_ros.process.localizer_process import LocalizerProcess
+from progeo_ros.replay.live_replay import values_of
+from progeo_ros.settings import NODE
 from test.benchmarks.clustered_map import clustered_map
 from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, WIDTH
 from test.benchmarks.row import Row, milliseconds

@@ -17,13 +17,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.consensus import PoseEstimate
-from progeo_core.evaluation import Evaluation, evaluate, precision_recall
-from progeo_core.images import Image, ImageError, load_images, make_thumbnail, read_image
-from progeo_core.localizer import Localization, Localizer, LocalizerSettings, Match
-from progeo_core.model.loading import load_encoder
-from progeo_core.place_map import PlaceMap, Places
-from progeo_core.records import read_records
+from progeo_core.errors import ImageError
+from progeo_core.evaluation.metrics import Evaluation, evaluate, precision_recall
+from progeo_core.images.codec import Image, load_images, make_thumbnail, read_image
+from progeo_core.inference.loading import load_encoder
+from progeo_core.localization.answer import Localization, Match
+from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.records.records import read_records
 from test.benchmarks.row import Row
 
 ROOT = Path(__file__).resolve().parent.parent.parent

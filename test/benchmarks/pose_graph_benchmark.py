@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from progeo_core.pose_graph import LoopConstraint
+from progeo_core.slam.pose_graph import LoopConstraint
 from test.benchmarks.row import Row
 from test.drifting_drive import (
     LEVELS,

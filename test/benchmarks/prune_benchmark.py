@@ -1,7 +1,7 @@
 """Recall@1 (top-1 within 2.5 m) of held-out images in a pruned map of two passes of one site.
 
 The map is of three in four images of both passes, the others are the queries. Ours is at its
-default likeness; plain prunes by raw cosine, from 0.95 on. "tuned" is the cosine that leaves as
+default similarity; plain prunes by raw cosine, from 0.95 on. "tuned" is the cosine that leaves as
 many places as ours, which differs from site to site. The corridor's passes differ in light, the
 loop's do not.
 """
@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.encoder import Encoder
-from progeo_core.images import ImageError, load_images
-from progeo_core.map_prune import PruneSettings, prune_map
-from progeo_core.model.loading import load_encoder
-from progeo_core.place_map import PlaceMap, Places
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.errors import ImageError
+from progeo_core.images.codec import load_images
+from progeo_core.inference.loading import load_encoder
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.prune import PruneSettings, prune_map
 from test.benchmarks.place_filter_benchmark import Pass, make_scenes
 from test.benchmarks.row import Row
 

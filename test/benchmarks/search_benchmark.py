@@ -14,8 +14,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from progeo_core.place_index import PlaceIndex
-from progeo_core.place_map import PlaceMap
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
 from test.benchmarks.clustered_map import DIMENSION, clustered_map
 from test.benchmarks.row import Row, compare
 

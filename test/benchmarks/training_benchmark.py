@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 import torch
 
-from progeo_core.image_list import list_images
-from progeo_core.image_names import ImageName, format_name
-from progeo_core.images import encode_jpeg, read_image
-from progeo_core.model.device import AUTO, choose_device
-from progeo_core.place_classes import PlaceClassSettings
+from progeo_core.dataset.place_classes import PlaceClassSettings
+from progeo_core.images.codec import encode_jpeg, read_image
+from progeo_core.inference.device import AUTO, choose_device
+from progeo_core.records.cosplace_names import ImageName, format_name
+from progeo_core.records.image_list import list_images
 from progeo_core.train.clip_towers import ClipTowers, load_towers
 from progeo_core.train.journal import Journal
 from progeo_core.train.processes import Processes

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from progeo_core.encoder import Encoder
-from progeo_core.fingerprint import ModelFingerprint
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
-from progeo_core.place_map import PlaceMap, Places
+from progeo_core.map.place_map import PlaceMap, Places
 
 NOBODY = 65534
 
@@ -127,6 +127,6 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def small_encoder(small_model: Path) -> Encoder:
     """Return the encoder of the small model."""
-    from progeo_core.model.loading import load_encoder
+    from progeo_core.inference.loading import load_encoder
 
     return load_encoder(str(small_model), "cpu")

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.localizer import Localizer, LocalizerSettings
-from progeo_core.place_map import PlaceMap, Places
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.map.place_map import PlaceMap, Places
 
 SECOND = 1_000_000_000
 COUNT, SPACING_M = 60, 2.0

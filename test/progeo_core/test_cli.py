@@ -12,7 +12,7 @@ import typer
 
 from progeo_core import cli
 from progeo_core.errors import DataError, ImageError, UsageError
-from progeo_core.place_map import PlaceMap
+from progeo_core.map.place_map import PlaceMap
 
 
 def commands(group, prefix="progeo") -> Iterator[tuple[str, typer.core.TyperCommand]]:

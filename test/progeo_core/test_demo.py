@@ -3,11 +3,11 @@ import pytest
 
 from progeo_core import cli, demo
 from progeo_core.commands.options import ModelSettings
-from progeo_core.image_source import FileSource
-from progeo_core.map_writing import write_map
-from progeo_core.model.loading import load_encoder
-from progeo_core.place_map import PlaceMap
-from progeo_core.query_evaluation import evaluate_records
+from progeo_core.evaluation.queries import evaluate_records
+from progeo_core.inference.loading import load_encoder
+from progeo_core.map.build import write_map
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.image_source import FileSource
 
 
 def few(site, count):
@@ -51,7 +51,7 @@ def few_images(monkeypatch, small_model):
 def test_without_rclpy_the_command_says_so_and_replays_offline(
     few_images, monkeypatch, tmp_path, capfd
 ):
-    monkeypatch.setattr("progeo_core.replay.has_ros", lambda: False)
+    monkeypatch.setattr("progeo_core.evaluation.replay.has_ros", lambda: False)
     out = tmp_path / "demo"
     for _ in range(2):  # a second run replaces the first
         assert cli.main(["demo", "--out", str(out)]) == 0

@@ -15,18 +15,18 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from progeo_core.consensus import UNOBSERVED_VARIANCE, PoseEstimate
-from progeo_core.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.geo import Datum
-from progeo_core.images import load_images
-from progeo_core.localizer import Localization, Match
-from progeo_core.map_build import build_map
-from progeo_core.model.loading import load_encoder
-from progeo_core.place_map import PlaceMap
-from progeo_core.records import Records, read_records
+from progeo_core.images.codec import load_images
+from progeo_core.inference.loading import load_encoder
+from progeo_core.localization.answer import Localization, Match
+from progeo_core.map.build import build_map
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
-from progeo_ros.dds_environment import dds_environment
-from progeo_ros.live_replay import values_of
+from progeo_ros.process.dds_environment import dds_environment
+from progeo_ros.replay.live_replay import values_of
 
 # Other work may slow this machine down at any time; a passing test never waits this long.
 PATIENCE_S = 120.0

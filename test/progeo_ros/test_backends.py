@@ -11,10 +11,10 @@ import yaml
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 
-from progeo_ros.answer_publishers import AnswerPublishers
+from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.parameters import GROUPS, POSE_RELAY_GROUPS, parameter_fields
 from progeo_ros.pose_relay_node import PoseRelayNode
-from progeo_ros.share_folder import shared_file
+from progeo_ros.process.dds_environment import shared_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = shared_file("config/backends/rtabmap.yaml").parent

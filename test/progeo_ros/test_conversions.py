@@ -11,8 +11,8 @@ from sensor_msgs.msg import CompressedImage, Image, NavSatFix
 from std_msgs.msg import Header
 
 from progeo_core.errors import ImageError
-from progeo_core.images import read_image
-from progeo_core.localizer import Localization
+from progeo_core.images.codec import read_image
+from progeo_core.localization.answer import Localization
 from progeo_ros.conversions import (
     fix_message,
     frame_from_message,

@@ -15,9 +15,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
+from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import UsageError
-from progeo_core.fingerprint import ModelFingerprint
-from progeo_core.place_map import PlaceMap
+from progeo_core.map.place_map import PlaceMap
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.localizer_node import LocalizerNode
 

@@ -21,11 +21,11 @@ from sensor_msgs.msg import CompressedImage, Image, NavSatFix
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
-from progeo_core.image_message import rgb_from_compressed
-from progeo_core.images import read_image
-from progeo_core.records import Records
+from progeo_core.images.codec import read_image
+from progeo_core.images.ros_encodings import rgb_from_compressed
+from progeo_core.records.records import Records
 from progeo_ros.conversions import stamp_from_ns, stamp_to_ns
-from progeo_ros.localizer_process import LocalizerProcess
+from progeo_ros.process.localizer_process import LocalizerProcess
 
 FRONT, REAR = "/front/image_raw", "/rear/image_raw"
 NODE = "/progeo_localizer"

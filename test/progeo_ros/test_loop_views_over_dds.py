@@ -10,11 +10,11 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
 from progeo_core.geo import wrap_angle
-from progeo_core.planar_pose import between
-from progeo_core.records import read_records
+from progeo_core.poses.planar_pose import between
+from progeo_core.records.records import read_records
 from progeo_ros.conversions import stamp_to_ns
-from progeo_ros.localizer_process import LocalizerProcess
-from progeo_ros.loop_messages import keyframe_stamp, sigma_of
+from progeo_ros.outputs.loop_messages import keyframe_stamp, sigma_of
+from progeo_ros.process.localizer_process import LocalizerProcess
 from test.drifting_drive import LAP
 from test.progeo_ros.test_mapping_over_dds import NODE, Robot, mapping_parameters
 

@@ -17,13 +17,13 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 from visualization_msgs.msg import MarkerArray
 
-from progeo_core.images import read_image
-from progeo_core.place_map import PlaceMap
-from progeo_core.records import Records, read_records
+from progeo_core.images.codec import read_image
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns, stamp_to_ns
 from progeo_ros.localizer_node import LocalizerNode
-from progeo_ros.localizer_process import LocalizerProcess
-from progeo_ros.loop_messages import keyframe_stamp, sigma_of
+from progeo_ros.outputs.loop_messages import keyframe_stamp, sigma_of
+from progeo_ros.process.localizer_process import LocalizerProcess
 
 NODE = "/progeo_localizer"
 FIRST, SECOND = 40, 26

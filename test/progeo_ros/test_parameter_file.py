@@ -8,8 +8,8 @@ from rclpy.node import Node
 
 from progeo_ros.parameter_file import FILES, render
 from progeo_ros.parameters import NodeParameters, parameter_fields
+from progeo_ros.process.dds_environment import shared_file
 from progeo_ros.settings import NodeSettings
-from progeo_ros.share_folder import shared_file
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,9 +6,9 @@ from rcl_interfaces.msg import ParameterType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from progeo_core.consensus import ConsensusSettings
 from progeo_core.errors import UsageError
-from progeo_core.localizer import LocalizerSettings
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.localizer import LocalizerSettings
 from progeo_ros.parameters import NodeParameters, parameter_fields
 from progeo_ros.settings import NodeSettings
 

@@ -11,7 +11,7 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
-from progeo_core.consensus import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_ros.conversions import pose_message
 
 NODE = "/progeo_pose_relay"

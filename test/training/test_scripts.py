@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from progeo_core.bag_writing import COMPRESSED_IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.bags.writer import COMPRESSED_IMAGE_TOPIC, POSE_TOPIC, write_bag
 from progeo_core.cli import main
-from progeo_core.images import read_image
-from progeo_core.place_map import PlaceMap
-from progeo_core.records import read_records
+from progeo_core.images.codec import read_image
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import read_records
 from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.options import read_options
 from progeo_core.train.towers import descriptor_describer

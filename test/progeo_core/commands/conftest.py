@@ -7,10 +7,10 @@ from typing import NamedTuple
 import pytest
 
 from progeo_core.cli import main
-from progeo_core.encoder import Encoder
-from progeo_core.image_source import FileSource
-from progeo_core.map_writing import write_map
-from progeo_core.records import read_records
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.map.build import write_map
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import read_records
 
 
 class Result(NamedTuple):

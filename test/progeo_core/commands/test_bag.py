@@ -1,6 +1,6 @@
 import pytest
 
-from progeo_core.bag import Bag
+from progeo_core.bags.reader import Bag
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])

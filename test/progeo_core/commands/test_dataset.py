@@ -7,12 +7,12 @@ import PIL.Image
 import pytest
 from rosbags.rosbag2 import Writer
 
-from progeo_core.bag_message import FIX, typestore
-from progeo_core.bag_writing import FIX_TOPIC, IMAGE_TOPIC, write_bag
+from progeo_core.bags.messages import FIX, typestore
+from progeo_core.bags.writer import FIX_TOPIC, IMAGE_TOPIC, write_bag
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
-from progeo_core.image_list import list_images
-from progeo_core.image_names import read_names
-from progeo_core.records import read_records
+from progeo_core.records.cosplace_names import read_names
+from progeo_core.records.image_list import list_images
+from progeo_core.records.records import read_records
 from progeo_core.train.options import read_options
 from progeo_core.train.training_set import read_training_set
 

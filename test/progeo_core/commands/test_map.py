@@ -5,11 +5,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from progeo_core.bag_writing import write_bag
-from progeo_core.calibration import Calibration
+from progeo_core.bags.writer import write_bag
 from progeo_core.geo import Datum
-from progeo_core.place_map import PlaceMap
-from progeo_core.records import read_records
+from progeo_core.map.confidence_calibration import Calibration
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import read_records
 
 
 @pytest.fixture

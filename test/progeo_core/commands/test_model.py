@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from progeo_core.commands.options import MODEL
-from progeo_core.images import read_image
+from progeo_core.images.codec import read_image
 
 
 def test_the_default_model_is_one_everywhere():
-    from progeo_core.model import loading
+    from progeo_core.inference import loading
 
     assert MODEL.model == loading.DEFAULT_MODEL
     assert MODEL.model in loading.built_in_models()

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
-from progeo_core.images import read_image
-from progeo_core.model.aggregation import Head
-from progeo_core.model.backbone import blank_backbone, resize_backbone
-from progeo_core.model.loading import (
+from progeo_core.images.codec import read_image
+from progeo_core.inference.loading import (
     describe_model,
     export_checkpoint,
     import_checkpoint,
 )
+from progeo_core.inference.torch_encoder import TorchEncoder
+from progeo_core.model.aggregation import Head
+from progeo_core.model.backbone import blank_backbone, resize_backbone
 from progeo_core.model.model_folder import load_model
 from progeo_core.model.network import Architecture, build_blank_network
-from progeo_core.model.torch_encoder import TorchEncoder
 from progeo_core.model.weights import load_weights, read_state
 from test.progeo_core.model import seeded
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from progeo_core.errors import ImageError
-from progeo_core.images import Image, read_image
+from progeo_core.images.codec import Image, read_image
 from progeo_core.model.preprocessing import Preprocessing
 
 

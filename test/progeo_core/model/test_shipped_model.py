@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from progeo_core.encoder import Encoder
-from progeo_core.images import Image, read_image
-from progeo_core.model.loading import built_in_models, describe_model, load_encoder
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.images.codec import Image, read_image
+from progeo_core.inference.loading import built_in_models, describe_model, load_encoder
 from progeo_core.model.named_model import find_model_folder
-from progeo_core.records import Records, read_records
+from progeo_core.records.records import Records, read_records
 
 
 @pytest.fixture(scope="module", params=["mobilenetv2-gem", "progeo-tiny"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from progeo_core.image_names import ImageName, format_name
+from progeo_core.records.cosplace_names import ImageName, format_name
 
 # Networks as small as these only lose time by sharing their work.
 torch.set_num_threads(1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
-from progeo_core.images import read_image
+from progeo_core.images.codec import read_image
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.settings import Stage2Settings
 

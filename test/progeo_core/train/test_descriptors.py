@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from progeo_core.errors import DataError
-from progeo_core.image_list import list_images
-from progeo_core.images import encode_jpeg
+from progeo_core.images.codec import encode_jpeg
+from progeo_core.records.image_list import list_images
 from progeo_core.train.descriptors import Describer, cached_descriptors, describe_images
 from progeo_core.train.processes import Processes
 

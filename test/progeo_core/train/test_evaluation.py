@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from progeo_core.errors import DataError
-from progeo_core.images import read_image
+from progeo_core.images.codec import read_image
 from progeo_core.train.benchmark import find_benchmarks, right_predictions
 from progeo_core.train.descriptors import Describer
 from progeo_core.train.evaluation import measure, measure_once, write_recalls

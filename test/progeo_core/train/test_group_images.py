@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.data import get_worker_info
 
+from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import DataError
-from progeo_core.images import Image, read_image
-from progeo_core.place_classes import PlaceClassSettings
+from progeo_core.images.codec import Image, read_image
 from progeo_core.train import group_images
 from progeo_core.train.class_sampler import ClassSampler
 from progeo_core.train.group_images import Batch, GroupImages, load_batches, shrink

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from progeo_core.images import encode_jpeg
+from progeo_core.images.codec import encode_jpeg
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.command import run

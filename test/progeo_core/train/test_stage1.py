@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from progeo_core.dataset.place_classes import PlaceClassSettings, group_places
 from progeo_core.errors import DataError
-from progeo_core.place_classes import PlaceClassSettings, group_places
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import load_prompts
 from progeo_core.train.settings import RunSettings, Stage1Settings, TrainingSettings

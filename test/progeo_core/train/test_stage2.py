@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import DataError
-from progeo_core.place_classes import PlaceClassSettings
 from progeo_core.train.benchmark import Recall
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal

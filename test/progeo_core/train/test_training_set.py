@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import DataError
-from progeo_core.place_classes import PlaceClassSettings
 from progeo_core.train.training_set import read_training_set
 
 SETTINGS = PlaceClassSettings(N=1, L=1, groups_num=1, min_images_per_class=2)

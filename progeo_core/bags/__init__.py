@@ -1,0 +1,3 @@
+"""Reading and writing rosbag2 recordings, without ROS."""
+
+__all__: list[str] = []

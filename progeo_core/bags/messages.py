@@ -1,0 +1,183 @@
+"""One message of a bag, read or made: its header, its image or its pose."""
+
+from __future__ import annotations
+
+import functools
+import math
+import struct
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from progeo_core.errors import ImageError
+from progeo_core.geo import Frame
+from progeo_core.images.codec import Image
+from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+
+RAW_IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+POSE = "geometry_msgs/msg/PoseStamped"
+POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
+ODOMETRY = "nav_msgs/msg/Odometry"
+FIX = "sensor_msgs/msg/NavSatFix"
+
+IMAGE_TYPES = (RAW_IMAGE, COMPRESSED_IMAGE)
+POSE_FRAMES = {
+    POSE: Frame.LOCAL,
+    POSE_WITH_COVARIANCE: Frame.LOCAL,
+    ODOMETRY: Frame.LOCAL,
+    FIX: Frame.WGS84,
+}
+
+# What damaged bytes make of a message: too short, wrong lengths, text that is no text.
+DAMAGED_MESSAGE = (SerdeError, struct.error, ValueError, IndexError)
+
+_NS_PER_S = 1_000_000_000
+_NO_FIX = -1
+_UNKNOWN = (math.nan, math.nan, math.nan)
+
+
+class Header(NamedTuple):
+    """Hold the stamp (ns, 0 or less unknown) and the frame of a message."""
+
+    stamp_ns: int
+    frame_id: str
+
+
+class Pose(NamedTuple):
+    """Hold a stamp (ns), a position (metres, or degrees and metres), a yaw (rad); NaN unknown."""
+
+    stamp_ns: int
+    position: tuple[float, float, float]
+    yaw_rad: float
+
+
+@functools.cache
+def typestore() -> Typestore:
+    """Return the message types; the ones used here are the same in every ROS 2 distribution."""
+    return get_typestore(Stores.ROS2_KILTED)
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header that serialised `data` starts with, without touching what follows."""
+    # Four bytes say how the rest is encoded; the lowest bit of the second is set for little-endian.
+    order = "<" if data[1] & 1 else ">"
+    seconds, nanoseconds, length = struct.unpack_from(order + "iII", data, 4)
+    frame_id = data[16 : 16 + length].rstrip(b"\0").decode()
+    return Header(seconds * _NS_PER_S + nanoseconds, frame_id)
+
+
+def read_image(data: bytes, message_type: str, source: str) -> Image:
+    """Decode an Image or CompressedImage; raise `ImageError` naming `source`."""
+    try:
+        message: Any = typestore().deserialize_cdr(data, message_type)
+        if message_type == COMPRESSED_IMAGE:
+            return rgb_from_compressed(message.data, message.format, source)
+        return rgb_from_raw(
+            message.data,
+            height=message.height,
+            width=message.width,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
+    except DAMAGED_MESSAGE as error:
+        raise ImageError(f"{source}: the message is damaged ({error})") from error
+
+
+def read_pose(data: bytes, message_type: str) -> Pose:
+    """Read a message of one of `POSE_FRAMES`; damaged data gives a pose of which all is unknown."""
+    try:
+        message: Any = typestore().deserialize_cdr(data, message_type)
+    except DAMAGED_MESSAGE:
+        return Pose(0, _UNKNOWN, math.nan)
+    stamp_ns = message.header.stamp.sec * _NS_PER_S + message.header.stamp.nanosec
+    return _POSE_READERS[message_type](stamp_ns, message)
+
+
+def yaw_from_quaternion(x: float, y: float, z: float, w: float) -> float:
+    """Return the heading of the turned x axis in the plane (rad); NaN for the zero quaternion."""
+    norm = x * x + y * y + z * z + w * w
+    if not 0.0 < norm < math.inf:
+        return math.nan
+    return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def _pose(stamp_ns: int, pose: Any) -> Pose:
+    point, turn = pose.position, pose.orientation
+    return Pose(
+        stamp_ns,
+        (point.x, point.y, point.z),
+        yaw_from_quaternion(turn.x, turn.y, turn.z, turn.w),
+    )
+
+
+def _fix(stamp_ns: int, message: Any) -> Pose:
+    # Receivers fill the position of a message without a fix with anything, often 0, 0.
+    if message.status.status == _NO_FIX:
+        return Pose(stamp_ns, _UNKNOWN, math.nan)
+    if not (abs(message.latitude) <= 90.0 and abs(message.longitude) <= 180.0):
+        return Pose(stamp_ns, _UNKNOWN, math.nan)
+    return Pose(stamp_ns, (message.latitude, message.longitude, message.altitude), math.nan)
+
+
+_POSE_READERS: dict[str, Callable[[int, Any], Pose]] = {
+    POSE: lambda stamp_ns, message: _pose(stamp_ns, message.pose),
+    POSE_WITH_COVARIANCE: lambda stamp_ns, message: _pose(stamp_ns, message.pose.pose),
+    ODOMETRY: lambda stamp_ns, message: _pose(stamp_ns, message.pose.pose),
+    FIX: _fix,
+}
+
+
+def image_message(header: Header, image: Image) -> memoryview:
+    """Serialise RGB pixels [h, w, 3] as an Image in rgb8."""
+    height, width = image.shape[:2]
+    data = np.ascontiguousarray(image).reshape(-1)
+    return _serialize(RAW_IMAGE, header, height, width, "rgb8", 0, 3 * width, data)
+
+
+def compressed_image_message(header: Header, format: str, data: bytes) -> memoryview:
+    """Serialise an encoded image as a CompressedImage; `format` is jpeg or png."""
+    return _serialize(COMPRESSED_IMAGE, header, format, np.frombuffer(data, np.uint8))
+
+
+def pose_message(header: Header, position: NDArray[np.float64], yaw_rad: float) -> memoryview:
+    """Serialise x, y, z metres as a PoseStamped; an unknown yaw is the zero quaternion."""
+    turn = (0.0, 0.0, 0.0, 0.0)
+    if math.isfinite(yaw_rad):
+        turn = (0.0, 0.0, math.sin(yaw_rad / 2.0), math.cos(yaw_rad / 2.0))
+    point = _message("geometry_msgs/msg/Point", *position.tolist())
+    quaternion = _message("geometry_msgs/msg/Quaternion", *turn)
+    return _serialize(POSE, header, _message("geometry_msgs/msg/Pose", point, quaternion))
+
+
+def fix_message(header: Header, position: NDArray[np.float64]) -> memoryview:
+    """Serialise latitude, longitude, altitude as a NavSatFix of unknown covariance."""
+    types = typestore().types
+    status = types["sensor_msgs/msg/NavSatStatus"]
+    return _serialize(
+        FIX,
+        header,
+        status(status=status.STATUS_FIX, service=status.SERVICE_GPS),
+        *position.tolist(),
+        np.zeros(9),
+        types[FIX].COVARIANCE_TYPE_UNKNOWN,
+    )
+
+
+def _serialize(message_type: str, header: Header, *fields: Any) -> memoryview:
+    time = _message("builtin_interfaces/msg/Time", *divmod(header.stamp_ns, _NS_PER_S))
+    message = _message(
+        message_type, _message("std_msgs/msg/Header", time, header.frame_id), *fields
+    )
+    serialized: memoryview = typestore().serialize_cdr(message, message_type)
+    return serialized
+
+
+def _message(message_type: str, *fields: Any) -> Any:
+    return typestore().types[message_type](*fields)

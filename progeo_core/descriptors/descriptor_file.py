@@ -1,0 +1,66 @@
+"""Descriptors of many images in one NumPy file, written as they come, so memory stays flat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.descriptors.encoder import Encoder, Skipped, describe
+from progeo_core.errors import DataError
+from progeo_core.images.codec import load_images
+from progeo_core.progress import Advance, no_progress
+
+
+class DescriptorReport(NamedTuple):
+    """Hold the image of every row, and why each image that was left out cannot be used."""
+
+    images: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def describe_to_file(
+    target: Path, paths: Sequence[Path], encoder: Encoder, *, advance: Advance = no_progress
+) -> DescriptorReport:
+    """Write the descriptors of images as float32 [n, D] in the order of `paths`.
+
+    The file appears whole or not at all. Raises `DataError` where it cannot be written, or where no
+    image can be used.
+    """
+    try:
+        with replaced_file(target) as unfinished:
+            return _write(unfinished, paths, encoder, advance)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written ({error.strerror})") from error
+
+
+def _write(
+    unfinished: Path, paths: Sequence[Path], encoder: Encoder, advance: Advance
+) -> DescriptorReport:
+    images: list[str] = []
+    skipped: list[str] = []
+    with unfinished.open("wb") as file:
+        # Written again when the number of rows is known: numpy pads it for that.
+        _write_header(file, len(paths), encoder.fingerprint.dimension)
+        loaded = load_images(paths, encoder.fingerprint.image_side)
+        for outcome in describe(encoder, loaded):
+            if isinstance(outcome, Skipped):
+                skipped.append(str(outcome.error))
+            else:
+                images.append(str(paths[outcome.index]))
+                file.write(np.ascontiguousarray(outcome.descriptor, np.float32).tobytes())
+            advance(1)
+        if not images:
+            raise DataError(f"none of {len(paths)} images can be used, first: {skipped[0]}")
+        file.seek(0, os.SEEK_SET)
+        _write_header(file, len(images), encoder.fingerprint.dimension)
+    return DescriptorReport(tuple(images), tuple(skipped))
+
+
+def _write_header(file: BinaryIO, rows: int, dimension: int) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimension)}
+    np.lib.format.write_array_header_1_0(file, header)

@@ -1,0 +1,70 @@
+"""What turns images into descriptors, as the rest of the core sees it; needs no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import ImageError
+from progeo_core.images.codec import Image
+
+
+class Encoder(Protocol):
+    """Describe images; descriptors compare only between encoders of equal fingerprint."""
+
+    @property
+    def fingerprint(self) -> ModelFingerprint:
+        """Identify the model; `fingerprint.dimension` is the descriptor length D."""
+
+    def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Describe RGB uint8 images [h, w, 3] of any sizes as float32 [n, D], in order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """Hold one image, its place in the input and its descriptor [D]."""
+
+    index: int
+    image: Image
+    descriptor: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped:
+    """Hold why the image at this place of the input has no descriptor."""
+
+    index: int
+    error: ImageError
+
+
+def describe(
+    encoder: Encoder, images: Iterable[Image | ImageError], batch_size: int = 16
+) -> Iterator[Described | Skipped]:
+    """Yield one answer per image, in order; at most `batch_size` images are held at a time.
+
+    Images that could not be read (`ImageError` in their place) come back as `Skipped`.
+    """
+    batch: list[tuple[int, Image | ImageError]] = []
+    for numbered in enumerate(images):
+        batch.append(numbered)
+        if len(batch) == batch_size:
+            yield from _describe_batch(encoder, batch)
+            batch.clear()
+    yield from _describe_batch(encoder, batch)
+
+
+def _describe_batch(
+    encoder: Encoder, batch: Sequence[tuple[int, Image | ImageError]]
+) -> Iterator[Described | Skipped]:
+    readable = [image for _, image in batch if not isinstance(image, ImageError)]
+    descriptors = iter(encoder.encode(readable) if readable else ())
+    for index, image in batch:
+        if isinstance(image, ImageError):
+            yield Skipped(index, image)
+        else:
+            yield Described(index, image, next(descriptors))

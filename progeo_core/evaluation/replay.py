@@ -1,0 +1,302 @@
+"""Replay a bag against a map: offline through the localizer, or live through the ROS 2 node."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.bags.reader import Bag
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
+from progeo_core.evaluation.metrics import Evaluation, evaluate
+from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
+from progeo_core.localization.answer import CameraFrame, Localization, Match
+from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap, PlaceTable
+from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.poses.pose_track import PosesAt, PoseTrack
+from progeo_core.progress import Advance, no_progress
+
+_NODE_MODULE = "progeo_ros.replay.live_replay"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReplayInput:
+    """Hold a bag's images with their ground truth, and the map that is to answer them.
+
+    stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
+    duration_s: from the first image to the last.
+    """
+
+    bag: Path
+    map_path: Path
+    image_topic: str
+    ground_truth_topic: str
+    radius_m: float
+    stamp_ns: NDArray[np.int64]
+    truth: PosesAt
+    places: PlaceTable
+    datum: Datum | None
+    model: ModelFingerprint
+
+    @property
+    def images(self) -> int:
+        """Return the number of images."""
+        return len(self.stamp_ns)
+
+    @property
+    def duration_s(self) -> float:
+        """Return the time from the first image to the last."""
+        return float(self.stamp_ns.max() - self.stamp_ns.min()) * 1e-9
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Replay:
+    """Hold what became of every image of a bag.
+
+    rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
+    dropped_by: number of images without an answer, by cause; with the answers they are all images.
+    evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes.
+    """
+
+    source: ReplayInput
+    mode: Literal["offline", "live"]
+    rows: NDArray[np.int64]
+    localizations: tuple[Localization, ...]
+    latency_ms: FloatArray
+    dropped_by: Mapping[str, int]
+    evaluated: NDArray[np.int64]
+    evaluation: Evaluation
+
+    @property
+    def answered(self) -> int:
+        """Return the number of answered images."""
+        return len(self.rows)
+
+    @property
+    def dropped(self) -> int:
+        """Return the number of images without an answer."""
+        return sum(self.dropped_by.values())
+
+
+def read_input(
+    bag_path: Path, map_path: Path, image_topic: str, ground_truth_topic: str, radius_m: float
+) -> ReplayInput:
+    """Read stamps, ground truth and places; nothing is decoded and no model is needed.
+
+    radius_m: distance within which an answer is right. Raises `DataError` for a bag or map that
+    cannot be read, topics that are absent or of another kind, ground truth in degrees with a map
+    without datum, and where no image has ground truth.
+    """
+    with PlaceMap.open(map_path) as place_map:
+        places, datum, model = place_map.places(), place_map.datum, place_map.fingerprint
+    with Bag(bag_path) as bag:
+        stamps = bag.stamps(image_topic)
+        track = bag.pose_track(ground_truth_topic)
+    truth = _in_map_metres(track, stamps, datum, map_path)
+    if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
+        raise DataError(
+            f"{bag_path}: no image of '{image_topic}' has a pose of '{ground_truth_topic}' near in"
+            " time; both must be stamped by the same clock"
+        )
+    return ReplayInput(
+        bag_path,
+        map_path,
+        image_topic,
+        ground_truth_topic,
+        radius_m,
+        stamps,
+        truth,
+        places,
+        datum,
+        model,
+    )
+
+
+def replay_offline(
+    source: ReplayInput,
+    encoder: Encoder,
+    *,
+    geometric_checks: int = 0,
+    advance: Advance = no_progress,
+) -> Replay:
+    """Answer every image of a bag, one after the other, singly and as a sequence.
+
+    geometric_checks: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
+    answer. Images that cannot be used are dropped.
+    """
+    rows: list[int] = []
+    single: list[Localization] = []
+    sequence: list[Localization] = []
+    latency_ms: list[float] = []
+    failed = 0
+    with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
+        index = PlaceIndex.open(place_map)
+        one = LocalizerSettings(geometric_checks=geometric_checks)
+        localizer = Localizer(place_map, index, encoder, one)
+        follower = Localizer(place_map, index, encoder, dataclasses.replace(one, sequence=True))
+        for row, taken in enumerate(bag.images(source.image_topic)):
+            if isinstance(taken.image, ImageError):
+                failed += 1
+            else:
+                started = time.perf_counter()
+                frame = CameraFrame(taken.image, taken.stamp_ns, taken.camera)
+                answer = localizer.localize(frame)
+                latency_ms.append((time.perf_counter() - started) * 1e3)
+                followed = follower.localize_descriptor(
+                    answer.descriptor, taken.stamp_ns, taken.camera, taken.image
+                )
+                rows.append(row)
+                single.append(answer)
+                sequence.append(followed)
+            advance(1)
+    return _replay(source, "offline", rows, single, latency_ms, {"failed": failed}, sequence)
+
+
+def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -> Replay:
+    """Play a bag to the real node in its own process, over DDS at the bag's pace.
+
+    model: what made the map. geometric_checks: as `LocalizerSettings` has it. Latency is the time
+    from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
+    and `ProgeoError` where the node fails; what it says of that goes to stderr.
+    """
+    if not has_ros():
+        raise MissingDependencyError(
+            "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
+            " 'progeo_ros[ros]'; or replay offline"
+        )
+    document = _played(source, model, geometric_checks)
+    row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
+    answers = sorted(
+        (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
+        key=lambda answer: row_of[answer["stamp_ns"]],
+    )
+    rows = [row_of[answer["stamp_ns"]] for answer in answers]
+    latency_ms = [(answer["answered_ns"] - answer["sent_ns"]) * 1e-6 for answer in answers]
+    localizations = [_localization(answer, source) for answer in answers]
+    return _replay(source, "live", rows, localizations, latency_ms, document["dropped_by"])
+
+
+def has_ros() -> bool:
+    """Say whether rclpy is installed, without importing it."""
+    return importlib.util.find_spec("rclpy") is not None
+
+
+def _played(source: ReplayInput, model: str, geometric_checks: int) -> dict[str, Any]:
+    """Run the node and the player as a process of their own; return its answers.json."""
+    with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
+        out = Path(folder, "answers.json")
+        command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
+        command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
+        command += ["--model", model, "--geometric-checks", str(geometric_checks)]
+        command += ["--out", str(out)]
+        done = subprocess.run(command, check=False)
+        if done.returncode != 0:
+            raise ProgeoError(
+                f"{source.bag}: the live replay failed (exit code {done.returncode}); the lines"
+                " above say why"
+            )
+        document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        return document
+
+
+def _localization(answer: Mapping[str, Any], source: ReplayInput) -> Localization:
+    """Return one answer of the node as the localizer would have given it, without descriptor."""
+    position = np.array(answer["position"], np.float64)
+    yaw_rad = np.nan if answer["yaw_rad"] is None else float(answer["yaw_rad"])
+    covariance = np.array(answer["covariance"], np.float64).reshape(6, 6)
+    rows = source.places.poses.rows_of(answer["place_ids"])
+    geodetic = None
+    if source.datum is not None:
+        lat, lon, alt = wgs84_from_enu(position[None], source.datum)[0].tolist()
+        geodetic = (lat, lon, alt)
+    return Localization(
+        stamp_ns=answer["stamp_ns"],
+        camera=source.image_topic,
+        estimate=PoseEstimate(position, yaw_rad, covariance, float(answer["confidence"])),
+        geodetic=geodetic,
+        accepted=bool(answer["accepted"]),
+        state=answer["state"],
+        reason=answer["reason"],
+        matches=tuple(
+            Match(
+                place_id=int(source.places.ids[row]),
+                similarity=float(similarity),
+                position=source.places.position[row],
+                yaw_rad=float(source.places.yaw_rad[row]),
+                image=source.places.image[row],
+            )
+            for row, similarity in zip(rows, answer["similarities"], strict=True)
+        ),
+        descriptor=np.empty(0, np.float32),
+    )
+
+
+def _replay(
+    source: ReplayInput,
+    mode: Literal["offline", "live"],
+    rows: list[int],
+    localizations: list[Localization],
+    latency_ms: list[float],
+    dropped_by: Mapping[str, int],
+    sequence: list[Localization] | None = None,
+) -> Replay:
+    answered = np.array(rows, np.int64)
+    truth = source.truth.position[answered]
+    evaluated = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1))
+    if not evaluated.size:
+        raise DataError(
+            f"{source.bag}: none of {source.images} images was answered and has ground truth, so"
+            f" there is nothing to report (dropped: {_readable(dropped_by)})"
+        )
+    evaluation = evaluate(
+        [localizations[one] for one in evaluated],
+        truth[evaluated],
+        source.places.position,
+        source.radius_m,
+        None if sequence is None else [sequence[one] for one in evaluated],
+    )
+    return Replay(
+        source,
+        mode,
+        answered,
+        tuple(localizations),
+        np.array(latency_ms, np.float64),
+        dropped_by,
+        evaluated,
+        evaluation,
+    )
+
+
+def _in_map_metres(
+    track: PoseTrack, stamps: NDArray[np.int64], datum: Datum | None, map_path: Path
+) -> PosesAt:
+    truth = track.at(stamps)
+    if track.frame is Frame.LOCAL:
+        return truth
+    if datum is None:
+        raise DataError(
+            f"{map_path}: the ground truth is latitude and longitude, but the map has no datum;"
+            " use ground truth in the map's metres, or build the map again with --datum"
+        )
+    known = np.isfinite(truth.position[:, :2]).all(axis=1)
+    position = np.full_like(truth.position, np.nan)
+    position[known] = enu_from_wgs84(truth.position[known], datum)
+    return PosesAt(position, truth.yaw_rad)
+
+
+def _readable(dropped_by: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {cause}" for cause, count in dropped_by.items() if count) or "none"

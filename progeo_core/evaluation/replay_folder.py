@@ -1,0 +1,179 @@
+"""What a replay leaves: summary.json, trajectories, the report, pictures of matches."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.bags.reader import Bag
+from progeo_core.errors import DataError, ImageError
+from progeo_core.evaluation.replay import Replay
+from progeo_core.evaluation.report import MatchView, write_report
+from progeo_core.images.codec import Image, encode_jpeg, make_thumbnail
+from progeo_core.localization.match_picture import draw_match
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.tum_file import StampedPose, write_trajectory
+from progeo_core.versions import versions
+
+# Matches shown of each kind, and the longest side (pixels) of a query's picture.
+_SHOWN = 6
+_QUERY_SIDE = 360
+
+
+class ReplayFolder(NamedTuple):
+    """Hold where the files of one replay are."""
+
+    summary: Path
+    trajectory: Path
+    ground_truth: Path
+    report: Path
+    matches: Path
+
+
+def write_replay(replay: Replay, folder: Path) -> ReplayFolder:
+    """Write everything about a replay into a folder, which is made if missing.
+
+    Files of an earlier replay are replaced. Raises `DataError` where nothing can be written.
+    """
+    files = ReplayFolder(
+        summary=folder / "summary.json",
+        trajectory=folder / "trajectory.tum",
+        ground_truth=folder / "ground_truth.tum",
+        report=folder / "report.html",
+        matches=folder / "matches",
+    )
+    try:
+        _make_folder(files.matches)
+        write_trajectory(files.trajectory, _estimates(replay))
+        write_trajectory(files.ground_truth, _truths(replay))
+        best, worst = best_answers(replay), worst_answers(replay)
+        views = _write_pictures(replay, files.matches, best, worst)
+        write_report(
+            files.report, replay, [views[one] for one in best], [views[one] for one in worst]
+        )
+        with replaced_file(files.summary) as unfinished:
+            text = json.dumps(summarize(replay), indent=2, allow_nan=False)
+            unfinished.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{folder}: the report cannot be written ({error})") from error
+    return files
+
+
+def summarize(replay: Replay) -> dict[str, Any]:
+    """Return the documented keys of summary.json."""
+    source = replay.source
+    percentiles = np.percentile(replay.latency_ms, [50, 95, 99]).tolist()
+    return replay.evaluation.to_json() | {
+        "images": source.images,
+        "answered": replay.answered,
+        "dropped": replay.dropped,
+        "dropped_by": dict(replay.dropped_by),
+        "latency_ms": dict(zip(("p50", "p95", "p99"), percentiles, strict=True)),
+        "mode": replay.mode,
+        "bag": str(source.bag),
+        "image_topic": source.image_topic,
+        "ground_truth_topic": source.ground_truth_topic,
+        "map": str(source.map_path),
+        "model": dataclasses.asdict(source.model),
+        "versions": versions(),
+    }
+
+
+def best_answers(replay: Replay) -> list[int]:
+    """Return which evaluated answers are right with the highest confidence, spread over time."""
+    evaluation = replay.evaluation
+    right = np.flatnonzero(evaluation.right)
+    confidence = [
+        replay.localizations[replay.evaluated[one]].estimate.confidence for one in right.tolist()
+    ]
+    return _spread(right[np.argsort(-np.array(confidence), kind="stable")], evaluation.queries)
+
+
+def worst_answers(replay: Replay) -> list[int]:
+    """Return which evaluated answers are farthest from the truth, spread over time."""
+    evaluation = replay.evaluation
+    order = np.argsort(-evaluation.error_m, kind="stable")
+    return _spread(order[evaluation.error_m[order] > 0.0], evaluation.queries)
+
+
+def _spread(ranked: NDArray[np.int64], count: int) -> list[int]:
+    """Return the first few of a ranking, leaving out neighbours in time of those taken."""
+    apart = max(1, count // (2 * _SHOWN))
+    taken: list[int] = []
+    for one in ranked.tolist():
+        if all(abs(one - other) >= apart for other in taken):
+            taken.append(one)
+        if len(taken) == _SHOWN:
+            break
+    return taken
+
+
+def _estimates(replay: Replay) -> Iterator[StampedPose]:
+    for answer in replay.localizations:
+        yield StampedPose(answer.stamp_ns, answer.estimate.position, answer.estimate.yaw_rad)
+
+
+def _truths(replay: Replay) -> Iterator[StampedPose]:
+    truth, stamps = replay.source.truth, replay.source.stamp_ns
+    for row in np.flatnonzero(np.isfinite(truth.position).all(axis=1)).tolist():
+        yield StampedPose(int(stamps[row]), truth.position[row], float(truth.yaw_rad[row]))
+
+
+def _make_folder(matches: Path) -> None:
+    """Make the folder of pictures, and drop those of an earlier replay."""
+    matches.mkdir(parents=True, exist_ok=True)
+    for kind in ("best", "worst"):
+        for picture in matches.glob(f"{kind}_[0-9]*.jpg"):
+            picture.unlink()
+
+
+def _write_pictures(
+    replay: Replay, folder: Path, best: Sequence[int], worst: Sequence[int]
+) -> dict[int, MatchView]:
+    """Write a picture for every answer shown; return what the page shows of each."""
+    names = {one: f"worst_{rank}.jpg" for rank, one in enumerate(worst, start=1)}
+    names |= {one: f"best_{rank}.jpg" for rank, one in enumerate(best, start=1)}
+    images = _query_images(replay, names)
+    views: dict[int, MatchView] = {}
+    with PlaceMap.open(replay.source.map_path) as place_map:
+        for one, image in images:
+            answer = replay.localizations[replay.evaluated[one]]
+            place = answer.matches[0].place_id if answer.matches else None
+            thumbnail = None if place is None else place_map.thumbnail(place)
+            (folder / names[one]).write_bytes(encode_jpeg(draw_match(image, answer, thumbnail)))
+            views[one] = _view(replay, one, make_thumbnail(image, _QUERY_SIDE), thumbnail)
+    return views
+
+
+def _query_images(replay: Replay, wanted: dict[int, str]) -> Iterator[tuple[int, Image]]:
+    """Yield the images of some evaluated answers, read from the bag again."""
+    row_to_one = {int(replay.rows[replay.evaluated[one]]): one for one in wanted}
+    with Bag(replay.source.bag) as bag:
+        for row, taken in enumerate(bag.images(replay.source.image_topic)):
+            if row in row_to_one:
+                if isinstance(taken.image, ImageError):
+                    raise taken.image
+                yield row_to_one.pop(row), taken.image
+            if not row_to_one:
+                return
+
+
+def _view(replay: Replay, one: int, query: bytes, thumbnail: bytes | None) -> MatchView:
+    evaluation, answer = replay.evaluation, replay.localizations[replay.evaluated[one]]
+    stamp = int(replay.source.stamp_ns[replay.rows[replay.evaluated[one]]])
+    seconds = (stamp - int(replay.source.stamp_ns.min())) * 1e-9
+    right = bool(evaluation.right[one])
+    verdict = "accepted" if answer.accepted else "not accepted"
+    scores = f"confidence {answer.estimate.confidence:.2f}"
+    if answer.matches:
+        scores += f" · similarity {answer.matches[0].similarity:.2f}"
+        scores += f" · place {answer.matches[0].place_id}"
+    title = f"{evaluation.error_m[one]:.2f} m off at {seconds:.1f} s, {verdict}"
+    return MatchView(query, thumbnail, right, title, scores)

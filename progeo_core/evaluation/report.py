@@ -1,0 +1,177 @@
+"""The report of a replay: one HTML page that holds its style, plots and pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+import numpy as np
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.evaluation import report_figures
+from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres
+from progeo_core.evaluation.replay import Replay
+from progeo_core.versions import versions
+
+_TEMPLATE = "report_template.html"
+
+
+class MatchView(NamedTuple):
+    """Hold one answer as it is shown: JPEGs of query and best match, and figures in words."""
+
+    query: bytes
+    match: bytes | None
+    right: bool
+    title: str
+    details: str
+
+
+def write_report(
+    path: Path, replay: Replay, best: Sequence[MatchView], worst: Sequence[MatchView]
+) -> None:
+    """Write the page to a file that appears whole or not at all."""
+    template = (
+        resources.files("progeo_core.evaluation").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    )
+    page = Template(template).substitute(_fields(replay, best, worst))
+    with replaced_file(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
+
+
+def _fields(
+    replay: Replay, best: Sequence[MatchView], worst: Sequence[MatchView]
+) -> Mapping[str, str]:
+    source = replay.source
+    bag = source.bag.resolve().name
+    live = replay.mode == "live"
+    taken = datetime.fromtimestamp(int(source.stamp_ns.min()) * 1e-9, timezone.utc)
+    return {
+        "title": escape(f"Replay of {bag}"),
+        "heading": escape(f"Replay of {bag}"),
+        "mode": "live through the ROS 2 node" if live else "offline",
+        "subtitle": escape(
+            f"{source.images} images in {source.duration_s:.1f} s, recorded"
+            f" {taken:%Y-%m-%d %H:%M} UTC, localized in the map {source.map_path.resolve().name}"
+            f" of {len(source.places.ids)} places."
+        ),
+        "tiles": _tiles(replay),
+        "plan": _plot(report_figures.draw_plan(replay), "plan of places, truth and estimates"),
+        "radius": f"{source.radius_m:g} m",
+        "error_over_time": _plot(
+            report_figures.draw_error_over_time(replay), "position error over time"
+        ),
+        "error_distribution": _plot(
+            report_figures.draw_error_distribution(replay), "cumulative position error"
+        ),
+        "precision_recall": _plot(
+            report_figures.draw_precision_recall(replay), "precision against recall"
+        ),
+        "latency": _plot(report_figures.draw_latency(replay), "latency distribution"),
+        "latency_note": "From sending an image over DDS to receiving its answer."
+        if live
+        else "From a decoded image to its answer, one image at a time.",
+        "reliability": _plot(report_figures.draw_reliability(replay), "reliability of confidence"),
+        "best": _match_cards(best),
+        "worst": _match_cards(worst),
+        "figures": _figure_table(replay.evaluation),
+        "facts": _rows(_facts(replay)),
+        "footer": escape(f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC by progeo."),
+    }
+
+
+def _tiles(replay: Replay) -> str:
+    evaluation = replay.evaluation
+    figures = evaluation.to_json()
+    p50, p95 = np.percentile(replay.latency_ms, [50, 95])
+    tiles = (
+        (f"{100 * evaluation.recall_at[1]:.1f} %", f"Recall@1 within {evaluation.radius_m:g} m"),
+        (metres(figures["position_error_m"]["median"]), "median position error"),
+        (
+            f"{100 * figures['recall_at_precision']['0.99']:.1f} %",
+            "recall at 99 % precision",
+        ),
+        (f"{figures['accepted']}", f"accepted, {figures['false_accepts']} of them wrong"),
+        (f"{replay.answered} / {replay.source.images}", f"answered, {replay.dropped} dropped"),
+        (f"{p50:.0f} ms", f"median latency (95\N{NO-BREAK SPACE}%: {p95:.0f}\N{NO-BREAK SPACE}ms)"),
+    )
+    return "".join(
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
+        for value, name in tiles
+    )
+
+
+def _figure_table(evaluation: Evaluation) -> str:
+    """Return the rows of all figures, a column for single images and one for the sequence."""
+    runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
+    names = ("single image", "sequence")[: len(runs)]
+    head = "".join(f'<th class="number">{name}</th>' for name in names)
+    rows = [f"<tr><th></th>{head}</tr>"]
+    for row in zip(*(figure_rows(run) for run in runs), strict=True):
+        cells = "".join(f'<td class="number">{escape(figure.value)}</td>' for figure in row)
+        rows.append(f"<tr><td>{escape(row[0].name)}</td>{cells}</tr>")
+    return "".join(rows)
+
+
+def _facts(replay: Replay) -> list[tuple[str, str]]:
+    source, evaluation = replay.source, replay.evaluation
+    causes = [f"{count} {cause}" for cause, count in replay.dropped_by.items() if count]
+    datum = source.datum
+    return [
+        (
+            "Protocol",
+            f"{evaluation.queries} answered images with ground truth, all of them counted;"
+            f" {int(evaluation.localizable.sum())} have a place within {source.radius_m:g} m."
+            " Distances are horizontal.",
+        ),
+        (
+            "Images",
+            f"{source.images}: {replay.answered} answered, {replay.dropped} dropped"
+            + (f" ({', '.join(causes)})" if causes else ""),
+        ),
+        ("Bag", str(source.bag)),
+        ("Image topic", source.image_topic),
+        ("Ground truth", source.ground_truth_topic),
+        ("Map", f"{source.map_path}, {len(source.places.ids)} places"),
+        ("Datum", "none (metres only)" if datum is None else ", ".join(f"{v:g}" for v in datum)),
+        ("Model", str(source.model)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
+    ]
+
+
+def _rows(facts: Iterable[tuple[str, str]]) -> str:
+    return "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts
+    )
+
+
+def _match_cards(views: Sequence[MatchView]) -> str:
+    if not views:
+        return "<p>None.</p>"
+    return "".join(_match_card(view) for view in views)
+
+
+def _match_card(view: MatchView) -> str:
+    kind = "card match" if view.right else "card match wrong"
+    match = "" if view.match is None else _picture(view.match, "best match")
+    return (
+        f'<div class="{kind}"><div class="views">{_picture(view.query, "query")}{match}</div>'
+        f"<p><b>{escape(view.title)}</b><br>{escape(view.details)}</p></div>"
+    )
+
+
+def _picture(jpeg: bytes, name: str) -> str:
+    data = base64.b64encode(jpeg).decode("ascii")
+    image = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(name)}">'
+    return f"<figure>{image}<figcaption>{escape(name)}</figcaption></figure>"
+
+
+def _plot(svg: str, alt: str) -> str:
+    # As an image of its own, so that the names inside one SVG cannot meet those of another.
+    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
+    return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'

@@ -1,0 +1,3 @@
+"""What runs networks: PyTorch, ONNX Runtime, and the choice between them."""
+
+__all__: list[str] = []

@@ -1,0 +1,38 @@
+"""The entry to models: load an encoder, look at a model, import and export checkpoints."""
+
+from __future__ import annotations
+
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.inference.device import AUTO, choose_device
+from progeo_core.inference.runtime_choice import choose_encoder
+from progeo_core.inference.torch_encoder import TorchEncoder
+from progeo_core.model.authors_checkpoint import export_checkpoint, import_checkpoint
+from progeo_core.model.model_info import ModelInfo, describe_model
+from progeo_core.model.named_model import built_in_models, load_named_model
+from progeo_core.model.pretrained import NO_WEIGHTS
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ModelInfo",
+    "built_in_models",
+    "describe_model",
+    "export_checkpoint",
+    "import_checkpoint",
+    "load_encoder",
+]
+
+DEFAULT_MODEL = "mobilenetv2-gem"
+
+
+def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = AUTO) -> Encoder:
+    """Load a model that ships, a model folder, or a backbone as "NAME[:PRETRAINED]".
+
+    See `load_named_model` for names, `choose_device` for devices and `choose_encoder` for runtimes;
+    all say what they raise. Random weights run in torch unless a runtime is named, as nothing about
+    them is worth remembering.
+    """
+    chosen = choose_device(device)
+    loaded = load_named_model(model)
+    if runtime == AUTO and model.endswith(f":{NO_WEIGHTS}"):
+        return TorchEncoder(loaded, chosen)
+    return choose_encoder(loaded, chosen, runtime)

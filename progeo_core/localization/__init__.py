@@ -1,0 +1,3 @@
+"""Localization: from a descriptor to a pose, single images and sequences."""
+
+__all__: list[str] = []

@@ -1,0 +1,65 @@
+"""What goes into the localizer, a camera frame, and what comes out, a localization."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.images.codec import Image
+from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.verification.two_view_geometry import Intrinsics
+
+
+class CameraFrame(NamedTuple):
+    """Hold one image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
+
+    image: Image
+    stamp_ns: int = 0
+    camera: str = ""
+    intrinsics: Intrinsics | None = None
+
+
+class Match(NamedTuple):
+    """Hold one place of the map that looks like the image.
+
+    similarity: cosine after removing what all places of the map share, -1 to 1, near 0 for
+    unrelated images.
+    """
+
+    place_id: int
+    similarity: float
+    position: FloatArray
+    yaw_rad: float
+    image: str
+
+
+class StepSeconds(NamedTuple):
+    """Hold how long each step of one answer took (s)."""
+
+    encode: float = 0.0
+    search: float = 0.0
+    estimate: float = 0.0
+
+
+class Localization(NamedTuple):
+    """Hold the answer to one image; `accepted` says whether a robot may use it.
+
+    geodetic: latitude, longitude (degrees), altitude (m) where the map has a datum.
+    state: one of `verdict`'s words, reason: one readable line. matches: best first, at most
+    `top_k`; in a sequence by belief.
+    descriptor: [D] float32.
+    """
+
+    stamp_ns: int
+    camera: str
+    estimate: PoseEstimate
+    geodetic: tuple[float, float, float] | None
+    accepted: bool
+    state: str
+    reason: str
+    matches: tuple[Match, ...]
+    descriptor: NDArray[np.float32]
+    seconds: StepSeconds = StepSeconds()

@@ -1,0 +1,53 @@
+"""Put an answer into a word and a sentence that a user can act on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LOCALIZED = "LOCALIZED"
+AMBIGUOUS = "AMBIGUOUS"
+OFF_MAP = "OFF_MAP"
+LOST = "LOST"
+
+# Below this confidence no place deserves to be called a candidate.
+_CANDIDATE = 0.3
+# A first image alone seldom tells a place; it takes some images to call it off the map.
+_FIRST_STEPS = 3
+
+
+class Decision(NamedTuple):
+    """Hold whether a robot may use an answer, one of the four states, and why."""
+
+    accepted: bool
+    state: str
+    reason: str
+
+
+def decide_image(confidence: float, least: float) -> Decision:
+    """Judge the answer to a single image, which is LOCALIZED or AMBIGUOUS."""
+    if confidence >= least:
+        return Decision(True, LOCALIZED, f"one place stands out, confidence {confidence:.2f}")
+    return Decision(
+        False,
+        AMBIGUOUS,
+        f"no place stands out enough, confidence {confidence:.2f} is below {least:.2f}",
+    )
+
+
+def decide_belief(confidence: float, off_map: float, steps: int, least: float) -> Decision:
+    """Judge the answer of a sequence of `steps` images that showed something new."""
+    if confidence >= least:
+        return Decision(
+            True, LOCALIZED, f"motion and images agree on one place, confidence {confidence:.2f}"
+        )
+    if off_map > 0.5 and steps >= _FIRST_STEPS:
+        return Decision(False, OFF_MAP, f"no place explains the images, off map {off_map:.2f}")
+    if confidence >= _CANDIDATE:
+        return Decision(
+            False,
+            AMBIGUOUS,
+            f"other places fit as well, confidence {confidence:.2f} is below {least:.2f}",
+        )
+    return Decision(
+        False, LOST, f"{steps} images since the start fit many places, best {confidence:.2f}"
+    )

@@ -1,0 +1,282 @@
+"""Where a moving camera is: a belief over the places of a map, and over being off it.
+
+A recursive Bayes filter whose states are the places plus one state "off the map". Every place that
+carries belief also carries a velocity, so an image must look like the place that the motion led
+to; that is what tells look-alike places apart. The cost grows with the places that carry belief,
+not with the map.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.localization.place_grid import PlaceGrid
+from progeo_core.poses.odometry import Travel
+from progeo_core.settings import Settings, setting
+
+IntArray = NDArray[np.int64]
+
+# Width of a step's prediction, in map spacings: a camera is seldom exactly at a place.
+_STEP_SIGMA = 0.4
+# How much a place's own position corrects the predicted position and velocity (alpha-beta filter).
+_POSITION_GAIN, _VELOCITY_GAIN = 0.8, 0.2
+# Chance that a camera of which nothing is known is on the map: who loads a map means to use it.
+_FIRST_ON_MAP = 0.8
+# How far (map spacings) a camera of unknown velocity may have moved beyond its known motion.
+_FREE_REACH = 2.0
+# Places that carry belief; the rest of the belief is counted as off the map.
+_SUPPORT = 100
+# Places with less than this share of the most belief of unknown velocity do not spread it.
+_MIN_SPREAD = 1e-3
+# A step longer than this many spacings could end anywhere: the belief starts anew.
+_LONGEST_STEP = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceFilterSettings(Settings):
+    """Say how images and motion change the belief."""
+
+    evidence_slope: float = setting(
+        22.0,
+        "Log odds per unit of similarity; below the value of independent images, as neighbouring"
+        " images err alike",
+        low=0.1,
+        high=100.0,
+    )
+    evidence_zero: float = setting(
+        0.125,
+        "Similarity that speaks neither for a place nor for being off the map",
+        low=0.0,
+        high=1.0,
+    )
+    evidence_limit: float = setting(
+        9.0,
+        "Largest log odds that one image may give or take against being off the map",
+        low=0.1,
+        high=50.0,
+    )
+    leave_rate: float = setting(
+        0.01, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
+    )
+    enter_rate: float = setting(
+        0.01, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
+    )
+    turn_rate: float = setting(
+        0.02, "Chance per step that the velocity changes abruptly", low=0.0, high=1.0
+    )
+    max_speed_mps: float = setting(
+        15.0,
+        "Fastest motion (m/s) where neither odometry nor the track tells it",
+        low=0.01,
+        high=500.0,
+    )
+
+
+class Belief(NamedTuple):
+    """Hold the places that carry belief, all [s], heaviest first.
+
+    rows: rows of the places. probability: sums to one with `off_map`. position: [s, 3] metres,
+    the camera's if it is at that place, which the motion makes finer than the place's own.
+    similarity: as given for the rows.
+    """
+
+    rows: IntArray
+    probability: FloatArray
+    position: FloatArray
+    similarity: FloatArray
+    off_map: float
+
+
+class _Tracks(NamedTuple):
+    """Hold the places that carry belief: row, probability, the camera's position and velocity.
+
+    steady: [s] share of the probability whose velocity is known.
+    """
+
+    rows: IntArray
+    mass: FloatArray
+    camera: FloatArray
+    velocity: FloatArray
+    steady: FloatArray
+
+
+class PlaceFilter:
+    """Follow one camera over a map: `predict`, then `update`, for every image that shows more."""
+
+    def __init__(
+        self, position: FloatArray, spacing_m: float, settings: PlaceFilterSettings | None = None
+    ) -> None:
+        """Take the places [n, 3] (m) and their typical distance (m, 0 if all are in one spot)."""
+        self.settings = settings or PlaceFilterSettings()
+        self._position = position
+        # All places in one spot: any positive size will do.
+        self.spacing_m = spacing_m or 1.0
+        self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the camera may be anywhere on the map, or off it."""
+        self._tracks = _new_tracks(np.empty(0, np.int64), self._position, 0.0)
+        self._off_map = 1.0
+        self._enter_rate = _FIRST_ON_MAP
+
+    def doubt(self, share: float) -> None:
+        """Start a share (0-1) of the belief anew, as `reset` does with all of it."""
+        moved = share * (1.0 - self._off_map)
+        off_map = self._off_map + moved
+        if off_map > 0.0:
+            arriving = self._enter_rate * self._off_map + _FIRST_ON_MAP * moved
+            self._enter_rate = arriving / off_map
+        self._tracks = self._tracks._replace(mass=self._tracks.mass * (1.0 - share))
+        self._off_map = off_map
+
+    def predict(self, elapsed_s: float | None, travel: Travel | None = None) -> IntArray:
+        """Move the belief on by one step and return the rows of places that now carry some.
+
+        elapsed_s: time since the last step; None unknown, then every step counts as one second and
+        a camera of unknown velocity as no faster than the spacing of the map. travel: odometry.
+        """
+        reach = _FREE_REACH * self.spacing_m
+        if travel is not None:
+            reach += travel.distance_m
+        elif elapsed_s is not None:
+            reach += self.settings.max_speed_mps * elapsed_s
+        elapsed = 1.0 if elapsed_s is None else elapsed_s
+        if reach > _LONGEST_STEP * self.spacing_m:
+            self.reset()
+        elif len(self._tracks.rows) and elapsed > 0.0:
+            self._move(_displacement(self._tracks.velocity, elapsed, travel), reach, elapsed)
+        return self._tracks.rows
+
+    def update(self, rows: IntArray, similarity: FloatArray, novelty: float = 1.0) -> Belief:
+        """Weigh the belief with an image and return it.
+
+        rows: [k] distinct, first the ones that `predict` returned, in that order, then any others
+        that look alike; places left out are taken to look unlike. similarity: [k] in the map's
+        contrast. novelty: 0-1, how much of the image the last one had not shown.
+        """
+        entering = self._enter_rate * self._off_map / len(self._position)
+        tracks = self._with_entering(rows, entering)
+        limit = self.settings.evidence_limit
+        odds = self.settings.evidence_slope * (similarity - self.settings.evidence_zero)
+        # The limit guards the odds against being off the map; between places, what tells the best
+        # one from the others stays whole.
+        excess = max(0.0, float(odds.max(initial=0.0)) - limit)
+        mass = tracks.mass * np.exp(novelty * np.maximum(odds - excess, -limit))
+        off_map = self._off_map - entering * len(rows)
+        total = mass.sum() + off_map
+        self._enter_rate = self.settings.enter_rate
+        kept = self._keep_heaviest(tracks._replace(mass=mass / total))
+        rows, mass, camera, _, _ = self._tracks
+        return Belief(rows, mass, camera, similarity[kept], self._off_map)
+
+    def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:
+        """Return the last belief after more evidence of the same image for its places [s]."""
+        mass = belief.probability * np.exp(log_odds)
+        total = mass.sum() + belief.off_map
+        order = self._keep_heaviest(self._tracks._replace(mass=mass / total))
+        return Belief(
+            self._tracks.rows,
+            self._tracks.mass,
+            self._tracks.camera,
+            belief.similarity[order],
+            self._off_map,
+        )
+
+    def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
+        """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
+        old = self._tracks
+        sigma = _STEP_SIGMA * self.spacing_m
+        steady = old.mass * old.steady * (1.0 - self.settings.turn_rate)
+        expected = old.camera + step
+        led = self._grid.near(expected, 3.0 * sigma)
+        kernel = np.exp(-0.5 * (led.distance_m / sigma) ** 2)
+        # Not normalised where few places are near: belief that leads off the map leaves it.
+        covered = np.maximum(np.bincount(led.point, kernel, len(step)), 1.0)
+        led_mass = steady[led.point] * kernel / covered[led.point]
+        unsteady = old.mass - steady
+        # What hardly anything leaves from is not worth a search; its belief goes off the map.
+        leaving = np.flatnonzero(unsteady > _MIN_SPREAD * unsteady.max())
+        free = self._grid.near(old.camera[leaving], reach_m)
+        share = unsteady[leaving] / np.maximum(np.bincount(free.point, minlength=len(leaving)), 1)
+        free_mass = share[free.point]
+        origin = leaving[free.point]
+
+        innovation = self._position[led.row] - expected[led.point]
+        camera = np.concatenate(
+            [expected[led.point] + _POSITION_GAIN * innovation, self._position[free.row]]
+        )
+        velocity = np.concatenate(
+            [
+                step[led.point] + _VELOCITY_GAIN * innovation,
+                self._position[free.row] - old.camera[origin],
+            ]
+        )
+        rows, target = np.unique(np.concatenate([led.row, free.row]), return_inverse=True)
+        mass = np.concatenate([led_mass, free_mass])
+        stay = 1.0 - self.settings.leave_rate
+        arrived = np.maximum(np.bincount(target, mass, len(rows)), 1e-300)
+        self._keep_heaviest(
+            _Tracks(
+                rows,
+                arrived * stay,
+                _averages(target, mass, camera, arrived),
+                _averages(target, mass, velocity, arrived) / elapsed,
+                np.ones(len(rows)),
+            )
+        )
+
+    def _with_entering(self, rows: IntArray, entering: float) -> _Tracks:
+        """Return tracks of all rows; each gains what enters the map there, at unknown velocity."""
+        old, count = self._tracks, len(self._tracks.rows)
+        new = _new_tracks(rows, self._position, entering)
+        mass = new.mass + np.pad(old.mass, (0, len(rows) - count))
+        share = old.mass / np.maximum(mass[:count], 1e-300)
+        new.camera[:count] += share[:, None] * (old.camera - new.camera[:count])
+        new.velocity[:count] = share[:, None] * old.velocity
+        new.steady[:count] = share * old.steady
+        return new._replace(mass=mass)
+
+    def _keep_heaviest(self, tracks: _Tracks) -> IntArray:
+        """Keep the places with most belief, the rest counts as off the map; return their order."""
+        order = np.argsort(-tracks.mass, kind="stable")[:_SUPPORT]
+        rows, mass, camera, velocity, steady = tracks
+        self._tracks = _Tracks(
+            rows[order], mass[order], camera[order], velocity[order], steady[order]
+        )
+        self._off_map = max(0.0, 1.0 - float(self._tracks.mass.sum()))
+        return order
+
+
+def _new_tracks(rows: IntArray, position: FloatArray, mass: float) -> _Tracks:
+    """Return tracks that stand at their places, with nothing known of their velocity."""
+    count = len(rows)
+    return _Tracks(
+        rows, np.full(count, mass), position[rows], np.zeros((count, 3)), np.zeros(count)
+    )
+
+
+def _displacement(velocity: FloatArray, elapsed: float, travel: Travel | None) -> FloatArray:
+    """Return the expected step [s, 3]: along the velocity, odometry setting its length and turn."""
+    if travel is None:
+        return velocity * elapsed
+    speed = np.linalg.norm(velocity, axis=1, keepdims=True)
+    direction = velocity / np.maximum(speed, 1e-9)
+    cos, sin = math.cos(travel.turn_rad), math.sin(travel.turn_rad)
+    turned = direction @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    step: FloatArray = travel.distance_m * turned
+    return step
+
+
+def _averages(
+    target: IntArray, mass: FloatArray, values: FloatArray, total: FloatArray
+) -> FloatArray:
+    """Return the mean of values [p, 3] by mass, one row per target."""
+    sums = [np.bincount(target, mass * column, len(total)) for column in values.T]
+    return np.stack(sums, axis=-1) / total[:, None]

@@ -1,0 +1,199 @@
+"""Make a map file from a source of images, or add to one, so that nothing done is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describe
+from progeo_core.errors import DataError, ImageError, UsageError
+from progeo_core.geo import Datum, Frame
+from progeo_core.images.codec import Image, make_thumbnail
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.progress import Advance, no_progress
+from progeo_core.records.image_source import ImageSource
+from progeo_core.records.records import Records
+
+_log = logging.getLogger(__name__)
+
+
+class MapReport(NamedTuple):
+    """Say what became of the images: added, in the map already, or skipped (and why).
+
+    places: how many the map has now. datum: what its metres start from, None if nowhere on earth.
+    """
+
+    added: int
+    known: int
+    skipped: tuple[str, ...]
+    places: int
+    datum: Datum | None
+
+
+def write_map(
+    path: Path,
+    source: ImageSource,
+    encoder: Encoder,
+    *,
+    datum: Datum | None = None,
+    append: bool = False,
+    advance: Advance = no_progress,
+) -> MapReport:
+    """Put all images of a source into a new map, or with `append` into one that exists, and index.
+
+    datum: None takes the first position of WGS84 records. With `append` the images that the map has
+    already (same image, traverse and stamp) are left alone, so an interrupted run is continued by
+    appending the same source. A new map in which nothing was committed is removed again. Raises
+    `UsageError` for a datum other than the map's, and what `PlaceMap` and `build_map` raise.
+    """
+    check_target(path, append)
+    chosen = _extended(path, datum) if append else _created(path, source.records, encoder, datum)
+    with chosen as place_map:
+        local = source.records.to_local(place_map.datum)
+        fresh = _rows_not_in(place_map, local)
+        images = source.select(fresh).images(encoder.fingerprint.image_side)
+        report = build_map(place_map, local.select(fresh), images, encoder, advance=advance)
+        PlaceIndex.open(place_map)
+        known = len(local) - len(fresh)
+        return MapReport(report.added, known, report.skipped, len(place_map), place_map.datum)
+
+
+def check_target(path: Path, append: bool) -> None:
+    """Raise `UsageError` where a new map would replace one, before any slow work is done."""
+    if path.exists() and not append:
+        raise UsageError(f"{path} exists already: add to it with --append, or choose another name")
+
+
+@contextlib.contextmanager
+def _created(
+    path: Path, records: Records, encoder: Encoder, datum: Datum | None
+) -> Iterator[PlaceMap]:
+    """Give a new map; where the block fails, remove it if empty, else say what it holds."""
+    with PlaceMap.create(path, encoder.fingerprint, datum or records.default_datum()) as place_map:
+        try:
+            yield place_map
+        except BaseException:
+            _discard_if_empty(place_map)
+            raise
+
+
+@contextlib.contextmanager
+def _extended(path: Path, datum: Datum | None) -> Iterator[PlaceMap]:
+    """Give a map that exists, for writing."""
+    with PlaceMap.open(path, writable=True) as place_map:
+        if datum is not None and datum != place_map.datum:
+            raise UsageError(
+                f"{path}: the map's datum is {_readable(place_map.datum)} and cannot be changed to"
+                f" {_readable(datum)}; leave --datum out"
+            )
+        yield place_map
+
+
+def _discard_if_empty(place_map: PlaceMap) -> None:
+    """Remove a map without places; keep any other and say so. A map that cannot tell is kept."""
+    with contextlib.suppress(DataError):
+        places = len(place_map)
+        if places:
+            _log.warning(
+                "%s: %d places are safe; give the same command with --append for the rest",
+                place_map.path,
+                places,
+            )
+        else:
+            place_map.close()
+            place_map.path.unlink(missing_ok=True)
+
+
+def _rows_not_in(place_map: PlaceMap, records: Records) -> NDArray[np.int64]:
+    """Return the rows of images that the map does not have yet."""
+    table = place_map.places()
+    known = set(zip(table.image, table.traverse, table.stamp_ns.tolist(), strict=True))
+    keys = zip(map(str, records.images), records.traverse, records.stamp_ns.tolist(), strict=True)
+    return np.flatnonzero([key not in known for key in keys])
+
+
+def _readable(datum: Datum | None) -> str:
+    return "none" if datum is None else f"{datum.lat_deg},{datum.lon_deg},{datum.alt_m}"
+
+
+# Images between two commits: a kill costs at most these, and their memory does not grow.
+_TRANSACTION = 128
+
+
+class BuildReport(NamedTuple):
+    """Say how many places were added, and why each image that was skipped cannot be used."""
+
+    added: int
+    skipped: tuple[str, ...]
+
+
+class _Described(NamedTuple):
+    """Hold what the map keeps of one image; the image itself is let go."""
+
+    row: int
+    descriptor: NDArray[np.float32]
+    thumbnail: bytes
+
+
+def build_map(
+    place_map: PlaceMap,
+    records: Records,
+    images: Iterable[Image | ImageError],
+    encoder: Encoder,
+    *,
+    advance: Advance = no_progress,
+) -> BuildReport:
+    """Append a place for every image of `records` (LOCAL frame) that can be used.
+
+    `images` come in the order of the records. Images go through the encoder in batches and into the
+    map every 128, so memory stays flat and a kill loses no more than that; `advance` counts images,
+    skipped ones included. Raises `ModelMismatchError` for a map of another model, `UsageError` for
+    positions in degrees, and `DataError` where no image at all can be used.
+    """
+    place_map.require_model(encoder.fingerprint)
+    if records.frame is not Frame.LOCAL:
+        raise UsageError("the positions are latitude and longitude: turn them into metres first")
+    added = 0
+    skipped: list[str] = []
+    pending: list[_Described] = []
+    for outcome in describe(encoder, images):
+        if isinstance(outcome, Skipped):
+            skipped.append(str(outcome.error))
+        else:
+            pending.append(_without_image(outcome))
+        if len(pending) == _TRANSACTION:
+            added += _append(place_map, records, pending)
+            pending = []
+        advance(1)
+    if pending:
+        added += _append(place_map, records, pending)
+    if skipped and not added:
+        raise DataError(
+            f"{place_map.path}: none of {len(skipped)} images can be used, first: {skipped[0]}"
+        )
+    return BuildReport(added, tuple(skipped))
+
+
+def _without_image(described: Described) -> _Described:
+    return _Described(described.index, described.descriptor, make_thumbnail(described.image))
+
+
+def _append(place_map: PlaceMap, records: Records, described: Sequence[_Described]) -> int:
+    chosen = records.select(np.array([one.row for one in described], np.int64))
+    places = Places(
+        position=chosen.position,
+        yaw_rad=chosen.yaw_rad,
+        stamp_ns=chosen.stamp_ns,
+        camera=chosen.camera,
+        traverse=chosen.traverse,
+        image=tuple(str(path) for path in chosen.images),
+        thumbnail=tuple(one.thumbnail for one in described),
+    )
+    return len(place_map.append(places, np.stack([one.descriptor for one in described])))

@@ -1,0 +1,105 @@
+"""Join the places of several maps into one."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from progeo_core.errors import DataError, UsageError
+from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.sqlite_file import check_name, move_file
+from progeo_core.progress import Advance, no_progress
+
+_COPY_BLOCK = 1024
+
+
+class MergeReport(NamedTuple):
+    """Say how many places the joined map has, and the datum its metres start from."""
+
+    places: int
+    datum: Datum | None
+
+
+def merge_maps(
+    sources: Sequence[Path], target: Path, *, advance: Advance = no_progress
+) -> MergeReport:
+    """Copy the places of several maps into a new one, in the order given.
+
+    Maps of another datum than the first have positions and yaw re-expressed from the first one's.
+    The new map appears whole or not at all. Raises `ModelMismatchError` for maps of different
+    models, `UsageError` where only some have a datum, `DataError` where the target exists.
+    """
+    check_name(target)
+    if not sources:
+        raise UsageError("there is no map to merge: name one or more")
+    with contextlib.ExitStack() as opened:
+        maps = [opened.enter_context(PlaceMap.open(path)) for path in sources]
+        _require_mergeable(maps)
+        first = maps[0]
+        if target.exists():
+            raise DataError(f"{target} exists already: choose another name for the merged map")
+        folder = Path(opened.enter_context(_scratch_folder(target)))
+        with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
+            for place_map in maps:
+                _copy_places(place_map, merged, advance)
+            report = MergeReport(len(merged), merged.datum)
+        move_file(folder / target.name, target)
+    return report
+
+
+def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
+    first = maps[0]
+    for other in maps[1:]:
+        other.require_model(first.fingerprint)
+        if (other.datum is None) != (first.datum is None):
+            local, placed = (other, first) if other.datum is None else (first, other)
+            raise UsageError(
+                f"{local.path} has no datum, but {placed.path} has one: build the first again with"
+                " --datum, or merge local maps only with each other"
+            )
+
+
+def _scratch_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+    except OSError as error:
+        raise DataError(f"{target}: the map cannot be written ({error.strerror})") from error
+
+
+def _copy_places(source: PlaceMap, target: PlaceMap, advance: Advance) -> None:
+    table = source.places()
+    position, yaw = table.position, table.yaw_rad
+    if source.datum is not None and target.datum is not None and source.datum != target.datum:
+        position, yaw = _from_other_datum(position, yaw, source.datum, target.datum)
+    for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
+        rows = table.poses.rows_of(ids)
+        places = Places(
+            position=position[rows],
+            yaw_rad=yaw[rows],
+            stamp_ns=table.stamp_ns[rows],
+            camera=[table.camera[row] for row in rows],
+            traverse=[table.traverse[row] for row in rows],
+            image=[table.image[row] for row in rows],
+            thumbnail=[source.thumbnail(place_id) for place_id in ids],
+        )
+        target.append(places, descriptors)
+        advance(len(ids))
+
+
+def _from_other_datum(
+    position: FloatArray, yaw_rad: FloatArray, source: Datum, target: Datum
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions [n, 3] and yaw [n] as seen from another datum, where east turns a little."""
+    ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad), np.zeros_like(yaw_rad)], axis=-1)
+    moved = enu_from_wgs84(wgs84_from_enu(position, source), target)
+    known = np.isfinite(yaw_rad)
+    direction = np.full_like(moved, np.nan)
+    tips = wgs84_from_enu(position[known] + ahead[known], source)
+    direction[known] = enu_from_wgs84(tips, target) - moved[known]
+    return moved, np.arctan2(direction[:, 1], direction[:, 0])

@@ -1,0 +1,122 @@
+"""A map that grows while its robot drives: every keyframe is safe on disk when `add` returns."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError
+from progeo_core.geo import Datum
+from progeo_core.map.place_index import MEMORY_MB, PlaceIndex
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.poses.pose_buffer import BufferedPose
+
+_log = logging.getLogger(__name__)
+
+# Where the disk is full, every keyframe after this long (s) tries again.
+_RETRY_S = 5.0
+
+
+class NewPlace(NamedTuple):
+    """Hold one keyframe with its pose in the map; thumbnail: JPEG."""
+
+    thumbnail: bytes
+    descriptor: NDArray[np.float32]
+    pose: BufferedPose
+    stamp_ns: int
+    camera: str
+
+
+class MapRecorder:
+    """Write one map; another writer of the same file is refused until `close`."""
+
+    def __init__(self, place_map: PlaceMap, traverse: str) -> None:
+        """Take a writable map, and the name of this drive for its places."""
+        self._map, self._traverse = place_map, traverse
+        self.places_before = len(place_map)
+        self.saved = 0
+        self.lost = 0
+        self.fault = ""
+        self._failed_at = 0.0
+
+    @classmethod
+    def open(
+        cls, path: Path, fingerprint: ModelFingerprint, traverse: str, datum: Datum | None = None
+    ) -> MapRecorder:
+        """Open a map to extend it, or make a new one with a datum.
+
+        Raises `DataError` where another process writes it or the disk refuses, `UsageError` for a
+        bad name, and `ModelMismatchError` for a map of another model.
+        """
+        if not path.exists():
+            return cls(PlaceMap.create(path, fingerprint, datum), traverse)
+        place_map = PlaceMap.open(path, writable=True)
+        try:
+            place_map.require_model(fingerprint)
+            return cls(place_map, traverse)
+        except DataError:
+            place_map.close()
+            raise
+
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self._map.path
+
+    @property
+    def datum(self) -> Datum | None:
+        """Return the point that the map's metres start from."""
+        return self._map.datum
+
+    def add(self, place: NewPlace) -> bool:
+        """Write one place; return whether it is on disk.
+
+        Where that fails, `fault` says why and the place is counted as lost: a full disk ends no
+        drive. Writing is tried again every few seconds.
+        """
+        if self.fault and time.monotonic() - self._failed_at < _RETRY_S:
+            self.lost += 1
+            return False
+        try:
+            self._map.append(self._row(place), place.descriptor[None])
+        except DataError as error:
+            if not self.fault:
+                _log.error("mapping pauses: %s", error)
+            self.fault, self._failed_at = str(error), time.monotonic()
+            self.lost += 1
+            return False
+        if self.fault:
+            _log.info("%s: mapping goes on; %d places were lost", self.path, self.lost)
+        self.fault = ""
+        self.saved += 1
+        return True
+
+    def save(self, index_memory_mb: int = MEMORY_MB) -> int:
+        """Bring the index file up to date; return the number of places of the map."""
+        if len(self._map):
+            PlaceIndex.open(self._map, index_memory_mb)
+        return len(self._map)
+
+    def close(self) -> None:
+        """Let another process write the map; one without any places is removed again."""
+        empty = not len(self._map)
+        self._map.close()
+        if empty:
+            self.path.unlink(missing_ok=True)
+
+    def _row(self, place: NewPlace) -> Places:
+        return Places(
+            position=place.pose.position[None],
+            yaw_rad=np.array([place.pose.yaw_rad]),
+            stamp_ns=np.array([place.stamp_ns], np.int64),
+            camera=[place.camera],
+            traverse=[self._traverse],
+            image=[f"{place.camera}@{place.stamp_ns}"],
+            thumbnail=[place.thumbnail],
+        )

@@ -1,0 +1,24 @@
+"""A pose in the map frame and how sure it is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from progeo_core.geo import FloatArray
+
+# Variance of what nothing observed (m² or rad²): consumers such as EKFs then ignore the axis.
+UNOBSERVED_VARIANCE = 1e6
+
+
+class PoseEstimate(NamedTuple):
+    """Hold a pose in the map frame and how sure it is.
+
+    position: [3] metres east, north, up. yaw_rad: counter-clockwise from east, NaN unknown.
+    covariance: [6, 6] in the order x y z roll pitch yaw (m², rad²); axes that nothing observed
+    have `UNOBSERVED_VARIANCE`, none is zero. confidence: 0-1.
+    """
+
+    position: FloatArray
+    yaw_rad: float
+    covariance: FloatArray
+    confidence: float

@@ -1,0 +1,3 @@
+"""Images with known positions: CSV tables, `@` names, EXIF, folders."""
+
+__all__: list[str] = []

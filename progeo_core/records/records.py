@@ -1,0 +1,255 @@
+"""Where images and their positions come from: records.csv, '@' names, EXIF tags of photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core import geo
+from progeo_core.errors import DataError, ImageError, UsageError
+from progeo_core.geo import Datum, FloatArray, Frame
+from progeo_core.records.cosplace_names import NameColumns, is_image_name, read_names
+from progeo_core.records.exif import PhotoTags, read_photo_tags
+from progeo_core.records.image_list import ImageList, list_images
+from progeo_core.records.records_csv import read_rows
+
+_log = logging.getLogger(__name__)
+
+
+class Heading(enum.Enum):
+    """State what the heading field of '@' names means; data sets disagree."""
+
+    UNKNOWN = "unknown"
+    AZIMUTH = "azimuth"  # degrees clockwise from north, of the image's centre
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Records:
+    """Hold images with their positions, one row each.
+
+    images: files, or names of images that are kept elsewhere.
+    position: [n, 3] x, y, z metres (LOCAL) or latitude, longitude degrees, altitude metres (WGS84,
+        where an unknown altitude is NaN, as in sensor_msgs/NavSatFix).
+    yaw_rad: [n] counter-clockwise from east, NaN unknown.
+    stamp_ns: [n] nanoseconds, 0 unknown.
+    camera, traverse: [n] names, "" unknown.
+    """
+
+    images: tuple[Path, ...]
+    position: FloatArray
+    frame: Frame
+    yaw_rad: FloatArray
+    stamp_ns: NDArray[np.int64]
+    camera: tuple[str, ...]
+    traverse: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse columns of unequal length, which would pair images with wrong places."""
+        rows = len(self.images)
+        columns = (self.yaw_rad, self.stamp_ns, self.camera, self.traverse)
+        if self.position.shape != (rows, 3) or any(len(column) != rows for column in columns):
+            raise ValueError(f"records: every column must have {rows} rows, one per image")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, indices: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Records:
+        """Return the rows at `indices` (row numbers, a mask [n], or a slice), in that order."""
+        rows = np.arange(len(self))[indices]
+        return dataclasses.replace(
+            self,
+            images=tuple(self.images[row] for row in rows),
+            position=self.position[rows],
+            yaw_rad=self.yaw_rad[rows],
+            stamp_ns=self.stamp_ns[rows],
+            camera=tuple(self.camera[row] for row in rows),
+            traverse=tuple(self.traverse[row] for row in rows),
+        )
+
+    def default_datum(self) -> Datum | None:
+        """Return the first position with the first known altitude; None for LOCAL records."""
+        if self.frame is Frame.LOCAL or not len(self):
+            return None
+        altitude = self.position[np.isfinite(self.position[:, 2]), 2]
+        first = float(altitude[0]) if altitude.size else 0.0
+        return Datum.checked(float(self.position[0, 0]), float(self.position[0, 1]), first)
+
+    def to_local(self, datum: Datum | None) -> Records:
+        """Return records in east-north-up metres from `datum`; LOCAL records are unchanged.
+
+        Raises `UsageError` for WGS84 records without a datum.
+        """
+        if self.frame is Frame.LOCAL:
+            return self
+        if datum is None:
+            raise UsageError(
+                "the positions are latitude and longitude: a datum LAT,LON[,ALT] is needed"
+                " to turn them into metres"
+            )
+        position = geo.enu_from_wgs84(self.position, datum)
+        return dataclasses.replace(self, position=position, frame=Frame.LOCAL)
+
+
+class FolderRecords(NamedTuple):
+    """Hold the images of a folder that have a position, and why each of the others has none."""
+
+    records: Records
+    unplaced: tuple[str, ...]
+
+
+def join_records(parts: Sequence[Records]) -> Records:
+    """Return the rows of all parts in their order; `UsageError` where metres and degrees mix."""
+    frames = {part.frame for part in parts}
+    if len(frames) != 1:
+        raise UsageError(
+            "some positions are metres and others are latitude and longitude: give sources of one"
+            " kind only"
+        )
+    return Records(
+        images=tuple(image for part in parts for image in part.images),
+        position=np.concatenate([part.position for part in parts]),
+        frame=frames.pop(),
+        yaw_rad=np.concatenate([part.yaw_rad for part in parts]),
+        stamp_ns=np.concatenate([part.stamp_ns for part in parts]),
+        camera=tuple(camera for part in parts for camera in part.camera),
+        traverse=tuple(traverse for part in parts for traverse in part.traverse),
+    )
+
+
+def read_records(csv: Path) -> Records:
+    """Read a records.csv.
+
+    Columns: `image` (relative to the file, or absolute) and `x_m,y_m[,z_m][,yaw_rad]` or
+    `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `stamp_ns`, `camera`, `traverse`. A blank cell
+    of an optional column is unknown; other columns are ignored. Raises `DataError` naming file,
+    line, column and mend.
+    """
+    frame, rows = read_rows(csv)
+    direction = np.array([row.direction for row in rows])
+    return Records(
+        images=tuple(row.image for row in rows),
+        position=np.array([row.position for row in rows]),
+        frame=frame,
+        yaw_rad=(
+            geo.wrap_angle(direction) if frame is Frame.LOCAL else geo.yaw_from_heading(direction)
+        ),
+        stamp_ns=np.array([row.stamp_ns for row in rows], np.int64),
+        camera=tuple(row.camera for row in rows),
+        traverse=tuple(row.traverse for row in rows),
+    )
+
+
+def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> FolderRecords:
+    """Read the images under a folder by their '@' names, or else by the EXIF GPS of photos.
+
+    `heading` states what the heading field of '@' names means; unless it is stated, yaw is unknown.
+    Photos without a GPS position are skipped and counted in a warning. Raises `DataError` where
+    names cannot be read or nothing has a position.
+    """
+    images = list_images(folder)
+    if any(is_image_name(name) for name in images.names()):
+        return FolderRecords(_records_of_names(images, heading), ())
+    return _records_of_photos(images)
+
+
+def _records_of_names(images: ImageList, heading: Heading) -> Records:
+    columns = read_names(images.names())
+    frame = _frame_of_names(images, columns)
+    if frame is Frame.WGS84:
+        position = _geodetic(images, columns)
+    else:
+        height = np.nan_to_num(columns.height_m, nan=0.0)
+        position = np.stack([columns.east_m, columns.north_m, height], axis=-1)
+    stated = heading is Heading.AZIMUTH
+    yaw = geo.yaw_from_heading(columns.heading_deg) if stated else np.full(len(images), np.nan)
+    blank = ("",) * len(images)
+    return Records(tuple(images), position, frame, yaw, columns.stamp_ns, blank, blank)
+
+
+def _frame_of_names(images: ImageList, columns: NameColumns) -> Frame:
+    """Return WGS84 where names give zone and letter or degrees, LOCAL where they give neither."""
+    geodetic = _has_utm(columns) | _has_degrees(columns)
+    metric = np.isfinite(columns.east_m) & np.isfinite(columns.north_m) & (columns.zone == 0)
+    if not (geodetic | metric).all():
+        first = images[int(np.flatnonzero(~(geodetic | metric))[0])]
+        raise DataError(
+            f"{first}: the name holds no position; it needs UTM metres with zone and letter,"
+            " degrees, or local metres without a zone"
+        )
+    if geodetic.any() and not geodetic.all():
+        first = images[int(np.flatnonzero(~geodetic)[0])]
+        raise DataError(
+            f"{first}: no UTM zone in this name, but in others; give it to all of them or to none"
+        )
+    return Frame.WGS84 if geodetic.all() else Frame.LOCAL
+
+
+def _geodetic(images: ImageList, columns: NameColumns) -> FloatArray:
+    """Return latitude, longitude, altitude [n, 3], each UTM zone turned on its own."""
+    position = np.stack([columns.lat_deg, columns.lon_deg, columns.height_m], axis=-1)
+    utm = _has_utm(columns)
+    for zone, letter in sorted(set(zip(columns.zone[utm], columns.letter[utm], strict=True))):
+        rows = utm & (columns.zone == zone) & (columns.letter == letter)
+        try:
+            lat, lon = geo.wgs84_from_utm(
+                columns.east_m[rows], columns.north_m[rows], int(zone), str(letter)
+            )
+        except DataError as error:
+            raise DataError(f"{images[int(np.flatnonzero(rows)[0])]}: {error}") from error
+        position[rows, 0], position[rows, 1] = lat, lon
+    return position
+
+
+def _has_utm(columns: NameColumns) -> NDArray[np.bool_]:
+    metres = np.isfinite(columns.east_m) & np.isfinite(columns.north_m)
+    return np.asarray(metres & (columns.zone > 0) & (columns.letter != ""))
+
+
+def _has_degrees(columns: NameColumns) -> NDArray[np.bool_]:
+    # False for NaN too.
+    return np.asarray((np.abs(columns.lat_deg) <= 90.0) & (np.abs(columns.lon_deg) <= 180.0))
+
+
+def _records_of_photos(images: ImageList) -> FolderRecords:
+    placed: list[tuple[Path, PhotoTags]] = []
+    unplaced: list[str] = []
+    for path in images:
+        try:
+            tags = read_photo_tags(path)
+        except ImageError as error:
+            unplaced.append(str(error))
+            continue
+        # False for NaN, which is unknown, and for what no GPS receiver can mean.
+        if abs(tags.lat_deg) <= 90.0 and abs(tags.lon_deg) <= 180.0:
+            placed.append((path, tags))
+        else:
+            unplaced.append(f"{path}: no GPS position in its EXIF tags")
+    if not placed:
+        raise DataError(
+            f"{images.folder}: none of {len(images)} images has a position: give '@' names, photos"
+            " with GPS, or a records.csv"
+        )
+    if unplaced:
+        _log.warning("%d of %d photos skipped, first: %s", len(unplaced), len(images), unplaced[0])
+    return FolderRecords(_records_of_tags(placed), tuple(unplaced))
+
+
+def _records_of_tags(placed: list[tuple[Path, PhotoTags]]) -> Records:
+    tags = [tag for _, tag in placed]
+    blank = ("",) * len(placed)
+    return Records(
+        images=tuple(path for path, _ in placed),
+        position=np.array([tag[:3] for tag in tags]),
+        frame=Frame.WGS84,
+        yaw_rad=geo.yaw_from_heading([tag.heading_deg for tag in tags]),
+        stamp_ns=np.array([tag.stamp_ns for tag in tags], np.int64),
+        camera=blank,
+        traverse=blank,
+    )

@@ -1,0 +1,155 @@
+"""The rows of a records.csv, each cell checked and refused by file, line and column."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from progeo_core.errors import DataError
+from progeo_core.geo import Frame
+
+
+class RecordRow(NamedTuple):
+    """Hold one checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84)."""
+
+    image: Path
+    position: tuple[float, float, float]
+    direction: float
+    stamp_ns: int
+    camera: str
+    traverse: str
+
+
+class _Family(NamedTuple):
+    """Name the columns of one kind of position, and the limits of its two required ones."""
+
+    frame: Frame
+    first: str
+    second: str
+    third: str
+    direction: str
+    first_limit: float
+    second_limit: float
+    third_unknown: float
+
+
+_LOCAL = _Family(Frame.LOCAL, "x_m", "y_m", "z_m", "yaw_rad", math.inf, math.inf, 0.0)
+_WGS84 = _Family(Frame.WGS84, "lat_deg", "lon_deg", "alt_m", "heading_deg", 90.0, 180.0, math.nan)
+_COLUMNS = "image and x_m,y_m[,z_m][,yaw_rad] or lat_deg,lon_deg[,alt_m][,heading_deg]"
+
+
+class _Cells(NamedTuple):
+    """Hold one line as read; take typed cells out of it."""
+
+    file: Path
+    line: int
+    cells: Mapping[str, str | None]
+
+    def refusal(self, column: str, problem: str) -> DataError:
+        """Build the error that names this cell."""
+        return DataError(f"{self.file}, line {self.line}, column {column}: {problem}")
+
+    def text(self, column: str) -> str:
+        """Return a cell without blanks around it, "" where there is none."""
+        return (self.cells.get(column) or "").strip()
+
+    def required(self, column: str, limit: float) -> float:
+        """Return a number within ±limit, or raise."""
+        if not self.text(column):
+            raise self.refusal(column, "is blank; every image needs a position")
+        return self.optional(column, math.nan, limit)
+
+    def optional(self, column: str, unknown: float, limit: float = math.inf) -> float:
+        """Return a finite number within ±limit, `unknown` for a blank cell, or raise."""
+        text = self.text(column)
+        if not text:
+            return unknown
+        try:
+            value = float(text)
+        except ValueError:
+            raise self.refusal(column, f"'{text}' is not a number") from None
+        if not math.isfinite(value) or abs(value) > limit:
+            span = f"from -{limit:g} to {limit:g}" if math.isfinite(limit) else "finite"
+            raise self.refusal(column, f"{text} must be {span}")
+        return value
+
+    def stamp(self) -> int:
+        """Return nanoseconds, 0 for a blank cell, or raise."""
+        text = self.text("stamp_ns")
+        if not text:
+            return 0
+        if not text.isdecimal() or int(text) >= 2**63:
+            raise self.refusal("stamp_ns", f"'{text}' is not a whole number of nanoseconds")
+        return int(text)
+
+    def image(self) -> Path:
+        """Return the path of a file that exists, or raise."""
+        text = self.text("image")
+        if not text:
+            raise self.refusal("image", "is blank; name an image file")
+        path = self.file.parent / text
+        if not path.is_file():
+            raise self.refusal("image", f"no such file {path}; correct the path or drop the line")
+        return path
+
+
+def read_rows(file: Path) -> tuple[Frame, list[RecordRow]]:
+    """Read and check all rows; see `progeo_core.records.records.read_records` for the form."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines, skipinitialspace=True, strict=True)
+            family = _family(file, [name.strip() for name in reader.fieldnames or ()])
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            rows = [_row(_Cells(file, reader.line_num, cells), family) for cells in reader]
+    except OSError as error:
+        raise DataError(f"{file}: the records cannot be read ({error.strerror})") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: not a CSV file in UTF-8 ({error})") from error
+    if not rows:
+        raise DataError(f"{file}: no records below the header")
+    return family.frame, rows
+
+
+def _family(file: Path, columns: Sequence[str]) -> _Family:
+    """Return which kind of position the header names; refuse none, both, half, and doubles."""
+    where = f"{file}, line 1"
+    doubled = sorted({name for name in columns if columns.count(name) > 1})
+    if doubled:
+        raise DataError(f"{where}, column {doubled[0]}: appears twice; keep one")
+    named = [family for family in (_LOCAL, _WGS84) if not set(family[1:5]).isdisjoint(columns)]
+    if len(named) == 2:
+        local, wgs84 = (next(name for name in f[1:5] if name in columns) for f in named)
+        raise DataError(
+            f"{where}, columns {local} and {wgs84}: metres and degrees are mixed; keep one kind"
+        )
+    family = named[0] if named else _LOCAL
+    for name in ("image", family.first, family.second):
+        if name not in columns:
+            raise DataError(
+                f"{where}, column {name}: is missing; the columns must be {_COLUMNS},"
+                f" and are {','.join(columns) or 'none'}"
+            )
+    return family
+
+
+def _row(cells: _Cells, family: _Family) -> RecordRow:
+    # DictReader keeps what is beyond the header under the key None.
+    if None in cells.cells:
+        raise DataError(
+            f"{cells.file}, line {cells.line}: more cells than columns; put quotes round commas"
+        )
+    return RecordRow(
+        image=cells.image(),
+        position=(
+            cells.required(family.first, family.first_limit),
+            cells.required(family.second, family.second_limit),
+            cells.optional(family.third, family.third_unknown),
+        ),
+        direction=cells.optional(family.direction, math.nan),
+        stamp_ns=cells.stamp(),
+        camera=cells.text("camera"),
+        traverse=cells.text("traverse"),
+    )

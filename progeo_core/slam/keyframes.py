@@ -1,0 +1,95 @@
+"""Which images of a drive are worth keeping: those from elsewhere, or that show something new."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.poses.planar_pose import between
+from progeo_core.settings import Settings, setting
+
+# Descriptors this near (1 - cosine) are of one image: a frozen driver, or one message twice.
+_SAME_IMAGE = 1e-5
+# An image may be a keyframe for its novelty after this share of the distance or the turn.
+_NOVEL_SHARE = 0.25
+# The usual change between keyframes follows the last ten or so.
+_USUAL_GAIN = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyframeSettings(Settings):
+    """Say how far apart the kept images of a drive are."""
+
+    distance_m: float = setting(
+        1.0,
+        "Distance (m) from the last keyframe that makes an image the next one",
+        low=0.01,
+        high=1e3,
+    )
+    turn_rad: float = setting(
+        0.35,
+        "Turn (rad) since the last keyframe that makes an image the next one",
+        low=0.01,
+        high=math.pi,
+    )
+
+
+class Keyframe(NamedTuple):
+    """Hold where and when a kept image was taken.
+
+    number: 0 for the first of the session. pose: [3] x, y (m), yaw (rad) in the odometry's frame;
+    without odometry, x counts keyframes. segment: another one wherever the odometry started anew,
+    so that poses compare only within one. metric: whether the pose is from odometry.
+    path_length_m: [] way within the segment (m).
+    """
+
+    number: int
+    stamp_ns: int
+    pose: FloatArray
+    segment: int
+    metric: bool
+    path_length_m: float
+
+
+class KeyframeSelector:
+    """Decide image by image; the first one is always kept."""
+
+    def __init__(self, settings: KeyframeSettings | None = None) -> None:
+        """Take the distances."""
+        self.settings = settings or KeyframeSettings()
+        self._last: tuple[FloatArray | None, int, NDArray[np.float32]] | None = None
+        self._usual_change: float | None = None
+
+    def take(self, pose: FloatArray | None, segment: int, descriptor: NDArray[np.float32]) -> bool:
+        """Say whether an image is the next keyframe; if so, later ones are measured from it.
+
+        pose: [3] planar, None without odometry: then novelty alone decides, and every image that
+        differs from the last keyframe counts as new. descriptor: [D] of unit length.
+        """
+        if self._last is None:
+            self._last = (pose, segment, descriptor)
+            return True
+        last_pose, last_segment, last_descriptor = self._last
+        change = 1.0 - float(descriptor @ last_descriptor)
+        if change < _SAME_IMAGE:
+            return False
+        if pose is not None and last_pose is not None and segment == last_segment:
+            if not self._is_elsewhere(between(last_pose, pose), change):
+                return False
+            usual = change if self._usual_change is None else self._usual_change
+            self._usual_change = usual + _USUAL_GAIN * (change - usual)
+        self._last = (pose, segment, descriptor)
+        return True
+
+    def _is_elsewhere(self, step: FloatArray, change: float) -> bool:
+        share = max(
+            math.hypot(step[0], step[1]) / self.settings.distance_m,
+            abs(step[2]) / self.settings.turn_rad,
+        )
+        usual = math.inf if self._usual_change is None else self._usual_change
+        return share >= 1.0 or (share >= _NOVEL_SHARE and change >= usual)

@@ -1,0 +1,295 @@
+"""Straighten a drive: odometry, loop closures and poses in a map, in one least-squares problem.
+
+Poses on level ground are solved for with GTSAM. Odometry is trusted within its noise; closures and
+map poses may be wrong, so graduated non-convexity with a truncated loss (Yang, Antonante, Tzoumas,
+Carlone 2020, "Graduated Non-Convexity for Robust Spatial Perception") decides which ones hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import MissingDependencyError
+from progeo_core.geo import FloatArray
+from progeo_core.poses.planar_pose import between, compose
+from progeo_core.settings import Settings, setting
+from progeo_core.slam.odometry_track import IntArray, OdometryAt, OdometryTrack
+from progeo_core.slam.pair_consistency import Ends, consistent_pairs
+
+# Noise of a step besides what grows with its length: stamps, and wheels that slip (m, rad).
+_STEP_FLOOR_M, _STEP_FLOOR_RAD = 0.01, 0.003
+# Between two runs of the odometry anything may have happened (m, rad).
+_GAP_M, _GAP_RAD = 1e3, math.pi
+# What the first pose is known by where the map gives it: nothing, but the problem stays solvable.
+_LOOSE = np.array([1e3, 1e3, math.pi])
+_FIXED = np.array([1e-3, 1e-3, 1e-3])
+# A closure or map pose is wrong when only one right one in a thousand would be so far off.
+_INLIER_PROBABILITY = 0.999
+# A closure needs this many others that agree with it within this way (m) of both its ends: odometry
+# that drifts far cannot refute a single wrong one.
+_SUPPORT, _NEAR_M = 2, 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class PoseGraphSettings(Settings):
+    """Say how far the odometry can be trusted."""
+
+    node_distance_m: float = setting(
+        1.0, "Way (m) between the poses that are solved for", low=0.05, high=100.0
+    )
+    odometry_sigma: float = setting(
+        0.05,
+        "Error of the odometry's position per step, as a share of its length",
+        low=1e-4,
+        high=1.0,
+    )
+    odometry_yaw_sigma_rad: float = setting(
+        0.02, "Error of the odometry's yaw (rad) per metre", low=1e-5, high=1.0
+    )
+    odometry_error: float = setting(
+        0.3,
+        "Largest error of the odometry as a share of the way; closures that demand more are wrong",
+        low=0.0,
+        high=10.0,
+    )
+
+
+class LoopConstraint(NamedTuple):
+    """Hold that the robot was, at one stamp, at a pose [3] as seen from where it was at another."""
+
+    from_ns: int
+    to_ns: int
+    relative: FloatArray
+    covariance: FloatArray
+
+
+class PosePrior(NamedTuple):
+    """Hold that the robot was at a pose [3] of the map at a stamp; covariance: [3, 3]."""
+
+    stamp_ns: int
+    pose: FloatArray
+    covariance: FloatArray
+
+
+class OptimizedTrajectory(NamedTuple):
+    """Hold the corrected drive.
+
+    stamp_ns: [n]. pose: [n, 3] in the map, or from the start of the drive without map poses.
+    odometry: [n, 3] the same before. loops_used, priors_used: which ones hold.
+    """
+
+    stamp_ns: NDArray[np.int64]
+    pose: FloatArray
+    odometry: FloatArray
+    loops_used: NDArray[np.bool_]
+    priors_used: NDArray[np.bool_]
+
+    def map_to_odometry(self) -> FloatArray:
+        """Return where the odometry's newest frame lies in the map: [3]."""
+        return compose(self.pose[-1], between(self.odometry[-1], np.zeros(3)))
+
+
+class PoseGraph:
+    """Collect a drive and straighten it; `add_*` are cheap, `optimize` takes its time."""
+
+    def __init__(self, settings: PoseGraphSettings | None = None) -> None:
+        """Raise `MissingDependencyError` without GTSAM."""
+        self.settings = settings or PoseGraphSettings()
+        self._gtsam = _import_gtsam()
+        self._odometry = OdometryTrack()
+        self._loops: list[LoopConstraint] = []
+        self._priors: list[PosePrior] = []
+
+    @property
+    def newest_ns(self) -> int:
+        """Return the stamp of the newest odometry, 0 without any."""
+        return self._odometry.newest_ns
+
+    def add_odometry(self, stamp_ns: int, pose: FloatArray, segment: int = 0) -> bool:
+        """Take a pose [3] of the odometry; return whether it is newer than the others.
+
+        segment: another number wherever the odometry started anew.
+        """
+        return self._odometry.add(stamp_ns, pose, segment)
+
+    def add_loop(self, loop: LoopConstraint) -> bool:
+        """Take a closure; return whether odometry covers both ends and does not rule it out."""
+        if not all(self._odometry.covers(stamp) for stamp in (loop.from_ns, loop.to_ns)):
+            return False
+        if not self._is_possible(loop):
+            return False
+        self._loops.append(loop)
+        return True
+
+    def add_prior(self, prior: PosePrior) -> bool:
+        """Take a pose in the map; return whether odometry covers its time."""
+        if not self._odometry.covers(prior.stamp_ns):
+            return False
+        self._priors.append(prior)
+        return True
+
+    def optimize(self) -> OptimizedTrajectory | None:
+        """Return the drive that explains odometry, closures and map poses best; None of none."""
+        if len(self._odometry) < 2:
+            return None
+        supported = self._supported()
+        loops = [loop for loop, kept in zip(self._loops, supported, strict=True) if kept]
+        stamps = self._node_stamps(loops)
+        odometry = self._odometry.at(stamps)
+        start = self._start(stamps, odometry)
+        graph, inliers = self._trusted(odometry, start)
+        rows = {int(stamp): row for row, stamp in enumerate(stamps)}
+        for loop in loops:
+            noise = self._noise(loop.covariance)
+            ends = rows[loop.from_ns], rows[loop.to_ns]
+            graph.add(self._gtsam.BetweenFactorPose2(*ends, self._pose(loop.relative), noise))
+        for prior in self._priors:
+            noise = self._noise(prior.covariance)
+            row = rows[prior.stamp_ns]
+            graph.add(self._gtsam.PriorFactorPose2(row, self._pose(prior.pose), noise))
+        pose, weights = self._solve(graph, start, inliers)
+        used = weights[len(inliers) :] > 0.5
+        supported[supported] = used[: len(loops)]
+        return OptimizedTrajectory(stamps, pose, odometry.pose, supported, used[len(loops) :])
+
+    def path(self, solved: OptimizedTrajectory | None) -> tuple[IntArray, FloatArray]:
+        """Return stamps [n] and corrected poses [n, 3] of the drive until now."""
+        stamps = self._odometry.milestones(self.settings.node_distance_m)
+        if solved is None:
+            return stamps, self._odometry.at(stamps).pose
+        newer = stamps[stamps > solved.stamp_ns[-1]]
+        if not len(newer):
+            return solved.stamp_ns, solved.pose
+        rest = compose(solved.map_to_odometry(), self._odometry.at(newer).pose)
+        return np.concatenate([solved.stamp_ns, newer]), np.concatenate([solved.pose, rest])
+
+    def copy(self) -> PoseGraph:
+        """Return a graph of the same content, to be solved while this one grows."""
+        twin = PoseGraph(self.settings)
+        twin._odometry, twin._loops = self._odometry.copy(), self._loops.copy()
+        twin._priors = self._priors.copy()
+        return twin
+
+    def _is_possible(self, loop: LoopConstraint) -> bool:
+        ends = self._odometry.at(np.array([loop.from_ns, loop.to_ns]))
+        if ends.segment[0] != ends.segment[1]:
+            return True
+        apart = math.dist(between(ends.pose[0], ends.pose[1])[:2], loop.relative[:2])
+        way = abs(float(ends.path_length_m[1] - ends.path_length_m[0]))
+        return apart <= self.settings.odometry_error * way + 3.0 * _sigma_m(loop)
+
+    def _supported(self) -> NDArray[np.bool_]:
+        """Return which closures [n] have others near them that agree with them."""
+        if not self._loops:
+            return np.zeros(0, bool)
+        query = self._odometry.at(np.array([loop.to_ns for loop in self._loops]))
+        match = self._odometry.at(np.array([loop.from_ns for loop in self._loops]))
+        number = np.arange(len(self._loops))
+        # Where the closures say that the queries were, in the odometry of their matches.
+        seen = compose(match.pose, np.array([loop.relative for loop in self._loops]))
+        agree = consistent_pairs(
+            Ends(number, query.pose, query.segment),
+            Ends(number, seen, match.segment),
+            3.0 * max(_sigma_m(loop) for loop in self._loops),
+        )
+        near = (_apart(query.path_length_m) <= _NEAR_M) & (_apart(match.path_length_m) <= _NEAR_M)
+        supported: NDArray[np.bool_] = np.count_nonzero(agree & near, axis=1) >= _SUPPORT
+        return supported
+
+    def _node_stamps(self, loops: Sequence[LoopConstraint]) -> IntArray:
+        """Return the stamps to solve for: every so many metres, and where something was seen."""
+        seen = [stamp for loop in loops for stamp in (loop.from_ns, loop.to_ns)]
+        seen += [prior.stamp_ns for prior in self._priors]
+        milestones = self._odometry.milestones(self.settings.node_distance_m)
+        return np.unique(np.concatenate([milestones, np.array(seen, np.int64)]))
+
+    def _start(self, stamps: IntArray, odometry: OdometryAt) -> FloatArray:
+        """Return first guesses [n, 3]: odometry, moved to where most map poses agree."""
+        start = odometry.pose.copy()
+        for row in np.flatnonzero(np.diff(odometry.segment)) + 1:
+            # A new run goes on where the last one ended.
+            shift = compose(start[row - 1], between(odometry.pose[row], np.zeros(3)))
+            start[row:] = compose(shift, odometry.pose[row:])
+        if not self._priors:
+            return compose(between(start[0], np.zeros(3)), start)
+        rows = np.searchsorted(stamps, [prior.stamp_ns for prior in self._priors])
+        seen = np.array([prior.pose for prior in self._priors])
+        frames = compose(seen, between(start[rows], np.zeros(3)))
+        apart = np.linalg.norm(frames[:, None, :2] - frames[None, :, :2], axis=-1)
+        return compose(frames[int(np.argmin(np.median(apart, axis=1)))], start)
+
+    def _trusted(self, odometry: OdometryAt, start: FloatArray) -> tuple[Any, list[int]]:
+        """Return a graph of the odometry and its start, and the numbers of these factors."""
+        gtsam = self._gtsam
+        graph = gtsam.NonlinearFactorGraph()
+        known = _LOOSE if self._priors else _FIXED
+        first = gtsam.noiseModel.Diagonal.Sigmas(known)
+        graph.add(gtsam.PriorFactorPose2(0, self._pose(start[0]), first))
+        for row in range(1, len(start)):
+            step = between(odometry.pose[row - 1], odometry.pose[row])
+            if odometry.segment[row] != odometry.segment[row - 1]:
+                step, sigmas = np.zeros(3), np.array([_GAP_M, _GAP_M, _GAP_RAD])
+            else:
+                sigmas = self._step_sigmas(step)
+            noise = gtsam.noiseModel.Diagonal.Sigmas(sigmas)
+            graph.add(gtsam.BetweenFactorPose2(row - 1, row, self._pose(step), noise))
+        return graph, list(range(graph.size()))
+
+    def _step_sigmas(self, step: FloatArray) -> FloatArray:
+        length = math.hypot(step[0], step[1])
+        # A turn is as hard to measure as the way that it takes, about a metre per radian.
+        effort = length + abs(step[2])
+        along = _STEP_FLOOR_M + self.settings.odometry_sigma * effort
+        yaw = _STEP_FLOOR_RAD + self.settings.odometry_yaw_sigma_rad * effort
+        return np.array([along, along, yaw])
+
+    def _solve(
+        self, graph: Any, start: FloatArray, inliers: list[int]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return poses [n, 3] and the weight of every factor."""
+        gtsam = self._gtsam
+        values = gtsam.Values()
+        for row, pose in enumerate(start):
+            values.insert(row, self._pose(pose))
+        if graph.size() == len(inliers):
+            return start, np.ones(len(inliers))
+        parameters = gtsam.GncLMParams()
+        parameters.setLossType(gtsam.GncLossType.TLS)
+        parameters.setKnownInliers(inliers)
+        optimizer = gtsam.GncLMOptimizer(graph, values, parameters)
+        optimizer.setInlierCostThresholdsAtProbability(_INLIER_PROBABILITY)
+        result = optimizer.optimize()
+        solved = [result.atPose2(row) for row in range(len(start))]
+        poses = np.array([[pose.x(), pose.y(), pose.theta()] for pose in solved])
+        return poses, np.asarray(optimizer.getWeights())
+
+    def _pose(self, pose: FloatArray) -> Any:
+        return self._gtsam.Pose2(*(float(value) for value in pose))
+
+    def _noise(self, covariance: FloatArray) -> Any:
+        return self._gtsam.noiseModel.Gaussian.Covariance(np.asarray(covariance, np.float64))
+
+
+def _sigma_m(loop: LoopConstraint) -> float:
+    return math.sqrt(float(np.trace(loop.covariance[:2, :2])))
+
+
+def _apart(path_length_m: FloatArray) -> FloatArray:
+    apart: FloatArray = np.abs(path_length_m[:, None] - path_length_m)
+    return apart
+
+
+def _import_gtsam() -> Any:
+    try:
+        import gtsam
+    except ImportError as error:
+        raise MissingDependencyError(
+            "the pose graph needs GTSAM: python3 -m pip install gtsam"
+        ) from error
+    return gtsam

@@ -1,0 +1,177 @@
+"""One drive while it happens: keyframes, loop closures, and the map that grows from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
+from progeo_core.images.codec import make_thumbnail
+from progeo_core.localization.answer import CameraFrame, Localization
+from progeo_core.map.recorder import MapRecorder, NewPlace
+from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
+from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
+from progeo_core.slam.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
+from progeo_core.slam.loop_refinement import LoopRefiner
+from progeo_core.slam.map_anchor import MapAnchor
+
+# Poses of the reference never compare with those of the odometry.
+_REFERENCE_SEGMENTS = 1_000_000
+# An image this much older than the last is of a new run (simulation, bag loop), not disorder.
+_RESTART_NS = 1_000_000_000
+
+
+class SessionStep(NamedTuple):
+    """Hold what one image gave: its keyframe or None, the closures that it completed, the time."""
+
+    keyframe: Keyframe | None
+    closures: tuple[LoopClosure, ...]
+    seconds: float
+
+
+@dataclasses.dataclass
+class SessionCounts:
+    """Count what became of the images of a drive.
+
+    without_pose: images without odometry at their time, which are no keyframes unless there never
+    was any odometry. unplaced: keyframes of
+    which it was not known yet where in the map they are.
+    """
+
+    keyframes: int = 0
+    closures: int = 0
+    without_pose: int = 0
+    unplaced: int = 0
+
+
+class _Camera(NamedTuple):
+    """Hold what a drive keeps of one camera: its keyframes, and their pictures."""
+
+    closer: LoopCloser
+    views: LoopRefiner
+
+
+class Session:
+    """Follow one robot: poses come in any thread, images in one."""
+
+    def __init__(
+        self, dimension: int, loops: LoopClosureSettings, keyframes: KeyframeSettings
+    ) -> None:
+        """Take the length of the descriptors."""
+        self.odometry, self.reference = PoseBuffer(), PoseBuffer()
+        self.counts = SessionCounts()
+        self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
+        self._cameras: dict[str, _Camera] = {}
+        self._map: MapRecorder | None = None
+        self._anchor = MapAnchor(is_new_map=True)
+        self._by_reference = False
+        self._last_stamp_ns = 0
+
+    @property
+    def live_map(self) -> MapRecorder | None:
+        """Return the map that is being written, None where none is."""
+        return self._map
+
+    def start_mapping(self, live_map: MapRecorder, *, by_reference: bool) -> None:
+        """Write keyframes to a map, at the poses of the reference or of the odometry."""
+        self._by_reference = by_reference
+        self._anchor = MapAnchor(is_new_map=not live_map.places_before)
+        self._map = live_map  # Last, as images may come in another thread.
+
+    def stop_mapping(self) -> MapRecorder | None:
+        """Return the map that was written, which is the caller's to close."""
+        live_map, self._map = self._map, None
+        return live_map
+
+    def add_fix(self, stamp_ns: int, geodetic: FloatArray, datum: Datum) -> None:
+        """Take latitude, longitude (degrees) and altitude (m) [3] as a position for the map."""
+        self.reference.add(stamp_ns, enu_from_wgs84(geodetic[None], datum)[0], float("nan"))
+
+    def add_image(
+        self,
+        frame: CameraFrame,
+        descriptor: NDArray[np.float32],
+        answer: Localization | None = None,
+    ) -> SessionStep:
+        """Take an image in the order of time; answer: where the map loaded before says it was.
+
+        Where the frame has the camera's calibration, closures are refined by their pictures.
+        """
+        started = time.perf_counter()
+        self._note_time(frame.stamp_ns)
+        pose = self.odometry.at(frame.stamp_ns)
+        if pose is not None and answer is not None and answer.accepted:
+            self._anchor.recognised(answer.estimate.position, answer.estimate.yaw_rad, pose)
+        moved = pose or self._referred(frame.stamp_ns)
+        if moved is None and (self.odometry.heard or self.reference.heard):
+            # A gap in the odometry, or an image ahead of it: no keyframe can be put there.
+            self.counts.without_pose += 1
+            return SessionStep(None, (), time.perf_counter() - started)
+        segment = self.odometry.segment if moved is None else moved.segment
+        planar = None if moved is None else moved.planar
+        camera = self._camera(frame.camera)
+        added = camera.closer.add(descriptor, frame.stamp_ns, planar, segment)
+        closures = added.closures
+        if added.keyframe is not None:
+            self.counts.keyframes += 1
+            self.counts.without_pose += moved is None
+            closures = self._keep(frame, descriptor, pose, camera, added)
+        self.counts.closures += len(closures)
+        for closure in closures:
+            self._anchor.closed(closure)
+        return SessionStep(added.keyframe, closures, time.perf_counter() - started)
+
+    def _keep(
+        self,
+        frame: CameraFrame,
+        descriptor: NDArray[np.float32],
+        pose: BufferedPose | None,
+        camera: _Camera,
+        added: Added,
+    ) -> tuple[LoopClosure, ...]:
+        """Write a keyframe to the map, keep its picture; return its closures, refined."""
+        if self._map is None and frame.intrinsics is None:
+            return added.closures
+        thumbnail = make_thumbnail(frame.image)
+        if self._map is not None:
+            placed = self._placed(frame.stamp_ns, pose)
+            self.counts.unplaced += placed is None
+            if placed is not None:
+                place = NewPlace(thumbnail, descriptor, placed, frame.stamp_ns, frame.camera)
+                self._map.add(place)
+        if frame.intrinsics is None or added.keyframe is None:
+            return added.closures
+        camera.views.keep(added.keyframe.number, thumbnail)
+        return camera.views.refine(added.closures, camera.closer.keyframes, frame.intrinsics)
+
+    def _note_time(self, stamp_ns: int) -> None:
+        """Forget the keyframes where time starts again, as stamps are their names."""
+        if stamp_ns < self._last_stamp_ns - _RESTART_NS:
+            self._cameras.clear()
+        self._last_stamp_ns = stamp_ns
+
+    def _referred(self, stamp_ns: int) -> BufferedPose | None:
+        """Return the reference's pose in place of odometry; fixes have no yaw, none is turned."""
+        pose = self.reference.at(stamp_ns)
+        if pose is None:
+            return None
+        yaw = pose.yaw_rad if math.isfinite(pose.yaw_rad) else 0.0
+        return pose._replace(yaw_rad=yaw, segment=_REFERENCE_SEGMENTS + pose.segment)
+
+    def _placed(self, stamp_ns: int, pose: BufferedPose | None) -> BufferedPose | None:
+        if self._by_reference:
+            return self.reference.at(stamp_ns)
+        return None if pose is None else self._anchor.place(pose)
+
+    def _camera(self, name: str) -> _Camera:
+        if name not in self._cameras:
+            self._cameras[name] = _Camera(
+                LoopCloser(self._dimension, self._loops, self._keyframes),
+                LoopRefiner(self._keyframes.distance_m),
+            )
+        return self._cameras[name]

@@ -1,0 +1,3 @@
+"""Verification of matches: local features, two-view geometry, dense similarity."""
+
+__all__: list[str] = []

@@ -1,0 +1,44 @@
+"""What a picture shows, cell by cell: features of a middle layer of the MobileNetV2 that ships.
+
+A descriptor pools its features over the whole image, which makes all parts of one corridor alike;
+before that, in the middle of the network, they still tell them apart (as Patch-NetVLAD, Hausler
+2021, makes use of). They serve maps of every model, as they are taken from the pictures.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from progeo_core.images.codec import Image
+from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
+from progeo_core.model.named_model import load_named_model
+from progeo_core.model.preprocessing import Preprocessing
+from progeo_core.verification.dense_similarity import GRID, Cells
+
+_NETWORK = "mobilenetv2-gem"
+# Up to the last layer of 96 channels, where a cell has 16 pixels; the thumbnails have no more.
+_LAYERS, _CELL_PX = 14, 16
+_PREPROCESSING = Preprocessing(GRID * _CELL_PX, GRID * _CELL_PX, "bicubic")
+
+
+@torch.inference_mode()
+def find_cells(image: Image) -> Cells:
+    """Return unit-length features [GRID * GRID, 96] of an RGB image [h, w, 3], row by row."""
+    pixels = _PREPROCESSING.normalize(_PREPROCESSING.resize(image)[None])
+    features = _trunk()(pixels.contiguous(memory_format=torch.channels_last))
+    return np.asarray(F.normalize(features, dim=1)[0].flatten(1).T.contiguous().numpy(), np.float32)
+
+
+@functools.cache
+def _trunk() -> nn.Module:
+    """Load the layers once for all maps."""
+    backbone = load_named_model(_NETWORK).network.backbone
+    trunk: nn.Module = nn.Sequential(*list(backbone.children())[:_LAYERS])
+    trunk = trunk.eval().requires_grad_(False)
+    fuse_batch_norms(trunk)
+    return trunk.to(memory_format=torch.channels_last)

@@ -1,0 +1,126 @@
+"""Do two views really overlap? Compare an image with the thumbnails of places by local features.
+
+Two witnesses: how alike the pictures are cell by cell, and how many features match as one rigid
+scene explains them, by a fundamental matrix (USAC MAGSAC, Barath 2020).
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.images.codec import Image, decode_image
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.verification.dense_similarity import Cells, dense_similarity, similarity_log_odds
+from progeo_core.verification.local_features import LocalFeatures, find_features, mutual_matches
+from progeo_core.verification.two_view_geometry import (
+    Intrinsics,
+    TwoViewGeometry,
+    two_view_geometry,
+)
+
+# Pixels about an epipolar line, chance that no better matrix exists, and tries.
+_REPROJECTION_PX, _SURENESS, _TRIES = 2.0, 0.999, 300
+# Fewer matches than this fix no fundamental matrix.
+_MIN_MATCHES = 8
+# Chance alone finds about 12 inliers in wrong places; 15 speak neither way. On small pictures of
+# corridors and of a campus each further one multiplies the odds by 1.3. Few may be due to blur or
+# the light, so they say little; many may hang on one wall that is seen from elsewhere, too.
+_EVEN_INLIERS, _LOG_ODDS_PER_INLIER = 15, 0.3
+_MIN_INLIER_ODDS, _MAX_INLIER_ODDS = -1.0, 4.0
+# What both witnesses together may say.
+_MIN_LOG_ODDS, _MAX_LOG_ODDS = -6.0, 3.0
+# Places whose features are kept: 300 features of 128 floats and 256 of 96 are 250 kB.
+_KEPT = 200
+
+
+class _View(NamedTuple):
+    """Hold what is compared of a picture."""
+
+    points: LocalFeatures
+    cells: Cells
+
+
+class GeometricVerifier:
+    """Compare images with places of one map; places without a thumbnail cannot be compared."""
+
+    def __init__(self, place_map: PlaceMap) -> None:
+        """Take the map whose thumbnails are read when asked for."""
+        self._map = place_map
+        self._kept: collections.OrderedDict[int, _View | None] = collections.OrderedDict()
+        self._query: tuple[Image, _View] | None = None
+
+    def log_odds(
+        self, image: Image, place_ids: NDArray[np.int64], position: FloatArray, apart_m: float
+    ) -> FloatArray:
+        """Return what the views say for each place [k], as log odds.
+
+        position: [k, 3] of the places (m). apart_m: places farther from each other do not show the
+        same. 0 says nothing, as for places without a thumbnail.
+        """
+        query = self._view_of_query(image)
+        odds = np.zeros(len(place_ids))
+        views = [self._view_of(int(place_id)) for place_id in place_ids]
+        seen = np.array([view is not None for view in views], np.bool_)
+        compared = [view for view in views if view is not None]
+        if not compared:
+            return odds
+        inliers = np.array([count_inliers(query.points, view.points) for view in compared])
+        by_inliers = _LOG_ODDS_PER_INLIER * (inliers - _EVEN_INLIERS)
+        alike = np.array([dense_similarity(query.cells, view.cells) for view in compared])
+        odds[seen] = np.clip(by_inliers, _MIN_INLIER_ODDS, _MAX_INLIER_ODDS)
+        odds[seen] += similarity_log_odds(alike, position[seen], apart_m)
+        return np.clip(odds, _MIN_LOG_ODDS, _MAX_LOG_ODDS)
+
+    def view_from(
+        self, image: Image, place_id: int, intrinsics: Intrinsics
+    ) -> TwoViewGeometry | None:
+        """Return how the camera of an image stood to a place's, None where that cannot be told."""
+        place = self._view_of(place_id)
+        if place is None:
+            return None
+        return two_view_geometry(self._view_of_query(image).points, place.points, intrinsics)
+
+    def _view_of_query(self, image: Image) -> _View:
+        """Return the view of an image, found once however often it is compared."""
+        if self._query is None or self._query[0] is not image:
+            self._query = image, _find_view(image)
+        return self._query[1]
+
+    def _view_of(self, place_id: int) -> _View | None:
+        """Return the view of a place's thumbnail; the latest ones are kept."""
+        if place_id not in self._kept:
+            jpeg = self._map.thumbnail(place_id)
+            source = f"{self._map.path}: thumbnail of place {place_id}"
+            self._kept[place_id] = _find_view(decode_image(jpeg, source)) if jpeg else None
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(place_id)
+        return self._kept[place_id]
+
+
+def _find_view(image: Image) -> _View:
+    # torch is loaded where views are compared only.
+    from progeo_core.verification.dense_features import find_cells
+
+    return _View(find_features(image), find_cells(image))
+
+
+def count_inliers(first: LocalFeatures, second: LocalFeatures) -> int:
+    """Return how many features of two views match and fit one rigid scene, 0 if too few match."""
+    matched, match = mutual_matches(first, second)
+    if len(matched) < _MIN_MATCHES:
+        return 0
+    pairs = first.points[matched], second.points[match]
+    try:
+        _, inside = cv2.findFundamentalMat(
+            *pairs, cv2.USAC_MAGSAC, _REPROJECTION_PX, _SURENESS, _TRIES
+        )
+    except cv2.error:  # Points that all coincide or lie on a line.
+        return 0
+    return 0 if inside is None else int(np.count_nonzero(inside))

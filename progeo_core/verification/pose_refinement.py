@@ -1,0 +1,67 @@
+"""Make a pose finer by how the camera stood to the place that it saw again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from progeo_core.geo import FloatArray, wrap_angle
+from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.verification.two_view_geometry import TwoViewGeometry
+
+# On a campus drive nine turns in ten were within 0.05 rad; calibrations and mounts add to that.
+_TURN_SIGMA_RAD = 0.07
+# Nine bearings in ten were within 0.2 rad.
+_BEARING_SIGMA_RAD = 0.15
+# What contradicts the estimate by more than this many standard deviations is not believed.
+_MAX_SIGMAS = 3.0
+
+
+def refine_pose(
+    estimate: PoseEstimate,
+    place_position: FloatArray,
+    place_yaw_rad: float,
+    view: TwoViewGeometry,
+    spacing_m: float,
+) -> PoseEstimate:
+    """Return the estimate with yaw and position refined by the view of one place.
+
+    place_position: [3] metres. place_yaw_rad: NaN unknown, then nothing is refined. spacing_m: of
+    the map's places, how far the camera may have stood from the place. The yaw becomes the place's
+    plus the turn; the position is drawn towards the line on which the camera stood, across it only,
+    and stays where the bearing is NaN.
+    """
+    if not math.isfinite(place_yaw_rad):
+        return estimate
+    yaw = float(wrap_angle(place_yaw_rad + view.turn_rad))
+    known = math.isfinite(estimate.yaw_rad)
+    if known:
+        off = abs(float(wrap_angle(yaw - estimate.yaw_rad)))
+        if off > _MAX_SIGMAS * math.sqrt(estimate.covariance[5, 5]):
+            return estimate
+    refined = estimate._replace(yaw_rad=yaw, covariance=estimate.covariance.copy())
+    if math.isfinite(view.bearing_rad):
+        direction = place_yaw_rad + view.bearing_rad
+        across = np.array([-math.sin(direction), math.cos(direction), 0.0])
+        offset = estimate.position - place_position
+        reach = max(float(np.linalg.norm(offset[:2])), spacing_m / 2.0)
+        refined = _draw_to_line(refined, across, float(across @ offset), _BEARING_SIGMA_RAD * reach)
+    # The turn owes nothing to what told the position.
+    refined.covariance[5, :5] = refined.covariance[:5, 5] = 0.0
+    refined.covariance[5, 5] = min(estimate.covariance[5, 5], _TURN_SIGMA_RAD**2)
+    return refined
+
+
+def _draw_to_line(
+    estimate: PoseEstimate, across: FloatArray, offset_m: float, sigma_m: float
+) -> PoseEstimate:
+    """Return the estimate after a Kalman update that measures its offset from a line as 0."""
+    covariance = estimate.covariance.copy()
+    cross = covariance[:3, :3] @ across
+    total = float(across @ cross) + sigma_m**2
+    if abs(offset_m) > _MAX_SIGMAS * math.sqrt(total):
+        return estimate._replace(covariance=covariance)
+    covariance[:3, :3] -= np.outer(cross, cross) / total
+    position = estimate.position - cross * (offset_m / total)
+    return estimate._replace(position=position, covariance=covariance)

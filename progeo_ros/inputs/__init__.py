@@ -1,0 +1,3 @@
+"""Subscriptions of the localizer: images, calibrations, odometry, references."""
+
+__all__: list[str] = []

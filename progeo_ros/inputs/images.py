@@ -1,0 +1,114 @@
+"""One camera's subscription: every image is counted and handed on as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import CompressedImage, Image
+
+from progeo_ros.inputs.camera_statistics import CameraStatistics
+from progeo_ros.settings import NodeSettings
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # ROS 2 Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+_MESSAGE_TYPES = {"raw": Image, "compressed": CompressedImage}
+_RELIABILITIES = {
+    "best_effort": ReliabilityPolicy.BEST_EFFORT,
+    "reliable": ReliabilityPolicy.RELIABLE,
+}
+
+
+class Arrival(NamedTuple):
+    """Hold an image message and when it came (`time.perf_counter`, s)."""
+
+    message: Image | CompressedImage
+    at_s: float
+
+
+class ImageInput:
+    """Subscribe to one image topic, and count what was sent and never came.
+
+    Gaps in the publishers' sequence numbers show every loss, also of images that newer ones pushed
+    out of the queue of DDS. Where rclpy does not give these numbers, DDS's own report has to do.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        settings: NodeSettings,
+        statistics: CameraStatistics,
+        deliver: Callable[[str, Arrival], None],
+    ) -> None:
+        """Subscribe; `deliver` gets (topic, image) in the executor's thread and must be quick."""
+        self.topic, self._node = topic, node
+        self._statistics, self._deliver = statistics, deliver
+        self._last_numbers: dict[bytes, int] = {}
+        kind = _MESSAGE_TYPES[settings.image_transport]
+        qos = QoSProfile(
+            depth=settings.image_depth, reliability=_RELIABILITIES[settings.image_reliability]
+        )
+        try:
+            self._subscription = node.create_subscription(
+                kind, topic, self._on_image, qos, event_callbacks=self._events(lost=True)
+            )
+        except UnsupportedEventTypeError:  # a middleware that does not report lost messages
+            self._subscription = node.create_subscription(
+                kind, topic, self._on_image, qos, event_callbacks=self._events(lost=False)
+            )
+
+    def count_publishers(self) -> int:
+        """Return how many publishers send to this subscription."""
+        try:
+            return int(self._subscription.get_publisher_count())
+        except AttributeError:  # ROS 2 Humble and Jazzy know only who uses the topic
+            return int(self._node.count_publishers(self.topic))
+
+    def destroy(self) -> None:
+        """Stop receiving."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _events(self, *, lost: bool) -> SubscriptionEventCallbacks:
+        return SubscriptionEventCallbacks(
+            incompatible_qos=self._on_incompatible_qos,
+            message_lost=self._on_lost if lost else None,
+        )
+
+    def _on_image(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
+        self._statistics.count_received()
+        self._count_gap(info.get("publisher_gid"), info.get("publication_sequence_number"))
+        self._deliver(self.topic, Arrival(message, time.perf_counter()))
+
+    def _count_gap(self, publisher: Mapping[str, Any] | None, number: int | None) -> None:
+        """Count the images of a publisher between its last one and this one."""
+        if publisher is None or number is None:
+            return
+        key = bytes(publisher["data"])
+        # What was sent before the first image may have been sent before the node listened.
+        self._statistics.count_lost(max(0, number - self._last_numbers.get(key, number - 1) - 1))
+        self._last_numbers[key] = number
+
+    def _on_lost(self, event: Any) -> None:
+        if not self._last_numbers:
+            self._statistics.count_lost(event.total_count_change)
+
+    def _on_incompatible_qos(self, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        self._statistics.note_incompatible_qos(policy)
+        self._node.get_logger().error(
+            f"{self.topic}: a publisher offers QoS that does not match ({policy}); no image comes"
+            " from it: set image_reliability to best_effort"
+        )
+
+
+def image_topics(node: Node, settings: NodeSettings) -> list[str]:
+    """Return the full topic of every camera: remapped, with the suffix of the transport."""
+    suffix = "" if settings.image_transport == "raw" else f"/{settings.image_transport}"
+    return [node.resolve_topic_name(camera) + suffix for camera in settings.cameras]

@@ -1,0 +1,246 @@
+"""The drive in the node: its poses and images in, loop closures and a growing map out."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.errors import DataError, ProgeoError, UsageError
+from progeo_core.geo import Datum, FloatArray
+from progeo_core.localization.answer import CameraFrame, Localization
+from progeo_core.map.recorder import MapRecorder
+from progeo_core.slam.keyframes import KeyframeSettings
+from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
+from progeo_core.slam.session import Session
+from progeo_ros.inputs.odometry import OdometryPose
+from progeo_ros.inputs.reference import ReferenceInput
+from progeo_ros.outputs.diagnostics import SessionHealth, session_status
+from progeo_ros.outputs.loop_messages import loop_markers, loop_message
+from progeo_ros.settings import NodeSettings
+
+_log = logging.getLogger(__name__)
+
+# Every closure matters to a back end, also to one that pauses for some seconds.
+_CLOSURES = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+_MARKED, _TIMED = 500, 200
+
+
+class SessionOptions(NamedTuple):
+    """Hold the settings of keyframes and loop closures."""
+
+    keyframes: KeyframeSettings
+    loops: LoopClosureSettings
+
+
+class Worker(Protocol):
+    """Run a function between two images."""
+
+    def call(self, function: Any) -> Future[Any]:
+        """Return the future of a function's result."""
+
+
+class MappingSession:
+    """Follow the robot while it drives; nothing is kept unless mapping or loops are on.
+
+    Images come in the worker's thread, messages and services in the executor's.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, settings: NodeSettings, options: SessionOptions, encoder: Encoder
+    ) -> None:
+        """Create the outputs; open the map where mapping is on from the start."""
+        self._node, self._settings = node, settings
+        self._encoder = encoder
+        self._drive = Session(encoder.fingerprint.dimension, options.loops, options.keyframes)
+        self._base_frame, self._odometry_frame = "base_link", "odom"
+        self._reference: ReferenceInput | None = None
+        self._datum: Datum | None = None
+        # Where to make a map once the first fix has given it a datum; "" nowhere.
+        self._awaiting_fix = ""
+        self._fault = ""
+        self._marked: collections.deque[LoopClosure] = collections.deque(maxlen=_MARKED)
+        self._latency_ms: collections.deque[float] = collections.deque(maxlen=_TIMED)
+        if settings.mapping:
+            self._begin(settings.map)
+        self._created: list[LifecyclePublisher] = []
+        self._closures = self._publisher(Odometry, "~/loop_closure")
+        self._markers = self._publisher(MarkerArray, "~/loop_markers")
+
+    @property
+    def mapping(self) -> bool:
+        """Say whether keyframes are written to a map, or will be from the first fix on."""
+        return self._drive.live_map is not None or bool(self._awaiting_fix)
+
+    def start(self) -> None:
+        """Subscribe to the reference, if there is one."""
+        if self._settings.mapping_reference != "odometry":
+            self._reference = ReferenceInput(
+                self._node, self._settings.mapping_reference, self._on_reference
+            )
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        if self._reference is not None:
+            self._reference.destroy()
+        self._reference = None
+
+    def destroy(self) -> None:
+        """Close the map and remove the publishers, after `stop` and the last image."""
+        self._close(self._drive.stop_mapping())
+        for publisher in self._created:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._created.clear()
+
+    def add_odometry(self, odometry: OdometryPose) -> None:
+        """Take a pose of the odometry."""
+        self._base_frame = odometry.child_frame or self._base_frame
+        self._odometry_frame = odometry.frame or self._odometry_frame
+        self._drive.odometry.add(odometry.stamp_ns, odometry.pose[:3], odometry.pose.yaw)
+
+    def add_image(
+        self, frame: CameraFrame, descriptor: NDArray[np.float32], answer: Localization | None
+    ) -> None:
+        """Take an image with its answer, and publish the closures that it completes."""
+        if not (self.mapping or self._settings.close_loops):
+            return
+        step = self._drive.add_image(frame, descriptor, answer)
+        if step.keyframe is None:
+            return
+        self._latency_ms.append(step.seconds * 1e3)
+        if self._settings.close_loops and step.closures:
+            self._publish(step.closures)
+
+    def begin_mapping(self, path: str) -> str:
+        """Write keyframes to a map from the next image on; return what was done.
+
+        Raises a `ProgeoError` where the map cannot be written.
+        """
+        if self.mapping:
+            return f"mapping already: {self._place()}"
+        self._fault = ""
+        self._begin(path)
+        return f"mapping: {self._place()}"
+
+    def end_mapping(self, worker: Worker) -> str:
+        """Finish the map and let others write it; return its path, "" where none was written."""
+        self._awaiting_fix = ""
+        live_map: MapRecorder | None = worker.call(self._drive.stop_mapping).result()
+        if live_map is None:
+            return ""
+        path = str(live_map.path) if live_map.places_before + live_map.saved else ""
+        self._close(live_map)
+        return path
+
+    def save(self) -> str:
+        """Bring the files of the map up to date; return what they hold."""
+        live_map = self._drive.live_map
+        if live_map is None:
+            raise UsageError("nothing is being mapped: call ~/set_mapping first")
+        places = live_map.save(self._settings.index_memory_mb)
+        return f"{live_map.path}: {places} places, {live_map.saved} of this drive"
+
+    def status(self) -> DiagnosticStatus:
+        """Return the health of mapping and loop closure."""
+        live_map, counts = self._drive.live_map, self._drive.counts
+        latency = np.array(self._latency_ms or [0.0])
+        return session_status(
+            SessionHealth(
+                mapping=self.mapping,
+                close_loops=self._settings.close_loops,
+                fault=self._fault or (live_map.fault if live_map else ""),
+                keyframes=counts.keyframes,
+                saved=live_map.saved if live_map else 0,
+                lost=live_map.lost if live_map else 0,
+                unplaced=counts.unplaced,
+                without_pose=counts.without_pose,
+                closures=counts.closures,
+                odometry_restarts=self._drive.odometry.segment,
+                latency_p50_ms=float(np.percentile(latency, 50)),
+                latency_p95_ms=float(np.percentile(latency, 95)),
+                awaits="the first fix" if self._awaiting_fix else "",
+            )
+        )
+
+    def _begin(self, path: str) -> None:
+        if not path:
+            raise UsageError("parameter map is empty: mapping needs a file, map:=NAME.progeo")
+        file = Path(path).expanduser()
+        if self._settings.mapping_reference == "fix" and not file.exists():
+            self._awaiting_fix = path
+            return
+        self._extend(file, None)
+
+    def _extend(self, file: Path, datum: Datum | None) -> None:
+        """Open a map for writing; `ProgeoError` names who else writes it."""
+        traverse = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        live_map = MapRecorder.open(file, self._encoder.fingerprint, traverse, datum)
+        by_fix = self._settings.mapping_reference == "fix"
+        if by_fix and live_map.datum is None:
+            live_map.close()
+            raise UsageError(f"{file}: the map has no datum, so fixes have no place in it")
+        self._datum = live_map.datum
+        by_reference = self._settings.mapping_reference != "odometry"
+        self._drive.start_mapping(live_map, by_reference=by_reference)
+        _log.info("mapping into %s, %d places so far", file, live_map.places_before)
+
+    def _on_reference(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
+        if self._settings.mapping_reference != "fix":
+            self._drive.reference.add(stamp_ns, position, yaw_rad)
+            return
+        if self._awaiting_fix:
+            path, self._awaiting_fix = self._awaiting_fix, ""
+            altitude = float(np.nan_to_num(position[2]))
+            try:
+                self._extend(
+                    Path(path).expanduser(),
+                    Datum.checked(float(position[0]), float(position[1]), altitude),
+                )
+            except ProgeoError as error:
+                self._fault = f"mapping cannot begin: {error}"
+                _log.error("%s", self._fault)
+        if self._datum is not None:
+            self._drive.add_fix(stamp_ns, position, self._datum)
+
+    def _publish(self, closures: tuple[LoopClosure, ...]) -> None:
+        self._marked.extend(closures)
+        for closure in closures:
+            self._send(self._closures, loop_message(closure, self._base_frame))
+        self._send(self._markers, loop_markers(self._marked, self._odometry_frame))
+
+    def _send(self, publisher: LifecyclePublisher, message: Any) -> None:
+        try:
+            publisher.publish(message)
+        # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
+        except RuntimeError as error:
+            _log.warning("a message on %s was not sent: %s", publisher.topic_name, error)
+
+    def _place(self) -> str:
+        live_map = self._drive.live_map
+        return str(live_map.path) if live_map else f"{self._awaiting_fix}, from the first fix on"
+
+    def _close(self, live_map: MapRecorder | None) -> None:
+        if live_map is None:
+            return
+        try:
+            live_map.save(self._settings.index_memory_mb)
+        except DataError as error:
+            _log.warning("the index was not saved: %s", error)
+        live_map.close()
+
+    def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher:
+        publisher = self._node.create_lifecycle_publisher(kind, topic, _CLOSURES)
+        self._created.append(publisher)
+        return publisher

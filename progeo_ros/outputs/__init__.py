@@ -1,0 +1,3 @@
+"""Publishers of the localizer: answers, markers, loop closures, tf, diagnostics."""
+
+__all__: list[str] = []

@@ -1,0 +1,157 @@
+"""The health of the node as diagnostic_msgs, for /diagnostics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from progeo_ros.inputs.camera_statistics import CameraCounts
+from progeo_ros.settings import NODE
+
+# How long after a bad image the camera's status stays a warning.
+_FAILURE_TOLD_S = 5.0
+
+
+class NodeHealth(NamedTuple):
+    """Hold what there is to say about the node itself.
+
+    state: lifecycle state. fault: why it cannot run, "" where it can. datum: "" for a local map.
+    odometry_dropped: messages without stamp, position or rotation.
+    publish_failures: messages that the middleware refused. clock_ns: ROS time now, 0 not running.
+    """
+
+    state: str
+    fault: str
+    map_path: str
+    places: int
+    model: str
+    datum: str
+    odometry_dropped: int
+    publish_failures: int
+    clock_ns: int
+
+
+def node_status(health: NodeHealth) -> DiagnosticStatus:
+    """Return the status of the node: its state, map and model."""
+    level, message = DiagnosticStatus.OK, health.state
+    if health.fault:
+        level, message = DiagnosticStatus.ERROR, health.fault
+    elif health.clock_ns == 0:
+        level, message = DiagnosticStatus.WARN, "use_sim_time is on, but /clock gives no time"
+    values = {
+        "state": health.state,
+        "map": health.map_path,
+        "places": health.places,
+        "model": health.model,
+        "datum": health.datum,
+        "odometry_dropped": health.odometry_dropped,
+        "publish_failures": health.publish_failures,
+    }
+    return _status(f"{NODE}: node", level, message, values)
+
+
+class SessionHealth(NamedTuple):
+    """Hold what there is to say about mapping and loop closure.
+
+    fault: why mapping pauses, "" where it does not. saved, lost: keyframes on disk, and not.
+    unplaced: keyframes that have no place in the map (yet). without_pose: images without
+    odometry at their time. awaits: what mapping waits for, "" for nothing.
+    """
+
+    mapping: bool
+    close_loops: bool
+    fault: str
+    keyframes: int
+    saved: int
+    lost: int
+    unplaced: int
+    without_pose: int
+    closures: int
+    odometry_restarts: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    awaits: str
+
+
+def session_status(health: SessionHealth) -> DiagnosticStatus:
+    """Return the status of mapping and loop closure."""
+    level, message = _drive_verdict(health)
+    values = {
+        name: f"{value:.1f}" if isinstance(value, float) else value
+        for name, value in health._asdict().items()
+    }
+    return _status(f"{NODE}: drive", level, message, values)
+
+
+def _drive_verdict(health: SessionHealth) -> tuple[bytes, str]:
+    if not (health.mapping or health.close_loops or health.fault):
+        return DiagnosticStatus.OK, "neither mapping nor closing loops"
+    if health.fault:
+        return DiagnosticStatus.ERROR, f"mapping pauses, localizing goes on: {health.fault}"
+    if health.awaits:
+        return DiagnosticStatus.WARN, f"mapping waits for {health.awaits}"
+    if health.keyframes and health.without_pose == health.keyframes:
+        return DiagnosticStatus.WARN, "no pose comes on odom (or the reference) for the images"
+    if health.mapping and health.keyframes and not health.saved:
+        return DiagnosticStatus.WARN, "mapping waits until the robot knows where in the map it is"
+    return DiagnosticStatus.OK, f"{health.keyframes} keyframes, {health.closures} loop closures"
+
+
+def camera_status(
+    topic: str, counts: CameraCounts, *, publishers: int | None, timeout_s: float
+) -> DiagnosticStatus:
+    """Return the status of one camera.
+
+    publishers: how many send to its topic, None while the node does not listen.
+    timeout_s: silence after which this is a warning.
+    """
+    latency = counts.latency_ms
+    level, message = _camera_verdict(counts, publishers, timeout_s)
+    values = {
+        "received": counts.received,
+        "answered": counts.answered,
+        "accepted": counts.accepted,
+        "dropped": counts.dropped,
+        "failed": counts.failed,
+        "lost": counts.lost,
+        "waiting": counts.waiting,
+        "publishers": publishers or 0,
+        "rate_hz": f"{counts.rate_hz:.2f}",
+        "silence_s": f"{counts.silence_s:.1f}",
+        "latency_p50_ms": f"{latency.p50:.1f}",
+        "latency_p95_ms": f"{latency.p95:.1f}",
+        "latency_p99_ms": f"{latency.p99:.1f}",
+        "last_failure": counts.last_failure,
+        "incompatible_qos": counts.incompatible_qos,
+    }
+    return _status(f"{NODE}: camera {topic}", level, message, values)
+
+
+def _camera_verdict(
+    counts: CameraCounts, publishers: int | None, timeout_s: float
+) -> tuple[bytes, str]:
+    """Return the level and the most urgent message."""
+    if publishers is None:
+        return DiagnosticStatus.OK, "not listening: the node is not active"
+    if counts.incompatible_qos and not publishers:
+        return DiagnosticStatus.ERROR, (
+            f"a publisher's QoS does not match ({counts.incompatible_qos}):"
+            " set image_reliability to best_effort"
+        )
+    if counts.silence_s > timeout_s:
+        why = f"{publishers} publisher(s)" if publishers else "nobody publishes the topic"
+        return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {why}"
+    if counts.failure_age_s < _FAILURE_TOLD_S:
+        return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
+    return DiagnosticStatus.OK, f"{counts.rate_hz:.1f} images/s"
+
+
+def _status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        name=name,
+        hardware_id=NODE,
+        level=level,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

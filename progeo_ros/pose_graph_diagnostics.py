@@ -1,0 +1,54 @@
+"""The health of the pose graph node for /diagnostics."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from progeo_ros.pose_graph_inputs import GraphCounts
+
+_NAME = "progeo_pose_graph"
+
+
+class GraphHealth(NamedTuple):
+    """Hold what there is to say about the pose graph.
+
+    odometry_dropped: messages without stamp, position or rotation. loops_used, priors_used: which
+    the last correction believed. nodes: poses that it solved for. seconds: that it took.
+    """
+
+    odometry_dropped: int
+    has_odometry: bool
+    counts: GraphCounts
+    loops_used: int
+    priors_used: int
+    nodes: int
+    seconds: float
+
+
+def graph_status(health: GraphHealth) -> DiagnosticStatus:
+    """Return the status of the pose graph."""
+    counts = health.counts
+    level = DiagnosticStatus.OK
+    message = f"{health.loops_used} of {counts.loops} loop closures hold"
+    if not health.has_odometry:
+        level, message = DiagnosticStatus.WARN, "no odometry yet: remap odom to its topic"
+    elif counts.refused and not counts.loops + counts.priors:
+        level = DiagnosticStatus.WARN
+        message = "all closures were refused: their stamps and the odometry's do not meet"
+    values = {
+        **counts._asdict(),
+        "loops_used": health.loops_used,
+        "priors_used": health.priors_used,
+        "odometry_dropped": health.odometry_dropped,
+        "nodes": health.nodes,
+        "correction_ms": f"{health.seconds * 1e3:.1f}",
+    }
+    return DiagnosticStatus(
+        name=f"{_NAME}: drive",
+        hardware_id=_NAME,
+        level=level,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )

@@ -1,0 +1,142 @@
+"""Single messages against real rclpy ones, whole and damaged."""
+
+import math
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+
+from progeo_core.bags import messages
+from progeo_core.bags.messages import Header, read_header, read_image, read_pose
+from progeo_core.errors import ImageError
+from progeo_core.images.codec import read_image as read_image_file
+
+STAMP = Header(1_700_000_000_123_456_789, "front_caméra")
+
+
+def stamped(message, header=STAMP):
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(header.stamp_ns, 10**9)
+    message.header.frame_id = header.frame_id
+    return message
+
+
+def serialize(message):
+    return serialize_message(message)
+
+
+@pytest.mark.parametrize(
+    "name", [*messages.IMAGE_TYPES, *messages.POSE_FRAMES, "std_msgs/msg/Header"]
+)
+def test_the_types_have_one_layout_in_all_distributions(name):
+    def layout(store, name):
+        """Return the fields of a type, those of its own types spelled out."""
+        return [
+            (field, layout(store, kind[1]) if kind[1] in store.fielddefs else kind)
+            for field, kind in store.fielddefs[name][1]
+        ]
+
+    distributions = [store for store in Stores if store.name.startswith("ROS2_")]
+    assert len(distributions) > 5
+    layouts = [layout(get_typestore(store), name) for store in distributions]
+    assert all(other == layouts[0] for other in layouts)
+
+
+def test_a_header_is_read_from_any_message_that_starts_with_one():
+    for message in (Image(), PoseStamped(), NavSatFix()):
+        assert read_header(serialize(stamped(message))) == STAMP
+
+
+def test_a_big_endian_header_is_read():
+    data = (
+        b"\x00\x00\x00\x00" + b"\x00\x00\x00\x05" + b"\x00\x00\x00\x07" + b"\x00\x00\x00\x02a\x00"
+    )
+    assert read_header(data) == Header(5_000_000_007, "a")
+
+
+def test_rclpy_reads_what_is_serialised(corridor):
+    encoded = (corridor / "ref" / "0000000.jpg").read_bytes()
+    pixels = read_image_file(corridor / "ref" / "0000000.jpg")
+    height, width = pixels.shape[:2]
+    image = stamped(Image(height=height, width=width, encoding="rgb8", step=3 * width))
+    image.data.frombytes(pixels.tobytes())
+    compressed = stamped(CompressedImage(format="jpeg"))
+    compressed.data.frombytes(encoded)
+    pose = stamped(PoseStamped())
+    pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = 1.0, 2.0, 3.0
+    pose.pose.orientation.z, pose.pose.orientation.w = math.sin(0.25), math.cos(0.25)
+    fix = stamped(NavSatFix(latitude=48.0, longitude=11.5, altitude=510.0))
+    fix.status.status, fix.status.service = 0, 1
+    for made, expected in (
+        (messages.image_message(STAMP, pixels), image),
+        (messages.compressed_image_message(STAMP, "jpeg", encoded), compressed),
+        (messages.pose_message(STAMP, np.array([1.0, 2.0, 3.0]), 0.5), pose),
+        (messages.fix_message(STAMP, np.array([48.0, 11.5, 510.0])), fix),
+    ):
+        assert deserialize_message(bytes(made), type(expected)) == expected
+
+
+@pytest.mark.parametrize("kind", [PoseStamped, PoseWithCovarianceStamped, Odometry])
+def test_every_kind_of_pose_is_read(kind):
+    message = stamped(kind())
+    pose = message.pose if kind is PoseStamped else message.pose.pose
+    pose.position.x, pose.position.y, pose.position.z = 1.5, -2.5, 0.25
+    # Not of unit length, as some senders round.
+    pose.orientation.z, pose.orientation.w = 2 * math.sin(1.0), 2 * math.cos(1.0)
+    name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+    read = read_pose(serialize(message), name)
+    assert read.stamp_ns == STAMP.stamp_ns
+    assert read.position == (1.5, -2.5, 0.25)
+    assert read.yaw_rad == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0, 0.0), (math.nan, 0.0, 0.0, 1.0)])
+def test_a_quaternion_that_is_none_leaves_yaw_unknown(turn):
+    assert math.isnan(messages.yaw_from_quaternion(*turn))
+
+
+def test_yaw_is_that_of_the_x_axis_when_the_body_also_tilts():
+    # Pitched by 30° after turning by 90°: the x axis still points north, seen from above.
+    yaw, pitch = math.pi / 2, math.pi / 6
+    sy, cy, sp, cp = (
+        math.sin(yaw / 2),
+        math.cos(yaw / 2),
+        math.sin(pitch / 2),
+        math.cos(pitch / 2),
+    )
+    assert messages.yaw_from_quaternion(-sp * sy, sp * cy, cp * sy, cp * cy) == pytest.approx(yaw)
+
+
+@pytest.mark.parametrize(
+    ("status", "latitude", "known"),
+    [
+        (0, 48.0, True),
+        (2, 48.0, True),
+        (-2, 48.0, True),
+        (-1, 48.0, False),
+        (0, 91.0, False),
+        (0, math.nan, False),
+    ],
+)
+def test_a_fix_counts_unless_the_receiver_had_none(status, latitude, known):
+    message = stamped(NavSatFix(latitude=latitude, longitude=11.5, altitude=math.nan))
+    message.status.status = status
+    pose = read_pose(serialize(message), messages.FIX)
+    assert math.isnan(pose.yaw_rad)
+    assert pose.position[:2] == (48.0, 11.5) if known else math.isnan(pose.position[0])
+
+
+def test_a_message_cut_at_any_byte_is_refused_or_unknown():
+    image = serialize(stamped(Image(height=1, width=2, encoding="mono8", step=2, data=[7, 9])))
+    for length in range(len(image)):
+        with pytest.raises(ImageError, match="here"):
+            read_image(image[:length], messages.RAW_IMAGE, "here")
+    pose = serialize(stamped(PoseStamped()))
+    for length in range(len(pose)):
+        assert read_pose(pose[:length], messages.POSE).stamp_ns == 0
+    np.testing.assert_array_equal(
+        read_image(image, messages.RAW_IMAGE, "here"), [[[7, 7, 7], [9, 9, 9]]]
+    )

@@ -1,0 +1,138 @@
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from progeo_core.bags.writer import write_bag
+from progeo_core.errors import DataError
+from progeo_core.evaluation.replay import read_input, replay_offline
+from progeo_core.evaluation.replay_folder import best_answers, worst_answers, write_replay
+from progeo_core.images.codec import read_image
+from progeo_core.map.build import write_map
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import read_records
+
+
+@pytest.fixture(scope="module")
+def run(campus_loop, small_encoder, tmp_path_factory):
+    """Return an offline replay of eighteen campus frames against eighteen others."""
+    folder = tmp_path_factory.mktemp("replay")
+    records = read_records(campus_loop / "records.csv")
+    write_map(folder / "campus.progeo", FileSource(records.select(slice(0, 36, 2))), small_encoder)
+    write_bag(folder / "drive <&> back", records.select(slice(1, 37, 2)))
+    source = read_input(
+        folder / "drive <&> back",
+        folder / "campus.progeo",
+        "/camera/image_raw",
+        "/ground_truth/pose",
+        4.0,
+    )
+    return replay_offline(source, small_encoder)
+
+
+@pytest.fixture(scope="module")
+def files(run, tmp_path_factory):
+    """Return the files that the replay left."""
+    return write_replay(run, tmp_path_factory.mktemp("report") / "new" / "folder")
+
+
+def test_summary_has_the_fixed_keys(run, files):
+    summary = json.loads(files.summary.read_text())
+    assert summary["schema"] == 1
+    assert summary["images"] == summary["answered"] == summary["queries"] == 18
+    assert summary["dropped"] == 0
+    assert summary["dropped_by"] == {"failed": 0}
+    assert summary["database"] == 18
+    assert set(summary["latency_ms"]) == {"p50", "p95", "p99"}
+    assert summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    assert set(summary["recall_at"]) == {"1", "5", "10", "20"}
+    assert set(summary["position_error_m"]) == {"median", "p90"}
+    assert summary["mode"] == "offline"
+    assert summary["model"]["name"] == "small"
+    assert summary["sequence"]["accepted"] >= 0
+
+
+def test_trajectories_are_what_evo_reads(run, files):
+    estimate, truth = np.loadtxt(files.trajectory), np.loadtxt(files.ground_truth)
+    assert estimate.shape == truth.shape == (18, 8)
+    assert (np.diff(estimate[:, 0]) > 0.0).all()
+    np.testing.assert_allclose(np.linalg.norm(estimate[:, 4:], axis=1), 1.0, atol=1e-6)
+    error = np.linalg.norm((estimate - truth)[:, 1:3], axis=1)
+    np.testing.assert_allclose(error, run.evaluation.error_m, atol=1e-5)
+    first = files.trajectory.read_text().split(maxsplit=1)[0]
+    assert int(first.replace(".", "")) == run.localizations[0].stamp_ns
+
+
+def test_best_and_worst_are_shown_as_pictures(run, files):
+    best, worst = best_answers(run), worst_answers(run)
+    names = {path.name for path in files.matches.iterdir()}
+    drawn = {f"best_{rank}.jpg" for rank in range(1, len(best) + 1)}
+    # An answer that is both is drawn once, among the best.
+    drawn |= {f"worst_{rank}.jpg" for rank, one in enumerate(worst, 1) if one not in best}
+    assert names == drawn
+    assert read_image(files.matches / "best_1.jpg").shape[0] == 268
+    assert run.evaluation.right[best].all()
+    assert run.evaluation.error_m[worst[0]] == run.evaluation.error_m.max()
+
+
+def test_the_page_needs_nothing_else(run, files):
+    page = files.report.read_text(encoding="utf-8")
+    assert "http" not in page
+    assert "<script" not in page
+    assert "$" not in page
+    sources = page.split('src="')[1:]
+    assert len(sources) >= 6 + 2 * len(best_answers(run))
+    assert all(one.startswith("data:image/") for one in sources)
+
+
+def test_names_from_outside_cannot_become_markup(files):
+    page = files.report.read_text(encoding="utf-8")
+    assert "drive &lt;&amp;&gt; back" in page
+    assert "<&>" not in page
+
+
+def test_the_page_tells_protocol_counts_model_map_and_versions(run, files):
+    page = files.report.read_text(encoding="utf-8")
+    for told in (
+        "18 answered images with ground truth, all of them counted",
+        "18: 18 answered, 0 dropped",
+        "/ground_truth/pose",
+        "campus.progeo, 18 places",
+        "small (MobileNetV2+GeM, 1280-D",
+        "progeo_ros ",
+        "sequence",
+        f"{run.evaluation.recall_at[1]:.3f}",
+    ):
+        assert told in page, told
+
+
+def test_a_second_report_replaces_the_first(run, tmp_path):
+    first = write_replay(run, tmp_path)
+    (first.matches / "worst_99.jpg").write_bytes(b"old")
+    (first.matches / "mine.jpg").write_bytes(b"kept")
+    write_replay(run, tmp_path)
+    assert not (first.matches / "worst_99.jpg").exists()
+    assert (first.matches / "mine.jpg").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="file: the report cannot be written"):
+        write_replay(run, tmp_path / "file")
+
+
+def test_plots_are_well_formed(run):
+    from progeo_core.evaluation import report_figures
+
+    for draw in (
+        report_figures.draw_plan,
+        report_figures.draw_error_over_time,
+        report_figures.draw_error_distribution,
+        report_figures.draw_precision_recall,
+        report_figures.draw_latency,
+        report_figures.draw_reliability,
+    ):
+        svg = draw(run)
+        assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+        assert draw(run) == svg

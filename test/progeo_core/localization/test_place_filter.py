@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+
+from progeo_core.localization.place_filter import PlaceFilter, PlaceFilterSettings
+from progeo_core.poses.odometry import Travel
+
+LINE = np.array([[x, 0.0, 0.0] for x in range(60)], dtype=float)
+ALIKE, UNLIKE = 0.35, 0.0
+
+
+def similarity(rows, places, alike=ALIKE):
+    """Look like the given rows and their neighbours, unlike all others."""
+    distance = np.abs(np.asarray(rows)[:, None] - np.atleast_1d(places)).min(axis=1)
+    return np.where(distance == 0, alike, np.where(distance == 1, alike / 2, UNLIKE))
+
+
+def step(place_filter, places, elapsed_s=None, travel=None, alike=ALIKE):
+    carried = place_filter.predict(elapsed_s, travel)
+    rows = np.concatenate([carried, np.setdiff1d(np.arange(len(LINE)), carried)])
+    return place_filter.update(rows, similarity(rows, places, alike))
+
+
+def probability_at(belief, row, within=1):
+    return belief.probability[np.abs(belief.rows - row) <= within].sum()
+
+
+def test_belief_sums_to_one_and_comes_heaviest_first():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(10, 20):
+        belief = step(place_filter, row)
+        assert belief.probability.sum() + belief.off_map == pytest.approx(1.0)
+        assert (np.diff(belief.probability) <= 0.0).all()
+    assert belief.rows[0] == 19
+
+
+def test_motion_tells_two_look_alike_places_apart():
+    # Every image looks exactly like two places, but only one of the two moves evenly.
+    place_filter = PlaceFilter(LINE, 1.0)
+    elsewhere = [50, 31, 44, 36, 58, 33, 48, 39, 55, 30]
+    for row, decoy in zip(range(10), elsewhere, strict=True):
+        belief = step(place_filter, [row, decoy])
+    assert belief.rows[0] == 9
+    assert probability_at(belief, 9) > 0.9
+
+
+def test_one_image_that_fits_two_places_leaves_both_open():
+    belief = step(PlaceFilter(LINE, 1.0), [10, 50])
+    assert probability_at(belief, 10) == pytest.approx(probability_at(belief, 50))
+
+
+def test_images_that_look_like_nothing_mean_off_the_map():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(10):
+        step(place_filter, row)
+    for _ in range(8):
+        belief = step(place_filter, -100)
+    assert belief.off_map > 0.8
+
+
+def test_belief_that_leads_off_the_end_of_the_map_leaves_it():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(45, 60):
+        belief = step(place_filter, row)
+    at_end = belief.off_map
+    # The last place is still the most alike, but nothing fits well.
+    for _ in range(4):
+        belief = step(place_filter, 59, alike=0.12)
+    assert at_end < 0.1
+    assert belief.off_map > 0.3
+
+
+def test_carried_off_camera_is_found_again():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(10):
+        step(place_filter, row)
+    for row in range(40, 46):
+        belief = step(place_filter, row)
+    assert belief.rows[0] == 45
+    assert probability_at(belief, 45) > 0.8
+
+
+def test_doubt_lets_it_be_found_sooner():
+    found = []
+    for doubt in (0.0, 0.5):
+        place_filter = PlaceFilter(LINE, 1.0)
+        for row in range(10):
+            step(place_filter, row)
+        place_filter.doubt(doubt)
+        for row in range(40, 43):
+            belief = step(place_filter, row)
+        found.append(probability_at(belief, 42))
+    assert found[1] > found[0]
+
+
+def test_odometry_sets_the_length_of_the_step():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(10, 20):
+        step(place_filter, row, 1.0, Travel(1.0, 0.0))
+    belief = step(place_filter, 24, 1.0, Travel(5.0, 0.0))
+    assert belief.rows[0] == 24
+    assert probability_at(belief, 24) > 0.8
+
+
+def test_turned_odometry_turns_the_expected_step():
+    corner = np.concatenate([LINE[:20], [[19.0, y, 0.0] for y in range(1, 20)]])
+    turned, straight = PlaceFilter(corner, 1.0), PlaceFilter(corner, 1.0)
+    rows = np.arange(len(corner))
+    for place_filter, turn in ((turned, np.pi / 2), (straight, 0.0)):
+        for row in range(10, 20):
+            carried = place_filter.predict(1.0, Travel(1.0, 0.0))
+            order = np.concatenate([carried, np.setdiff1d(rows, carried)])
+            place_filter.update(order, similarity(order, row))
+        carried = place_filter.predict(1.0, Travel(1.0, turn))
+        order = np.concatenate([carried, np.setdiff1d(rows, carried)])
+        belief = place_filter.update(order, np.full(len(order), UNLIKE))
+        place_filter.probability = belief.probability[belief.rows == 20].sum()
+    assert turned.probability > 2.0 * straight.probability
+
+
+def test_long_silence_starts_anew_where_the_camera_could_be_anywhere():
+    place_filter = PlaceFilter(LINE, 1.0, PlaceFilterSettings(max_speed_mps=2.0))
+    for row in range(10):
+        step(place_filter, row, 1.0)
+    assert len(place_filter.predict(60.0)) == 0
+    assert step(place_filter, 40, 60.0).rows[0] == 40
+
+
+def test_second_camera_at_the_same_time_adds_evidence_without_motion():
+    place_filter = PlaceFilter(LINE, 1.0)
+    first = step(place_filter, 30, 0.0)
+    second = step(place_filter, 30, 0.0)
+    assert probability_at(second, 30) > probability_at(first, 30)
+
+
+def test_one_place_and_one_spot_do_no_harm():
+    for position in (np.zeros((1, 3)), np.zeros((5, 3))):
+        place_filter = PlaceFilter(position, 0.0)
+        for _ in range(3):
+            carried = place_filter.predict(0.1)
+            rows = np.concatenate([carried, np.setdiff1d(np.arange(len(position)), carried)])
+            belief = place_filter.update(rows, np.full(len(rows), 0.4))
+        assert np.isfinite(belief.probability).all()
+        assert belief.probability.sum() + belief.off_map == pytest.approx(1.0)
+
+
+def test_reset_forgets():
+    place_filter = PlaceFilter(LINE, 1.0)
+    for row in range(10):
+        step(place_filter, row)
+    place_filter.reset()
+    fresh = step(PlaceFilter(LINE, 1.0), 40)
+    again = step(place_filter, 40)
+    np.testing.assert_array_equal(again.probability, fresh.probability)
+
+
+def test_likeness_beyond_the_limit_still_tells_places_apart():
+    place_filter = PlaceFilter(LINE, 1.0)
+    rows = place_filter.predict(None)
+    rows = np.concatenate([rows, np.arange(len(LINE))])
+    alike = np.where(rows == 10, 0.9, np.where(rows == 50, 0.6, UNLIKE))
+    belief = place_filter.update(rows, alike)
+    assert probability_at(belief, 10, within=0) > 100.0 * probability_at(belief, 50, within=0)

@@ -1,0 +1,82 @@
+import os
+
+import numpy as np
+import pytest
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.geo import Datum, wgs84_from_enu
+from progeo_core.map.merge import merge_maps
+from progeo_core.map.place_map import PlaceMap
+
+
+def test_merge_copies_everything(tmp_path, make_map, make_places, unit_vectors):
+    places = make_places(3, camera="front")._replace(
+        yaw_rad=np.array([0.5, np.nan, -3.0]),
+        stamp_ns=np.array([1, 0, 2**62]),
+        traverse=["dawn", "noon", "dusk"],
+        thumbnail=[b"a", None, b"c"],
+    )
+    first = make_map("first", places, unit_vectors(3))
+    second = make_map("second", make_places(2), unit_vectors(2, seed=1))
+    steps = []
+    report = merge_maps([first, second], tmp_path / "both.progeo", advance=steps.append)
+    assert report == (5, None)
+    assert sum(steps) == 5
+    with PlaceMap.open(tmp_path / "both.progeo") as merged:
+        table = merged.places()
+        np.testing.assert_array_equal(table.position[:3], places.position)
+        np.testing.assert_array_equal(table.yaw_rad[:3], places.yaw_rad)
+        assert table.stamp_ns.tolist() == [1, 0, 2**62, 0, 0]
+        assert table.camera == ("front", "front", "front", "", "")
+        assert table.traverse == ("dawn", "noon", "dusk", "", "")
+        assert table.image == ("0.jpg", "1.jpg", "2.jpg", "0.jpg", "1.jpg")
+        assert [merged.thumbnail(i) for i in table.ids] == [b"a", None, b"c", None, None]
+        both = np.concatenate([unit_vectors(3), unit_vectors(2, seed=1)])
+        np.testing.assert_array_equal(merged.descriptors(), both.astype(np.float16))
+    assert sorted(os.listdir(tmp_path)) == ["both.progeo", "first.progeo", "second.progeo"]
+
+
+def test_merge_keeps_places_where_they_are_on_earth(tmp_path, make_map, make_places, unit_vectors):
+    here, there = Datum(47.3769, 8.5417, 408.0), Datum(47.4, 9.3, 700.0)
+    places = make_places(4)._replace(yaw_rad=np.array([0.0, 1.0, -2.0, np.nan]))
+    first = make_map("first", make_places(1), unit_vectors(1), here)
+    second = make_map("second", places, unit_vectors(4), there)
+    assert merge_maps([first, second], tmp_path / "both.progeo").datum == here
+    with PlaceMap.open(tmp_path / "both.progeo") as merged:
+        table = merged.places()
+    on_earth = wgs84_from_enu(table.position[1:], here)
+    np.testing.assert_allclose(on_earth, wgs84_from_enu(places.position, there), atol=1e-7)
+    # Going east on the northern half, east turns north by the longitude times sin(latitude).
+    turn = np.radians(there.lon_deg - here.lon_deg) * np.sin(np.radians(47.39))
+    np.testing.assert_allclose(table.yaw_rad[1:4] - places.yaw_rad[:3], turn, atol=1e-4)
+    assert np.isnan(table.yaw_rad[4])
+
+
+def test_merge_refuses_what_does_not_fit(tmp_path, make_map, make_places, unit_vectors):
+    local = make_map("local", make_places(1), unit_vectors(1))
+    placed = make_map("placed", make_places(1), unit_vectors(1), Datum(1.0, 2.0))
+    other = ModelFingerprint("large+GeM", 8, "64x64", "cd" * 32)
+    foreign = make_map("foreign", make_places(1), unit_vectors(1), model=other)
+    target = tmp_path / "both.progeo"
+    with pytest.raises(UsageError, match=r"local\.progeo has no datum, but .*placed\.progeo has"):
+        merge_maps([placed, local], target)
+    with pytest.raises(ModelMismatchError, match=r"made with large.* in use is tiny"):
+        merge_maps([local, foreign], target)
+    with pytest.raises(DataError, match=r"placed\.progeo exists already"):
+        merge_maps([local], placed)
+    with pytest.raises(UsageError, match="name one or more"):
+        merge_maps([], target)
+    with pytest.raises(DataError, match="No such file or directory"):
+        merge_maps([local], tmp_path / "none" / "both.progeo")
+    assert not target.exists()
+
+
+def test_merge_that_fails_leaves_nothing(tmp_path, make_map, make_places, unit_vectors):
+    def interrupt(count):
+        raise KeyboardInterrupt
+
+    source = make_map("local", make_places(3), unit_vectors(3))
+    with pytest.raises(KeyboardInterrupt):
+        merge_maps([source], tmp_path / "both.progeo", advance=interrupt)
+    assert os.listdir(tmp_path) == ["local.progeo"]

@@ -1,0 +1,97 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from progeo_core.errors import ImageError
+from progeo_core.records.exif import read_photo_tags
+
+PHOTO = Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images/1.jpg"
+GPS_IFD, EXIF_IFD = 0x8825, 0x8769
+SOUTH_WEST = {
+    1: "S",
+    2: (33.0, 51.0, 24.5),
+    3: "W",
+    4: (70.0, 30.0, 0.0),
+    5: b"\x00",
+    6: 519.25,
+    16: "T",
+    17: 123.5,
+}
+
+
+@pytest.fixture
+def tagged(tmp_path):
+    def write(gps=None, details=None, suffix=".jpg"):
+        exif = PIL.Image.Exif()
+        exif[0x010F] = "camera maker"  # PNG keeps no tags where the main ones are none
+        exif.get_ifd(GPS_IFD).update(gps or {})
+        exif.get_ifd(EXIF_IFD).update(details or {})
+        path = tmp_path / f"photo{suffix}"
+        with PIL.Image.open(PHOTO) as image:
+            image.save(path, exif=exif)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_reads_where_a_photo_was_taken(tagged, suffix):
+    tags = read_photo_tags(tagged(SOUTH_WEST, suffix=suffix))
+    assert tags.lat_deg == pytest.approx(-(33 + 51 / 60 + 24.5 / 3600), abs=1e-7)
+    assert tags.lon_deg == pytest.approx(-70.5, abs=1e-7)
+    assert tags.alt_m == pytest.approx(519.25)
+    assert tags.heading_deg == pytest.approx(123.5)
+    assert tags.stamp_ns == 0
+
+
+def test_north_and_east_are_positive(tagged):
+    tags = read_photo_tags(tagged({**SOUTH_WEST, 1: "N", 3: "E"}))
+    assert tags.lat_deg > 0
+    assert tags.lon_deg > 0
+
+
+def test_altitude_may_be_below_the_sea(tagged):
+    assert read_photo_tags(tagged({**SOUTH_WEST, 5: b"\x01"})).alt_m == pytest.approx(-519.25)
+
+
+def test_a_magnetic_heading_is_unknown(tagged):
+    assert read_photo_tags(tagged({**SOUTH_WEST, 16: "M"})).heading_deg == pytest.approx(
+        math.nan, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_half_a_latitude_is_unknown(tagged, missing):
+    tags = read_photo_tags(tagged({key: SOUTH_WEST[key] for key in SOUTH_WEST if key != missing}))
+    assert math.isnan(tags.lat_deg)
+    assert tags.lon_deg == pytest.approx(-70.5)
+
+
+def test_no_tags_at_all():
+    tags = read_photo_tags(PHOTO)
+    assert np.isnan(tags[:4]).all()
+    assert tags.stamp_ns == 0
+
+
+@pytest.mark.parametrize(
+    ("details", "stamp_ns"),
+    [
+        ({0x9003: "2013:07:04 10:11:12"}, 1_372_932_672_000_000_000),
+        ({0x9003: "2013:07:04 10:11:12", 0x9291: "25"}, 1_372_932_672_250_000_000),
+        ({0x9003: "2013:07:04 10:11:12", 0x9011: "+02:00"}, 1_372_925_472_000_000_000),
+        ({0x9003: "0000:00:00 00:00:00"}, 0),
+        ({0x9003: "yesterday"}, 0),
+    ],
+)
+def test_time_of_exposure(tagged, details, stamp_ns):
+    assert read_photo_tags(tagged(details=details)).stamp_ns == stamp_ns
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    path = tmp_path / "empty.jpg"
+    path.touch()
+    with pytest.raises(ImageError, match=r"empty\.jpg: not an image"):
+        read_photo_tags(path)

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from progeo_core.errors import DataError
+from progeo_core.records.image_list import ImageList, list_images
+
+
+def touch(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_is_a_sequence_of_paths():
+    images = ImageList(Path("/data"), ["a/1.jpg", "ä/2.jpg", "/elsewhere/3.jpg"])
+    assert len(images) == 3
+    assert list(images) == [Path("/data/a/1.jpg"), Path("/data/ä/2.jpg"), Path("/elsewhere/3.jpg")]
+    assert list(images.names()) == ["a/1.jpg", "ä/2.jpg", "/elsewhere/3.jpg"]
+    assert images[-1] == Path("/elsewhere/3.jpg")
+    assert images[:2] == list(images)[:2]
+    with pytest.raises(IndexError):
+        images[3]
+
+
+def test_names_that_are_no_utf8_survive(tmp_path):
+    name = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert ImageList(tmp_path, [name]).name(0) == name
+
+
+def test_walks_folders_in_a_fixed_order(tmp_path):
+    touch(tmp_path, "b/2.JPG", "b/1.png", "a/9.jpeg", "0.webp", "notes.txt", ".x.jpg", ".y/1.jpg")
+    assert list(list_images(tmp_path).names()) == ["0.webp", "a/9.jpeg", "b/1.png", "b/2.JPG"]
+
+
+def test_a_listing_beside_the_folder_is_taken_as_it_is(tmp_path):
+    folder = tmp_path / "train"
+    touch(folder, "a/1.jpg", "a/2.jpg", "a/3.jpg")
+    (tmp_path / "train_images_paths.txt").write_text("a/3.jpg\n\na/1.jpg\n")
+    assert list(list_images(folder)) == [folder / "a/3.jpg", folder / "a/1.jpg"]
+
+
+def test_a_stale_listing_is_refused(tmp_path):
+    touch(tmp_path / "train", "1.jpg")
+    (tmp_path / "train_images_paths.txt").write_text("gone.jpg\n")
+    with pytest.raises(DataError, match=r"train_images_paths\.txt, line 1: .*gone\.jpg does not"):
+        list_images(tmp_path / "train")
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    with pytest.raises(DataError, match="no images"):
+        list_images(tmp_path)
+    with pytest.raises(DataError, match="gone: no such folder"):
+        list_images(tmp_path / "gone")

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from progeo_core.bags.bag_source import source_of_bag
+from progeo_core.bags.reader import Bag
+from progeo_core.bags.writer import write_bag
+from progeo_core.errors import DataError, ImageError
+from progeo_core.images.codec import read_image
+from progeo_core.records.image_source import JoinedSource, source_of_folder, source_of_records
+from progeo_core.records.records import read_records
+
+TOPICS = ("/camera/image_raw", "/ground_truth/pose")
+
+
+def test_files_come_in_the_order_of_the_records(corridor):
+    source = source_of_records(corridor / "ref.csv").select(np.array([3, 20, 21]))
+    images = list(source.images())
+    assert [path.name for path in source.records.images] == [
+        "0000003.jpg",
+        "0000020.jpg",
+        "0000021.jpg",
+    ]
+    for image, path in zip(images, source.records.images, strict=True):
+        np.testing.assert_array_equal(image, read_image(path))
+
+
+def test_images_of_a_bag_are_those_of_the_chosen_rows(corridor, tmp_path):
+    records = read_records(corridor / "ref.csv").select(slice(0, 8))
+    write_bag(tmp_path / "drive", records)
+    source = source_of_bag(tmp_path / "drive", *TOPICS)
+    assert len(source.records) == 8
+    assert source.unplaced == ()
+    chosen = source.select(np.array([1, 4, 7])).select(np.array([0, 2]))
+    images = list(chosen.images())
+    assert chosen.records.stamp_ns.tolist() == records.stamp_ns[[1, 7]].tolist()
+    for image, row in zip(images, (1, 7), strict=True):
+        np.testing.assert_array_equal(image, read_image(records.images[row]))
+
+
+def test_a_damaged_image_of_a_bag_stays_in_its_place(corridor, tmp_path, monkeypatch):
+    records = read_records(corridor / "ref.csv").select(slice(0, 4))
+    write_bag(tmp_path / "drive", records)
+    source = source_of_bag(tmp_path / "drive", *TOPICS)
+    real = Bag.images
+
+    def damaged(self, topic, rows):
+        for row, image in enumerate(real(self, topic, rows)):
+            yield image._replace(image=ImageError("damaged")) if row == 2 else image
+
+    monkeypatch.setattr(Bag, "images", damaged)
+    kinds = [isinstance(image, ImageError) for image in source.images()]
+    assert kinds == [False, False, True, False]
+
+
+def test_joined_sources_read_one_after_another(corridor, tmp_path):
+    parts = []
+    for name, rows in (("first", slice(0, 4)), ("second", slice(4, 6)), ("third", slice(6, 9))):
+        write_bag(tmp_path / name, read_records(corridor / "ref.csv").select(rows))
+        parts.append(source_of_bag(tmp_path / name, *TOPICS))
+    whole = JoinedSource(tuple(parts))
+    assert whole.records.traverse == ("first",) * 4 + ("second",) * 2 + ("third",) * 3
+    chosen = whole.select(np.array([0, 3, 7, 8]))
+    assert len(chosen.parts) == 2
+    files = read_records(corridor / "ref.csv").images
+    for image, row in zip(chosen.images(), (0, 3, 7, 8), strict=True):
+        np.testing.assert_array_equal(image, read_image(files[row]))
+
+
+def test_a_folder_without_positions_is_refused(corridor):
+    with pytest.raises(DataError, match="has a position"):
+        source_of_folder(corridor / "ref")

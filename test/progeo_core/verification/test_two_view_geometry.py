@@ -1,0 +1,102 @@
+import dataclasses
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from progeo_core.geo import wrap_angle
+from progeo_core.images.codec import load_images
+from progeo_core.records.records import read_records
+from progeo_core.verification.local_features import find_features
+from progeo_core.verification.two_view_geometry import Intrinsics, two_view_geometry
+
+# The drive's camera is not documented; at this focal length its turns are those of its odometry.
+CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
+
+
+@pytest.fixture(scope="module")
+def drive(campus_loop):
+    """Return a robot's real drive: poses from its odometry, and the features of its images."""
+    records = read_records(campus_loop / "records.csv")
+    return records, [find_features(image) for image in load_images(records.images)]
+
+
+def found_and_true(drive, step):
+    """Return turns and bearings of neighbouring images, as found and as driven."""
+    records, features = drive
+    turns, bearings = [], []
+    for place in range(len(features) - step):
+        query = place + step
+        view = two_view_geometry(features[query], features[place], CAMERA)
+        if view is None:
+            continue
+        way = records.position[query] - records.position[place]
+        turn = records.yaw_rad[query] - records.yaw_rad[place]
+        bearing = math.atan2(way[1], way[0]) - records.yaw_rad[place]
+        turns.append((view.turn_rad, float(wrap_angle(turn))))
+        bearings.append((view.bearing_rad, float(wrap_angle(bearing))))
+    return np.array(turns), np.array(bearings)
+
+
+def test_turn_between_real_images_is_that_of_the_odometry(drive):
+    turns, _ = found_and_true(drive, 1)
+    error = np.abs(wrap_angle(turns[:, 0] - turns[:, 1]))
+    assert len(turns) > 40
+    assert np.median(error) < 0.02
+    assert np.quantile(error, 0.9) < 0.06
+    # Most of these pairs hardly turn; those that do are what tells left from right.
+    turned = np.abs(turns[:, 1]) > 0.1
+    assert turned.sum() > 8
+    assert (np.sign(turns[turned, 0]) == np.sign(turns[turned, 1])).all()
+
+
+def test_direction_between_real_images_is_the_way_that_was_driven(drive):
+    _, bearings = found_and_true(drive, 1)
+    error = np.abs(wrap_angle(bearings[:, 0] - bearings[:, 1]))
+    assert np.median(error) < 0.05
+    assert np.abs(bearings[:, 1]).max() < 1.0  # ahead, not behind
+
+
+def test_place_ahead_of_the_camera_lies_behind_it_the_other_way_round(drive):
+    _, features = drive
+    ahead = two_view_geometry(features[21], features[20], CAMERA)
+    behind = two_view_geometry(features[20], features[21], CAMERA)
+    assert abs(ahead.bearing_rad) < 0.5
+    assert abs(behind.bearing_rad) > math.pi - 0.5
+    assert ahead.turn_rad == pytest.approx(-behind.turn_rad, abs=0.03)
+
+
+def test_views_that_do_not_overlap_say_nothing(drive):
+    _, features = drive
+    said = [two_view_geometry(features[row], features[row + 30], CAMERA) for row in range(0, 40, 4)]
+    assert said.count(None) >= 9
+
+
+@pytest.mark.parametrize(
+    "change", [{"focal_x": 0.0}, {"focal_y": math.nan}, {"width": 0}, {"height": 426}]
+)
+def test_camera_without_calibration_or_of_another_shape_says_nothing(drive, change):
+    _, features = drive
+    other = dataclasses.replace(CAMERA, **change)
+    assert two_view_geometry(features[21], features[20], other) is None
+
+
+def test_distortion_of_the_lens_is_taken_back(drive):
+    # Bend the features of real images as a wide lens would; straightened, they say the same.
+    _, features = drive
+    lens = dataclasses.replace(CAMERA, distortion=(-0.3, 0.08, 0.0, 0.0, 0.0))
+    bent = [bend(features[row], lens) for row in (21, 20)]
+    straight = two_view_geometry(features[21], features[20], CAMERA)
+    through_lens = two_view_geometry(*bent, lens)
+    assert through_lens.turn_rad == pytest.approx(straight.turn_rad, abs=0.02)
+    assert through_lens.bearing_rad == pytest.approx(straight.bearing_rad, abs=0.1)
+
+
+def bend(features, lens):
+    matrix = lens.matrix(features.size)
+    rays = (
+        np.column_stack([features.points, np.ones(len(features.points))]) @ np.linalg.inv(matrix).T
+    )
+    points, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, np.array(lens.distortion))
+    return features._replace(points=points.reshape(-1, 2).astype(np.float32))
