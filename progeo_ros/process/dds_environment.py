@@ -63,7 +63,7 @@ def shared_file(name: str) -> Path:
 
 def _folders() -> Iterator[Path]:
     """Yield the places to look: a source tree, ROS workspaces, the virtual environment."""
-    yield Path(__file__).resolve().parent.parent
+    yield Path(__file__).resolve().parents[2]
     workspaces = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     for prefix in [*filter(None, workspaces), sys.prefix]:
         yield Path(prefix) / "share" / _PACKAGE
