@@ -185,8 +185,8 @@ def test_odometry_is_taken_whatever_it_says(campus, campus_map):
     _, images = campus
     localizer = Localizer.open(campus_map, ENCODER, LocalizerSettings(sequence=True))
     for step, image in enumerate(images[:6], start=1):
-        localizer.add_odometry(step * SECOND, np.array([3.0 * step, 0.0, 0.0]), 0.0)
-        localizer.add_odometry(step * SECOND, np.full(3, math.nan), 0.0)
+        localizer.odometry.add(step * SECOND, np.array([3.0 * step, 0.0, 0.0]), 0.0)
+        localizer.odometry.add(step * SECOND, np.full(3, math.nan), 0.0)
         answer = localizer.localize(CameraFrame(image, step * SECOND))
     assert answer.matches[0].image == "image_5.png"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from progeo_core.localization.place_filter import PlaceFilter, PlaceFilterSettings
-from progeo_core.poses.odometry import Travel
+from progeo_core.poses.pose_buffer import Travel
 
 LINE = np.array([[x, 0.0, 0.0] for x in range(60)], dtype=float)
 ALIKE, UNLIKE = 0.35, 0.0
