@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from progeo_core.errors import ProgeoError
 from progeo_core.images.codec import read_image
-from progeo_core.inference.loading import DEFAULT_MODEL
 from progeo_core.inference.runtime import AUTO, variants
 from progeo_core.inference.runtime_trial import Workbench, agreement
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
 from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, WIDTH

@@ -25,9 +25,9 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
 from progeo_core.images.codec import encode_jpeg, read_image
-from progeo_core.inference.loading import DEFAULT_MODEL
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
 from progeo_core.model.pretrained import NO_WEIGHTS

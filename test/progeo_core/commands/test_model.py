@@ -7,11 +7,7 @@ from progeo_core.commands.options import MODEL
 from progeo_core.images.codec import read_image
 
 
-def test_the_default_model_is_one_everywhere():
-    from progeo_core.inference import loading
-
-    assert MODEL.model == loading.DEFAULT_MODEL
-    assert MODEL.model in loading.built_in_models()
+def test_the_node_and_the_commands_have_one_default():
     pytest.importorskip("rclpy", reason="the node's settings need rclpy")
     from progeo_ros.settings import NodeSettings
 
