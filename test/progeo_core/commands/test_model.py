@@ -54,7 +54,7 @@ def test_export_gives_the_encoders_descriptors(
     session = runtime.InferenceSession(str(out))
     images = [read_image(corridor / "ref" / f"{number:07d}.jpg") for number in (0, 50)]
     # Already of the model's size, so that resizing is not part of the comparison.
-    images = [cv2.resize(image, (128, 128)) for image in images]
+    images = [np.asarray(cv2.resize(image, (128, 128)), np.uint8) for image in images]
     pixels = np.stack([image.transpose(2, 0, 1) for image in images])
     (descriptors,) = session.run(None, {session.get_inputs()[0].name: pixels})
     np.testing.assert_allclose(descriptors, small_encoder.encode(images), atol=1e-4)
