@@ -19,7 +19,7 @@ from progeo_core.images.codec import (
     read_image,
 )
 
-PHOTOS = sorted((Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
+PHOTOS = sorted((Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
 
 
 @pytest.fixture(scope="module")
