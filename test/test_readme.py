@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -46,7 +47,7 @@ def test_every_parameter_is_listed_with_its_default_and_meaning() -> None:
     rows = README.split("<!-- parameters -->")[1].splitlines()
     for field in fields:
         row = next(line for line in rows if line.startswith(f"| `{field.name}` |"))
-        default = field.field.default
+        default: Any = field.field.default
         shown = row.split("|")[2].strip(" `").strip('"')
         if isinstance(default, bool):
             assert shown == str(default).lower(), row

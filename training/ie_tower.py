@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from progeo_core.records.cosplace_names import ImageName, format_name
 
@@ -53,6 +54,6 @@ def _link(image: Path, name: Path) -> None:
 
 def _write_low(image: Path, name: Path) -> None:
     name.parent.mkdir(parents=True, exist_ok=True)
-    pixels = cv2.imread(str(image))
+    pixels = np.asarray(cv2.imread(str(image)))
     low = cv2.resize(pixels, (_LOW_WIDTH, _LOW_HEIGHT), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(name), low)

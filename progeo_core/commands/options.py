@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
 
 
@@ -17,7 +18,7 @@ class ModelSettings(Settings):
     """Model that turns images into descriptors, and where it runs."""
 
     model: str = setting(
-        "mobilenetv2-gem",
+        DEFAULT_MODEL,
         "Model of the descriptors: a built-in name, a model folder (see `progeo model import`), or"
         " an open_clip backbone with the origin of its weights, BACKBONE:PRETRAINED",
     )

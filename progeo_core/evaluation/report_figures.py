@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -20,7 +20,7 @@ from progeo_core.geo import FloatArray
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A94A0"
 _INK, _FAINT, _GRID = "#1F2933", "#C3CAD2", "#E6E9ED"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": _FAINT,
@@ -281,7 +281,7 @@ def _legend_above(axes: Axes, columns: int) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
 
 
-def _legend_of_runs(axes: Axes, count: int, where: str) -> None:
+def _legend_of_runs(axes: Axes, count: int, where: Literal["lower left", "lower right"]) -> None:
     if count > 1:
         axes.legend(loc=where)
 

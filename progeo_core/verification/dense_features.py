@@ -20,6 +20,7 @@ from progeo_core.model.named_model import load_named_model
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.verification.dense_similarity import GRID, Cells
 
+# The MobileNetV2 that ships, whatever the default model is: the layers below are counted in it.
 _NETWORK = "mobilenetv2-gem"
 # Up to the last layer of 96 channels, where a cell has 16 pixels; the thumbnails have no more.
 _LAYERS, _CELL_PX = 14, 16

@@ -103,7 +103,7 @@ def two_view_geometry(
     if (
         inliers < _MIN_INLIERS
         or in_front < _MIN_IN_FRONT * inliers
-        or _tilt(rotation) > _MAX_TILT_RAD
+        or _tilt(np.asarray(rotation)) > _MAX_TILT_RAD
     ):
         return None
     # Camera axes are right, down, forward: the query's axis and position in those of the place.

@@ -81,7 +81,7 @@ class Peer:
 
     def call(self, kind: Any, service: str, request: Any = None) -> Any:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, service)
+        client: Any = self.node.create_client(kind, service)
         assert client.wait_for_service(timeout_sec=PATIENCE_S), service
         future = client.call_async(kind.Request() if request is None else request)
         self.executor.spin_until_future_complete(future, timeout_sec=PATIENCE_S)
@@ -162,5 +162,5 @@ def answer() -> Localization:
             Match(7, 1 / 3, np.array([1.0, 2.0, 3.0]), 0.5, "a.jpg"),
             Match(9, 0.25, np.array([6.0, 2.0, 3.0]), math.nan, "b.jpg"),
         ),
-        descriptor=np.ones(4, np.float32) / 2,
+        descriptor=np.full(4, 0.5, np.float32),
     )

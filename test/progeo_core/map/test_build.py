@@ -143,7 +143,7 @@ def new_map(tmp_path):
 
 
 def test_every_image_becomes_a_place(new_map, reference):
-    steps = []
+    steps: list[int] = []
     encoder = CoarseEncoder()
     report = build_map(
         new_map, reference, load_images(reference.images), encoder, advance=steps.append
@@ -183,13 +183,14 @@ def test_interrupted_build_keeps_whole_transactions(new_map, reference):
         for _ in range(3):
             yield from load_images(reference.images)
 
+    seen = 0
+
     def interrupt(count):
         nonlocal seen
         seen += count
         if seen == 300:
             raise KeyboardInterrupt
 
-    seen = 0
     thrice = reference.select(np.tile(np.arange(111), 3))
     with pytest.raises(KeyboardInterrupt):
         build_map(new_map, thrice, images(), CoarseEncoder(), advance=interrupt)

@@ -52,7 +52,7 @@ def test_prune_keeps_the_newest_of_what_looks_alike(make_site, make_places, unit
     spots = np.array([[0.0, 0, 0], [0.3, 0, 0], [0.9, 0, 0], [5.0, 0, 0], [0.3, 0, 3.0]])
     alike = np.stack([turned(look, 0.02 * step) for step in range(5)])
     with PlaceMap.open(make_site(make_places(5, spots), alike), writable=True) as place_map:
-        steps = []
+        steps: list[int] = []
         report = prune_map(place_map, PruneSettings(distance_m=1.0), advance=steps.append)
         # Far along the floor, and one floor up, are other places.
         assert left(place_map) == [3, 4, 5]

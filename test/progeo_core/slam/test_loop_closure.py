@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from progeo_core.images.codec import load_images
+from progeo_core.images.codec import read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.slam.loop_closure import LoopCloser, LoopClosure
 
@@ -30,7 +30,7 @@ def describe_files():
     encoder = load_encoder(device="cpu")
 
     def run(files: list[Path]) -> np.ndarray:
-        return np.concatenate([encoder.encode([image]) for image in load_images(files)])
+        return np.concatenate([encoder.encode([image]) for image in map(read_image, files)])
 
     return run
 

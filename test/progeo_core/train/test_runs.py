@@ -26,7 +26,7 @@ TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_nod
 
 def start(
     stage: str, folder: Path, dataset: Path, *flags: str, launch: tuple[str, ...] = ()
-) -> subprocess.Popen:
+) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     sets = [
         f"--train_set_folder={dataset / 'train'}",
@@ -40,7 +40,7 @@ def start(
     )
 
 
-def finish(process: subprocess.Popen) -> str:
+def finish(process: subprocess.Popen[bytes]) -> str:
     output = process.communicate(timeout=240)[0].decode()
     assert process.returncode == 0, output
     return output
@@ -113,7 +113,7 @@ def test_a_killed_run_resumes_to_the_same_losses(
     assert history(newest) == history(only_run(finished, "stage2"))
 
 
-def wait_for_epochs(process: subprocess.Popen, folder: Path, epochs: int) -> Path:
+def wait_for_epochs(process: subprocess.Popen[bytes], folder: Path, epochs: int) -> Path:
     """Return the run folder as soon as that many checkpoints were written."""
     while process.poll() is None:
         runs = list((folder / "logs").glob("default/stage2/*/last_checkpoint.pth"))

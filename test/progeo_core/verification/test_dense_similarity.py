@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from progeo_core.images.codec import load_images
+from progeo_core.images.codec import read_image
 from progeo_core.records.records import read_records
 from progeo_core.verification.dense_features import find_cells
 from progeo_core.verification.dense_similarity import GRID, dense_similarity, similarity_log_odds
@@ -11,7 +11,7 @@ from progeo_core.verification.dense_similarity import GRID, dense_similarity, si
 def passes(corridor):
     """Return the cells of every tenth image of both passes, taken in other light."""
     files = [read_records(corridor / f"{name}.csv").images[::10] for name in ("query", "ref")]
-    return [[find_cells(image) for image in load_images(of_pass)] for of_pass in files]
+    return [[find_cells(image) for image in map(read_image, of_pass)] for of_pass in files]
 
 
 def test_cells_have_unit_length(passes):
