@@ -1,5 +1,4 @@
 import dataclasses
-from typing import Annotated
 
 import pytest
 import typer
@@ -28,7 +27,7 @@ def test_a_value_out_of_range_is_refused_by_the_command_line() -> None:
     program = typer.Typer()
 
     @program.command()
-    def show(radius: Annotated[float, RadiusOption] = PROTOCOL.radius_m) -> None:
+    def show(radius: RadiusOption = PROTOCOL.radius_m) -> None:
         print(radius)
 
     run = typer.testing.CliRunner().invoke
