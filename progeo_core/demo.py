@@ -1,4 +1,4 @@
-"""The whole thing on shipped images: maps, recordings, a live replay, reports."""
+"""The demo on shipped images: maps, bags, a live replay, reports."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from progeo_core.records.records import Records, read_records
 # The campus images come with local metres only, so any point on earth will do to show fixes.
 CAMPUS_DATUM = Datum(35.6130, 139.5494, 50.0)
 
-# Shows a stage of so many steps while it runs, as the console's progress bar does.
+# Shows the progress of a named stage with a number of steps while it runs.
 ShowStage: TypeAlias = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 class Site(NamedTuple):
-    """Hold one place of the demo: what maps it, what queries it, and what counts as right."""
+    """Site of the demo: the images that map it, the queries, and the radius of right answers."""
 
     name: str
     reference: Records
@@ -43,7 +43,7 @@ class Site(NamedTuple):
 
 
 class SiteResult(NamedTuple):
-    """Hold what one site gave, and where its files are."""
+    """Results of one site, and the paths of its files."""
 
     site: Site
     map_path: Path
@@ -61,7 +61,7 @@ def corridor() -> Site:
 
 
 def campus_loop() -> Site:
-    """Return a loop around a building with measured poses; even frames map it, odd ones ask."""
+    """Return a loop around a building with measured poses; even images map it, odd query it."""
     records = read_records(_data_folder("campus_loop") / "records.csv")
     even, odd = np.arange(0, len(records), 2), np.arange(1, len(records), 2)
     return Site(
@@ -119,7 +119,7 @@ def _data_folder(name: str) -> Path:
 
 
 def _make_room(map_path: Path, bag_path: Path) -> None:
-    """Remove map and bag of an earlier run, and nothing else."""
+    """Remove the map and the bag of an earlier run, and nothing else."""
     try:
         map_path.parent.mkdir(parents=True, exist_ok=True)
         for path in (map_path, map_path.with_suffix(".faiss")):

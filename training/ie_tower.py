@@ -18,7 +18,7 @@ _LOW_WIDTH, _LOW_HEIGHT = 160, 90
 
 
 class Frame(NamedTuple):
-    """Hold one frame of a clip; `number` counts seconds."""
+    """Frame of a clip; `number` counts seconds."""
 
     path: Path
     clip: str

@@ -51,7 +51,7 @@ def test_turn_between_real_images_is_that_of_the_odometry(drive):
     assert (np.sign(turns[turned, 0]) == np.sign(turns[turned, 1])).all()
 
 
-def test_direction_between_real_images_is_the_way_that_was_driven(drive):
+def test_direction_between_real_images_is_that_of_the_odometry(drive):
     _, bearings = found_and_true(drive, 1)
     error = np.abs(wrap_angle(bearings[:, 0] - bearings[:, 1]))
     assert np.median(error) < 0.05
