@@ -22,7 +22,7 @@ from progeo_ros.settings import NODE
 
 try:
     from geographic_msgs.msg import (
-        GeoPoseWithCovarianceStamped as GeoPoseWithCovarianceStamped,
+        GeoPoseWithCovarianceStamped as GeoPoseWithCovarianceStamped,  # noqa: PLC0414  re-export
     )
 except ImportError:  # PyPI has no geographic_msgs.
     GeoPoseWithCovarianceStamped = None
