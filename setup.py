@@ -89,7 +89,7 @@ setup(
             "pytest-timeout",
             "setuptools",
         ],
-        "lint": ["import-linter", "mypy", "ruff"],
+        "lint": ["import-linter", "mypy", "pre-commit", "ruff", "types-PyYAML"],
     },
     entry_points={
         "console_scripts": [

@@ -137,7 +137,7 @@ class NodeParameters:
             changed[settings] = dataclasses.replace(changed[settings], **changes)
         return changed
 
-    def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+    def _on_set(self, parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
         ours = [parameter for parameter in parameters if parameter.name in self._fields]
         for parameter in ours:
             if self._fields[parameter.name].change == "unconfigured" and self._is_configured():

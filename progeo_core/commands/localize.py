@@ -1,4 +1,4 @@
-"""`progeo localize`: where was this taken, how sure, which places matched."""
+"""`progeo localize`: where images were taken, how sure that is, which places matched."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def localize(
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
-    """Say where images were taken, how sure that is, and which places of the map they look like.
+    """Find where images were taken, how sure that is, and which places of the map they show.
 
     Every image is answered by itself. An answer that is not accepted has too little confidence for
-    a robot to use: several places look alike. Images that cannot be read are named and left out;
-    the command fails where none is left.
+    a robot to use: several places are similar. Images that cannot be read are listed and skipped;
+    the command fails if none can be read.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json

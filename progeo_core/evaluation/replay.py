@@ -35,7 +35,7 @@ _NODE_MODULE = "progeo_ros.replay.live_replay"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReplayInput:
-    """Hold a bag's images with their ground truth, and the map that is to answer them.
+    """Images of a bag with their ground truth, and the map that answers them.
 
     stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
     duration_s: from the first image to the last.
@@ -65,7 +65,7 @@ class ReplayInput:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Replay:
-    """Hold what became of every image of a bag.
+    """Outcome of every image of a bag.
 
     rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
@@ -171,7 +171,7 @@ def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -
 
     model: what made the map. geometric_checks: as `LocalizerSettings` has it. Latency is the time
     from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
-    and `ProgeoError` where the node fails; what it says of that goes to stderr.
+    and `ProgeoError` where the node fails; the node's own messages go to stderr.
     """
     if not has_ros():
         raise MissingDependencyError(
@@ -191,12 +191,12 @@ def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -
 
 
 def has_ros() -> bool:
-    """Say whether rclpy is installed, without importing it."""
+    """Whether rclpy is installed, found without importing it."""
     return importlib.util.find_spec("rclpy") is not None
 
 
 def _played(source: ReplayInput, model: str, geometric_checks: int) -> dict[str, Any]:
-    """Run the node and the player as a process of their own; return its answers.json."""
+    """Run the node and the player in a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]

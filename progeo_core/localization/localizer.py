@@ -38,6 +38,7 @@ from progeo_core.localization.sequence_tracker import SequenceTracker
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.settings import Settings, setting
 from progeo_core.verification.two_view_geometry import Intrinsics
@@ -93,8 +94,12 @@ class Localizer:
         consensus: ConsensusSettings | None = None,
         *,
         place_filter: PlaceFilterSettings | None = None,
+        odometry: PoseBuffer | None = None,
     ) -> None:
-        """Raise `ModelMismatchError` unless the encoder made the map and gives unit lengths."""
+        """Raise `ModelMismatchError` unless the encoder made the map and gives unit lengths.
+
+        odometry: what a sequence is moved by; its owner may fill it from another thread.
+        """
         place_map.require_model(encoder.fingerprint)
         if not encoder.fingerprint.normalized:
             raise ModelMismatchError(
@@ -105,6 +110,7 @@ class Localizer:
         self.settings = settings or LocalizerSettings()
         self._given_consensus = consensus or ConsensusSettings()
         self._filter_settings = place_filter or PlaceFilterSettings()
+        self.odometry = PoseBuffer() if odometry is None else odometry
         self.reload()
 
     @classmethod
@@ -142,7 +148,7 @@ class Localizer:
         spot_m = _SPOT * (self._scale.spacing_m or 1.0)
         self._spots = PlaceGrid(places.position, spot_m) if rig else None
         self._spot_m = spot_m
-        self._track = SequenceTracker(place_filter, self._scale.neighbour_similarity)
+        self._track = SequenceTracker(place_filter, self._scale.neighbour_similarity, self.odometry)
         self._drives: dict[str, RunningStandardization] = {}
 
     @property
@@ -159,10 +165,6 @@ class Localizer:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._track.reset()
         self._drives.clear()
-
-    def add_odometry(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
-        """Take a pose of the odometry's own frame; it moves the belief of a sequence."""
-        self._track.add_odometry(stamp_ns, position, yaw_rad)
 
     def localize(self, frame: CameraFrame) -> Localization:
         """Return where the image was taken, and how sure that is."""

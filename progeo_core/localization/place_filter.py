@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.place_grid import PlaceGrid
-from progeo_core.poses.odometry import Travel
+from progeo_core.poses.pose_buffer import Travel
 from progeo_core.settings import Settings, setting
 
 IntArray = NDArray[np.int64]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.place_filter import Belief, PlaceFilter
-from progeo_core.poses.odometry import Odometry, Travel
+from progeo_core.poses.pose_buffer import PoseBuffer, Travel
 
 IntArray = NDArray[np.int64]
 View = NDArray[np.float32]
@@ -60,11 +60,19 @@ class SequenceTracker:
     they are let pass until enough has changed; the belief stays as it was.
     """
 
-    def __init__(self, place_filter: PlaceFilter, neighbour_similarity: float) -> None:
-        """Take a filter and how alike (map's contrast) neighbouring places of its map are."""
+    def __init__(
+        self,
+        place_filter: PlaceFilter,
+        neighbour_similarity: float,
+        odometry: PoseBuffer | None = None,
+    ) -> None:
+        """Take a filter and how alike (map's contrast) neighbouring places of its map are.
+
+        odometry: somebody else fills it; None for a robot without.
+        """
         self._filter = place_filter
         self._neighbour_similarity = float(np.clip(neighbour_similarity, 0.1, 0.9))
-        self._odometry = Odometry(place_filter.settings.max_speed_mps)
+        self._odometry = PoseBuffer() if odometry is None else odometry
         self.reset()
 
     def reset(self) -> None:
@@ -75,10 +83,6 @@ class SequenceTracker:
         self._last_stamp_ns = 0
         self._usual = self._neighbour_similarity
         self._steps = 0
-
-    def add_odometry(self, stamp_ns: int, position: ArrayLike, yaw_rad: float) -> None:
-        """Take one odometry message in its own frame (m, rad); bad ones are left out."""
-        self._odometry.add(stamp_ns, position, yaw_rad)
 
     def observe(
         self,

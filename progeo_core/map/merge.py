@@ -27,7 +27,7 @@ class MergeReport(NamedTuple):
 
 
 def merge_maps(
-    sources: Sequence[Path], target: Path, *, advance: Advance = no_progress
+    sources: Sequence[str | Path], target: str | Path, *, advance: Advance = no_progress
 ) -> MergeReport:
     """Copy the places of several maps into a new one, in the order given.
 
@@ -35,6 +35,7 @@ def merge_maps(
     The new map appears whole or not at all. Raises `ModelMismatchError` for maps of different
     models, `UsageError` where only some have a datum, `DataError` where the target exists.
     """
+    target = Path(target)
     check_name(target)
     if not sources:
         raise UsageError("there is no map to merge: name one or more")

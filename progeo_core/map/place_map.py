@@ -117,23 +117,25 @@ class PlaceMap:
 
     @classmethod
     def create(
-        cls, path: Path, fingerprint: ModelFingerprint, datum: Datum | None = None
+        cls, path: str | Path, fingerprint: ModelFingerprint, datum: Datum | None = None
     ) -> PlaceMap:
         """Make an empty map and open it for writing; a datum of None makes it purely local.
 
         Raises `DataError` where a file exists already or the folder cannot be written, and
         `UsageError` for a name that does not end in .progeo.
         """
+        path = Path(path)
         check_name(path)
         return cls._locked(path, create=(fingerprint, datum))
 
     @classmethod
-    def open(cls, path: Path, writable: bool = False) -> PlaceMap:
+    def open(cls, path: str | Path, writable: bool = False) -> PlaceMap:
         """Open a map; raise `DataError` saying what is wrong with it.
 
         That is: missing, damaged, of a newer schema, not a map, or (writable) in a read-only folder
         or being written by another program.
         """
+        path = Path(path)
         check_name(path)
         if not writable:
             return cls._opened(path, None)

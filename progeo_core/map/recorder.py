@@ -47,13 +47,18 @@ class MapRecorder:
 
     @classmethod
     def open(
-        cls, path: Path, fingerprint: ModelFingerprint, traverse: str, datum: Datum | None = None
+        cls,
+        path: str | Path,
+        fingerprint: ModelFingerprint,
+        traverse: str,
+        datum: Datum | None = None,
     ) -> MapRecorder:
         """Open a map to extend it, or make a new one with a datum.
 
         Raises `DataError` where another process writes it or the disk refuses, `UsageError` for a
         bad name, and `ModelMismatchError` for a map of another model.
         """
+        path = Path(path)
         if not path.exists():
             return cls(PlaceMap.create(path, fingerprint, datum), traverse)
         place_map = PlaceMap.open(path, writable=True)

@@ -26,7 +26,7 @@ IntArray = NDArray[np.int64]
 
 
 class ImageSource(Protocol):
-    """Give the records of some images, and the images themselves in the same order."""
+    """Records of some images, and the images themselves in the same order."""
 
     @property
     def records(self) -> Records:
@@ -35,7 +35,7 @@ class ImageSource(Protocol):
 
     @property
     def unplaced(self) -> tuple[str, ...]:
-        """Return why each image that has no row has no known position."""
+        """Return why each image without a row has no known position."""
         ...
 
     def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
@@ -52,7 +52,7 @@ class ImageSource(Protocol):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileSource:
-    """Read images from files."""
+    """Image source that reads files."""
 
     records: Records
     unplaced: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class ArraySource:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class JoinedSource:
-    """Read several sources one after another; all must have the same frame."""
+    """Several sources, one after another; all must have the same frame."""
 
     parts: tuple[ImageSource, ...]
 
@@ -96,7 +96,7 @@ class JoinedSource:
 
     @property
     def unplaced(self) -> tuple[str, ...]:
-        """Return why each image that has no row has no known position."""
+        """Return why each image without a row has no known position."""
         return tuple(why for part in self.parts for why in part.unplaced)
 
     def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
@@ -118,7 +118,7 @@ class JoinedSource:
 
 
 def source_of_records(csv: Path) -> ImageSource:
-    """Read a records.csv; `DataError` names file, line, column and mend."""
+    """Read a records.csv; `DataError` names file, line, column and fix."""
     return FileSource(read_records(csv))
 
 

@@ -52,7 +52,7 @@ def main() -> None:
 def run(name: str, folder: Path) -> Section:
     """Run one benchmark."""
     module = importlib.import_module(f"test.benchmarks.{name}_benchmark")
-    measures = " ".join(inspect.getdoc(module).split())
+    measures = " ".join(inspect.cleandoc(module.__doc__ or "").split())
     reason = module.why_skipped() if hasattr(module, "why_skipped") else ""
     if reason:
         return Section(name, f"{measures} Skipped: {reason}.", [])

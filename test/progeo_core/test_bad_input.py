@@ -1,6 +1,7 @@
 """What sensors do wrong, told to the localizer as a whole: it may get less sure, never wrong."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ FINGERPRINT = ModelFingerprint("bad input", 128, "none", "ef" * 32)
 
 class NoEncoder:
     fingerprint = FINGERPRINT
+
+    def encode(self, images):
+        raise NotImplementedError
 
 
 def unit(vectors):
@@ -120,7 +124,7 @@ def test_bad_odometry_costs_no_wrong_answer_and_the_camera_is_not_lost(localizer
 
 def test_images_out_of_order_change_nothing(tmp_path):
     rows, views = images(5, 25)
-    answers = {}
+    answers: dict[bool, Any] = {}
     for disorder in (False, True):
         localizer = make_map(tmp_path / f"{disorder}.progeo")
         answers[disorder] = []

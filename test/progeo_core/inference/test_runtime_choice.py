@@ -18,6 +18,7 @@ from progeo_core.errors import ImageError, ProgeoError
 from progeo_core.inference import runtime_trial
 from progeo_core.inference.exported_encoder import ExportedEncoder
 from progeo_core.inference.loading import load_encoder
+from progeo_core.inference.onnx_export import write_onnx
 from progeo_core.inference.runtime import Variant
 from progeo_core.inference.runtime_choice import choose_encoder
 from progeo_core.inference.runtime_trial import Workbench, agreement, run_trial, trial_images
@@ -91,13 +92,11 @@ def test_a_damaged_memory_means_another_trial(
 def test_an_export_that_does_not_agree_is_refused(
     small_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = runtime_trial.write_onnx
-
     def write_another(model: object, path: Path) -> Path:
         other = load_model(small_model)
         last = list(other.network.backbone.parameters())[-1]
         last.data = torch.rand_like(last) * 10
-        return honest(other, path)
+        return write_onnx(other, path)
 
     monkeypatch.setattr(runtime_trial, "write_onnx", write_another)
     with pytest.raises(ProgeoError, match=r"onnx in float32 is refused.*cosine of 0\.\d+.*0\.999"):

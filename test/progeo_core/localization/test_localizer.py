@@ -45,7 +45,8 @@ def campus(campus_loop):
 @pytest.fixture
 def campus_map(campus, tmp_path):
     path = tmp_path / "campus.progeo"
-    fill(path, *campus, Datum(48.0, 11.0, 500.0))
+    records, images = campus
+    fill(path, records, images, Datum(48.0, 11.0, 500.0))
     return path
 
 
@@ -96,6 +97,7 @@ def test_image_of_the_map_is_localized_at_its_place(campus, campus_map):
 def test_datum_gives_latitude_and_longitude(campus, campus_map):
     _, images = campus
     answer = Localizer.open(campus_map, ENCODER).localize(CameraFrame(images[5]))
+    assert answer.geodetic is not None
     back = enu_from_wgs84([answer.geodetic], Datum(48.0, 11.0, 500.0))[0]
     np.testing.assert_allclose(back, answer.estimate.position, atol=1e-6)
 
@@ -185,8 +187,8 @@ def test_odometry_is_taken_whatever_it_says(campus, campus_map):
     _, images = campus
     localizer = Localizer.open(campus_map, ENCODER, LocalizerSettings(sequence=True))
     for step, image in enumerate(images[:6], start=1):
-        localizer.add_odometry(step * SECOND, np.array([3.0 * step, 0.0, 0.0]), 0.0)
-        localizer.add_odometry(step * SECOND, np.full(3, math.nan), 0.0)
+        localizer.odometry.add(step * SECOND, np.array([3.0 * step, 0.0, 0.0]), 0.0)
+        localizer.odometry.add(step * SECOND, np.full(3, math.nan), 0.0)
         answer = localizer.localize(CameraFrame(image, step * SECOND))
     assert answer.matches[0].image == "image_5.png"
 
@@ -216,7 +218,7 @@ def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_
     vectors = np.random.default_rng(0).normal(size=(10, 256)).astype(np.float32)
     vectors[8] = vectors[2]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    thumbnails = [None] * 10
+    thumbnails: list[bytes | None] = [None] * 10
     thumbnails[2], thumbnails[8] = make_thumbnail(images[0]), make_thumbnail(images[40])
     path, names = tmp_path / "twins.progeo", [""] * 10
     nothing = np.full(10, math.nan), np.zeros(10, np.int64)

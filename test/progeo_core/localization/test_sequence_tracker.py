@@ -3,6 +3,7 @@ import pytest
 
 from progeo_core.localization.place_filter import PlaceFilter
 from progeo_core.localization.sequence_tracker import SequenceTracker
+from progeo_core.poses.pose_buffer import PoseBuffer
 
 SECOND = 1_000_000_000
 LINE = np.array([[x, 0.0, 0.0] for x in range(40)], dtype=float)
@@ -20,8 +21,8 @@ def views():
 VIEWS = views()
 
 
-def track():
-    return SequenceTracker(PlaceFilter(LINE, 1.0), neighbour_similarity=0.5)
+def track(odometry=None):
+    return SequenceTracker(PlaceFilter(LINE, 1.0), neighbour_similarity=0.5, odometry=odometry)
 
 
 def observe(place_track, stamp_s, row):
@@ -82,9 +83,10 @@ def test_jump_is_doubted_at_once():
 
 
 def test_odometry_tells_a_fast_step_from_a_jump():
-    place_track = track()
+    odometry = PoseBuffer()
+    place_track = track(odometry)
     for row in range(0, 24, 4):
-        place_track.add_odometry((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
+        odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
         seen = observe(place_track, 100 + row, row)
     assert seen.belief.rows[0] == 20
     assert seen.belief.off_map < 0.2
@@ -153,13 +155,14 @@ def test_camera_a_little_behind_another_still_counts_but_its_own_late_image_does
 
 
 def test_passer_by_does_not_move_a_robot_whose_odometry_says_that_it_stands():
-    place_track = track()
+    odometry = PoseBuffer()
+    place_track = track(odometry)
     for row in range(8):
-        place_track.add_odometry((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
+        odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
         seen = observe(place_track, 100 + row, row)
     assert seen.belief.rows[0] == 7
     # Parked for a minute, then somebody fills the picture.
-    place_track.add_odometry(170 * SECOND, [7.0, 0.0, 0.0], 0.0)
+    odometry.add(170 * SECOND, [7.0, 0.0, 0.0], 0.0)
     view = np.random.default_rng(5).normal(size=200).astype(np.float32)
     hidden = place_track.observe(
         170 * SECOND, view, ROWS, lambda rows: np.full(len(rows), 0.05)
