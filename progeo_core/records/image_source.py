@@ -117,14 +117,14 @@ class JoinedSource:
         return JoinedSource(tuple(chosen))
 
 
-def source_of_records(csv: Path) -> ImageSource:
+def source_of_records(csv: str | Path) -> ImageSource:
     """Read a records.csv; `DataError` names file, line, column and fix."""
-    return FileSource(read_records(csv))
+    return FileSource(read_records(Path(csv)))
 
 
-def source_of_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
+def source_of_folder(folder: str | Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
     """Read a folder of images with '@' names or of photos with EXIF GPS."""
-    return FileSource(*read_image_folder(folder, heading))
+    return FileSource(*read_image_folder(Path(folder), heading))
 
 
 def source_of_arrays(
