@@ -11,7 +11,7 @@ PIECE = "".join(f"b{row} = {row}\n\n# said once\n" for row in range(9))
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Callable[..., str]:
+def tree(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that adds files to a small project, and what is printed of it."""
     git = ["git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
