@@ -19,7 +19,7 @@ from progeo_core.evaluation.queries import evaluate_records
 from progeo_core.evaluation.replay import Replay, read_input, replay_live, replay_offline
 from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance
 from progeo_core.records.image_source import FileSource
@@ -81,7 +81,7 @@ def run_site(
     _make_room(map_path, bag_path)
     with show(f"{site.name}: building the map", len(site.reference)) as advance:
         source = FileSource(site.reference)
-        write_map(map_path, source, encoder, datum=site.datum, advance=advance)
+        build_map(map_path, source, encoder, datum=site.datum, advance=advance)
     with (
         PlaceMap.open(map_path) as place_map,
         show(f"{site.name}: evaluating offline", len(site.queries)) as advance,

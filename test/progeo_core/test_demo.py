@@ -3,7 +3,7 @@ import numpy as np
 from progeo_core import demo
 from progeo_core.evaluation.queries import evaluate_records
 from progeo_core.inference.loading import load_encoder
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
 
@@ -20,7 +20,7 @@ def test_sites_are_the_shipped_images():
 def test_the_campus_loop_reaches_its_figure(tmp_path):
     site, encoder = demo.campus_loop(), load_encoder()
     path = tmp_path / "campus.progeo"
-    write_map(path, FileSource(site.reference), encoder, datum=site.datum)
+    build_map(path, FileSource(site.reference), encoder, datum=site.datum)
     with PlaceMap.open(path) as place_map:
         run = evaluate_records(place_map, site.queries, encoder, site.radius_m)
     assert run.skipped == ()

@@ -17,12 +17,11 @@ from rclpy.node import Node
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.geo import Datum
-from progeo_core.images.codec import load_images
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.build import build_map
-from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
@@ -139,8 +138,7 @@ def corridor_map(
 ) -> Path:
     """Build a map of twenty places with a datum."""
     path = tmp_path_factory.mktemp("map") / "corridor.progeo"
-    with PlaceMap.create(path, encoder.fingerprint, DATUM) as place_map:
-        report = build_map(place_map, places, load_images(places.images), encoder)
+    report = build_map(path, FileSource(places), encoder, datum=DATUM)
     assert report.added == 20
     return path
 

@@ -4,7 +4,7 @@ import pytest
 
 from progeo_core.bags.writer import write_bag
 from progeo_core.evaluation.replay import read_input, replay_offline
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
@@ -14,7 +14,7 @@ def run(campus_loop, small_encoder, tmp_path_factory):
     """Return an offline replay of eighteen campus frames against eighteen others."""
     folder = tmp_path_factory.mktemp("replay")
     records = read_records(campus_loop / "records.csv")
-    write_map(folder / "campus.progeo", FileSource(records.select(slice(0, 36, 2))), small_encoder)
+    build_map(folder / "campus.progeo", FileSource(records.select(slice(0, 36, 2))), small_encoder)
     write_bag(folder / "drive <&> back", records.select(slice(1, 37, 2)))
     source = read_input(
         folder / "drive <&> back",

@@ -7,7 +7,7 @@ from progeo_core.errors import DataError
 from progeo_core.evaluation.calibrate_map import calibrate_map
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.evaluation.queries import answer_records
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
@@ -23,7 +23,7 @@ def records(campus_loop):
 def uncalibrated(records, small_encoder, tmp_path_factory):
     """Return a map of every second frame of the campus loop."""
     path = tmp_path_factory.mktemp("maps") / "campus.progeo"
-    write_map(path, FileSource(records.select(slice(0, None, 2))), small_encoder)
+    build_map(path, FileSource(records.select(slice(0, None, 2))), small_encoder)
     return path
 
 
@@ -48,8 +48,8 @@ def test_the_confidence_comes_nearer_to_the_share_that_is_right(place_map, recor
     assert report.skipped == ()
     assert report.single.answers == len(queries) == 36
     assert place_map.calibration().single == report.single.curve
-    again = answer_records(place_map, queries, small_encoder)
-    error = calibration_error(again.single, again.position, report.radius_m)
+    again, truth = answer_records(place_map, queries, small_encoder)
+    error = calibration_error(again.single, truth, report.radius_m)
     assert error < report.single.before
 
 

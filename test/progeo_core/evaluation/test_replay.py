@@ -11,7 +11,7 @@ from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError, MissingDependencyError, ModelMismatchError, ProgeoError
 from progeo_core.evaluation.replay import has_ros, read_input, replay_live, replay_offline
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
@@ -29,7 +29,7 @@ def records(campus_loop):
 def placed_map(records, small_encoder, tmp_path_factory):
     """Return a map with a datum, of the first twenty even frames."""
     path = tmp_path_factory.mktemp("maps") / "placed.progeo"
-    write_map(path, FileSource(records.select(slice(0, 40, 2))), small_encoder, datum=DATUM)
+    build_map(path, FileSource(records.select(slice(0, 40, 2))), small_encoder, datum=DATUM)
     return path
 
 
@@ -82,7 +82,7 @@ def test_ground_truth_in_degrees_needs_a_datum(records, small_encoder, tmp_path)
     )
     write_bag(tmp_path / "fixes", degrees)
     path = tmp_path / "local.progeo"
-    write_map(path, FileSource(few), small_encoder)
+    build_map(path, FileSource(few), small_encoder)
     with pytest.raises(DataError, match="latitude and longitude, but the map has no datum"):
         read_input(tmp_path / "fixes", path, IMAGES, FIXES, 5.0)
 

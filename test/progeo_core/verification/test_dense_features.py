@@ -13,7 +13,8 @@ def image(corridor) -> Image:
 
 def test_cells_have_unit_length(image: Image) -> None:
     cells = find_cells(image)
-    assert (cells.shape, cells.dtype) == ((GRID * GRID, 96), np.float32)
+    assert cells.shape == (GRID * GRID, 96)
+    assert cells.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(cells, axis=1), 1.0, atol=1e-5)
 
 

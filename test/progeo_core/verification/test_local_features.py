@@ -23,9 +23,11 @@ def test_features_are_unit_vectors_at_points_of_the_small_image(image: Image) ->
 
 def test_points_follow_a_shifted_image(image: Image) -> None:
     shift = np.array([12.0, 8.0])
-    matrix = np.float32([[1, 0, 2 * shift[0]], [0, 1, 2 * shift[1]]])
-    large = cv2.resize(image, (480, 270), interpolation=cv2.INTER_CUBIC)
-    moved = cv2.warpAffine(large, matrix, (480, 270), borderMode=cv2.BORDER_REFLECT)
+    matrix = np.array([[1, 0, 2 * shift[0]], [0, 1, 2 * shift[1]]], np.float32)
+    large = np.asarray(cv2.resize(image, (480, 270), interpolation=cv2.INTER_CUBIC), np.uint8)
+    moved = np.asarray(
+        cv2.warpAffine(large, matrix, (480, 270), borderMode=cv2.BORDER_REFLECT), np.uint8
+    )
     first, second = find_features(large), find_features(moved)
     rows, columns = mutual_matches(first, second)
     assert len(rows) > 30
