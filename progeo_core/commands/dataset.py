@@ -15,9 +15,10 @@ from progeo_core.commands.console import (
     say_skipped,
     waiting,
 )
-from progeo_core.commands.options import JsonFlag, setting_option
+from progeo_core.commands.options import JsonFlag, PoseGapOption, setting_option
 from progeo_core.dataset.plan import DatasetSettings
 from progeo_core.geo import Datum, parse_datum
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def from_bag(
             " the images' stamps.",
         ),
     ],
+    max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     cell: CellOption = _DEFAULTS.cell_m,
     val_fraction: ValOption = _DEFAULTS.val_fraction,
     test_fraction: TestOption = _DEFAULTS.test_fraction,
@@ -101,7 +103,8 @@ def from_bag(
     origin = None if datum is None else parse_datum(datum)
     check_target(out)
     with waiting("reading positions"):
-        source = JoinedSource(tuple(source_of_bag(bag, image_topic, pose_topic) for bag in bags))
+        parts = [source_of_bag(bag, image_topic, pose_topic, max_pose_gap) for bag in bags]
+        source = JoinedSource(tuple(parts))
     _make(source, out, settings, origin, as_json=as_json)
 
 

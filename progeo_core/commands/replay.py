@@ -16,10 +16,12 @@ from progeo_core.commands.options import (
     ChecksOption,
     DeviceOption,
     ModelOption,
+    PoseGapOption,
     RadiusOption,
     RuntimeOption,
 )
 from progeo_core.errors import UsageError
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 
 def replay(
@@ -40,6 +42,7 @@ def replay(
             " NavSatFix; interpolated to the images' stamps.",
         ),
     ],
+    max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     report: Annotated[
         Path,
         typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing."),
@@ -81,7 +84,9 @@ def replay(
             "--device and --runtime go with an offline replay; the live node chooses by itself"
         )
     with waiting("reading the bag"):
-        source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
+        source = read_input(
+            bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
+        )
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
     else:

@@ -19,6 +19,7 @@ from progeo_core.descriptors.standardization import (
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import FloatArray, wgs84_from_enu
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame, Localization, Match, StepSeconds
 from progeo_core.localization.consensus import (
     ConsensusSettings,
@@ -41,7 +42,6 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.settings import Settings, setting
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 # Places within this share of the map's spacing are one pose of a rig of cameras.
 _SPOT = 0.3

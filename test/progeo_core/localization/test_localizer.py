@@ -9,12 +9,12 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import Datum, enu_from_wgs84, wrap_angle
 from progeo_core.images.codec import load_images, make_thumbnail
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
 from progeo_core.localization.localizer import Localizer, LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.records.records import read_records
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 SECOND = 1_000_000_000
 
