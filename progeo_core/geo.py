@@ -23,14 +23,14 @@ _UTM_EAST_M, _UTM_NORTH_M = (-5e5, 1.5e6), (-1e6, 1.1e7)
 
 
 class Frame(enum.Enum):
-    """Say what positions are: metres in a local frame, or latitude, longitude and altitude."""
+    """Kind of positions: metres in a local frame, or latitude, longitude and altitude."""
 
     LOCAL = "local"
     WGS84 = "wgs84"
 
 
 class Datum(NamedTuple):
-    """Hold the WGS84 point that local east-north-up metres start from."""
+    """WGS84 point that local east-north-up metres start from."""
 
     lat_deg: float
     lon_deg: float
@@ -51,7 +51,7 @@ class Datum(NamedTuple):
 
 
 class Utm(NamedTuple):
-    """Hold one UTM position: metres in a zone; the band letter (N and above is north)."""
+    """One UTM position: metres in a zone; the band letter (N and above is north)."""
 
     east_m: float
     north_m: float
@@ -171,8 +171,9 @@ def wgs84_from_enu(enu_m: ArrayLike, datum: Datum) -> FloatArray:
     """
     points = np.asarray(enu_m, np.float64).reshape(-1, 3)
     known = np.isfinite(points).all(axis=1)
+    east, north, up = points[known].T
     lon, lat, altitude = _topocentric(datum).transform(
-        *points[known].T, direction=pyproj.enums.TransformDirection.INVERSE
+        east, north, up, direction=pyproj.enums.TransformDirection.INVERSE
     )
     geodetic = np.full_like(points, np.nan)
     geodetic[known] = np.stack([lat, lon, altitude], axis=-1)

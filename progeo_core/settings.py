@@ -14,7 +14,7 @@ from progeo_core.errors import UsageError
 
 
 class Range(NamedTuple):
-    """Hold the inclusive bounds of a numeric setting."""
+    """Inclusive bounds of a numeric setting."""
 
     low: float
     high: float
@@ -35,7 +35,7 @@ def setting(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Validate every field against its declared type, range and choices on construction."""
+    """Base of settings that check every field's type, range and choices on construction."""
 
     def __post_init__(self) -> None:
         """Raise `UsageError` naming the first field whose value is not allowed."""

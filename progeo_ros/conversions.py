@@ -22,7 +22,9 @@ from progeo_core.poses.pose_messages import nanoseconds
 from progeo_ros.settings import NODE
 
 try:
-    from geographic_msgs.msg import GeoPoseWithCovarianceStamped
+    from geographic_msgs import msg as geographic_msgs
+
+    GeoPoseWithCovarianceStamped: Any = geographic_msgs.GeoPoseWithCovarianceStamped
 except ImportError:  # PyPI has no geographic_msgs.
     GeoPoseWithCovarianceStamped = None
 

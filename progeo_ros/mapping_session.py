@@ -84,7 +84,7 @@ class MappingSession:
         self._latency_ms: collections.deque[float] = collections.deque(maxlen=_TIMED)
         if settings.mapping:
             self._begin(settings.map)
-        self._created: list[LifecyclePublisher] = []
+        self._created: list[LifecyclePublisher[Any]] = []
         self._closures = self._publisher(Odometry, "~/loop_closure")
         self._markers = self._publisher(MarkerArray, "~/loop_markers")
 
@@ -226,7 +226,7 @@ class MappingSession:
             self._send(self._closures, loop_message(closure, self._base_frame))
         self._send(self._markers, loop_markers(self._marked, self._odometry_frame))
 
-    def _send(self, publisher: LifecyclePublisher, message: Any) -> None:
+    def _send(self, publisher: LifecyclePublisher[Any], message: Any) -> None:
         try:
             publisher.publish(message)
         # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
@@ -246,7 +246,7 @@ class MappingSession:
             _log.warning("the index was not saved: %s", error)
         live_map.close()
 
-    def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher:
+    def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher[Any]:
         publisher = self._node.create_lifecycle_publisher(kind, topic, _CLOSURES)
         self._created.append(publisher)
         return publisher

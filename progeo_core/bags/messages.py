@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import struct
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +115,7 @@ def pose_message(header: Header, position: NDArray[np.float64], yaw_rad: float) 
 
 def fix_message(header: Header, position: NDArray[np.float64]) -> memoryview:
     """Serialise latitude, longitude, altitude as a NavSatFix of unknown covariance."""
-    types = typestore().types
+    types: Mapping[str, Any] = typestore().types
     status = types["sensor_msgs/msg/NavSatStatus"]
     return _serialize(
         FIX,

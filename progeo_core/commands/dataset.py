@@ -1,7 +1,8 @@
-"""`progeo dataset`: turn recordings and photos into folders to train and evaluate on."""
+"""`progeo dataset`: recordings and photos become folders to train and evaluate on."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from progeo_core.commands.console import (
 )
 from progeo_core.commands.options import JsonFlag, PoseGapOption, setting_option
 from progeo_core.dataset.plan import DatasetSettings
-from progeo_core.geo import Datum, parse_datum
+from progeo_core.geo import parse_datum
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
@@ -81,10 +82,10 @@ def from_bag(
 ) -> None:
     """Turn recordings into train/, val/ and test/ with '@' names.
 
-    The ground is shared out by area: no place of val/ or test/ is seen in train/. Each bag is one
+    The ground is split by area: no place of val/ or test/ is seen in train/. Each bag is one
     pass. Where an area was passed more than once, its database and its queries are of different
-    passes, so give every drive of a site at once; else every other image is a query. Poses in
-    metres must share one frame; odometry that drifts makes wrong places.
+    passes, so give all recordings of a site at once; otherwise every other image is a query. Poses
+    in metres must share one frame; odometry that drifts makes wrong places.
 
         progeo dataset from-bag monday/ tuesday/ --image-topic /camera/image_raw \\
             --pose-topic /gps/fix --out site/
@@ -92,20 +93,18 @@ def from_bag(
             --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 --out site/
 
     JSON (also in DIR/dataset.json): schema (1), dataset, images (by folder), left_out (by reason;
-    DIR/left_out.csv names them), queries_by_pass (of val and test), positions (utm or local),
+    DIR/left_out.csv lists them), queries_by_pass (of val and test), positions (utm or local),
     places, classes, groups, class_settings and train_with (the flags that ask for them).
     """
     from progeo_core.bags.bag_source import source_of_bag
-    from progeo_core.dataset.writer import check_target
     from progeo_core.records.image_source import JoinedSource
 
-    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
-    origin = None if datum is None else parse_datum(datum)
-    check_target(out)
-    with waiting("reading positions"):
+    def read() -> ImageSource:
         parts = [source_of_bag(bag, image_topic, pose_topic, max_pose_gap) for bag in bags]
-        source = JoinedSource(tuple(parts))
-    _make(source, out, settings, origin, as_json=as_json)
+        return JoinedSource(tuple(parts))
+
+    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
+    _make(read, out, settings, datum, as_json=as_json)
 
 
 @app.command("from-photos")
@@ -137,36 +136,43 @@ def from_photos(
 ) -> None:
     """Turn geotagged photos into train/, val/ and test/ with '@' names.
 
-    The ground is shared out by area: no place of val/ or test/ is seen in train/. Where an area was
+    The ground is split by area: no place of val/ or test/ is seen in train/. Where an area was
     visited more than once (by time, or by the traverse of a records.csv), its database and its
-    queries are of different visits; else every other image is a query.
+    queries are of different visits; otherwise every other image is a query.
 
         progeo dataset from-photos photos/ --out site/
         progeo dataset from-photos drives.csv --cell 10 --out site/
 
     JSON: that of `progeo dataset from-bag`.
     """
-    from progeo_core.dataset.writer import check_target
     from progeo_core.records.image_source import source_of_folder, source_of_records
 
-    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
-    origin = None if datum is None else parse_datum(datum)
-    check_target(out)
-    with waiting("reading positions"):
+    def read() -> ImageSource:
         if photos.is_file():
-            source = source_of_records(photos)
-        else:
-            source = source_of_folder(photos, heading_convention)
-    _make(source, out, settings, origin, as_json=as_json)
+            return source_of_records(photos)
+        return source_of_folder(photos, heading_convention)
+
+    settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
+    _make(read, out, settings, datum, as_json=as_json)
 
 
 def _make(
-    source: ImageSource, out: Path, settings: DatasetSettings, datum: Datum | None, *, as_json: bool
+    read: Callable[[], ImageSource],
+    out: Path,
+    settings: DatasetSettings,
+    datum: str | None,
+    *,
+    as_json: bool,
 ) -> None:
-    from progeo_core.dataset.writer import write_dataset
+    """Check the target, read the positions, write the images and print the report."""
+    from progeo_core.dataset.writer import check_target, write_dataset
 
+    origin = None if datum is None else parse_datum(datum)
+    check_target(out)
+    with waiting("reading positions"):
+        source = read()
     with progress("writing images", len(source.records)) as advance:
-        report = write_dataset(out, source, settings, datum=datum, advance=advance)
+        report = write_dataset(out, source, settings, datum=origin, advance=advance)
     say_skipped(report.skipped)
     if not report.classes.classes:
         say_problem("warning", f"{out}: too few images for classes; nothing can be trained")

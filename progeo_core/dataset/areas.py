@@ -1,4 +1,4 @@
-"""Share a site out by area, so that no place of one split is seen in another."""
+"""Split a site by area, so that no place of one split is seen in another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRIALS = 16
 
 
 class Area(enum.IntEnum):
-    """Say what the images of a cell are for; those of a border cell are for nothing."""
+    """Use of the images of a cell; those of a border cell are left out."""
 
     TRAIN = 0
     VALIDATION = 1
@@ -26,7 +26,7 @@ class Area(enum.IntEnum):
 
 
 class _Cells(NamedTuple):
-    """Hold the cells of the ground plane that have images.
+    """Cells of the ground plane that have images.
 
     number: [c, 2] along both axes, unique. images: [c] how many each has. revisited: [c] whether
     more than one pass saw it.
@@ -38,23 +38,23 @@ class _Cells(NamedTuple):
 
 
 class _Patch(NamedTuple):
-    """Hold which cells [c] an area takes, which lie around it, and what it costs in images."""
+    """Cells [c] that an area takes, those around it, and what it costs in images."""
 
     inside: NDArray[np.bool_]
     border: NDArray[np.bool_]
     cost: float
 
 
-def share_out(
+def split_by_area(
     position: FloatArray, passes: IntArray, cell_m: float, fractions: dict[Area, float], seed: int
 ) -> NDArray[np.int8]:
-    """Return the `Area` [n] of images at `position` [n, 2 or more] (metres), all heights alike.
+    """Return the `Area` [n] of images at `position` [n, 2 or more] (metres); heights are ignored.
 
-    An area is a patch of neighbouring square cells with about its fraction of the images; what
-    none takes is for training. The cells around a patch are border, so images of two areas are
-    more than `cell_m` apart. Of several random patches the one is taken that loses the fewest
-    images to its border, comes close to its fraction, and lies where more than one of the `passes`
-    [n] has been. Equal arguments give equal areas.
+    An area is a patch of neighbouring square cells with about its fraction of the images; all
+    other cells are for training. The cells around a patch are border, so images of two areas are
+    more than `cell_m` apart. The patch is chosen from several random ones: it loses few images to
+    its border, comes close to its fraction, and lies where more than one of the `passes` [n] has
+    been. Equal arguments give equal areas.
     """
     cells, cell_of_image = _occupied(position, passes, cell_m)
     random = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def _occupied(position: FloatArray, passes: IntArray, cell_m: float) -> tuple[_C
 
 
 def _patch(cells: _Cells, free: NDArray[np.bool_], start: int, wanted: float) -> _Patch:
-    """Take the free cells nearest to a start until they hold as many images as wanted."""
+    """Return the patch of free cells nearest to a start that have as many images as wanted."""
     distance = np.linalg.norm(cells.number - cells.number[start], axis=1)
     order = np.argsort(np.where(free, distance, np.inf), kind="stable")[: int(free.sum())]
     held = np.cumsum(cells.images[order])
@@ -103,7 +103,7 @@ def _patch(cells: _Cells, free: NDArray[np.bool_], start: int, wanted: float) ->
 
 
 def _touches(number: IntArray, patch: IntArray) -> NDArray[np.bool_]:
-    """Say which cells [c] are one of a patch's [p] or share a side or corner with one."""
+    """Whether each cell [c] is one of a patch's [p] or shares a side or corner with one."""
     steps = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(-1, 2)
     near = np.unique((patch[:, np.newaxis] + steps).reshape(-1, 2), axis=0)
     # Both sets have unique rows, so a row that appears twice in their sum is in both.

@@ -1,4 +1,4 @@
-"""Say how many places, classes and groups a training folder holds, and which settings suit it."""
+"""Numbers of places, classes and groups in a training folder, and the settings that suit it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _IMAGES = (_DEFAULTS.min_images_per_class, 5, 2)
 
 
 class ClassCounts(NamedTuple):
-    """Hold what class settings make of a training folder.
+    """Numbers of classes that settings give for a training folder.
 
-    places: cells of ground with images. classes: those that are large enough, all groups together.
+    places: cells of ground with images. classes: those that are large enough, in all groups.
     groups: of these classes. smallest_group: classes in the smallest group that would be used.
     images: in these classes.
     """
@@ -49,7 +49,7 @@ class ClassCounts(NamedTuple):
 
 
 def count_classes(columns: NameColumns, settings: PlaceClassSettings) -> ClassCounts:
-    """Count without complaint what `group_places` would use; with alpha = 360 headings are free."""
+    """Count what `group_places` would use, without errors; alpha = 360 needs no headings."""
     # A full turn is one sector, whatever the heading and where there is none.
     whole = settings.alpha >= 360.0
     heading = np.zeros(len(columns.east_m)) if whole else columns.heading_deg
@@ -71,12 +71,12 @@ def count_classes(columns: NameColumns, settings: PlaceClassSettings) -> ClassCo
     )
 
 
-def suit_classes(columns: NameColumns) -> ClassCounts:
+def suggest_classes(columns: NameColumns) -> ClassCounts:
     """Return the counts for the settings that suit a training folder best.
 
-    Those are the authors' where they fill batches; a smaller site gets smaller cells, and fewer of
-    them between two classes of a group, until its batches are as full as can be. Where any heading
-    is unknown, classes are whole turns.
+    These are the authors' where they fill batches; a smaller site gets smaller cells, and fewer of
+    them between two classes of a group, until its batches are as full as possible. Where any
+    heading is unknown, a class covers all headings.
     """
     counted: list[ClassCounts] = []
     for images in _IMAGES:

@@ -19,10 +19,10 @@ def image_names(records: Records, datum: Datum | None = None) -> list[str]:
     """Return a name for each record that `read_image_folder` reads back as the same place.
 
     Degrees become UTM metres, each position in its own zone, beside latitude and longitude. Local
-    metres do so by way of `datum`, the point that they start from; without one they stay as they
-    are and the name has no zone. The heading is degrees clockwise from north (local metres: from
-    the y axis), the pano id the number of the row, the note the traverse; the time is UTC. Raises
-    `DataError` for latitudes that UTM does not cover.
+    metres are converted from `datum`, the point that they start from; without one they stay as
+    they are and the name has no zone. The heading is degrees clockwise from north (local metres:
+    from the y axis), the pano id the number of the row, the note the traverse; the time is UTC.
+    Raises `DataError` for latitudes that UTM does not cover.
     """
     if records.frame is Frame.WGS84:
         geodetic = records.position.tolist()

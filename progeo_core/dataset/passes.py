@@ -1,4 +1,4 @@
-"""Tell apart when a place was passed, and share its images between a database and its queries."""
+"""Passes over a place, and the split of its images into a database and its queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from progeo_core.records.records import Records
 
 IntArray = NDArray[np.int64]
 
-# A recording that is silent for longer is taken up again on another pass.
+# A recording that is silent for longer continues with another pass.
 _PASS_GAP_NS = 600 * 1_000_000_000
 # A camera that turns on the spot sees something new.
 _MIN_TURN_RAD = np.radians(15.0)
@@ -21,7 +21,7 @@ _MIN_QUERIES = 0.2
 
 
 class Roles(NamedTuple):
-    """Hold which images [n] are database and which are queries; what is neither is left out.
+    """Images [n] that are database and those that are queries; the others are left out.
 
     by_pass: whether queries are of other passes than the database, or alternate with it.
     """
@@ -32,7 +32,7 @@ class Roles(NamedTuple):
 
 
 def time_order(records: Records) -> IntArray:
-    """Return the rows [n] by traverse, the earliest first, and by time; unstamped as they come."""
+    """Return the rows [n] by traverse, the earliest first, then by time; unstamped in row order."""
     _, first, traverse = np.unique(
         np.array(records.traverse, np.str_), return_index=True, return_inverse=True
     )
@@ -55,9 +55,9 @@ def number_passes(records: Records) -> IntArray:
 
 
 def moved_enough(records: Records, passes: IntArray, min_distance_m: float) -> NDArray[np.bool_]:
-    """Say which images [n] of LOCAL records were taken `min_distance_m` from the last such one.
+    """Whether each image [n] of LOCAL records is `min_distance_m` from the last such one.
 
-    The last one is that of the same pass and camera; a turn of 15° counts as moving, too.
+    The last one is that of the same pass and camera; a turn of 15° also counts as moving.
     """
     kept = np.zeros(len(records), np.bool_)
     last: dict[tuple[int, str], int] = {}
@@ -68,13 +68,13 @@ def moved_enough(records: Records, passes: IntArray, min_distance_m: float) -> N
     return kept
 
 
-def share_roles(cells: IntArray, visits: IntArray) -> Roles:
-    """Share images in the order of time between a database and its queries.
+def split_roles(cells: IntArray, visits: IntArray) -> Roles:
+    """Split images in the order of time into a database and its queries.
 
     cells: [n] or [n, k], where each was taken; visits: [n], in which visit to the area.
-    Visits that show new cells, longest first, become the database; those that mostly come back
-    become queries, less the images whose cell the database does not have. Where too few images are
-    of second visits, every other image is a query.
+    Visits that show new cells, longest first, become the database; those that mostly return to
+    known cells become queries, without the images whose cell the database does not have. Where too
+    few images are of second visits, every other image is a query.
     """
     cell = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
     seen: set[int] = set()
@@ -94,8 +94,8 @@ def share_roles(cells: IntArray, visits: IntArray) -> Roles:
 def number_visits(records: Records, passes: IntArray, inside: NDArray[np.bool_]) -> IntArray:
     """Return in which visit [n] to an area each image was taken; `inside` says which are in it.
 
-    A visit ends with its pass, and when the camera leaves the area. Without stamps nobody knows
-    when that was: then a pass is one visit.
+    A visit ends with its pass, and when the camera leaves the area. Without stamps the time of
+    leaving is unknown: then a pass is one visit.
     """
     order = np.lexsort((records.stamp_ns, passes))
     starts = np.ones(len(order), np.bool_)

@@ -17,7 +17,7 @@ IntArray = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class PlaceClassSettings(Settings):
-    """State the size of classes and groups, under the names that the papers give them."""
+    """Size of classes and groups, under the names that the papers give them."""
 
     M: float = setting(10.0, "side of a square cell in metres", low=0.01, high=1e5)
     alpha: float = setting(30.0, "width of a heading sector in degrees", low=0.1, high=360.0)
@@ -29,7 +29,7 @@ class PlaceClassSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PlaceGroup:
-    """Hold classes that are far enough apart to be told from each other, and their images.
+    """Classes that are far enough apart to be distinguished, and their images.
 
     group_id: east, north and heading remainder.
     class_id: [c, 4] signed UTM zone, then east, north (metres) and heading (degrees) of the lower
@@ -58,7 +58,7 @@ class PlaceGroup:
 
 
 class _Classes(NamedTuple):
-    """Hold all classes of a data set: keys [c, 4] ascending, sizes [c], and rows by class [n]."""
+    """All classes of a data set: keys [c, 4] ascending, sizes [c], and rows by class [n]."""
 
     key: IntArray
     size: IntArray
@@ -88,7 +88,7 @@ def group_places(
     zone: ArrayLike,
     settings: PlaceClassSettings,
 ) -> tuple[PlaceGroup, ...]:
-    """Sort images into classes and classes into `groups_num` groups, ascending by group id.
+    """Return `groups_num` groups of classes of images, ascending by group id.
 
     All columns are [n]; `zone` is the UTM zone, negative in the southern hemisphere, 0 for local
     metres: images of different zones never share a class. With alpha = 360 headings are not needed.
@@ -120,8 +120,8 @@ def _cells(
     if settings.alpha >= 360.0:
         sector = np.zeros(east.shape, np.int64)
     else:
-        mend = "give every image its heading, or set alpha to 360 to do without"
-        heading = np.mod(_known("heading", heading_deg, mend), 360.0)
+        fix = "give every image its heading, or set alpha to 360 to do without"
+        heading = np.mod(_known("heading", heading_deg, fix), 360.0)
         sector = np.floor(heading / settings.alpha).astype(np.int64)
     return (
         np.floor(east / settings.M).astype(np.int64),
@@ -130,13 +130,13 @@ def _cells(
     )
 
 
-def _known(what: str, values: ArrayLike, mend: str) -> FloatArray:
+def _known(what: str, values: ArrayLike, fix: str) -> FloatArray:
     column = np.asarray(values, np.float64)
     missing = np.flatnonzero(~np.isfinite(column))
     if missing.size:
         raise DataError(
             f"{missing.size} of {column.size} images have no {what}, first: image {missing[0]};"
-            f" {mend}"
+            f" {fix}"
         )
     return column
 

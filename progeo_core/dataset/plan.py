@@ -1,4 +1,4 @@
-"""Decide what becomes of every image of a data set: which folder takes it, or why none does."""
+"""Plan of a data set: the folder of every image, or why it is left out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.dataset.areas import Area, cell_numbers, share_out
+from progeo_core.dataset.areas import Area, cell_numbers, split_by_area
 from progeo_core.dataset.passes import (
     moved_enough,
     number_passes,
     number_visits,
-    share_roles,
+    split_roles,
     time_order,
 )
 from progeo_core.errors import DataError, UsageError
@@ -26,12 +26,12 @@ IntArray = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class DatasetSettings(Settings):
-    """Say how images are shared out between training, validation and test."""
+    """Split of the images into training, validation and test."""
 
     cell_m: float = setting(
         25.0,
         "Side (m) of the ground cells that areas are made of; images of two areas are farther"
-        " apart than this. At least the distance within which a match counts as right",
+        " apart than this. At least the distance within which a match counts as correct",
         low=0.1,
         high=1e5,
     )
@@ -61,7 +61,7 @@ class DatasetSettings(Settings):
 
 
 class Fate(enum.Enum):
-    """Name what becomes of an image: the folder that takes it, or why none does."""
+    """Folder that takes an image, or why it is left out."""
 
     TRAIN = "train"
     VAL_DATABASE = "val/database"
@@ -89,7 +89,7 @@ _HELD_OUT = {
 
 
 class Plan(NamedTuple):
-    """Hold the fate of every image, and whether queries are of passes of their own, by split."""
+    """Fate of every image, and whether queries are of separate passes, by split."""
 
     fates: tuple[Fate, ...]
     by_pass: dict[str, bool]
@@ -102,8 +102,8 @@ class Plan(NamedTuple):
 def plan_dataset(records: Records, settings: DatasetSettings) -> Plan:
     """Plan the folders for images with known positions (LOCAL records).
 
-    Areas share out what moved enough; within validation and test, database and queries are of
-    different passes where the place was passed more than once. Equal arguments give equal plans.
+    Areas split the images that moved enough; within validation and test, database and queries are
+    of different passes where the place was passed more than once. Equal arguments give equal plans.
     Raises `DataError` where the site is too small for its cells.
     """
     passes = number_passes(records)
@@ -111,7 +111,7 @@ def plan_dataset(records: Records, settings: DatasetSettings) -> Plan:
     rows = np.flatnonzero(moved)
     fractions = {Area.TEST: settings.test_fraction, Area.VALIDATION: settings.val_fraction}
     area = np.full(len(records), Area.BORDER, np.int8)
-    area[rows] = share_out(
+    area[rows] = split_by_area(
         records.position[rows], passes[rows], settings.cell_m, fractions, settings.seed
     )
     fates = np.full(len(records), Fate.STILL, np.object_)
@@ -135,7 +135,7 @@ def _held_out(
     inside: NDArray[np.bool_],
     cell_m: float,
 ) -> tuple[IntArray, bool]:
-    """Return 1 for database, 2 for queries and 0 for neither [n], and whether passes part them."""
+    """Return 1 for database, 2 for queries, 0 for neither [n], and whether passes separate them."""
     visits = np.zeros(len(records), np.int64)
     kept = np.flatnonzero(moved)
     visits[kept] = number_visits(records.select(kept), passes[kept], inside[kept])
@@ -144,7 +144,7 @@ def _held_out(
     roles = np.zeros(len(records), np.int64)
     if not rows.size:
         return roles, False
-    shared = share_roles(cell_numbers(records.position[rows], cell_m), visits[rows])
+    shared = split_roles(cell_numbers(records.position[rows], cell_m), visits[rows])
     roles[rows] = shared.database + 2 * shared.queries
     return roles, shared.by_pass
 

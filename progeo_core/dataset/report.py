@@ -1,4 +1,4 @@
-"""What became of the images of a data set: figures for people, JSON for programs."""
+"""Report on the images of a data set: figures for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from progeo_core.dataset.class_counts import ClassCounts, suit_classes
+from progeo_core.dataset.class_counts import ClassCounts, suggest_classes
 from progeo_core.dataset.plan import FOLDERS, DatasetSettings, Fate, Plan
 from progeo_core.records.cosplace_names import read_names
 from progeo_core.records.image_source import ImageSource
@@ -21,12 +21,12 @@ _SCHEMA = 1
 
 
 class DatasetReport(NamedTuple):
-    """Say what a data set has.
+    """Contents of a data set.
 
     images: how many each folder has. left_out: how many images no folder has, by reason. skipped:
-    why each image that could not be read could not. by_pass: whether the queries of val and test
+    why each unreadable image cannot be read. by_pass: whether the queries of val and test
     are of other passes than their databases, or alternate with them. positions: "utm" or "local".
-    classes: what training makes of train/, with the settings that suit it.
+    classes: the classes of train/, with the settings that suit it.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ def report_dataset(
         skipped=tuple(unreadable.values()),
         by_pass=plan.by_pass,
         positions="utm" if train.zone.any() else "local",
-        classes=suit_classes(train),
+        classes=suggest_classes(train),
     )
 
 

@@ -1,4 +1,4 @@
-"""Write a folder to train and evaluate on: train/, val/ and test/, with '@' names."""
+"""Writing of a folder to train and evaluate on: train/, val/ and test/, with '@' names."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def write_dataset(
     datum: Datum | None = None,
     advance: Advance = no_progress,
 ) -> DatasetReport:
-    """Share images out to train/, val/ and test/ of a new folder, whole or not at all.
+    """Write images to train/, val/ and test/ of a new folder, whole or not at all.
 
     Images become upright JPEG files with '@' names (see `image_names`). datum: the point on earth
-    that local metres start from. `dataset.json` says what came out of which settings, and
-    `left_out.csv` which images no folder took, and why. `advance` counts all images of the source.
-    Raises `UsageError` for a folder that has files and for a datum beside degrees; `DataError`
-    where the site is too small, images cannot be read, or nothing can be written.
+    that local metres start from. `dataset.json` reports the result and its settings, and
+    `left_out.csv` the images that no folder has, and why. `advance` counts all images of the
+    source. Raises `UsageError` for a folder that has files and for a datum beside degrees;
+    `DataError` where the site is too small, images cannot be read, or nothing can be written.
     """
     check_target(folder)
     _check_datum(source, datum)

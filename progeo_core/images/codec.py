@@ -37,9 +37,9 @@ def decode_image(
     """Decode an encoded image (JPEG, PNG and whatever else OpenCV reads) to RGB uint8 [h, w, 3].
 
     The EXIF orientation is applied, grey and palette become RGB, 16 bits are scaled to 8, alpha is
-    dropped. A JPEG much larger than `needed_side` pixels each way comes in a half, a quarter or an
-    eighth of its size, still larger than that; 0 asks for all of it. Raises
-    `ImageError` naming `source` for empty, truncated or unknown data.
+    dropped. A JPEG much larger than `needed_side` pixels each way is decoded at a half, a quarter
+    or an eighth of its size, still larger than that; 0 asks for the full size. Raises `ImageError`
+    naming `source` for empty, truncated or unknown data.
     """
     encoded = bytes(data)
     if not encoded:
@@ -55,10 +55,10 @@ def decode_image(
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def read_image(path: Path, needed_side: int = 0) -> Image:
+def read_image(path: str | Path, needed_side: int = 0) -> Image:
     """Read one image file as `decode_image` does; raise `ImageError` naming the file."""
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: the image cannot be read ({error.strerror})") from error
     return decode_image(data, str(path), needed_side)
@@ -105,7 +105,7 @@ def _image_or_error(path: Path, needed_side: int) -> Image | ImageError:
 
 
 def _is_truncated(data: bytes) -> bool:
-    """Say whether a JPEG or PNG ends before its end marker.
+    """Whether a JPEG or PNG ends before its end marker.
 
     Older OpenCV fills the missing part with grey and reports nothing.
     """

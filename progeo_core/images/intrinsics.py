@@ -18,7 +18,7 @@ _COEFFICIENTS = (0, 4, 5, 8, 12, 14)
 
 @dataclasses.dataclass(frozen=True)
 class Intrinsics:
-    """Calibration of a camera, in pixels of images of width x height.
+    """Calibration of a camera, in pixels of its images of width x height.
 
     distortion: OpenCV's coefficients, at most 14, none for rectified images.
     """
@@ -33,7 +33,7 @@ class Intrinsics:
 
     @property
     def usable(self) -> bool:
-        """Whether the numbers can be those of a camera: a driver without any sends zeros."""
+        """Whether these are numbers of a camera: a driver without calibration sends zeros."""
         numbers = (self.focal_x, self.focal_y, self.center_x, self.center_y, *self.distortion)
         return (
             min(self.width, self.height) > 0

@@ -23,7 +23,7 @@ def scan_offset(data: bytes) -> int:
 
 
 def shorter_side(data: bytes) -> int:
-    """Return the smaller of width and height (pixels), 0 where the header does not tell."""
+    """Return the smaller of width and height (pixels), 0 where the header does not say."""
     for marker, offset in _segments(data):
         if marker in _FRAMES:
             # Marker and length take four bytes, the sample depth one; then height and width.

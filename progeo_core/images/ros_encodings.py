@@ -27,7 +27,7 @@ _SCALE_16_TO_8 = 255.0 / 65535.0
 
 
 class _Layout(NamedTuple):
-    """Say how the bytes of one encoding are arranged, and which conversion makes them RGB."""
+    """Arrangement of the bytes of one encoding, and the conversion that makes them RGB."""
 
     sample_bytes: int
     channels: int
@@ -98,8 +98,8 @@ def rgb_from_raw(
 def rgb_from_compressed(data: MessageData, format: str, source: str) -> Image:
     """Return the pixels of a sensor_msgs/CompressedImage as RGB uint8 [h, w, 3].
 
-    JPEG or PNG is told from the data, as drivers fill `format` freely; a Bayer mosaic that was
-    compressed as it was (`bayer_rggb8; jpeg compressed`) becomes colour. Raises `ImageError`
+    JPEG or PNG is recognized by the data, as drivers fill `format` freely; a Bayer mosaic that was
+    compressed unchanged (`bayer_rggb8; jpeg compressed`) becomes colour. Raises `ImageError`
     naming `source` for damaged data and for depth images (compressedDepth).
     """
     if "compressedDepth" in format:
@@ -122,7 +122,7 @@ def rgb_from_compressed(data: MessageData, format: str, source: str) -> Image:
 
 
 def _check_sizes(what: str, size: int, *, rows: int, row_bytes: int, step: int) -> None:
-    """Raise `ImageError` unless `size` bytes hold `rows` of `step` bytes, of which enough count."""
+    """Raise `ImageError` unless `size` bytes hold `rows` of `step` bytes, enough for the pixels."""
     if rows <= 0 or row_bytes <= 0:
         raise ImageError(f"{what}: there are no pixels; check the camera driver")
     if step < row_bytes:

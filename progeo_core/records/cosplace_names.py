@@ -23,7 +23,7 @@ _METRES, _DEGREES, _ANGLE = 3, 8, 2
 
 
 class ImageName(NamedTuple):
-    """Hold the fields of one '@' name; unknown is NaN, zone 0 or the empty text.
+    """Fields of one '@' name; unknown is NaN, zone 0 or the empty text.
 
     The heading is in degrees, with the meaning that the data set gives it. The timestamp is
     YYYYMMDD_hhmmss and may be cut short.
@@ -46,7 +46,7 @@ class ImageName(NamedTuple):
 
 
 class NameColumns(NamedTuple):
-    """Hold what positions and classes need of many '@' names, one array [n] per field.
+    """Columns of many '@' names that positions and classes need, one array [n] per field.
 
     Unknown is NaN, zone 0, letter "" or stamp 0, as in `ImageName`.
     """
@@ -62,7 +62,7 @@ class NameColumns(NamedTuple):
     stamp_ns: NDArray[np.int64]
 
     def signed_zone(self) -> NDArray[np.int8]:
-        """Return zones that are negative in the southern hemisphere, where metres start anew."""
+        """Return zones that are negative in the southern hemisphere, where metres start again."""
         south = (self.letter != "") & (self.letter < "N")
         return np.asarray(np.where(south, -self.zone, self.zone))
 
@@ -83,7 +83,7 @@ _ROW = np.dtype(
 
 
 def is_image_name(name: str) -> bool:
-    """Say whether the last part of a path is an '@' name."""
+    """Whether the last part of a path is an '@' name."""
     return name.rpartition("/")[2].startswith("@")
 
 
@@ -111,7 +111,7 @@ def read_name(name: str) -> ImageName:
             note=fields[13],
         )
     except ValueError as error:
-        raise DataError(f"{name}: {error}; rename the image after the form {_FORM}") from None
+        raise DataError(f"{name}: {error}; rename the image to the form {_FORM}") from None
 
 
 def format_name(fields: ImageName, suffix: str = ".jpg") -> str:

@@ -19,7 +19,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 class PhotoTags(NamedTuple):
-    """Hold where and when a photo was taken; unknown is NaN, or stamp 0.
+    """Place and time at which a photo was taken; unknown is NaN, or stamp 0.
 
     The heading is in degrees clockwise from true north.
     """

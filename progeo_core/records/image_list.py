@@ -17,14 +17,14 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class ImageList(Sequence[Path]):
-    """Hold image paths as one block of bytes: about the length of each name, plus 8 bytes.
+    """Image paths in one block of bytes: about the length of each name, plus 8 bytes.
 
     A list of five million `Path` objects takes several gigabytes, and its reference counts make
     every forked loader process copy it page by page; this takes less than one and is never copied.
     """
 
     def __init__(self, folder: Path, names: Iterable[str]) -> None:
-        """Take `names` relative to `folder` (or absolute), in the order given."""
+        """Store `names` relative to `folder` (or absolute), in the order given."""
         text, ends = bytearray(), array("q", [0])
         for name in names:
             text += os.fsencode(name)
@@ -71,7 +71,7 @@ def list_images(folder: Path) -> ImageList:
         raise DataError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder")
     if listing.is_file() and not images[0].is_file():
         raise DataError(
-            f"{listing}, line 1: {images[0]} does not exist; write the list anew or delete it"
+            f"{listing}, line 1: {images[0]} does not exist; write the list again or delete it"
         )
     return images
 

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Heading(enum.Enum):
-    """State what the heading field of '@' names means; data sets disagree."""
+    """Meaning of the heading field of '@' names; data sets disagree."""
 
     UNKNOWN = "unknown"
     AZIMUTH = "azimuth"  # degrees clockwise from north, of the image's centre
@@ -32,7 +32,7 @@ class Heading(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Records:
-    """Hold images with their positions, one row each.
+    """Images with their positions, one row each.
 
     images: files, or names of images that are kept elsewhere.
     position: [n, 3] x, y, z metres (LOCAL) or latitude, longitude degrees, altitude metres (WGS84,
@@ -98,7 +98,7 @@ class Records:
 
 
 class FolderRecords(NamedTuple):
-    """Hold the images of a folder that have a position, and why each of the others has none."""
+    """Images of a folder that have a position, and why each of the others has none."""
 
     records: Records
     unplaced: tuple[str, ...]
@@ -129,7 +129,7 @@ def read_records(csv: Path) -> Records:
     Columns: `image` (relative to the file, or absolute) and `x_m,y_m[,z_m][,yaw_rad]` or
     `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `stamp_ns`, `camera`, `traverse`. A blank cell
     of an optional column is unknown; other columns are ignored. Raises `DataError` naming file,
-    line, column and mend.
+    line, column and fix.
     """
     frame, rows = read_rows(csv)
     direction = np.array([row.direction for row in rows])

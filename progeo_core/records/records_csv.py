@@ -13,7 +13,7 @@ from progeo_core.geo import Frame
 
 
 class RecordRow(NamedTuple):
-    """Hold one checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84)."""
+    """One checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84)."""
 
     image: Path
     position: tuple[float, float, float]
@@ -24,7 +24,7 @@ class RecordRow(NamedTuple):
 
 
 class _Family(NamedTuple):
-    """Name the columns of one kind of position, and the limits of its two required ones."""
+    """Columns of one kind of position, and the limits of its two required ones."""
 
     frame: Frame
     first: str
@@ -42,7 +42,7 @@ _COLUMNS = "image and x_m,y_m[,z_m][,yaw_rad] or lat_deg,lon_deg[,alt_m][,headin
 
 
 class _Cells(NamedTuple):
-    """Hold one line as read; take typed cells out of it."""
+    """One line as read, whose cells are read by type."""
 
     file: Path
     line: int
@@ -139,7 +139,7 @@ def _row(cells: _Cells, family: _Family) -> RecordRow:
     # DictReader keeps what is beyond the header under the key None.
     if None in cells.cells:
         raise DataError(
-            f"{cells.file}, line {cells.line}: more cells than columns; put quotes round commas"
+            f"{cells.file}, line {cells.line}: more cells than columns; put quotes around commas"
         )
     return RecordRow(
         image=cells.image(),

@@ -85,7 +85,7 @@ def test_utm_distances_are_those_on_the_ellipsoid():
     assert a.east_m == pytest.approx(500_000.0, abs=1e-3)
 
 
-def test_northing_starts_anew_in_the_south():
+def test_northing_starts_again_in_the_south():
     assert utm_from_wgs84(-1e-6, 3.0).north_m == pytest.approx(1e7, abs=1.0)
     assert utm_from_wgs84(1e-6, 3.0).north_m == pytest.approx(0.0, abs=1.0)
 

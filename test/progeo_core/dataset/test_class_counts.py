@@ -4,7 +4,7 @@ import shlex
 import numpy as np
 import pytest
 
-from progeo_core.dataset.class_counts import count_classes, suit_classes
+from progeo_core.dataset.class_counts import count_classes, suggest_classes
 from progeo_core.dataset.place_classes import PlaceClassSettings, group_places
 from progeo_core.records.cosplace_names import ImageName, format_name, read_names
 from progeo_core.train.class_sampler import ClassSampler
@@ -76,7 +76,7 @@ def test_places_are_cells_of_ground_in_a_zone():
 
 
 def test_a_town_is_trained_with_the_defaults():
-    suited = suit_classes(town(60))
+    suited = suggest_classes(town(60))
     assert suited.settings == PlaceClassSettings()
     assert suited.flags() == ""
 
@@ -85,7 +85,7 @@ def test_a_town_is_trained_with_the_defaults():
 def test_training_takes_the_flags_for_a_small_site(length_m):
     """The flags go through the command line, the classes through the sampler of stage 2."""
     columns = columns_of(*street(length_m))
-    suited = suit_classes(columns)
+    suited = suggest_classes(columns)
     parsed = read_options("Test.", shlex.split(suited.flags()))
     assert parsed.places == suited.settings
     groups = group_places(
@@ -102,13 +102,14 @@ def test_training_takes_the_flags_for_a_small_site(length_m):
 
 
 def test_unknown_headings_make_whole_turns():
-    suited = suit_classes(columns_of(*street(200.0), (np.nan,)))
+    east, north = street(200.0)
+    suited = suggest_classes(columns_of(east, north, (np.nan,)))
     assert suited.settings.alpha == 360.0
     assert "--alpha 360" in suited.flags()
     assert suited.classes > 0
 
 
 def test_single_images_make_no_class():
-    suited = suit_classes(columns_of([0.0, 500.0], [0.0, 0.0]))
+    suited = suggest_classes(columns_of([0.0, 500.0], [0.0, 0.0]))
     assert (suited.classes, suited.groups, suited.smallest_group) == (0, 0, 0)
     assert suited.places == 2

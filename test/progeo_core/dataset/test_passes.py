@@ -7,7 +7,7 @@ from progeo_core.dataset.passes import (
     moved_enough,
     number_passes,
     number_visits,
-    share_roles,
+    split_roles,
     time_order,
 )
 from progeo_core.geo import Frame
@@ -86,7 +86,7 @@ def test_without_stamps_nobody_knows_when_the_camera_left():
 def test_second_visits_ask_the_first():
     cells = np.array([0, 1, 2, 3, 0, 1, 2, 9])
     visits = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    roles = share_roles(cells, visits)
+    roles = split_roles(cells, visits)
     assert roles.by_pass
     assert np.flatnonzero(roles.database).tolist() == [0, 1, 2, 3]
     # Cell 9 is not in the database.
@@ -96,14 +96,14 @@ def test_second_visits_ask_the_first():
 def test_a_visit_that_shows_new_places_joins_the_database():
     cells = np.array([0, 1, 2, 3, 7, 8, 9, 0, 7, 1, 8])
     visits = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
-    roles = share_roles(cells, visits)
+    roles = split_roles(cells, visits)
     assert np.flatnonzero(roles.database).tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert np.flatnonzero(roles.queries).tolist() == [7, 8, 9, 10]
 
 
 @pytest.mark.parametrize("visits", [[0] * 6, [0, 0, 0, 0, 0, 1]])
 def test_too_few_second_visits_make_every_other_image_a_query(visits):
-    roles = share_roles(np.array([0, 0, 1, 1, 2, 2]), np.array(visits))
+    roles = split_roles(np.array([0, 0, 1, 1, 2, 2]), np.array(visits))
     assert not roles.by_pass
     assert np.flatnonzero(roles.queries).tolist() == [1, 3, 5]
     assert (roles.database ^ roles.queries).all()

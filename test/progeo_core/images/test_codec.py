@@ -3,6 +3,7 @@ import itertools
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from progeo_core.images.codec import (
     read_image,
 )
 
-PHOTOS = sorted((Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
+PHOTOS = sorted((Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_cmyk_jpeg_keeps_its_colours(photo):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_are_scaled_to_eight(channels):
-    ramp = np.arange(0, 65536, 16, np.uint16).reshape(64, 64)
+    ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
     data = cv2.imencode(".png", np.dstack([ramp] * channels))[1].tobytes()
     image = decode_image(data, "ramp")
     assert image.dtype == np.uint8
@@ -179,10 +180,10 @@ def test_load_images_looks_ahead_no_further_than_memory_allows():
             taken.append(path)
             yield path
 
-    images = load_images(endless())
+    images: Any = load_images(endless())
     for _ in range(10):
         next(images)
-    assert len(taken) <= 10 + 2 * os.cpu_count()
+    assert len(taken) <= 10 + 2 * (os.cpu_count() or 1)
     images.close()
     assert loader_threads() == []
 

@@ -188,7 +188,7 @@ def test_any_size_with_any_padding_gives_the_same_pixels(height, width, padding,
         ({"encoding": "uyvy", "width": 3}, r"uyvy image of 3x2 .* cannot be converted"),
     ],
 )
-def test_malformed_images_are_refused_with_what_and_mend(change, message):
+def test_malformed_images_are_refused_with_what_and_fix(change, message):
     fields = {
         "data": bytes(24),
         "height": 2,

@@ -8,7 +8,7 @@ import pytest
 from progeo_core.errors import ImageError
 from progeo_core.records.exif import read_photo_tags
 
-PHOTO = Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images/1.jpg"
+PHOTO = Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images/1.jpg"
 GPS_IFD, EXIF_IFD = 0x8825, 0x8769
 SOUTH_WEST = {
     1: "S",

@@ -18,7 +18,7 @@ from progeo_core.records.records import (
     read_records,
 )
 
-PHOTO = Path(__file__).parents[1] / "data/rtabmap_corridor_loop/images/1.jpg"
+PHOTO = Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images/1.jpg"
 
 
 @pytest.fixture
