@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     MessageData: TypeAlias = bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]
     _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
 
+# What publishers of video call it, and how a frame of H.264 or H.265 begins (Annex B).
+_VIDEO_FORMATS = {"h264", "h265", "hevc", "avc", "av1", "vp8", "vp9", "mpeg4"}
+_VIDEO_START = b"\0\0\1"
 # 65535 becomes 255, as in cv_bridge; shifting by 8 bits would darken by up to one step.
 _SCALE_16_TO_8 = 255.0 / 65535.0
 
@@ -103,7 +106,13 @@ def rgb_from_compressed(data: MessageData, format: str, source: str) -> Image:
         raise ImageError(
             f"{source}: format '{format}' is a depth image; use the topic of a colour or grey image"
         )
-    image = decode_image(np.frombuffer(data, np.uint8), source)
+    octets = np.frombuffer(data, np.uint8)
+    if format.strip().lower() in _VIDEO_FORMATS or octets[:4].tobytes().endswith(_VIDEO_START):
+        raise ImageError(
+            f"{source}: this is video (format '{format}'), whose frames are no images;"
+            " republish it as JPEG: ros2 run image_transport republish"
+        )
+    image = decode_image(octets, source)
     original, _, compression = format.partition(";")
     layout = _LAYOUTS.get(original.strip())
     converted_first = any(word in compression for word in ("bgr8", "rgb8", "mono8"))
