@@ -1,4 +1,4 @@
-"""The `progeo` command: parse first, import what a command needs when it runs.
+"""The `progeo` command; what a command needs is imported when it runs.
 
 Exit codes: 0 done, 1 a failed run, 2 bad use, 130 interrupted. Errors are one line on stderr.
 """
@@ -68,10 +68,10 @@ def progeo(
         ),
     ] = False,
 ) -> None:
-    """Know where a robot is from one camera image.
+    """Localize a robot from one camera image.
 
-    Build a map from images with known positions, then ask where a new image was taken; replay a
-    bag through the same code, or through the ROS 2 node, and get a report of how right it was.
+    Build a map from images with known positions, then find where a new image was taken; replay a
+    bag through the same code, or through the ROS 2 node, and get a report of its accuracy.
 
         progeo demo
         progeo map build office.progeo --records office.csv
@@ -80,7 +80,7 @@ def progeo(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; no known error ends in a traceback."""
+    """Run one command and return its exit code; known errors end in one line."""
     log, warnings = logging.getLogger("progeo_core"), MessageHandler(logging.WARNING)
     log.addHandler(warnings)
     try:
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say_problem("error", "interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has seen enough; Python would complain again at its own exit.
+        # The reader of the output has closed it; Python would report that again at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     finally:

@@ -1,4 +1,4 @@
-"""The whole thing on shipped images: maps, recordings, a live replay, reports."""
+"""The demo on shipped images: maps, bags, a live replay, reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from progeo_core.evaluation.queries import evaluate_records
 from progeo_core.evaluation.replay import Replay, read_input, replay_live, replay_offline
 from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance
 from progeo_core.records.image_source import FileSource
@@ -28,12 +28,12 @@ from progeo_core.records.records import Records, read_records
 # The campus images come with local metres only, so any point on earth will do to show fixes.
 CAMPUS_DATUM = Datum(35.6130, 139.5494, 50.0)
 
-# Shows a stage of so many steps while it runs, as the console's progress bar does.
+# Shows the progress of a named stage with a number of steps while it runs.
 ShowStage: TypeAlias = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 class Site(NamedTuple):
-    """Hold one place of the demo: what maps it, what queries it, and what counts as right."""
+    """Site of the demo: the images that map it, the queries, and the radius of right answers."""
 
     name: str
     reference: Records
@@ -43,7 +43,7 @@ class Site(NamedTuple):
 
 
 class SiteResult(NamedTuple):
-    """Hold what one site gave, and where its files are."""
+    """Results of one site, and the paths of its files."""
 
     site: Site
     map_path: Path
@@ -61,7 +61,7 @@ def corridor() -> Site:
 
 
 def campus_loop() -> Site:
-    """Return a loop around a building with measured poses; even frames map it, odd ones ask."""
+    """Return a loop around a building with measured poses; even images map it, odd query it."""
     records = read_records(_data_folder("campus_loop") / "records.csv")
     even, odd = np.arange(0, len(records), 2), np.arange(1, len(records), 2)
     return Site(
@@ -81,7 +81,7 @@ def run_site(
     _make_room(map_path, bag_path)
     with show(f"{site.name}: building the map", len(site.reference)) as advance:
         source = FileSource(site.reference)
-        write_map(map_path, source, encoder, datum=site.datum, advance=advance)
+        build_map(map_path, source, encoder, datum=site.datum, advance=advance)
     with (
         PlaceMap.open(map_path) as place_map,
         show(f"{site.name}: evaluating offline", len(site.queries)) as advance,
@@ -119,7 +119,7 @@ def _data_folder(name: str) -> Path:
 
 
 def _make_room(map_path: Path, bag_path: Path) -> None:
-    """Remove map and bag of an earlier run, and nothing else."""
+    """Remove the map and the bag of an earlier run, and nothing else."""
     try:
         map_path.parent.mkdir(parents=True, exist_ok=True)
         for path in (map_path, map_path.with_suffix(".faiss")):

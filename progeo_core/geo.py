@@ -160,8 +160,9 @@ def wgs84_from_enu(enu_m: ArrayLike, datum: Datum) -> FloatArray:
     """
     points = np.asarray(enu_m, np.float64).reshape(-1, 3)
     known = np.isfinite(points).all(axis=1)
+    east, north, up = points[known].T
     lon, lat, altitude = _topocentric(datum).transform(
-        *points[known].T, direction=pyproj.enums.TransformDirection.INVERSE
+        east, north, up, direction=pyproj.enums.TransformDirection.INVERSE
     )
     geodetic = np.full_like(points, np.nan)
     geodetic[known] = np.stack([lat, lon, altitude], axis=-1)

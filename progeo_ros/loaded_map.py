@@ -9,10 +9,13 @@ from typing import NamedTuple
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.pose_buffer import PoseBuffer
 
 
 class LocalizerOptions(NamedTuple):
@@ -34,7 +37,12 @@ class LoadedMap:
 
     @classmethod
     def open(
-        cls, path: str, encoder: Encoder, options: LocalizerOptions, index_memory_mb: int
+        cls,
+        path: str,
+        encoder: Encoder,
+        options: LocalizerOptions,
+        index_memory_mb: int,
+        odometry: PoseBuffer,
     ) -> LoadedMap:
         """Open a map with all that answering takes; `ProgeoError` if it is another model's."""
         place_map = open_map(path)
@@ -42,7 +50,7 @@ class LoadedMap:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)
             index = PlaceIndex.open(place_map, index_memory_mb)
-            localizer = _localizer(place_map, index, encoder, options)
+            localizer = _localizer(place_map, index, encoder, options, odometry)
         except ProgeoError:
             place_map.close()
             raise
@@ -50,7 +58,8 @@ class LoadedMap:
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
         """Return the same map with a localizer that has other settings."""
-        localizer = _localizer(self.place_map, self.index, encoder, options)
+        odometry = self.localizer.odometry
+        localizer = _localizer(self.place_map, self.index, encoder, options, odometry)
         return dataclasses.replace(self, localizer=localizer)
 
 
@@ -70,13 +79,17 @@ def open_map(path: str) -> PlaceMap:
 
 
 def _localizer(
-    place_map: PlaceMap, index: PlaceIndex, encoder: Encoder, options: LocalizerOptions
+    place_map: PlaceMap,
+    index: PlaceIndex,
+    encoder: Encoder,
+    options: LocalizerOptions,
+    odometry: PoseBuffer,
 ) -> Localizer:
     return Localizer(
-        place_map,
-        index,
+        PreparedMap(place_map, index),
         encoder,
         options.localizer,
         options.consensus,
         place_filter=options.place_filter,
+        odometry=odometry,
     )

@@ -22,6 +22,7 @@ from progeo_core.errors import DataError, ProgeoError, UsageError
 from progeo_core.geo import Datum, FloatArray
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
+from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
 from progeo_core.slam.session import Session
@@ -59,12 +60,19 @@ class MappingSession:
     """
 
     def __init__(
-        self, node: LifecycleNode, settings: NodeSettings, options: SessionOptions, encoder: Encoder
+        self,
+        node: LifecycleNode,
+        settings: NodeSettings,
+        options: SessionOptions,
+        encoder: Encoder,
+        odometry: PoseBuffer,
     ) -> None:
         """Create the outputs; open the map where mapping is on from the start."""
         self._node, self._settings = node, settings
         self._encoder = encoder
-        self._drive = Session(encoder.fingerprint.dimension, options.loops, options.keyframes)
+        self._drive = Session(
+            encoder.fingerprint.dimension, options.loops, options.keyframes, odometry
+        )
         self._base_frame, self._odometry_frame = "base_link", "odom"
         self._reference: ReferenceInput | None = None
         self._datum: Datum | None = None
@@ -75,7 +83,7 @@ class MappingSession:
         self._latency_ms: collections.deque[float] = collections.deque(maxlen=_TIMED)
         if settings.mapping:
             self._begin(settings.map)
-        self._created: list[LifecyclePublisher] = []
+        self._created: list[LifecyclePublisher[Any]] = []
         self._closures = self._publisher(Odometry, "~/loop_closure")
         self._markers = self._publisher(MarkerArray, "~/loop_markers")
 
@@ -104,11 +112,10 @@ class MappingSession:
             self._node.destroy_lifecycle_publisher(publisher)
         self._created.clear()
 
-    def add_odometry(self, odometry: OdometryPose) -> None:
-        """Take a pose of the odometry."""
+    def note_frames(self, odometry: OdometryPose) -> None:
+        """Remember between which frames the odometry is, as closures are told in them."""
         self._base_frame = odometry.child_frame or self._base_frame
         self._odometry_frame = odometry.frame or self._odometry_frame
-        self._drive.odometry.add(odometry.stamp_ns, odometry.pose[:3], odometry.pose.yaw)
 
     def add_image(
         self, frame: CameraFrame, descriptor: NDArray[np.float32], answer: Localization | None
@@ -220,7 +227,7 @@ class MappingSession:
             self._send(self._closures, loop_message(closure, self._base_frame))
         self._send(self._markers, loop_markers(self._marked, self._odometry_frame))
 
-    def _send(self, publisher: LifecyclePublisher, message: Any) -> None:
+    def _send(self, publisher: LifecyclePublisher[Any], message: Any) -> None:
         try:
             publisher.publish(message)
         # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
@@ -240,7 +247,7 @@ class MappingSession:
             _log.warning("the index was not saved: %s", error)
         live_map.close()
 
-    def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher:
+    def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher[Any]:
         publisher = self._node.create_lifecycle_publisher(kind, topic, _CLOSURES)
         self._created.append(publisher)
         return publisher

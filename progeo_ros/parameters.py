@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 
 from progeo_core.errors import UsageError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.localization.tracker_monitor import TrackerSettings
 from progeo_core.settings import Range, Settings
@@ -137,7 +137,7 @@ class NodeParameters:
             changed[settings] = dataclasses.replace(changed[settings], **changes)
         return changed
 
-    def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+    def _on_set(self, parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
         ours = [parameter for parameter in parameters if parameter.name in self._fields]
         for parameter in ours:
             if self._fields[parameter.name].change == "unconfigured" and self._is_configured():

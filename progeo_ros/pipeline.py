@@ -17,6 +17,7 @@ from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import CameraFrame, Localization
+from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_ros.conversions import frame_from_message
 from progeo_ros.inputs.camera_info import CameraInfoInput
 from progeo_ros.inputs.camera_statistics import CameraStatistics
@@ -60,6 +61,8 @@ class Pipeline:
         Without a map with places there is no localizer until one was mapped.
         """
         self._node, self._settings, self._options = node, settings, options
+        # The one buffer that localizer, session and tf read.
+        self.odometry = PoseBuffer()
         self.topics = image_topics(node, settings)
         self._check_topics()
         self._map_to_odom = (
@@ -71,13 +74,9 @@ class Pipeline:
         if localizing:
             open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.drive = MappingSession(node, settings, drive_options, self._encoder)
+        self.drive = MappingSession(node, settings, drive_options, self._encoder, self.odometry)
         try:
-            self.loaded = (
-                LoadedMap.open(settings.map, self._encoder, options, settings.index_memory_mb)
-                if localizing
-                else None
-            )
+            self.loaded = self._open_map(settings.map) if localizing else None
             self._check_sequence(options)
         except BaseException:
             self.drive.destroy()
@@ -87,7 +86,7 @@ class Pipeline:
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
         self._calibrations: dict[str, CameraInfoInput] = {}
-        self._odometry: OdometryInput | None = None
+        self._odometry_input: OdometryInput | None = None
         self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(self._paint, lambda topic: None)
         self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
             self._answer, lambda topic: self.statistics[topic].count_dropped()
@@ -101,12 +100,12 @@ class Pipeline:
     @property
     def odometry_dropped(self) -> int:
         """Return how many odometry messages could not be used."""
-        return 0 if self._odometry is None else self._odometry.dropped
+        return 0 if self._odometry_input is None else self._odometry_input.dropped
 
     def start(self) -> None:
         """Subscribe to odometry and cameras; counts begin at zero."""
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
-        self._odometry = OdometryInput(self._node, self._on_odometry)
+        self._odometry_input = OdometryInput(self._node, self._on_odometry)
         self.drive.start()
         self._calibrations = {
             topic: CameraInfoInput(self._node, self._node.resolve_topic_name(camera))
@@ -121,9 +120,9 @@ class Pipeline:
         """Unsubscribe, finish the image at work and count those that waited as dropped."""
         for image_input in self._images:
             image_input.destroy()
-        if self._odometry is not None:
-            self._odometry.destroy()
-        self._images, self._odometry = [], None
+        if self._odometry_input is not None:
+            self._odometry_input.destroy()
+        self._images, self._odometry_input = [], None
         self.drive.stop()
         self._worker.flush()
         for calibration in self._calibrations.values():
@@ -212,25 +211,24 @@ class Pipeline:
             # What was measured on the map depends on these: build the localizer anew.
             self.loaded = self.loaded.with_options(self._encoder, options)
 
+    def _open_map(self, path: str) -> LoadedMap:
+        return LoadedMap.open(
+            path, self._encoder, self._options, self._settings.index_memory_mb, self.odometry
+        )
+
     def _replace_map(self, path: str) -> int:
-        fresh = LoadedMap.open(path, self._encoder, self._options, self._settings.index_memory_mb)
+        fresh = self._open_map(path)
         stale, self.loaded = self.loaded, fresh
         if stale is not None:
             stale.place_map.close()
         return fresh.places
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
-        """Pass on a pose of the odometry, in the executor's thread."""
-        self.drive.add_odometry(odometry)
-        if self._options.localizer.sequence:
-            self._worker.call(lambda: self._add_odometry(odometry))
+        """Take a pose of the odometry, in the executor's thread."""
+        self.odometry.add(odometry.stamp_ns, odometry.position, odometry.yaw_rad)
+        self.drive.note_frames(odometry)
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
-
-    def _add_odometry(self, odometry: OdometryPose) -> None:
-        if self.loaded is not None:
-            position = np.array(odometry.pose[:3])
-            self.loaded.localizer.add_odometry(odometry.stamp_ns, position, odometry.pose.yaw)
 
     def _answer(self, topic: str, arrival: Arrival) -> None:
         """Answer one image, in the worker's thread; every end of this is counted."""
@@ -270,7 +268,7 @@ class Pipeline:
     def _after_answer(self, frame: CameraFrame, answer: Localization, camera_frame: str) -> None:
         """Do what may fail without touching the answer; pictures are for another thread."""
         if answer.accepted and self._map_to_odom is not None:
-            self._map_to_odom.correct(answer)
+            self._map_to_odom.correct(answer, self.odometry.at(answer.stamp_ns))
         if self.publishers.has_viewer:
             self._painter.put(frame.camera, _Seen(frame.image, answer, camera_frame))
 

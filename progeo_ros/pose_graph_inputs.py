@@ -64,10 +64,8 @@ class PoseGraphInputs:
         if restarted:
             self._restarts += 1
             self._begin()
-        pose = odometry.pose
-        self._odometry.add(odometry.stamp_ns, pose[:3], pose.yaw)
-        planar = np.array([pose.x, pose.y, pose.yaw])
-        self.graph.add_odometry(odometry.stamp_ns, planar, self._odometry.segment)
+        self._odometry.add(odometry.stamp_ns, odometry.position, odometry.yaw_rad)
+        self.graph.add_odometry(odometry.stamp_ns, odometry.planar, self._odometry.segment)
         self._take_waiting()
         return restarted
 
@@ -140,5 +138,5 @@ def _newest_ns(constraint: LoopConstraint | PosePrior) -> int:
 
 def corrected(odometry: OdometryPose, solved: OptimizedTrajectory | None) -> np.ndarray:
     """Return the pose [3] in the corrected frame of a pose of the odometry."""
-    pose = np.array([odometry.pose.x, odometry.pose.y, odometry.pose.yaw])
+    pose = odometry.planar
     return pose if solved is None else compose(solved.map_to_odometry(), pose)

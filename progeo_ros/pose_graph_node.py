@@ -20,8 +20,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from progeo_core.geo import FloatArray
 from progeo_core.slam.pose_graph import OptimizedTrajectory, PoseGraph, PoseGraphSettings
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
-from progeo_ros.inputs.odometry import OdometryInput, OdometryPose, PlanarPose
-from progeo_ros.outputs.map_to_odom import MapToOdom, transform_message
+from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
+from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, transform_message
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, corrected, loop_constraint, pose_prior
@@ -120,8 +120,7 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         if solved is None or self._newest is None:
             return
         self._solved = solved
-        x, y, yaw = (float(value) for value in solved.map_to_odometry())
-        origin = PlanarPose(x, y, 0.0, yaw)
+        origin = OdomInMap(solved.map_to_odometry())
         if self._map_to_odom is not None:
             self._map_to_odom.place(origin)
         self._transform.publish(transform_message(origin, self._newest, self.settings.map_frame))
@@ -141,10 +140,10 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
 
     def _corrected_message(self, odometry: OdometryPose) -> Odometry:
         message = Odometry(child_frame_id=odometry.child_frame)
-        message.header.stamp = odometry.stamp
+        message.header.stamp = stamp_from_ns(odometry.stamp_ns)
         message.header.frame_id = self.settings.map_frame
         message.pose.pose = _pose(corrected(odometry, self._solved))
-        message.pose.pose.position.z = odometry.pose.z
+        message.pose.pose.position.z = odometry.position[2]
         return message
 
     def _publish_diagnostics(self) -> None:

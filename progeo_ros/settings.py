@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Settings, setting
 
 # Name of the localizer node.
@@ -16,7 +17,7 @@ class NodeSettings(Settings):
 
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
-        "mobilenetv2-gem",
+        DEFAULT_MODEL,
         "Model that made the map: a built-in name, a model folder, or CLIP-BACKBONE:PRETRAINED",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
@@ -24,7 +25,7 @@ class NodeSettings(Settings):
         "auto",
         "What runs the model; auto is the faster of torch and onnx that agrees with torch,"
         " measured once per machine and model",
-        choices=("auto", "torch", "onnx", "tensorrt", "openvino"),
+        choices=("auto", "torch", "onnx", "tensorrt"),
     )
     index_memory_mb: int = setting(
         256,

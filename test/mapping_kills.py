@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -74,7 +74,7 @@ class Mapper:
         self._images = [_message(file) for file in files]
         self.sent = first
         self.acknowledged = 0
-        self._saving: Future | None = None
+        self._saving: Future[Any] | None = None
         self._context = Context()
         self._context.init(args=[])
         self._node = Node("driver", context=self._context)
@@ -84,7 +84,7 @@ class Mapper:
         self._odom = self._node.create_publisher(Odometry, "/odom", 10)
         self._reference = self._node.create_publisher(Odometry, "/pose_reference", 10)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
-        self._save_map = self._node.create_client(Trigger, f"/{NODE}/save_map")
+        self._save_map: Any = self._node.create_client(Trigger, f"/{NODE}/save_map")
         self._process = LocalizerProcess(
             {
                 "map": path,
@@ -149,7 +149,7 @@ class Mapper:
             if status.name == f"{NODE}: drive":
                 self.acknowledged = max(self.acknowledged, int(values_of(status)["saved"]))
 
-    def _on_saved(self, answered: Future) -> None:
+    def _on_saved(self, answered: Future[Any]) -> None:
         self._saving = None
         response = answered.result()
         if response is not None and response.success:

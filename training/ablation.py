@@ -32,7 +32,7 @@ _RADIUS_M = 2.0
 
 
 class Recalls(NamedTuple):
-    """Hold Recall@1 on both traverses."""
+    """Recall@1 on both traverses."""
 
     corridor: float
     loop: float
@@ -51,7 +51,7 @@ def _corridor_recall(encoder: Encoder) -> float:
 
 
 def _loop_recall(encoder: Encoder) -> float:
-    """Search the frames of lap 2 in lap 1; `gt_frames` says which show the same place."""
+    """Search the frames of lap 2 in lap 1; `gt_frames` names those of the same place."""
     with (_LOOP / "records.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     images = [_LOOP / row["image"] for row in rows]

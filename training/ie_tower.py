@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from progeo_core.records.cosplace_names import ImageName, format_name
 
@@ -17,7 +18,7 @@ _LOW_WIDTH, _LOW_HEIGHT = 160, 90
 
 
 class Frame(NamedTuple):
-    """Hold one frame of a clip; `number` counts seconds."""
+    """Frame of a clip; `number` counts seconds."""
 
     path: Path
     clip: str
@@ -53,6 +54,6 @@ def _link(image: Path, name: Path) -> None:
 
 def _write_low(image: Path, name: Path) -> None:
     name.parent.mkdir(parents=True, exist_ok=True)
-    pixels = cv2.imread(str(image))
+    pixels = np.asarray(cv2.imread(str(image)))
     low = cv2.resize(pixels, (_LOW_WIDTH, _LOW_HEIGHT), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(name), low)

@@ -27,8 +27,8 @@ from progeo_core.train.options import read_options
 from progeo_core.train.stage2 import BEST_MODEL
 
 _PLACES = ("--M", "5", "--alpha", "360", "--N", "2", "--L", "1", "--groups_num", "2")
-# Few images that look alike: most of ImageNet's trunk and all of its statistics stay as they are,
-# colours change less than outdoors, and the classifiers see every image a few times.
+# Few, similar images: most of ImageNet's trunk and all of its statistics stay unchanged, colours
+# change less than outdoors, and the classifiers see every image a few times.
 _SMALL_DATA = (
     *("--freeze_cnn", "7", "--freeze_batch_norm", "--min_images_per_class", "8"),
     *("--brightness", "0.4", "--contrast", "0.4", "--saturation", "0.4", "--hue", "0.05"),
@@ -39,7 +39,7 @@ _SMALL_DATA = (
 
 
 def main() -> None:
-    """Do whatever of it is not done yet in the folder OUT."""
+    """Run every step that is not done yet in the folder OUT."""
     options = _read_options()
     data = options.out / "data"
     if not data.is_dir():

@@ -1,4 +1,4 @@
-"""What the training of progeo-tiny starts from: ImageNet's trunk in a small CLIP."""
+"""Initial weights of progeo-tiny: ImageNet's trunk in a small CLIP."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def imagenet_clip(mobilenet: Path) -> ProgeoNetwork:
 
 
 def set_projection(network: ProgeoNetwork, weight: Tensor) -> None:
-    """Let the linear layer of the head multiply by weight [D, C] and add nothing."""
+    """Set the linear layer of the head to weight [D, C] without bias."""
     head: Any = network.aggregation
     with torch.no_grad():
         head[3].weight.copy_(weight)
@@ -57,7 +57,7 @@ def set_projection(network: ProgeoNetwork, weight: Tensor) -> None:
 def whitening(
     network: ProgeoNetwork, places: Sequence[Sequence[Path]], settings: Stage2Settings
 ) -> Tensor:
-    """Return the projection [C, C] that evens out how the views of one place differ.
+    """Return the projection [C, C] that whitens the differences between views of one place.
 
     The views are `settings`' augmentations of every image of a place. Within-class covariance
     normalisation (Hatch, Kajarekar, Stolcke 2006), shrunk towards the identity.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -158,7 +158,7 @@ def pose_message(header: Header, position: NDArray[np.float64], yaw_rad: float) 
 
 def fix_message(header: Header, position: NDArray[np.float64]) -> memoryview:
     """Serialise latitude, longitude, altitude as a NavSatFix of unknown covariance."""
-    types = typestore().types
+    types: Mapping[str, Any] = typestore().types
     status = types["sensor_msgs/msg/NavSatStatus"]
     return _serialize(
         FIX,

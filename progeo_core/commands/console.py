@@ -1,4 +1,4 @@
-"""What a command says: results on stdout; progress, warnings and errors on stderr."""
+"""Output of the commands: results on stdout; progress, warnings and errors on stderr."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def progress(what: str, total: int) -> Iterator[Advance]:
 
 @contextlib.contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Show that something of unknown length goes on while the block runs."""
+    """Show a spinner while the block runs, for work of unknown length."""
     if not messages.is_terminal:
         yield
         return
@@ -74,7 +74,7 @@ def say_skipped(skipped: Sequence[str]) -> None:
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Write a document to stdout, whole lines whatever their length."""
+    """Write a document to stdout, without wrapping its lines."""
     results.print(
         json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False),
         markup=False,
@@ -107,7 +107,7 @@ def print_fields(title: str, fields: Mapping[str, object]) -> None:
 
 
 class MessageHandler(logging.Handler):
-    """Write the core's warnings as lines of their own, above a running progress bar."""
+    """Log handler that writes warnings as lines of their own, above a running progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""

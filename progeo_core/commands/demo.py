@@ -1,4 +1,4 @@
-"""`progeo demo`: the whole thing on shipped images."""
+"""`progeo demo`: mapping, evaluation and replay on shipped images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`progeo evaluate`: how often is the map right about images with known positions."""
+"""`progeo evaluate`: how often a map is right about images with known positions."""
 
 from __future__ import annotations
 
@@ -9,46 +9,44 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from progeo_core.commands import options
 from progeo_core.commands.console import progress, results, say_skipped, waiting, write_json
-from progeo_core.commands.options import (
-    MODEL,
-    PROTOCOL,
-    ChecksOption,
-    DeviceOption,
-    ModelOption,
-    RadiusOption,
-    RuntimeOption,
-)
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
+    from progeo_core.descriptors.fingerprint import ModelFingerprint
     from progeo_core.evaluation.metrics import Evaluation
+    from progeo_core.evaluation.queries import QueryEvaluation
+
+QueriesOption = Annotated[
+    Path,
+    typer.Option(
+        "--queries", metavar="CSV", help="records.csv of the query images, as in `map build`."
+    ),
+]
+SequenceFlag = Annotated[
+    bool,
+    typer.Option(
+        "--sequence",
+        help="The queries are one traverse in order: let the place filter answer them, too.",
+    ),
+]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="OUT", help="Write the figures to a file, - for stdout."),
+]
 
 
 def evaluate(
-    map_path: Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")],
-    queries: Annotated[
-        Path,
-        typer.Option(
-            "--queries", metavar="CSV", help="records.csv of the query images, as in `map build`."
-        ),
-    ],
-    radius: RadiusOption = PROTOCOL.radius_m,
-    sequence: Annotated[
-        bool,
-        typer.Option(
-            "--sequence",
-            help="The queries are one traverse in order: let the place filter answer them, too.",
-        ),
-    ] = False,
-    geometric_checks: ChecksOption = 0,
-    json_path: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="OUT", help="Write the figures to a file, - for stdout."),
-    ] = None,
-    model: ModelOption = MODEL.model,
-    device: DeviceOption = MODEL.device,
-    runtime: RuntimeOption = MODEL.runtime,
+    map_path: options.MapOption,
+    queries: QueriesOption,
+    radius: options.RadiusOption = options.PROTOCOL.radius_m,
+    sequence: SequenceFlag = False,
+    geometric_checks: options.ChecksOption = 0,
+    json_path: JsonOption = None,
+    model: options.ModelOption = options.MODEL.model,
+    device: options.DeviceOption = options.MODEL.device,
+    runtime: options.RuntimeOption = options.MODEL.runtime,
 ) -> None:
     """Measure how well a map answers images whose positions are known.
 
@@ -89,16 +87,22 @@ def evaluate(
     say_skipped(run.skipped)
     if json_path is not None:
         sources = {"map": str(map_path), "queries_file": str(queries)}
-        model_document: dict[str, Any] = dataclasses.asdict(encoder.fingerprint)
-        document = run.evaluation.to_json() | sources
-        document |= {"skipped": list(run.skipped), "model": model_document, "versions": versions()}
-        write_json(json_path, document)
+        write_json(json_path, _document(run, encoder.fingerprint) | sources)
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
 
 
+def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
+    """Return the JSON of one run, without its sources."""
+    return run.evaluation.to_json() | {
+        "skipped": list(run.skipped),
+        "model": dataclasses.asdict(model),
+        "versions": versions(),
+    }
+
+
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
-    """Write the main figures as a table, a column for single images and one for the sequence."""
+    """Print the main figures as a table, a column for single images and one for the sequence."""
     from progeo_core.evaluation.metrics import figure_rows
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")

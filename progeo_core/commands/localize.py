@@ -1,4 +1,4 @@
-"""`progeo localize`: where was this taken, how sure, which places matched."""
+"""`progeo localize`: where images were taken, how sure that is, which places matched."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def localize(
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
 ) -> None:
-    """Say where images were taken, how sure that is, and which places of the map they look like.
+    """Find where images were taken, how sure that is, and which places of the map they show.
 
     Every image is answered by itself. An answer that is not accepted has too little confidence for
-    a robot to use: several places look alike. Images that cannot be read are named and left out;
-    the command fails where none is left.
+    a robot to use: several places are similar. Images that cannot be read are listed and skipped;
+    the command fails if none can be read.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
@@ -57,6 +57,7 @@ def localize(
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.answer import CameraFrame
     from progeo_core.localization.localizer import Localizer
+    from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
@@ -65,7 +66,7 @@ def localize(
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime)
             place_map.require_model(encoder.fingerprint)
-            localizer = Localizer(place_map, PlaceIndex.open(place_map), encoder)
+            localizer = Localizer(PreparedMap(place_map, PlaceIndex.open(place_map)), encoder)
         with progress("localizing", len(images)) as advance:
             for path in images:
                 try:

@@ -35,70 +35,77 @@ if TYPE_CHECKING:
 
 _PRUNE = PruneSettings()
 
+_RecordsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--records",
+        metavar="CSV",
+        help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
+        " (alt_m, heading_deg); optional stamp_ns, camera, traverse.",
+    ),
+]
+_ImagesOption = Annotated[
+    Path | None,
+    typer.Option("--images", metavar="DIR", help="Folder of images with '@' names or EXIF GPS."),
+]
+_BagOption = Annotated[
+    Path | None,
+    typer.Option("--bag", metavar="BAG", help="rosbag2 (sqlite3 or mcap), folder or file."),
+]
+_ImageTopicOption = Annotated[
+    str | None,
+    typer.Option("--image-topic", metavar="T", help="With --bag: Image or CompressedImage."),
+]
+_PoseTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pose-topic",
+        metavar="P",
+        help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
+        " interpolated to the images' stamps.",
+    ),
+]
+_HeadingOption = Annotated[
+    Heading,
+    typer.Option(
+        "--heading-convention",
+        help="What the heading field of '@' names means: azimuth is degrees clockwise from"
+        " north; unknown leaves the direction of every place unknown.",
+    ),
+]
+_DatumOption = Annotated[
+    str | None,
+    typer.Option(
+        "--datum",
+        metavar="LAT,LON[,ALT]",
+        help="Degrees and metres (WGS84) of the point that the map's east-north-up metres"
+        " start from. Default: the first position where these are degrees, else none; without"
+        " a datum the map gives metres only.",
+    ),
+]
+_AppendFlag = Annotated[
+    bool,
+    typer.Option(
+        "--append",
+        help="Add to a map that exists. Images that it has already are left alone, so this"
+        " also continues an interrupted build.",
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, help="Build a map, look at it, look after it.")
 
 
 @app.command()
 def build(
     map_path: MapArgument,
-    records: Annotated[
-        Path | None,
-        typer.Option(
-            "--records",
-            metavar="CSV",
-            help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
-            " (alt_m, heading_deg); optional stamp_ns, camera, traverse.",
-        ),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images", metavar="DIR", help="Folder of images with '@' names or EXIF GPS."
-        ),
-    ] = None,
-    bag: Annotated[
-        Path | None,
-        typer.Option("--bag", metavar="BAG", help="rosbag2 (sqlite3 or mcap), folder or file."),
-    ] = None,
-    image_topic: Annotated[
-        str | None,
-        typer.Option("--image-topic", metavar="T", help="With --bag: Image or CompressedImage."),
-    ] = None,
-    pose_topic: Annotated[
-        str | None,
-        typer.Option(
-            "--pose-topic",
-            metavar="P",
-            help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
-            " interpolated to the images' stamps.",
-        ),
-    ] = None,
-    heading_convention: Annotated[
-        Heading,
-        typer.Option(
-            "--heading-convention",
-            help="What the heading field of '@' names means: azimuth is degrees clockwise from"
-            " north; unknown leaves the direction of every place unknown.",
-        ),
-    ] = Heading.UNKNOWN,
-    datum: Annotated[
-        str | None,
-        typer.Option(
-            "--datum",
-            metavar="LAT,LON[,ALT]",
-            help="Degrees and metres (WGS84) of the point that the map's east-north-up metres"
-            " start from. Default: the first position where these are degrees, else none; without"
-            " a datum the map gives metres only.",
-        ),
-    ] = None,
-    append: Annotated[
-        bool,
-        typer.Option(
-            "--append",
-            help="Add to a map that exists. Images that it has already are left alone, so this"
-            " also continues an interrupted build.",
-        ),
-    ] = False,
+    records: _RecordsOption = None,
+    images: _ImagesOption = None,
+    bag: _BagOption = None,
+    image_topic: _ImageTopicOption = None,
+    pose_topic: _PoseTopicOption = None,
+    heading_convention: _HeadingOption = Heading.UNKNOWN,
+    datum: _DatumOption = None,
+    append: _AppendFlag = False,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -115,7 +122,7 @@ def build(
             --pose-topic /odometry/filtered --datum 48.137,11.575
     """
     from progeo_core.inference.loading import load_encoder
-    from progeo_core.map.build import check_target, write_map
+    from progeo_core.map.build import build_map, check_target
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
@@ -123,7 +130,7 @@ def build(
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)
     with progress("building the map", len(source.records)) as advance:
-        report = write_map(map_path, source, encoder, datum=parsed, append=append, advance=advance)
+        report = build_map(map_path, source, encoder, datum=parsed, append=append, advance=advance)
     say_skipped(report.skipped)
     counts = {"added": report.added, "in the map already": report.known}
     counts |= {"skipped": len(report.skipped), "places in the map": report.places}

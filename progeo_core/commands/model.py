@@ -33,7 +33,7 @@ def info(
     normalized, with_text, preprocessing, parameters, weights_sha256, weights_bytes, source,
     licence, path, pretrained (weights that can be downloaded for a backbone).
     """
-    from progeo_core.inference.loading import describe_model
+    from progeo_core.model.model_info import describe_model
 
     with waiting("reading the model"):
         described = describe_model(model)
@@ -97,7 +97,7 @@ def import_model(
         progeo model import best_model.pth --backbone CLIP-RN50
         progeo map build site.progeo --records site.csv --model progeo-CLIP-RN50
     """
-    from progeo_core.inference.loading import import_checkpoint
+    from progeo_core.model.authors_checkpoint import import_checkpoint
 
     target = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
@@ -126,8 +126,8 @@ def export(
 
         progeo model export --out descriptor.onnx
     """
-    from progeo_core.inference.loading import describe_model
     from progeo_core.inference.onnx_export import export_onnx
+    from progeo_core.model.model_info import describe_model
 
     with waiting("exporting the model"):
         written = export_onnx(model, out)

@@ -9,15 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSettings(Settings):
-    """Say which model turns images into descriptors, and where it runs."""
+    """Model that turns images into descriptors, and where it runs."""
 
     model: str = setting(
-        "mobilenetv2-gem",
+        DEFAULT_MODEL,
         "Model of the descriptors: a built-in name, a model folder (see `progeo model import`), or"
         " an open_clip backbone with the origin of its weights, BACKBONE:PRETRAINED",
     )
@@ -25,13 +26,13 @@ class ModelSettings(Settings):
     runtime: str = setting(
         "auto",
         "What runs the model: auto (the faster of torch and onnx that agrees with torch, measured"
-        " once), torch, onnx, tensorrt or openvino",
+        " once), torch, onnx or tensorrt",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class ProtocolSettings(Settings):
-    """Say which answers count as right."""
+    """Definition of a right answer."""
 
     radius_m: float = setting(
         25.0,
@@ -64,12 +65,13 @@ ChecksOption = Annotated[
     typer.Option(
         "--geometric-checks",
         metavar="N",
-        help="Compare the views of N places with an uncertain image, as"
-        " localizer.geometric_checks of the node does; 10 is good, 0 none.",
+        help="Verify an uncertain image against the thumbnails of N places, as"
+        " localizer.geometric_checks of the node does; 10 is a good value, 0 none.",
         min=0,
         max=50,
     ),
 ]
+MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)
 ]

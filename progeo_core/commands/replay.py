@@ -3,59 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
+from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
 from progeo_core.commands.evaluate import print_evaluation
-from progeo_core.commands.options import (
-    MODEL,
-    PROTOCOL,
-    ChecksOption,
-    DeviceOption,
-    ModelOption,
-    RadiusOption,
-    RuntimeOption,
-)
 from progeo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from progeo_core.evaluation.replay import Replay
+    from progeo_core.evaluation.replay_folder import ReplayFolder
+
+BagArgument = Annotated[
+    Path, typer.Argument(metavar="BAG", help="rosbag2, folder or file.", show_default=False)
+]
+ImageTopicOption = Annotated[
+    str, typer.Option("--image-topic", metavar="T", help="Image or CompressedImage.")
+]
+TruthTopicOption = Annotated[
+    str,
+    typer.Option(
+        "--ground-truth-topic",
+        metavar="G",
+        help="PoseStamped, PoseWithCovarianceStamped or Odometry in the map's metres, or"
+        " NavSatFix; interpolated to the images' stamps.",
+    ),
+]
+ReportOption = Annotated[
+    Path, typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing.")
+]
+LiveFlag = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
+    ),
+]
 
 
 def replay(
-    bag_path: Annotated[
-        Path,
-        typer.Argument(metavar="BAG", help="rosbag2, folder or file.", show_default=False),
-    ],
-    map_path: Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")],
-    image_topic: Annotated[
-        str, typer.Option("--image-topic", metavar="T", help="Image or CompressedImage.")
-    ],
-    ground_truth_topic: Annotated[
-        str,
-        typer.Option(
-            "--ground-truth-topic",
-            metavar="G",
-            help="PoseStamped, PoseWithCovarianceStamped or Odometry in the map's metres, or"
-            " NavSatFix; interpolated to the images' stamps.",
-        ),
-    ],
-    report: Annotated[
-        Path,
-        typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing."),
-    ] = Path("replay_report"),
-    live: Annotated[
-        bool,
-        typer.Option(
-            "--live",
-            help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
-        ),
-    ] = False,
-    geometric_checks: ChecksOption = 0,
-    radius: RadiusOption = PROTOCOL.radius_m,
-    model: ModelOption = MODEL.model,
-    device: DeviceOption = MODEL.device,
-    runtime: RuntimeOption = MODEL.runtime,
+    bag_path: BagArgument,
+    map_path: options.MapOption,
+    image_topic: ImageTopicOption,
+    ground_truth_topic: TruthTopicOption,
+    report: ReportOption = Path("replay_report"),
+    live: LiveFlag = False,
+    geometric_checks: options.ChecksOption = 0,
+    radius: options.RadiusOption = options.PROTOCOL.radius_m,
+    model: options.ModelOption = options.MODEL.model,
+    device: options.DeviceOption = options.MODEL.device,
+    runtime: options.RuntimeOption = options.MODEL.runtime,
 ) -> None:
     """Replay a bag against a map and report how right, how sure and how fast the answers were.
 
@@ -76,7 +76,7 @@ def replay(
     from progeo_core.evaluation.replay import read_input, replay_live, replay_offline
     from progeo_core.evaluation.replay_folder import write_replay
 
-    if live and (device != MODEL.device or runtime != MODEL.runtime):
+    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
         raise UsageError(
             "--device and --runtime go with an offline replay; the live node chooses by itself"
         )
@@ -96,9 +96,13 @@ def replay(
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
+    _print_replay(run, files)
+
+
+def _print_replay(run: Replay, files: ReplayFolder) -> None:
     p50, p95, p99 = np.percentile(run.latency_ms, [50, 95, 99])
     fields = {
-        "images": f"{source.images}: {run.answered} answered, {run.dropped} dropped",
+        "images": f"{run.source.images}: {run.answered} answered, {run.dropped} dropped",
         "latency": f"{p50:.0f} ms median, {p95:.0f} ms 95 %, {p99:.0f} ms 99 %",
     }
     print_fields("", fields | {"report": files.report, "match images": files.matches})

@@ -1,4 +1,4 @@
-"""Fit a map's confidence to images with known positions and keep the fit in the map."""
+"""Calibration of a map's confidence by images with known positions; the fit is saved in the map."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
 
-# Fewer answers tell nothing of shares.
+# Fewer answers do not determine the shares of a curve.
 _MIN_ANSWERS = 20
 
 
 class CurveFit(NamedTuple):
-    """Hold a curve and the expected calibration error before and after it.
+    """Calibration curve and the expected calibration error before and after it.
 
-    after: measured on the half of the answers that the curve was not fitted to, both ways.
+    after: measured by two-fold cross-validation.
     """
 
     curve: ConfidenceCurve
@@ -36,7 +36,7 @@ class CurveFit(NamedTuple):
 
 
 class CalibrationReport(NamedTuple):
-    """Hold the fits, the radius (m) that the confidence is about, and images left out, with why.
+    """Fitted curves, the radius (m) of the confidence, and the skipped images with reasons.
 
     sequence: None where only single images were fitted.
     """
@@ -60,12 +60,13 @@ def calibrate_map(
     sequence: the records are one traverse in order, and the place filter is fitted, too. Raises
     `DataError` for fewer than 20 usable images, and what `answer_records` raises.
     """
-    answered = answer_records(place_map, records, encoder, sequence=sequence, advance=advance)
+    answered, truth = answer_records(
+        place_map, records, encoder, sequence=sequence, advance=advance
+    )
     if len(answered.rows) < _MIN_ANSWERS:
         raise DataError(
             f"{len(answered.rows)} images can be used, a calibration needs {_MIN_ANSWERS} or more"
         )
-    truth = answered.position
     old = place_map.calibration() or Calibration()
     single = _fit(answered.single, truth, answered.radius_m)
     followed = _fit(answered.sequence, truth, answered.radius_m) if sequence else None
@@ -82,7 +83,7 @@ def _fit(answers: Sequence[Localization], truth: FloatArray, radius_m: float) ->
     confidence = np.array([answer.estimate.confidence for answer in answers])
     position = np.stack([answer.estimate.position for answer in answers])
     right = np.linalg.norm((position - truth)[:, :2], axis=1) <= radius_m
-    # Two runs of the traverse, as neighbouring images err alike.
+    # The two halves of the traverse, as neighbouring images share their errors.
     first = np.arange(len(right)) < len(right) // 2
     errors = [_error_after(confidence, right, fitted) for fitted in (first, ~first)]
     return CurveFit(

@@ -1,4 +1,4 @@
-"""Figures of localization against ground truth: how often right, how far off, how well it knows.
+"""Metrics of localization against ground truth: recall, position error, calibration.
 
 Distances are horizontal, as in the published benchmarks. A query counts at N if one of its N best
 places lies within the radius of the truth; queries without any such place in the database stay in
@@ -30,7 +30,7 @@ BoolArray = NDArray[np.bool_]
 
 
 class PrecisionRecall(NamedTuple):
-    """Hold precision and recall when answers down to each confidence are accepted, all [t].
+    """Precision and recall when answers down to each confidence are accepted, all [t].
 
     Confidence falls along the arrays; equal confidences are one point. Recall is out of the
     queries that the database can answer.
@@ -51,7 +51,7 @@ class PrecisionRecall(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """Hold stated against observed: per bin [b] answers, mean confidence and share right (NaN)."""
+    """Reliability diagram: per bin [b] answers, mean confidence and share right (NaN if empty)."""
 
     answers: NDArray[np.int64]
     confidence: FloatArray
@@ -65,10 +65,10 @@ class Reliability(NamedTuple):
 
 
 class Consistency(NamedTuple):
-    """Hold how covariances of accepted answers match their errors in x and y.
+    """Consistency of the covariances of accepted answers with their errors in x and y.
 
-    coverage: share of truths inside the 50, 90 and 99 % ellipses. nees: mean normalised estimation
-    error squared, 2 if consistent. All NaN where nothing was accepted.
+    coverage: share of true positions inside the 50, 90 and 99 % ellipses. nees: mean normalised
+    estimation error squared, 2 if consistent. All NaN where nothing was accepted.
     """
 
     answers: int
@@ -78,10 +78,10 @@ class Consistency(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Hold the figures of one run over queries with known positions.
+    """Metrics of one run over queries with known positions.
 
-    error_m, right, accepted, localizable: [n], one per query in order; localizable says whether
-    the database has a place within the radius.
+    error_m, right, accepted, localizable: [n], one per query in order; localizable: whether the
+    database has a place within the radius.
     """
 
     radius_m: float
@@ -94,7 +94,7 @@ class Evaluation:
     precision_recall: PrecisionRecall
     reliability: Reliability
     consistency: Consistency
-    relocalization: TimeToLocalize
+    time_to_localize: TimeToLocalize
     sequence: Evaluation | None = None
 
     @property
@@ -113,7 +113,7 @@ class Evaluation:
         return int(np.sum(self.accepted & ~self.localizable))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented figures; values that do not exist are None."""
+        """Return the figures by their documented JSON keys; undefined values are None."""
         figures: dict[str, Any] = {
             "schema": SCHEMA,
             "queries": self.queries,
@@ -131,7 +131,7 @@ class Evaluation:
         return figures
 
     def _figures(self) -> dict[str, Any]:
-        """Return what one run over the queries gave, single images or sequence."""
+        """Return the figures of this run alone, without those of its sequence."""
         return {
             "recall_at": {str(n): value for n, value in self.recall_at.items()},
             "position_error_m": {
@@ -158,7 +158,7 @@ class Evaluation:
                 for level, share in zip(_ELLIPSES, self.consistency.coverage, strict=True)
             },
             "nees": _number(self.consistency.nees),
-            "relocalization": self.relocalization.to_json(),
+            "relocalization": self.time_to_localize.to_json(),
         }
 
 
@@ -169,7 +169,7 @@ def evaluate(
     radius_m: float,
     sequence: Sequence[Localization] | None = None,
 ) -> Evaluation:
-    """Compare answers with the truth, both in the metres of the map.
+    """Compare answers with the true positions, both in the metres of the map.
 
     localizations: [n] single-image answers. truth_position: [n, 3]. database_position: [m, 3].
     sequence: [n] answers of the place filter to the same queries, if it ran.
@@ -198,7 +198,7 @@ def evaluate(
         precision_recall=precision_recall(confidence, right, int(localizable.sum())),
         reliability=reliability(confidence, right),
         consistency=_consistency(localizations, offset, accepted),
-        relocalization=measure_time_to_localize(
+        time_to_localize=measure_time_to_localize(
             truth_position,
             localizable,
             right & accepted,
@@ -212,7 +212,7 @@ def evaluate(
 
 
 def precision_recall(confidence: FloatArray, right: BoolArray, possible: int) -> PrecisionRecall:
-    """Return the curve over all thresholds; recall is out of the `possible` right answers."""
+    """Return the curve over all thresholds; recall is the share of `possible` right answers."""
     order = np.argsort(-confidence, kind="stable")
     last_of_ties = np.append(np.diff(confidence[order]) != 0.0, True)
     hits = np.cumsum(right[order])[last_of_ties]
@@ -223,7 +223,7 @@ def precision_recall(confidence: FloatArray, right: BoolArray, possible: int) ->
 
 
 def reliability(confidence: FloatArray, right: BoolArray) -> Reliability:
-    """Return stated confidence against share right in ten bins of equal width."""
+    """Return mean confidence and share right in ten bins of equal width."""
     bin_of = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
     count = np.bincount(bin_of, minlength=_BINS)
     with np.errstate(invalid="ignore"):
@@ -257,7 +257,7 @@ def _localizable(truth: FloatArray, database: FloatArray, radius_m: float) -> Bo
 def _consistency(
     localizations: Sequence[Localization], offset: FloatArray, accepted: BoolArray
 ) -> Consistency:
-    """Return how the accepted answers' covariances in x and y match their errors [n, 2]."""
+    """Return the consistency of the accepted answers' covariances with the errors [n, 2]."""
     if not accepted.any():
         return Consistency(0, (math.nan,) * len(_ELLIPSES), math.nan)
     covariance = np.stack([answer.estimate.covariance[:2, :2] for answer in localizations])
@@ -275,19 +275,19 @@ def _quantile(values: FloatArray, level: float) -> float | None:
 
 
 def _number(value: float) -> float | None:
-    """Return a value as JSON has it: NaN is None."""
+    """Return a value for JSON: None for NaN."""
     return None if math.isnan(value) else float(value)
 
 
 class FigureRow(NamedTuple):
-    """Hold the name of a figure and its value as text."""
+    """Name of a figure and its value, both as text for tables."""
 
     name: str
     value: str
 
 
 def figure_rows(run: Evaluation) -> list[FigureRow]:
-    """Return the main figures of one run."""
+    """Return the main figures of one run as the rows of a table."""
     figures = run.to_json()
     error, sure = figures["position_error_m"], figures["recall_at_precision"]
     return [
@@ -306,14 +306,14 @@ def figure_rows(run: Evaluation) -> list[FigureRow]:
 
 
 def metres(value: float | None) -> str:
-    """Return a distance as text."""
+    """Return a distance as text, "none" where it is undefined."""
     return "none" if value is None else f"{value:.2f} m"
 
 
-def _until_found(relocalization: dict[str, Any]) -> str:
-    """Return the median of images to the first right accepted answer after a start or a jump."""
-    median = relocalization["images"]["median"]
-    found = f"{relocalization['found']} of {relocalization['starts']} starts"
+def _until_found(time_to_localize: dict[str, Any]) -> str:
+    """Return the median number of images until a start was found, and how many were found."""
+    median = time_to_localize["images"]["median"]
+    found = f"{time_to_localize['found']} of {time_to_localize['starts']} starts"
     return f"never, {found}" if median is None else f"{median:.0f}, {found}"
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,10 @@ from progeo_core.bags.reader import Bag
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
+from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
-from progeo_core.localization.answer import CameraFrame, Localization, Match
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
-from progeo_core.map.place_index import PlaceIndex
+from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.poses.pose_track import PosesAt, PoseTrack
@@ -35,7 +34,7 @@ _NODE_MODULE = "progeo_ros.replay.live_replay"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReplayInput:
-    """Hold a bag's images with their ground truth, and the map that is to answer them.
+    """Images of a bag with their ground truth, and the map that answers them.
 
     stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
     duration_s: from the first image to the last.
@@ -65,7 +64,7 @@ class ReplayInput:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Replay:
-    """Hold what became of every image of a bag.
+    """Outcome of every image of a bag.
 
     rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
@@ -138,32 +137,33 @@ def replay_offline(
     geometric_checks: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
     answer. Images that cannot be used are dropped.
     """
-    rows: list[int] = []
-    single: list[Localization] = []
-    sequence: list[Localization] = []
-    latency_ms: list[float] = []
-    failed = 0
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
-        index = PlaceIndex.open(place_map)
-        one = LocalizerSettings(geometric_checks=geometric_checks)
-        localizer = Localizer(place_map, index, encoder, one)
-        follower = Localizer(place_map, index, encoder, dataclasses.replace(one, sequence=True))
-        for row, taken in enumerate(bag.images(source.image_topic)):
-            if isinstance(taken.image, ImageError):
-                failed += 1
-            else:
-                started = time.perf_counter()
-                frame = CameraFrame(taken.image, taken.stamp_ns, taken.camera)
-                answer = localizer.localize(frame)
-                latency_ms.append((time.perf_counter() - started) * 1e3)
-                followed = follower.localize_descriptor(
-                    answer.descriptor, taken.stamp_ns, taken.camera, taken.image
-                )
-                rows.append(row)
-                single.append(answer)
-                sequence.append(followed)
-            advance(1)
-    return _replay(source, "offline", rows, single, latency_ms, {"failed": failed}, sequence)
+        answers = answer_drive(
+            place_map,
+            encoder,
+            _described(bag, source.image_topic, encoder),
+            geometric_checks=geometric_checks,
+            advance=advance,
+        )
+    latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
+    dropped = {"failed": len(answers.skipped)}
+    return _replay(
+        source, "offline", answers.rows, answers.single, latency_ms, dropped, answers.sequence
+    )
+
+
+def _described(
+    bag: Bag, image_topic: str, encoder: Encoder
+) -> Iterator[DescribedImage | ImageError]:
+    """Yield the images of a topic, each described by itself, as a robot's come."""
+    for row, taken in enumerate(bag.images(image_topic)):
+        if isinstance(taken.image, ImageError):
+            yield taken.image
+            continue
+        started = time.perf_counter()
+        descriptor = encoder.encode([taken.image])[0]
+        encode_s = time.perf_counter() - started
+        yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
 
 
 def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -> Replay:
@@ -171,7 +171,7 @@ def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -
 
     model: what made the map. geometric_checks: as `LocalizerSettings` has it. Latency is the time
     from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
-    and `ProgeoError` where the node fails; what it says of that goes to stderr.
+    and `ProgeoError` where the node fails; the node's own messages go to stderr.
     """
     if not has_ros():
         raise MissingDependencyError(
@@ -191,12 +191,12 @@ def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -
 
 
 def has_ros() -> bool:
-    """Say whether rclpy is installed, without importing it."""
+    """Whether rclpy is installed, found without importing it."""
     return importlib.util.find_spec("rclpy") is not None
 
 
 def _played(source: ReplayInput, model: str, geometric_checks: int) -> dict[str, Any]:
-    """Run the node and the player as a process of their own; return its answers.json."""
+    """Run the node and the player in a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]

@@ -1,4 +1,4 @@
-"""What a replay leaves: summary.json, trajectories, the report, pictures of matches."""
+"""The folder of a replay: summary.json, trajectories, the report, pictures of matches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _QUERY_SIDE = 360
 
 
 class ReplayFolder(NamedTuple):
-    """Hold where the files of one replay are."""
+    """Paths of the files of one replay."""
 
     summary: Path
     trajectory: Path
@@ -87,7 +87,7 @@ def summarize(replay: Replay) -> dict[str, Any]:
 
 
 def best_answers(replay: Replay) -> list[int]:
-    """Return which evaluated answers are right with the highest confidence, spread over time."""
+    """Return the most confident right answers (rows of the evaluated), spread over time."""
     evaluation = replay.evaluation
     right = np.flatnonzero(evaluation.right)
     confidence = [
@@ -97,14 +97,14 @@ def best_answers(replay: Replay) -> list[int]:
 
 
 def worst_answers(replay: Replay) -> list[int]:
-    """Return which evaluated answers are farthest from the truth, spread over time."""
+    """Return the answers farthest from the truth (rows of the evaluated), spread over time."""
     evaluation = replay.evaluation
     order = np.argsort(-evaluation.error_m, kind="stable")
     return _spread(order[evaluation.error_m[order] > 0.0], evaluation.queries)
 
 
 def _spread(ranked: NDArray[np.int64], count: int) -> list[int]:
-    """Return the first few of a ranking, leaving out neighbours in time of those taken."""
+    """Return the first few of a ranking, without neighbours in time of those chosen before."""
     apart = max(1, count // (2 * _SHOWN))
     taken: list[int] = []
     for one in ranked.tolist():
@@ -127,7 +127,7 @@ def _truths(replay: Replay) -> Iterator[StampedPose]:
 
 
 def _make_folder(matches: Path) -> None:
-    """Make the folder of pictures, and drop those of an earlier replay."""
+    """Create the folder of pictures, and remove those of an earlier replay."""
     matches.mkdir(parents=True, exist_ok=True)
     for kind in ("best", "worst"):
         for picture in matches.glob(f"{kind}_[0-9]*.jpg"):
@@ -137,7 +137,7 @@ def _make_folder(matches: Path) -> None:
 def _write_pictures(
     replay: Replay, folder: Path, best: Sequence[int], worst: Sequence[int]
 ) -> dict[int, MatchView]:
-    """Write a picture for every answer shown; return what the page shows of each."""
+    """Write a picture of every answer shown; return their views for the report."""
     names = {one: f"worst_{rank}.jpg" for rank, one in enumerate(worst, start=1)}
     names |= {one: f"best_{rank}.jpg" for rank, one in enumerate(best, start=1)}
     images = _query_images(replay, names)
@@ -170,10 +170,10 @@ def _view(replay: Replay, one: int, query: bytes, thumbnail: bytes | None) -> Ma
     stamp = int(replay.source.stamp_ns[replay.rows[replay.evaluated[one]]])
     seconds = (stamp - int(replay.source.stamp_ns.min())) * 1e-9
     right = bool(evaluation.right[one])
-    verdict = "accepted" if answer.accepted else "not accepted"
+    decision = "accepted" if answer.accepted else "not accepted"
     scores = f"confidence {answer.estimate.confidence:.2f}"
     if answer.matches:
         scores += f" · similarity {answer.matches[0].similarity:.2f}"
         scores += f" · place {answer.matches[0].place_id}"
-    title = f"{evaluation.error_m[one]:.2f} m off at {seconds:.1f} s, {verdict}"
+    title = f"{evaluation.error_m[one]:.2f} m off at {seconds:.1f} s, {decision}"
     return MatchView(query, thumbnail, right, title, scores)

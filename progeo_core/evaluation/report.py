@@ -1,4 +1,4 @@
-"""The report of a replay: one HTML page that holds its style, plots and pictures."""
+"""The report of a replay: one HTML page with its style, plots and pictures inside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEMPLATE = "report_template.html"
 
 
 class MatchView(NamedTuple):
-    """Hold one answer as it is shown: JPEGs of query and best match, and figures in words."""
+    """One answer in the report: JPEGs of query and best match, and its figures as text."""
 
     query: bytes
     match: bytes | None
@@ -172,6 +172,6 @@ def _picture(jpeg: bytes, name: str) -> str:
 
 
 def _plot(svg: str, alt: str) -> str:
-    # As an image of its own, so that the names inside one SVG cannot meet those of another.
+    # As an image of its own, so that the ids inside one SVG cannot clash with those of another.
     data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
     return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'

@@ -1,10 +1,10 @@
-"""The plots of a replay report, as SVG; colours are those of Okabe and Ito, safe for all eyes."""
+"""The plots of a replay report, as SVG, in the colour-blind safe palette of Okabe and Ito."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -20,7 +20,7 @@ from progeo_core.geo import FloatArray
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A94A0"
 _INK, _FAINT, _GRID = "#1F2933", "#C3CAD2", "#E6E9ED"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "axes.edgecolor": _FAINT,
@@ -41,12 +41,12 @@ _STYLE: dict[str, Any] = {
 _WIDE, _HALF = (11.0, 3.4), (5.4, 3.5)
 # More marks than this are drawn as pixels inside the SVG, which keeps the page small.
 _VECTOR_MARKS = 3000
-# Links from truth to wrong answer; more would only be ink.
+# Links from truth to wrong answer; more would hide the plot.
 _LINKS = 150
 
 
-class _Verdicts(NamedTuple):
-    """Hold which evaluated answers [e] were accepted and right, accepted and wrong, withheld."""
+class _Decisions(NamedTuple):
+    """Masks [e] of the evaluated answers: accepted and right, accepted and wrong, not accepted."""
 
     right: NDArray[np.bool_]
     wrong: NDArray[np.bool_]
@@ -64,7 +64,7 @@ def draw_plan(replay: Replay) -> str:
         for start, end in _links(truth, estimate, replay.evaluation.right)[:_LINKS]:
             axes.add_patch(_link(start, end))
         axes.plot(*truth.T, color=_INK, linewidth=1.3, label="ground truth", zorder=2)
-        _points_by_verdict(axes, estimate, _verdicts(replay.evaluation))
+        _points_by_decision(axes, estimate, _decisions(replay.evaluation))
         axes.set_aspect("equal")
         axes.set_xlim(*window[:, 0])
         axes.set_ylim(*window[:, 1])
@@ -77,10 +77,10 @@ def draw_plan(replay: Replay) -> str:
 
 
 def _window(points: FloatArray) -> FloatArray:
-    """Return the corners [2, 2] of what a plan shows: all points, neither too flat nor too tall."""
+    """Return the corners [2, 2] of a window around all points, neither too flat nor too tall."""
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = np.maximum(1.08 * (high - low), 1.0)
-    # A corridor is a line from above: give it room, so that its links can be seen.
+    # A corridor is a line from above; its links need room to be seen.
     height = max(height, 0.25 * width)
     half = np.array([max(width, height / 0.6), height]) / 2.0
     middle = (low + high) / 2.0
@@ -95,7 +95,7 @@ def draw_error_over_time(replay: Replay) -> str:
 
     def draw(axes: Axes) -> None:
         points = np.stack([seconds, evaluation.error_m], axis=-1)
-        _points_by_verdict(axes, points, _verdicts(evaluation))
+        _points_by_decision(axes, points, _decisions(evaluation))
         _error_scale(axes, evaluation, "y")
         axes.axhline(evaluation.radius_m, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_xlabel("time since the first image (s)")
@@ -199,8 +199,8 @@ def _positions(replay: Replay) -> tuple[FloatArray, FloatArray]:
     return truth, np.stack(estimate)
 
 
-def _verdicts(run: Evaluation) -> _Verdicts:
-    return _Verdicts(run.accepted & run.right, run.accepted & ~run.right, ~run.accepted)
+def _decisions(run: Evaluation) -> _Decisions:
+    return _Decisions(run.accepted & run.right, run.accepted & ~run.right, ~run.accepted)
 
 
 def _runs(evaluation: Evaluation) -> list[tuple[str, Evaluation, str]]:
@@ -211,11 +211,11 @@ def _runs(evaluation: Evaluation) -> list[tuple[str, Evaluation, str]]:
     return runs
 
 
-def _points_by_verdict(axes: Axes, points: FloatArray, verdicts: _Verdicts) -> None:
+def _points_by_decision(axes: Axes, points: FloatArray, decisions: _Decisions) -> None:
     kinds = (
-        (verdicts.withheld, "not accepted", {"facecolors": "none", "edgecolors": GREY, "s": 20}),
-        (verdicts.right, "accepted, right", {"c": BLUE, "s": 20}),
-        (verdicts.wrong, "accepted, wrong", {"c": VERMILION, "s": 36, "marker": "X"}),
+        (decisions.withheld, "not accepted", {"facecolors": "none", "edgecolors": GREY, "s": 20}),
+        (decisions.right, "accepted, right", {"c": BLUE, "s": 20}),
+        (decisions.wrong, "accepted, wrong", {"c": VERMILION, "s": 36, "marker": "X"}),
     )
     for number, (mask, name, look) in enumerate(kinds):
         label = f"{name} ({int(mask.sum())})"
@@ -281,7 +281,7 @@ def _legend_above(axes: Axes, columns: int) -> None:
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
 
 
-def _legend_of_runs(axes: Axes, count: int, where: str) -> None:
+def _legend_of_runs(axes: Axes, count: int, where: Literal["lower left", "lower right"]) -> None:
     if count > 1:
         axes.legend(loc=where)
 

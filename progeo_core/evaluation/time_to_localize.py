@@ -1,4 +1,4 @@
-"""How soon a camera of unknown place is found: at the start of a drive, and after each jump."""
+"""Time to localize: images and seconds until a camera is found, at the start and after jumps."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from progeo_core.geo import FloatArray
 
 BoolArray = NDArray[np.bool_]
 
-# A true step longer than this many usual ones, and than two radii, is a jump: the camera was
-# carried off, or two drives follow each other.
+# A step of the true positions longer than this many usual ones, and than two radii, is a jump: the
+# camera was carried away, or two traverses follow each other.
 _JUMP_STEPS, _JUMP_RADII = 10.0, 2.0
 
 
 class TimeToLocalize(NamedTuple):
-    """Hold how long each start took until the first right accepted answer, all [s].
+    """Time from each start to the first right accepted answer, all [s].
 
-    A start is the first image with a place in the database after the begin or a jump. images: 1 at
-    once, NaN never before the next jump or the end. seconds: NaN, too, where stamps are unknown.
+    A start is the first image with a place in the database after the beginning or a jump. images: 1
+    if found at once, NaN if not before the next jump or the end. seconds: also NaN where stamps are
+    unknown.
     """
 
     images: FloatArray
     seconds: FloatArray
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented figures; those of starts that were never found are None."""
+        """Return the documented figures; None where no start was found."""
         return {
             "starts": len(self.images),
             "found": int(np.isfinite(self.images).sum()),
-            "images": _median_and_most(self.images),
-            "seconds": _median_and_most(self.seconds),
+            "images": _median_and_max(self.images),
+            "seconds": _median_and_max(self.seconds),
         }
 
 
@@ -46,7 +47,7 @@ def measure_time_to_localize(
 ) -> TimeToLocalize:
     """Measure answers in order: truth [n, 3] (m); found: right and accepted; stamps 0 unknown."""
     images, seconds = [], []
-    for begin, end in itertools.pairwise([*_begins(truth, radius_m), len(truth)]):
+    for begin, end in itertools.pairwise([*_starts(truth, radius_m), len(truth)]):
         possible = begin + np.flatnonzero(localizable[begin:end])
         if not possible.size:
             continue
@@ -58,15 +59,15 @@ def measure_time_to_localize(
     return TimeToLocalize(np.array(images, np.float64), np.array(seconds, np.float64))
 
 
-def _begins(truth: FloatArray, radius_m: float) -> list[int]:
-    """Return the first image and those after a jump."""
+def _starts(truth: FloatArray, radius_m: float) -> list[int]:
+    """Return the first image and the images after a jump."""
     step = np.linalg.norm(np.diff(truth[:, :2], axis=0), axis=1)
     usual = float(np.median(step)) if step.size else 0.0
     jump = step > max(_JUMP_STEPS * usual, _JUMP_RADII * radius_m)
     return [0, *(np.flatnonzero(jump) + 1).tolist()]
 
 
-def _median_and_most(values: FloatArray) -> dict[str, float | None]:
+def _median_and_max(values: FloatArray) -> dict[str, float | None]:
     known = values[np.isfinite(values)]
     if not known.size:
         return {"median": None, "max": None}

@@ -48,10 +48,10 @@ def decode_image(
     return rgb8_from_any_depth(pixels)
 
 
-def read_image(path: Path, needed_side: int = 0) -> Image:
+def read_image(path: str | Path, needed_side: int = 0) -> Image:
     """Read one image file as `decode_image` does; raise `ImageError` naming the file."""
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: the image cannot be read ({error.strerror})") from error
     return decode_image(data, str(path), needed_side)

@@ -1,4 +1,4 @@
-"""The entry to models: load an encoder, look at a model, import and export checkpoints."""
+"""The entry to encoders: load a model by name, and choose what runs it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,9 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.inference.device import AUTO, choose_device
 from progeo_core.inference.runtime_choice import choose_encoder
 from progeo_core.inference.torch_encoder import TorchEncoder
-from progeo_core.model.authors_checkpoint import export_checkpoint, import_checkpoint
-from progeo_core.model.model_info import ModelInfo, describe_model
-from progeo_core.model.named_model import built_in_models, load_named_model
+from progeo_core.model.built_in import DEFAULT_MODEL
+from progeo_core.model.named_model import load_named_model
 from progeo_core.model.pretrained import NO_WEIGHTS
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "ModelInfo",
-    "built_in_models",
-    "describe_model",
-    "export_checkpoint",
-    "import_checkpoint",
-    "load_encoder",
-]
-
-DEFAULT_MODEL = "mobilenetv2-gem"
 
 
 def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = AUTO) -> Encoder:

@@ -13,19 +13,23 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describe
 from progeo_core.errors import DataError, ImageError, UsageError
-from progeo_core.geo import Datum, Frame
+from progeo_core.geo import Datum
 from progeo_core.images.codec import Image, make_thumbnail
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_rows import storable_name
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
 
 _log = logging.getLogger(__name__)
 
+# Images between two commits: a kill costs at most these, and their memory does not grow.
+_TRANSACTION = 128
+
 
 class MapReport(NamedTuple):
-    """Say what became of the images: added, in the map already, or skipped (and why).
+    """Counts of images that were added or in the map already, and why each other was skipped.
 
     places: how many the map has now. datum: what its metres start from, None if nowhere on earth.
     """
@@ -37,8 +41,8 @@ class MapReport(NamedTuple):
     datum: Datum | None
 
 
-def write_map(
-    path: Path,
+def build_map(
+    path: str | Path,
     source: ImageSource,
     encoder: Encoder,
     *,
@@ -50,19 +54,26 @@ def write_map(
 
     datum: None takes the first position of WGS84 records. With `append` the images that the map has
     already (same image, traverse and stamp) are left alone, so an interrupted run is continued by
-    appending the same source. A new map in which nothing was committed is removed again. Raises
-    `UsageError` for a datum other than the map's, and what `PlaceMap` and `build_map` raise.
+    appending the same source. Images go through the encoder in batches and into the map every 128,
+    so memory stays flat and a kill loses no more than that; `advance` counts images, skipped ones
+    included. A new map in which nothing was committed is removed again.
+
+    Raises `UsageError` for a map that exists (without `append`) or a datum other than the map's,
+    `ModelMismatchError` for a map of another model, and `DataError` where no image at all can be
+    used or the map cannot be opened or written.
     """
+    path = Path(path)
     check_target(path, append)
     chosen = _extended(path, datum) if append else _created(path, source.records, encoder, datum)
     with chosen as place_map:
+        place_map.require_model(encoder.fingerprint)
         local = source.records.to_local(place_map.datum)
         fresh = _rows_not_in(place_map, local)
         images = source.select(fresh).images(encoder.fingerprint.image_side)
-        report = build_map(place_map, local.select(fresh), images, encoder, advance=advance)
+        added, skipped = _append_images(place_map, local.select(fresh), images, encoder, advance)
         PlaceIndex.open(place_map)
         known = len(local) - len(fresh)
-        return MapReport(report.added, known, report.skipped, len(place_map), place_map.datum)
+        return MapReport(added, known, tuple(skipped), len(place_map), place_map.datum)
 
 
 def check_target(path: Path, append: bool) -> None:
@@ -75,7 +86,7 @@ def check_target(path: Path, append: bool) -> None:
 def _created(
     path: Path, records: Records, encoder: Encoder, datum: Datum | None
 ) -> Iterator[PlaceMap]:
-    """Give a new map; where the block fails, remove it if empty, else say what it holds."""
+    """Yield a new map; where the block fails, remove it if empty, else say what it holds."""
     with PlaceMap.create(path, encoder.fingerprint, datum or records.default_datum()) as place_map:
         try:
             yield place_map
@@ -86,7 +97,7 @@ def _created(
 
 @contextlib.contextmanager
 def _extended(path: Path, datum: Datum | None) -> Iterator[PlaceMap]:
-    """Give a map that exists, for writing."""
+    """Yield a map that exists, open for writing."""
     with PlaceMap.open(path, writable=True) as place_map:
         if datum is not None and datum != place_map.datum:
             raise UsageError(
@@ -107,15 +118,16 @@ def _discard_if_empty(place_map: PlaceMap) -> None:
                 places,
             )
         else:
-            place_map.close()
-            place_map.path.unlink(missing_ok=True)
+            place_map.discard()
 
 
 def _rows_not_in(place_map: PlaceMap, records: Records) -> NDArray[np.int64]:
     """Return the rows of images that the map does not have yet."""
     table = place_map.places()
     known = set(zip(table.image, table.traverse, table.stamp_ns.tolist(), strict=True))
-    keys = zip(map(str, records.images), records.traverse, records.stamp_ns.tolist(), strict=True)
+    images = (storable_name(str(image)) for image in records.images)
+    traverses = map(storable_name, records.traverse)
+    keys = zip(images, traverses, records.stamp_ns.tolist(), strict=True)
     return np.flatnonzero([key not in known for key in keys])
 
 
@@ -123,43 +135,22 @@ def _readable(datum: Datum | None) -> str:
     return "none" if datum is None else f"{datum.lat_deg},{datum.lon_deg},{datum.alt_m}"
 
 
-# Images between two commits: a kill costs at most these, and their memory does not grow.
-_TRANSACTION = 128
-
-
-class BuildReport(NamedTuple):
-    """Say how many places were added, and why each image that was skipped cannot be used."""
-
-    added: int
-    skipped: tuple[str, ...]
-
-
 class _Described(NamedTuple):
-    """Hold what the map keeps of one image; the image itself is let go."""
+    """What the map keeps of one image; the image itself is let go."""
 
     row: int
     descriptor: NDArray[np.float32]
     thumbnail: bytes
 
 
-def build_map(
+def _append_images(
     place_map: PlaceMap,
     records: Records,
     images: Iterable[Image | ImageError],
     encoder: Encoder,
-    *,
-    advance: Advance = no_progress,
-) -> BuildReport:
-    """Append a place for every image of `records` (LOCAL frame) that can be used.
-
-    `images` come in the order of the records. Images go through the encoder in batches and into the
-    map every 128, so memory stays flat and a kill loses no more than that; `advance` counts images,
-    skipped ones included. Raises `ModelMismatchError` for a map of another model, `UsageError` for
-    positions in degrees, and `DataError` where no image at all can be used.
-    """
-    place_map.require_model(encoder.fingerprint)
-    if records.frame is not Frame.LOCAL:
-        raise UsageError("the positions are latitude and longitude: turn them into metres first")
+    advance: Advance,
+) -> tuple[int, list[str]]:
+    """Append a place for every image of local `records` that can be used; count, say what not."""
     added = 0
     skipped: list[str] = []
     pending: list[_Described] = []
@@ -178,7 +169,7 @@ def build_map(
         raise DataError(
             f"{place_map.path}: none of {len(skipped)} images can be used, first: {skipped[0]}"
         )
-    return BuildReport(added, tuple(skipped))
+    return added, skipped
 
 
 def _without_image(described: Described) -> _Described:

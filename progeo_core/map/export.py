@@ -38,7 +38,7 @@ class _Place(NamedTuple):
     direction: float
 
 
-def export_map(place_map: PlaceMap, target: Path, form: ExportFormat) -> int:
+def export_map(place_map: PlaceMap, target: str | Path, form: ExportFormat) -> int:
     """Write all places of a map to a file that appears whole or not at all; return how many.
 
     GeoJSON (RFC 7946) and KML hold longitude, latitude and altitude and need a map with a datum:
@@ -50,7 +50,7 @@ def export_map(place_map: PlaceMap, target: Path, form: ExportFormat) -> int:
             f"{place_map.path}: the map has no datum, so its places are nowhere on earth; export it"
             " as csv, or build it again with --datum"
         )
-    table = place_map.places()
+    table, target = place_map.places(), Path(target)
     try:
         with (
             replaced_file(target) as unfinished,

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 import faiss
 
-from progeo_core.map.gpu_index import has_gpu
-
 # Up to here an exact search takes about a millisecond.
 EXACT_PLACES = 20_000
 # Codes cannot be learned from fewer places.
@@ -26,9 +24,9 @@ _SEARCHED_SHARE, _MIN_SEARCHED = 32, 16
 
 
 class IndexPlan(NamedTuple):
-    """Say how places are kept.
+    """Layout of an index.
 
-    lists: groups of alike places, of which a search looks into a few; 0 for an exact index.
+    lists: groups of similar places, a few of which are searched; 0 for an exact index.
     codes: 4-bit codes per place; 0 for an exact index.
     """
 
@@ -38,7 +36,7 @@ class IndexPlan(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Say whether every place is compared in float16."""
+        """Whether every place is compared in float16."""
         return self.lists == 0
 
     def bytes_for(self, places: int) -> int:
@@ -49,12 +47,23 @@ class IndexPlan(NamedTuple):
         return centres + places * (self.codes * _CODE_BITS // 8 + _ID_BYTES)
 
     def suits(self, places: int, memory_bytes: int) -> bool:
-        """Say whether an index made by this plan is still good for so many places."""
+        """Whether an index made by this plan is still good for so many places."""
         best = plan_index(places, self.dimension, memory_bytes)
         fits = self.bytes_for(places) <= max(memory_bytes, best.bytes_for(places))
         if self.is_exact or best.is_exact:
             return fits and self.is_exact == best.is_exact
         return fits and 0.5 <= best.lists / self.lists <= 2.0
+
+    def made(self, index: Any) -> bool:
+        """Whether an index is of the kind that this plan makes."""
+        own = faiss.downcast_index(index)
+        if not self.is_exact:
+            kind, lists = faiss.IndexIVFPQFastScan, self.lists
+            return isinstance(own, kind) and own.nlist == lists and own.d == self.dimension
+        if not isinstance(own, faiss.IndexIDMap):
+            return False
+        held = faiss.downcast_index(own.index)
+        return isinstance(held, faiss.IndexScalarQuantizer) and held.d == own.d == self.dimension
 
     def training_places(self) -> int:
         """Return how many places the lists and codes are learned from."""
@@ -76,11 +85,9 @@ class IndexPlan(NamedTuple):
 def plan_index(places: int, dimension: int, memory_bytes: int) -> IndexPlan:
     """Return the most precise plan for a map that fits the memory, or the smallest there is."""
     exact = IndexPlan(dimension)
-    # A GPU compares all places of any map that fits.
-    small = places <= EXACT_PLACES or has_gpu()
     code_counts = [_codes(dimension, values) for values in _VALUES_PER_CODE]
     fits = exact.bytes_for(places) <= memory_bytes
-    if (small and fits) or places < _MIN_PLACES or not all(code_counts):
+    if (places <= EXACT_PLACES and fits) or places < _MIN_PLACES or not all(code_counts):
         return exact
     # A power of two near twice the square root balances finding lists and searching them.
     balanced = round(math.log2(2.0 * math.sqrt(places)))
@@ -92,7 +99,7 @@ def plan_index(places: int, dimension: int, memory_bytes: int) -> IndexPlan:
 def plan_one_list(dimension: int) -> IndexPlan | None:
     """Return the plan of short codes in one list, all searched; None for lengths without codes.
 
-    It learns from a few thousand places and never again, so an index can grow by it for ever.
+    It is trained once on a few thousand places, so an index can grow by it without end.
     """
     codes = _codes(dimension, _VALUES_PER_CODE[0])
     return IndexPlan(dimension, lists=1, codes=codes) if codes else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +11,10 @@ import numpy as np
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
+from progeo_core.map.leftovers import remove_leftovers
 from progeo_core.map.place_map import PlaceMap, Places
-from progeo_core.map.sqlite_file import check_name, move_file
+from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
+from progeo_core.map.write_lock import MapLock
 from progeo_core.progress import Advance, no_progress
 
 _COPY_BLOCK = 1024
@@ -27,7 +28,7 @@ class MergeReport(NamedTuple):
 
 
 def merge_maps(
-    sources: Sequence[Path], target: Path, *, advance: Advance = no_progress
+    sources: Sequence[str | Path], target: str | Path, *, advance: Advance = no_progress
 ) -> MergeReport:
     """Copy the places of several maps into a new one, in the order given.
 
@@ -35,6 +36,7 @@ def merge_maps(
     The new map appears whole or not at all. Raises `ModelMismatchError` for maps of different
     models, `UsageError` where only some have a datum, `DataError` where the target exists.
     """
+    target = Path(target)
     check_name(target)
     if not sources:
         raise UsageError("there is no map to merge: name one or more")
@@ -44,7 +46,10 @@ def merge_maps(
         first = maps[0]
         if target.exists():
             raise DataError(f"{target} exists already: choose another name for the merged map")
-        folder = Path(opened.enter_context(_scratch_folder(target)))
+        lock = MapLock(target)
+        opened.callback(lock.release)
+        remove_leftovers(target)
+        folder = opened.enter_context(scratch_folder(target))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
             for place_map in maps:
                 _copy_places(place_map, merged, advance)
@@ -63,13 +68,6 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
                 f"{local.path} has no datum, but {placed.path} has one: build the first again with"
                 " --datum, or merge local maps only with each other"
             )
-
-
-def _scratch_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
-    except OSError as error:
-        raise DataError(f"{target}: the map cannot be written ({error.strerror})") from error
 
 
 def _copy_places(source: PlaceMap, target: PlaceMap, advance: Advance) -> None:

@@ -11,8 +11,7 @@ import faiss
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from progeo_core.errors import DataError
-from progeo_core.map.gpu_index import MAX_NEIGHBOURS, copy_to_gpu
+from progeo_core.errors import DataError, UsageError
 from progeo_core.map.index_file import (
     StaleIndexError,
     StoredIndex,
@@ -33,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Neighbours(NamedTuple):
-    """Hold the nearest places of q queries, nearest first.
+    """Nearest places of q queries, nearest first.
 
     place_ids: [q, k], -1 where the map has fewer than k places.
     similarity: [q, k] 1 - d²/2 of the distance d, which for unit descriptors is their cosine;
@@ -45,18 +44,19 @@ class Neighbours(NamedTuple):
 
 
 class PlaceIndex:
-    """Search the descriptors of a map; make one with `open`.
+    """Searchable descriptors of a map (made with `open`) or of arrays (made with `of_arrays`).
 
     The file NAME.faiss beside NAME.progeo only saves time: it is checked against the map, brought
     up to date where places were added or deleted since, and made again where it is missing, damaged
     or of another map.
     """
 
-    def __init__(self, place_map: PlaceMap, index: faiss.Index, plan: IndexPlan) -> None:
-        """Take over a FAISS index made by a plan that holds places of the map under their ids."""
+    def __init__(self, place_map: PlaceMap | None, index: faiss.Index, plan: IndexPlan) -> None:
+        """Take over a FAISS index made by a plan that holds places of the map under their ids.
+
+        place_map: None for an exact index that stands for itself.
+        """
         self._map, self._index, self._plan = place_map, index, plan
-        # Of the same places as the index, or None.
-        self._on_gpu: Any | None = None
 
     @classmethod
     def open(cls, place_map: PlaceMap, memory_mb: int = MEMORY_MB) -> PlaceIndex:
@@ -67,15 +67,33 @@ class PlaceIndex:
         """
         path, memory_bytes = _index_path(place_map), memory_mb * 1_000_000
         try:
-            opened = cls._from_file(path, place_map, memory_bytes)
+            return cls._from_file(path, place_map, memory_bytes)
         except DataError as reason:
             level = logging.INFO if isinstance(reason, StaleIndexError) else logging.WARNING
             _log.log(level, "%s: building the index of the map, as %s", path, reason)
-            opened = cls._built(place_map, memory_bytes)
-            opened.save()
-        if opened.plan.is_exact:
-            opened._on_gpu = copy_to_gpu(opened._index)
-        return opened
+            built = cls._built(place_map, memory_bytes)
+            built.save()
+            return built
+
+    @classmethod
+    def of_arrays(cls, ids: ArrayLike, descriptors: ArrayLike) -> PlaceIndex:
+        """Build an exact index in memory of descriptors [n, D] under ids [n], without a map file.
+
+        Raises `DataError` for descriptors that are no table of finite numbers, and for ids that are
+        negative, repeated or of another number.
+        """
+        vectors, numbers = np.asarray(descriptors), np.asarray(ids, np.int64)
+        if vectors.ndim != 2 or not vectors.shape[1] or numbers.shape != vectors.shape[:1]:
+            raise DataError(
+                f"ids of shape {list(numbers.shape)} and descriptors of shape"
+                f" {list(vectors.shape)}: give n ids and n descriptors of equal length"
+            )
+        if (numbers < 0).any() or len(np.unique(numbers)) != len(numbers):
+            raise DataError("place ids must be different and not negative: number the descriptors")
+        plan = IndexPlan(vectors.shape[1])
+        built = cls(None, plan.empty_index(), plan)
+        built.add(numbers, vectors)
+        return built
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -91,11 +109,9 @@ class PlaceIndex:
         Raises `DataError` for another dimension or a query that is not finite.
         """
         queries = self._checked(descriptors)
-        if not self._plan.is_exact:
-            return self._search_lists(queries, k)
-        on_gpu = self._on_gpu if k <= MAX_NEIGHBOURS else None
-        searched = self._index if on_gpu is None else on_gpu
-        squared, ids = searched.search(queries, k)
+        if self._map is not None and not self._plan.is_exact:
+            return self._search_lists(self._map, queries, k)
+        squared, ids = self._index.search(queries, k)
         return _neighbours(ids, squared)
 
     def add(self, ids: ArrayLike, descriptors: ArrayLike) -> None:
@@ -103,13 +119,15 @@ class PlaceIndex:
 
         The file is left as it is; `save` brings it up to date.
         """
-        places = self._checked(descriptors), np.asarray(ids, np.int64)
-        self._index.add_with_ids(*places)
-        if self._on_gpu is not None:
-            self._add_on_gpu(*places)
+        self._index.add_with_ids(self._checked(descriptors), np.asarray(ids, np.int64))
 
     def save(self) -> None:
-        """Write the file beside the map; log a warning where that fails, as only time is lost."""
+        """Write the file beside the map; log a warning where that fails, as only time is lost.
+
+        Raises `UsageError` for an index of arrays.
+        """
+        if self._map is None:
+            raise UsageError("an index of arrays has no map to be saved beside: keep the arrays")
         path = _index_path(self._map)
         try:
             newest = _checksums(*self._map.newest_descriptors(_PROVEN))
@@ -134,7 +152,7 @@ class PlaceIndex:
         if not plan.suits(places, memory_bytes):
             raise StaleIndexError("the map or the memory for it has another size now")
         if revision != place_map.revision:
-            found._catch_up(newest)
+            found._catch_up(place_map, newest)
             found.save()
         if index.ntotal != places:
             raise DataError("it does not hold the places of the map")
@@ -153,33 +171,26 @@ class PlaceIndex:
             built.add(ids, descriptors)
         return built
 
-    def _catch_up(self, newest: dict[int, int]) -> None:
+    def _catch_up(self, place_map: PlaceMap, newest: dict[int, int]) -> None:
         """Add and remove what the map did since the newest places of the file were new.
 
         Raises `StaleIndexError` where these are others now: an older copy of the map came back and
         went another way.
         """
-        held, wanted = self._held_ids(), self._map.ids()
+        held, wanted = self._held_ids(), place_map.ids()
         known = np.intersect1d(list(newest), wanted)
-        checksums = _checksums(known, self._map.descriptors(known))
+        checksums = _checksums(known, place_map.descriptors(known))
         if not checksums or any(newest[one] != crc32 for one, crc32 in checksums.items()):
             raise StaleIndexError("it is of another state of the map")
         if not np.isin(held, wanted, assume_unique=True).all():
-            # Lists that FAISS removed something from garble what is added to them afterwards. What
+            # Lists from which FAISS removed something garble what is added to them afterwards. What
             # was learned stays, and that takes longest.
             self._index.reset()
             held = held[:0]
         fresh = np.setdiff1d(wanted, held, assume_unique=True)
         for start in range(0, len(fresh), _ADD_BLOCK):
             block = fresh[start : start + _ADD_BLOCK]
-            self.add(block, self._map.descriptors(block))
-
-    def _add_on_gpu(self, descriptors: NDArray[np.float32], ids: IdArray) -> None:
-        try:
-            self._on_gpu.add_with_ids(descriptors, ids)  # type: ignore[union-attr]
-        except RuntimeError as error:
-            _log.warning("the GPU is full, going on with the search on the CPU: %s", error)
-            self._on_gpu = None
+            self.add(block, place_map.descriptors(block))
 
     def _held_ids(self) -> IdArray:
         """Return the ids in the index, ascending."""
@@ -194,14 +205,16 @@ class PlaceIndex:
         ]
         return np.sort(np.concatenate([np.empty(0, np.int64), *blocks]))
 
-    def _search_lists(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+    def _search_lists(
+        self, place_map: PlaceMap, queries: NDArray[np.float32], k: int
+    ) -> Neighbours:
         """Find candidates by their codes, and rank them by the map's own descriptors."""
         _, candidates = self._index.search(queries, max(_MIN_CANDIDATES, _CANDIDATES * k))
         ids = np.full((len(queries), k), -1, np.int64)
         squared = np.zeros((len(queries), k), np.float32)
         for row, query in enumerate(queries):
             known = candidates[row][candidates[row] >= 0]
-            offset = self._map.descriptors(known).astype(np.float32) - query
+            offset = place_map.descriptors(known).astype(np.float32) - query
             distance = np.einsum("ij,ij->i", offset, offset)
             nearest = np.argsort(distance, kind="stable")[:k]
             ids[row, : len(nearest)] = known[nearest]
@@ -211,13 +224,18 @@ class PlaceIndex:
     def _checked(self, descriptors: ArrayLike) -> NDArray[np.float32]:
         vectors = np.ascontiguousarray(descriptors, np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self._index.d:
+            model = "one model" if self._map is None else f"the map's model {self._map.fingerprint}"
             raise DataError(
-                f"{self._map.path}: descriptors of shape {list(vectors.shape)}, but the index holds"
-                f" {self._index.d} values each; use the map's model {self._map.fingerprint}"
+                f"{self._name}: descriptors of shape {list(vectors.shape)}, but the index holds"
+                f" {self._index.d} values each; use {model}"
             )
         if not np.isfinite(vectors).all():
-            raise DataError(f"{self._map.path}: a descriptor is not finite; skip this image")
+            raise DataError(f"{self._name}: a descriptor is not finite; skip this image")
         return vectors
+
+    @property
+    def _name(self) -> str:
+        return "index of arrays" if self._map is None else str(self._map.path)
 
 
 def _neighbours(ids: NDArray[np.int64], squared: NDArray[np.float32]) -> Neighbours:

@@ -1,6 +1,6 @@
-"""CLIP towers, the ProGEO network, its prompts and weights, and the encoder that runs them.
+"""Networks, their weights and checkpoints, and model folders.
 
-The entry is `progeo_core.inference.loading`; it imports torch, so callers import it late.
+All but `built_in` imports torch, so callers import it late.
 """
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""The authors' `best_model.pth`: into a model folder, and back."""
+"""The authors' `best_model.pth`, turned into a model folder."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 
-from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.model.aggregation import Head
 from progeo_core.model.assembly import architecture_of, assemble, image_size_of
 from progeo_core.model.backbone import PROGEO_BACKBONES, FeatureKind, blank_backbone
 from progeo_core.model.model_card import ModelCard
-from progeo_core.model.model_folder import read_model, save_model
+from progeo_core.model.model_folder import save_model
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.weights import (
     State,
@@ -59,25 +58,6 @@ def import_checkpoint(
         source=f"checkpoint {checkpoint.name}",
     )
     return save_model(out_dir, card, state)
-
-
-def export_checkpoint(folder: Path, checkpoint: Path) -> Path:
-    """Write a model folder as a flat state_dict that the authors' code loads; return the file.
-
-    Raises `DataError` for a folder without the text side, which their strict loading asks for.
-    """
-    state = read_model(folder, with_text=True).state
-    if not has_text(state):
-        raise DataError(
-            f"{folder}: has no text side, which the authors' code needs: import the checkpoint"
-            " again with its text side"
-        )
-    try:
-        with replaced_file(checkpoint) as unfinished:
-            torch.save(state, unfinished)
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{checkpoint}: cannot be written ({error})") from error
-    return checkpoint
 
 
 def recognise_backbone(state: State) -> str | None:

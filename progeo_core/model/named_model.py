@@ -7,6 +7,7 @@ from pathlib import Path
 from progeo_core.errors import DataError, UsageError
 from progeo_core.model.assembly import architecture_of, assemble
 from progeo_core.model.backbone import MOBILENET, blank_backbone, open_clip_name, resize_backbone
+from progeo_core.model.built_in import built_in_folder, built_in_models
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import CARD_FILE, Model, is_model_folder, load_model
 from progeo_core.model.network import build_network
@@ -17,13 +18,6 @@ from progeo_core.model.pretrained import (
     pretrained_state,
 )
 from progeo_core.model.weights import sha256_of, visual_part
-
-_BUILT_IN = Path(__file__).parent.parent / "models"
-
-
-def built_in_models() -> tuple[str, ...]:
-    """List the names of the models that ship."""
-    return tuple(sorted(path.name for path in _BUILT_IN.iterdir() if is_model_folder(path)))
 
 
 def load_named_model(model: str) -> Model:
@@ -45,8 +39,9 @@ def find_model_folder(model: str) -> Path | None:
 
     Raises `UsageError` or `DataError` for a path that is no model folder.
     """
-    if model in built_in_models():
-        return _BUILT_IN / model
+    shipped = built_in_folder(model)
+    if shipped is not None:
+        return shipped
     path = Path(model).expanduser()
     if is_model_folder(path):
         return path

@@ -1,17 +1,18 @@
-"""Images with known positions, wherever they are kept: a records.csv, a folder, a bag."""
+"""Images with known positions, wherever they are kept: a table, a folder, a bag, memory."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from progeo_core.errors import ImageError
+from progeo_core.errors import DataError, ImageError
+from progeo_core.geo import Frame
 from progeo_core.images.codec import Image, load_images
 from progeo_core.records.records import (
     Heading,
@@ -66,6 +67,23 @@ class FileSource:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Images in memory; make one with `source_of_arrays`."""
+
+    records: Records
+    pixels: Sequence[Image]
+    unplaced: tuple[str, ...] = ()
+
+    def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
+        """Yield the images in the order of the records."""
+        return iter(self.pixels)
+
+    def select(self, rows: IntArray) -> ArraySource:
+        """Return the source of some rows only."""
+        return ArraySource(self.records.select(rows), [self.pixels[row] for row in rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class JoinedSource:
     """Several sources, one after another; all must have the same frame."""
 
@@ -99,11 +117,55 @@ class JoinedSource:
         return JoinedSource(tuple(chosen))
 
 
-def source_of_records(csv: Path) -> ImageSource:
+def source_of_records(csv: str | Path) -> ImageSource:
     """Read a records.csv; `DataError` names file, line, column and fix."""
-    return FileSource(read_records(csv))
+    return FileSource(read_records(Path(csv)))
 
 
-def source_of_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
+def source_of_folder(folder: str | Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
     """Read a folder of images with '@' names or of photos with EXIF GPS."""
-    return FileSource(*read_image_folder(folder, heading))
+    return FileSource(*read_image_folder(Path(folder), heading))
+
+
+def source_of_arrays(
+    images: Sequence[Image],
+    position: ArrayLike,
+    yaw_rad: ArrayLike | None = None,
+    stamp_ns: ArrayLike | None = None,
+) -> ImageSource:
+    """Return the source of images in memory; the places are named "0", "1", ...
+
+    images: n of RGB uint8 [h, w, 3]. position: [n, 2] or [n, 3] metres east, north, up.
+    yaw_rad: [n] counter-clockwise from east, None or NaN unknown. stamp_ns: [n], None or 0 unknown.
+    Raises `DataError` for other shapes, and for images that are not RGB uint8.
+    """
+    metres = np.asarray(position, np.float64)
+    rows = len(images)
+    if metres.shape not in {(rows, 2), (rows, 3)}:
+        raise DataError(
+            f"{rows} images and positions of shape {list(metres.shape)}: [{rows}, 2] or [{rows}, 3]"
+            " is needed, x and y (and z) in metres for each image"
+        )
+    for row, image in enumerate(images):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise DataError(
+                f"image {row}: {image.dtype} {list(image.shape)}, but RGB uint8 [h, w, 3] is needed"
+            )
+    records = Records(
+        images=tuple(Path(str(row)) for row in range(rows)),
+        position=np.concatenate([metres, np.zeros((rows, 3 - metres.shape[1]))], axis=1),
+        frame=Frame.LOCAL,
+        yaw_rad=_column("yaw_rad", yaw_rad, rows, np.nan),
+        stamp_ns=_column("stamp_ns", stamp_ns, rows, 0),
+        camera=("",) * rows,
+        traverse=("",) * rows,
+    )
+    return ArraySource(records, images)
+
+
+def _column(name: str, values: ArrayLike | None, rows: int, unknown: float) -> NDArray[Any]:
+    """Return a column [n] of the type of its unknown value; `DataError` for another length."""
+    column = np.asarray(np.full(rows, unknown) if values is None else values, type(unknown))
+    if column.shape != (rows,):
+        raise DataError(f"{name} has the shape {list(column.shape)}: [{rows}] is needed, one a row")
+    return column

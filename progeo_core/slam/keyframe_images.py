@@ -1,4 +1,4 @@
-"""Pictures of a drive on disk, for as long as its process lives, as memory would not hold them."""
+"""Keyframe images of a session on disk, for the lifetime of the process: memory is too small."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ _log = logging.getLogger(__name__)
 
 
 class KeyframeImages:
-    """Keep a picture for some of the numbers 0, 1, 2, …, at 8 bytes of memory for each number.
+    """Images of some of the keyframes 0, 1, 2, …, at 8 bytes of memory per keyframe.
 
-    They are in a file without a name, in the folder for temporary files (`TMPDIR`). Where the disk
-    takes no more, later pictures are missing until it does again.
+    They are in an unnamed file in the folder for temporary files (`TMPDIR`). While the disk is
+    full, new images are not kept.
     """
 
     def __init__(self) -> None:
-        """Make the file when the first picture comes."""
+        """Create no file before the first image is added."""
         self._descriptor: int | None = None
-        # Where the picture of each number ends, which is where the next one begins.
+        # Where the image of each keyframe ends, which is where the next one begins.
         self._ends = array.array("Q")
         self._is_full = False
 
-    def add(self, number: int, picture: bytes) -> None:
-        """Keep the picture of a number that is larger than those before it."""
+    def add(self, number: int, jpeg: bytes) -> None:
+        """Store the image of a keyframe whose number is larger than all before."""
         begin = self._ends[-1] if self._ends else 0
         self._ends.extend([begin] * (number - len(self._ends)))
-        self._ends.append(begin + (len(picture) if self._write(picture, begin) else 0))
+        self._ends.append(begin + (len(jpeg) if self._write(jpeg, begin) else 0))
 
     def get(self, number: int) -> bytes | None:
-        """Return the picture of a number, None where there is none."""
+        """Return the image of a keyframe, None where there is none."""
         if self._descriptor is None or number >= len(self._ends):
             return None
         begin, end = self._ends[number - 1] if number else 0, self._ends[number]
         try:
-            picture = os.pread(self._descriptor, end - begin, begin)
+            jpeg = os.pread(self._descriptor, end - begin, begin)
         except OSError as error:
-            _log.warning("a picture of the drive cannot be read: %s", error)
+            _log.warning("the image of keyframe %d cannot be read: %s", number, error)
             return None
-        return picture if picture and len(picture) == end - begin else None
+        return jpeg if jpeg and len(jpeg) == end - begin else None
 
-    def _write(self, picture: bytes, begin: int) -> bool:
-        """Write a picture behind the others; say whether all of it is there."""
+    def _write(self, jpeg: bytes, begin: int) -> bool:
+        """Write an image behind the others; return whether all of it was written."""
         try:
             if self._descriptor is None:
                 self._descriptor = self._open()
-            written = os.pwrite(self._descriptor, picture, begin) == len(picture)
+            written = os.pwrite(self._descriptor, jpeg, begin) == len(jpeg)
             reason = "the disk is full"
         except OSError as error:
             written, reason = False, str(error)
         if not (written or self._is_full):
-            _log.warning("pictures of the drive are not kept: %s", reason)
+            _log.warning("keyframe images are not kept: %s", reason)
         self._is_full = not written
         return written
 
     def _open(self) -> int:
-        """Return the descriptor of a new file, which is closed when this object goes."""
+        """Return the descriptor of a new file, which is closed with this object."""
         file = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open
         weakref.finalize(self, file.close)
         return file.fileno()

@@ -1,4 +1,4 @@
-"""The keyframes of one drive, searchable while it goes on: nearest neighbours by descriptor."""
+"""Nearest neighbours by descriptor among the keyframes of a session that still grows."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ from progeo_core.slam.keyframes import Keyframe
 IntArray = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.float64)
 
-# The contrast is measured again whenever there are this many times more keyframes.
+# The standardization is measured again whenever there are this many times more keyframes.
 _GROWTH = 1.1
 _SAMPLE = 2000
-# Keyframes found by cosine, and by short codes, for each one that is asked for.
+# Keyframes found by cosine, and by short codes, for each one requested.
 _RANKED, _BY_CODES = 5, 10
-# Up to here every keyframe is compared; codes are learned from so many, in half a second.
+# Up to this number every keyframe is compared; codes are learned from a sample, in half a second.
 _EXACT, _LEARNED_FROM = 8192, 4096
 
 
 class KeyframeTable(NamedTuple):
-    """Hold columns of keyframes: pose [n, 3], segment and path length [n]."""
+    """Columns of keyframes: pose [n, 3], segment and path length [n]."""
 
     pose: FloatArray
     segment: IntArray
     path_length_m: FloatArray
 
 
-class Alike(NamedTuple):
-    """Hold keyframe numbers [k], most similar first, and similarities [k] in the contrast."""
+class SimilarKeyframes(NamedTuple):
+    """Keyframe numbers [k], most similar first, and standardized similarities [k]."""
 
     numbers: IntArray
     similarity: FloatArray
 
 
 class KeyframeIndex:
-    """Keep every keyframe: 2 bytes per descriptor value, and about 600 bytes besides.
+    """Index of every keyframe: 2 bytes per descriptor value, and about 600 bytes besides.
 
-    A long drive is searched by short codes, which takes a twentieth of the time.
+    A long session is searched by short codes, which takes a twentieth of the time.
     """
 
     def __init__(self, dimension: int) -> None:
-        """Take the length of the descriptors."""
+        """Create an empty index of descriptors of one length."""
         half = faiss.ScalarQuantizer.QT_fp16
         self._index = faiss.IndexScalarQuantizer(dimension, half, faiss.METRIC_L2)
         self._codes: Any = None
         self._code_plan = plan_one_list(dimension)
         self.keyframes: list[Keyframe] = []
-        # Each column in one piece, as all of it is looked at every time; longer than it is filled.
+        # Each column is one array, as every search reads all of it; it is longer than it is filled.
         self._x_y_yaw, self._segment = np.empty((3, 256)), np.empty(256, np.int64)
-        self._way_m = np.empty(256)
-        self._contrast: Standardization | None = None
+        self._path_length_m = np.empty(256)
+        self._standardization: Standardization | None = None
         self._measured_at = 0
 
     @property
     def table(self) -> KeyframeTable:
-        """Return what is known of all keyframes but their stamps."""
+        """Return pose, segment and path length of all keyframes."""
         count = len(self)
         pose = self._x_y_yaw[:, :count].T
-        return KeyframeTable(pose, self._segment[:count], self._way_m[:count])
+        return KeyframeTable(pose, self._segment[:count], self._path_length_m[:count])
 
     def __len__(self) -> int:
         return len(self.keyframes)
@@ -72,11 +72,12 @@ class KeyframeIndex:
     def add(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> None:
         """Add the next keyframe, whose number is the count so far, with its descriptor [D]."""
         number = len(self)
-        if number == len(self._way_m):
+        if number == len(self._path_length_m):
             self._x_y_yaw, self._segment = _twice(self._x_y_yaw), _twice(self._segment)
-            self._way_m = _twice(self._way_m)
+            self._path_length_m = _twice(self._path_length_m)
         self._x_y_yaw[:, number] = keyframe.pose
-        self._segment[number], self._way_m[number] = keyframe.segment, keyframe.path_length_m
+        self._segment[number] = keyframe.segment
+        self._path_length_m[number] = keyframe.path_length_m
         self.keyframes.append(keyframe)
         self._index.add(descriptor[None].astype(np.float32))
         if self._codes is not None:
@@ -84,19 +85,23 @@ class KeyframeIndex:
         elif len(self) > _EXACT and self._code_plan is not None:
             self._codes = self._learned_codes(self._code_plan)
 
-    def search(self, descriptor: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> Alike:
-        """Return the k keyframes most like an image; allowed: [m] which of the first m may be.
+    def search(
+        self, descriptor: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]
+    ) -> SimilarKeyframes:
+        """Return the k keyframes most similar to an image, among those allowed [m] of the first m.
 
-        Found by cosine, told apart in the contrast of the keyframes so far.
+        Candidates are found by cosine and ranked by descriptors that are standardized over the
+        keyframes so far.
         """
         numbers = self._candidates(descriptor, k, allowed)
         if not len(numbers):
-            return Alike(numbers, np.empty(0))
-        contrast = self._current_contrast()
-        view = contrast.apply(descriptor[None])[0]
-        similarity = (contrast.apply(self.descriptors(numbers)) @ view).astype(np.float64)
+            return SimilarKeyframes(numbers, np.empty(0))
+        standardization = self._current_standardization()
+        query = standardization.apply(descriptor[None])[0]
+        found = standardization.apply(self.descriptors(numbers))
+        similarity = (found @ query).astype(np.float64)
         order = np.argsort(-similarity, kind="stable")[:k]
-        return Alike(numbers[order], similarity[order])
+        return SimilarKeyframes(numbers[order], similarity[order])
 
     def descriptors(self, numbers: IntArray) -> NDArray[np.float32]:
         """Return the descriptors [k, D] of keyframes."""
@@ -106,7 +111,7 @@ class KeyframeIndex:
     def _candidates(
         self, descriptor: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]
     ) -> IntArray:
-        """Return the numbers of some more keyframes than k that are near by cosine."""
+        """Return the numbers of the nearest keyframes by cosine, a few times k of them."""
         bits = np.packbits(allowed, bitorder="little")
         selector: Any = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
         if self._codes is None:
@@ -129,14 +134,14 @@ class KeyframeIndex:
         codes.add(self.descriptors(np.arange(len(self))))
         return codes
 
-    def _current_contrast(self) -> Standardization:
-        if self._contrast is None or len(self) > _GROWTH * self._measured_at:
+    def _current_standardization(self) -> Standardization:
+        if self._standardization is None or len(self) > _GROWTH * self._measured_at:
             sample = np.arange(0, len(self), -(-len(self) // _SAMPLE))
-            self._contrast = Standardization.of_descriptors(self.descriptors(sample))
+            self._standardization = Standardization.of_descriptors(self.descriptors(sample))
             self._measured_at = len(self)
-        return self._contrast
+        return self._standardization
 
 
 def _twice(column: NDArray[Number]) -> NDArray[Number]:
-    """Return a column [..., n] with room for as many values more."""
+    """Return a column [..., n] with room for as many values again."""
     return np.concatenate([column, np.empty_like(column)], axis=-1)

@@ -1,4 +1,4 @@
-"""Which images of a drive are worth keeping: those from elsewhere, or that show something new."""
+"""Keyframes: the images of a session that were taken elsewhere, or show something new."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from progeo_core.geo import FloatArray
 from progeo_core.poses.planar_pose import between
 from progeo_core.settings import Settings, setting
 
-# Descriptors this near (1 - cosine) are of one image: a frozen driver, or one message twice.
+# Descriptors this close (1 - cosine) are of one image: a frozen driver, or one message twice.
 _SAME_IMAGE = 1e-5
 # An image may be a keyframe for its novelty after this share of the distance or the turn.
 _NOVEL_SHARE = 0.25
@@ -23,7 +23,7 @@ _USUAL_GAIN = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class KeyframeSettings(Settings):
-    """Say how far apart the kept images of a drive are."""
+    """Distances between the keyframes of a session."""
 
     distance_m: float = setting(
         1.0,
@@ -40,12 +40,12 @@ class KeyframeSettings(Settings):
 
 
 class Keyframe(NamedTuple):
-    """Hold where and when a kept image was taken.
+    """Place and time of a kept image.
 
     number: 0 for the first of the session. pose: [3] x, y (m), yaw (rad) in the odometry's frame;
-    without odometry, x counts keyframes. segment: another one wherever the odometry started anew,
-    so that poses compare only within one. metric: whether the pose is from odometry.
-    path_length_m: [] way within the segment (m).
+    without odometry, x counts keyframes. segment: a new number wherever the odometry restarted, as
+    poses compare only within one segment. metric: whether the pose is from odometry.
+    path_length_m: driven within the segment.
     """
 
     number: int
@@ -57,16 +57,16 @@ class Keyframe(NamedTuple):
 
 
 class KeyframeSelector:
-    """Decide image by image; the first one is always kept."""
+    """Selection of keyframes, image by image; the first one is always kept."""
 
     def __init__(self, settings: KeyframeSettings | None = None) -> None:
-        """Take the distances."""
+        """Start without a keyframe."""
         self.settings = settings or KeyframeSettings()
         self._last: tuple[FloatArray | None, int, NDArray[np.float32]] | None = None
         self._usual_change: float | None = None
 
     def take(self, pose: FloatArray | None, segment: int, descriptor: NDArray[np.float32]) -> bool:
-        """Say whether an image is the next keyframe; if so, later ones are measured from it.
+        """Return whether an image is the next keyframe; if so, later ones are measured from it.
 
         pose: [3] planar, None without odometry: then novelty alone decides, and every image that
         differs from the last keyframe counts as new. descriptor: [D] of unit length.

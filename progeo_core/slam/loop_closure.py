@@ -1,8 +1,8 @@
-"""Has this drive been here before? Keyframes of one session, matched with each other.
+"""Loop closures within one session: keyframes matched with earlier keyframes.
 
 A pair of keyframes is a loop closure when it agrees, through the odometry, with pairs of the
-keyframes around it, and when all of them together look far more alike than chance explains. One
-look-alike place is never enough, so closures of the first images of a revisit come a little late,
+keyframes around it, and when all of them together are far more similar than chance explains. One
+similar place is never enough, so closures of the first images of a revisit come a little late,
 with the stamps of their images.
 """
 
@@ -24,20 +24,20 @@ from progeo_core.slam.pair_consistency import Ends, consistent_pairs, grow_cliqu
 
 IntArray = NDArray[np.int64]
 
-# Look-alike keyframes considered for each new one, and the keyframes whose pairs are kept.
+# Similar keyframes considered for each new one, and the keyframes whose pairs are kept.
 _CANDIDATES, _WINDOW = 10, 15
 # Log odds of a pair: slope times (similarity - zero), as in the place filter, within the limit.
 _SLOPE, _ZERO, _LIMIT = 22.0, 0.12, 6.0
 # Two images of one place are at most this many keyframe distances apart.
 _TOLERANCE = 2.0
-# A closure rests on this many pairs at least. Without odometry any two stretches that look alike
-# agree for as long as they do: of corridors, for up to 12 images.
+# A closure needs at least this many pairs. Without odometry, any two similar stretches agree for as
+# long as they are similar: in corridors, for up to 12 images.
 _MIN_PAIRS, _MIN_WITHOUT_ODOMETRY = 4, 13
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopClosureSettings(Settings):
-    """Say when a place counts as visited before."""
+    """Thresholds above which a place counts as visited before."""
 
     min_log_odds: float = setting(
         18.0,
@@ -51,18 +51,19 @@ class LoopClosureSettings(Settings):
     )
     odometry_error: float = setting(
         0.3,
-        "Largest error of the odometry as a share of the way; what it places farther apart is no"
-        " loop",
+        "Largest error of the odometry as a share of the path length; what it places farther apart"
+        " is no loop",
         low=0.0,
         high=10.0,
     )
 
 
 class LoopClosure(NamedTuple):
-    """Hold that `query` was taken where `match` was; relative: pose of query as seen from match.
+    """Keyframe `query` taken where keyframe `match` was.
 
-    similarity: of the two images, in the contrast of the session. log_odds: of the closure and its
-    neighbours against chance and any other place. pairs: how many agreed.
+    similarity: of the two standardized descriptors. log_odds: of the closure and its neighbours
+    against chance and any other place. pairs: number of pairs that agreed. relative: pose of the
+    query as seen from the match.
     """
 
     query: Keyframe
@@ -74,14 +75,14 @@ class LoopClosure(NamedTuple):
 
 
 class Added(NamedTuple):
-    """Hold what became of an image: its keyframe (None if it is none), and closures found."""
+    """Result of adding an image: its keyframe (None if it is none), and the closures found."""
 
     keyframe: Keyframe | None
     closures: tuple[LoopClosure, ...]
 
 
 class _Pairs(NamedTuple):
-    """Hold candidate pairs: keyframe numbers [n], similarities [n] and log odds [n]."""
+    """Candidate pairs: keyframe numbers [n], similarities [n] and log odds [n]."""
 
     query: IntArray
     match: IntArray
@@ -103,7 +104,7 @@ class _Pairs(NamedTuple):
 
 
 class LoopCloser:
-    """Follow one drive of one camera: `add` every image in order."""
+    """Loop closure detector of one session and one camera: `add` every image in order."""
 
     def __init__(
         self,
@@ -111,10 +112,10 @@ class LoopCloser:
         settings: LoopClosureSettings | None = None,
         keyframes: KeyframeSettings | None = None,
     ) -> None:
-        """Take the length of the descriptors."""
+        """Start a session with descriptors of one length."""
         self.settings = settings or LoopClosureSettings()
         self._selector = KeyframeSelector(keyframes)
-        self._memory = KeyframeIndex(dimension)
+        self._index = KeyframeIndex(dimension)
         self._pairs = _no_pairs()
         # The keyframe that each one was closed with, itself before that.
         self._closed_with: list[int] = []
@@ -122,7 +123,7 @@ class LoopCloser:
     @property
     def keyframes(self) -> list[Keyframe]:
         """Return all keyframes so far."""
-        return self._memory.keyframes
+        return self._index.keyframes
 
     @property
     def tolerance_m(self) -> float:
@@ -136,7 +137,7 @@ class LoopCloser:
         pose: FloatArray | None = None,
         segment: int = 0,
     ) -> Added:
-        """Take an image; return its keyframe and the closures that it completes.
+        """Add an image; return its keyframe and the closures that it completes.
 
         pose: [3] planar, in the frame of the odometry's segment; None without odometry, then every
         keyframe counts as one distance straight ahead.
@@ -145,7 +146,7 @@ class LoopCloser:
             return Added(None, ())
         keyframe = self._next_keyframe(stamp_ns, pose, segment)
         found = self._candidates(keyframe, descriptor)
-        self._memory.add(keyframe, descriptor)
+        self._index.add(keyframe, descriptor)
         self._closed_with.append(keyframe.number)
         recent = self._pairs.select(self._pairs.query > keyframe.number - _WINDOW)
         self._pairs = recent.joined(found)
@@ -154,39 +155,39 @@ class LoopCloser:
         return Added(keyframe, self._closures(len(recent.query)))
 
     def _next_keyframe(self, stamp_ns: int, pose: FloatArray | None, segment: int) -> Keyframe:
-        number, metric = len(self._memory), pose is not None
+        number, metric = len(self._index), pose is not None
         last = self.keyframes[-1] if number else None
         step = self._selector.settings.distance_m
         planar = np.array([number * step, 0.0, 0.0]) if pose is None else pose
         # Segments without odometry have numbers of their own.
         segment = segment if metric else -1 - segment
-        way = 0.0
+        path_length_m = 0.0
         if last is not None and last.segment == segment:
-            way = last.path_length_m + math.dist(planar[:2], last.pose[:2])
-        return Keyframe(number, stamp_ns, planar, segment, metric, way)
+            path_length_m = last.path_length_m + math.dist(planar[:2], last.pose[:2])
+        return Keyframe(number, stamp_ns, planar, segment, metric, path_length_m)
 
     def _candidates(self, keyframe: Keyframe, descriptor: NDArray[np.float32]) -> _Pairs:
         """Return the pairs of a new keyframe with earlier ones that odometry does not rule out."""
         past = max(0, keyframe.number - self.settings.recent_keyframes + 1)
         if past < _MIN_PAIRS:
             return _no_pairs()
-        alike = self._memory.search(descriptor, _CANDIDATES, self._possible(keyframe, past))
-        evidence = np.clip(_SLOPE * (alike.similarity - _ZERO), -_LIMIT, _LIMIT)
-        query = np.full(len(alike.numbers), keyframe.number)
-        found = _Pairs(query, alike.numbers, alike.similarity, evidence)
+        similar = self._index.search(descriptor, _CANDIDATES, self._possible(keyframe, past))
+        evidence = np.clip(_SLOPE * (similar.similarity - _ZERO), -_LIMIT, _LIMIT)
+        query = np.full(len(similar.numbers), keyframe.number)
+        found = _Pairs(query, similar.numbers, similar.similarity, evidence)
         return found.select(evidence > 0.0)
 
     def _possible(self, keyframe: Keyframe, past: int) -> NDArray[np.bool_]:
         """Return which of the first `past` keyframes odometry may have led back to."""
         if not keyframe.metric:
             return np.ones(past, bool)
-        pose, segment, path_length_m = (column[:past] for column in self._memory.table)
+        pose, segment, path_length_m = (column[:past] for column in self._index.table)
         east, north = (pose[:, axis] - keyframe.pose[axis] for axis in (0, 1))
         within = self.tolerance_m + self.settings.odometry_error * (
             keyframe.path_length_m - path_length_m
         )
         near = east * east + north * north <= within * within
-        # In another segment the way may be shorter, and says nothing.
+        # The path length of another segment may be shorter and does not compare.
         possible: NDArray[np.bool_] = (segment != keyframe.segment) | near
         return possible
 
@@ -203,21 +204,21 @@ class LoopCloser:
         elsewhere = self._is_elsewhere(pairs.match[first_new:], int(pairs.match[clique[0]]))
         rival = float(np.max(strength, initial=0.0, where=elsewhere))
         log_odds = float(strength[best]) - rival
-        if log_odds < self.settings.min_log_odds or len(clique) < self._least_pairs(clique):
+        if log_odds < self.settings.min_log_odds or len(clique) < self._min_pairs(clique):
             return ()
         return tuple(
             self._closure(row, clique, log_odds) for row in np.sort(clique) if self._is_open(row)
         )
 
-    def _least_pairs(self, clique: IntArray) -> int:
-        """Return how many pairs a clique must have; all of it are of the same two segments."""
+    def _min_pairs(self, clique: IntArray) -> int:
+        """Return how many pairs a clique needs; all its pairs join the same two segments."""
         first = clique[0]
         ends = int(self._pairs.query[first]), int(self._pairs.match[first])
         metric = all(self.keyframes[end].metric for end in ends)
         return _MIN_PAIRS if metric else _MIN_WITHOUT_ODOMETRY
 
     def _is_open(self, row: int) -> bool:
-        """Say whether the query of a pair has no closure yet."""
+        """Whether the query of a pair has no closure yet."""
         query = int(self._pairs.query[row])
         return self._closed_with[query] == query
 
@@ -246,7 +247,8 @@ class LoopCloser:
     def _is_elsewhere(self, matches: IntArray, best: int) -> NDArray[np.bool_]:
         """Return which keyframes [n] are of another place than `best`.
 
-        Of the same place are those a little before or after it, and all that these lead back to.
+        The keyframes a little before and after it are of the same place, and so are all that they
+        were closed with.
         """
         same = {self._first_visit(number) for number in self._around(best)}
         return np.array(
@@ -268,7 +270,7 @@ class LoopCloser:
         return set(range(max(0, number - reach), min(len(self._closed_with), number + reach + 1)))
 
     def _ends(self, numbers: IntArray) -> Ends:
-        table = self._memory.table
+        table = self._index.table
         return Ends(numbers, table.pose[numbers], table.segment[numbers])
 
 

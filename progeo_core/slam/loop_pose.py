@@ -1,4 +1,4 @@
-"""From where, exactly, was a place seen again? The pose of one keyframe as seen from another."""
+"""Relative pose of a loop closure: one keyframe as seen from another."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from progeo_core.slam.keyframes import Keyframe
 from progeo_core.verification.pose_refinement import refine_pose
 from progeo_core.verification.two_view_geometry import TwoViewGeometry
 
-# A camera seldom looks exactly the way it did (rad), as in the consensus of matches.
+# A camera seldom looks in exactly the same direction again (rad), as in the consensus of matches.
 _YAW_FLOOR_RAD = 0.26
 
 
 class RelativePose(NamedTuple):
-    """Hold x, y (m), yaw (rad) [3] and the covariance [6, 6] of x, y, z, roll, pitch, yaw.
+    """Pose [3]: x, y (m), yaw (rad), and covariance [6, 6] of x, y, z, roll, pitch, yaw.
 
-    What one camera on level ground cannot tell has a variance of 10^6, and so has the position
+    What one camera on level ground cannot observe has a variance of 10^6, and so has the position
     where no odometry gave a scale.
     """
 
@@ -38,16 +38,18 @@ def relative_pose(
 ) -> RelativePose:
     """Return the pose of `query` as seen from `match`.
 
-    Every pair [n, 3] of a clique says, taken as one place, where the query was: odometry leads from
-    `match` to the pair, and from it to the query. The mean by weight [n] is finer than the spacing
-    of keyframes; their spread, which images of one drive share, is not made smaller by their count.
+    Every pair [n, 3] of a clique, taken as one place, estimates the query's pose: odometry leads
+    from `match` to the pair, and from the pair to the query. The mean by weight [n] is finer than
+    the spacing of keyframes; the spread of the estimates does not shrink with their number, as the
+    images of one session share their errors.
     """
-    ways = between(query_poses, query.pose)
-    said = between(match.pose, compose(match_poses, ways))
+    steps = between(query_poses, query.pose)
+    estimates = between(match.pose, compose(match_poses, steps))
     share = weight / weight.sum()
-    yaw = float(np.arctan2(share @ np.sin(said[:, 2]), share @ np.cos(said[:, 2])))
-    mean = np.array([*(share @ said[:, :2]), yaw])
-    offset = np.column_stack([said[:, :2] - mean[:2], wrap_angle(said[:, 2] - yaw)])
+    yaws = estimates[:, 2]
+    yaw = float(np.arctan2(share @ np.sin(yaws), share @ np.cos(yaws)))
+    mean = np.array([*(share @ estimates[:, :2]), yaw])
+    offset = np.column_stack([estimates[:, :2] - mean[:2], wrap_angle(yaws - yaw)])
     spread = (offset * share[:, None]).T @ offset
     covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
     planar = np.ix_([0, 1, 5], [0, 1, 5])
@@ -64,7 +66,7 @@ def relative_pose(
 def refine_relative(
     relative: RelativePose, view: TwoViewGeometry, spacing_m: float
 ) -> RelativePose:
-    """Return a relative pose, finer by what the two pictures tell, as `refine_pose` does it."""
+    """Return a relative pose refined by the geometry of the two images (see `refine_pose`)."""
     x, y, yaw = relative.pose
     estimate = PoseEstimate(np.array([x, y, 0.0]), float(yaw), relative.covariance, confidence=1.0)
     refined = refine_pose(estimate, np.zeros(3), 0.0, view, spacing_m)

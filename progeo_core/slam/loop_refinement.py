@@ -1,4 +1,9 @@
-"""Make loop closures finer by the pictures of their keyframes, where the camera is calibrated."""
+"""Refine loop closures by the images of their keyframes, where the camera is calibrated.
+
+Two images give the turn of the camera and the bearing of its position, both in the camera's frame.
+Odometry is in the robot's frame, so the yaw of the camera on the robot is estimated as well, from
+pairs of successive keyframes.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +29,28 @@ from progeo_core.verification.two_view_geometry import (
 # The first closures of a revisit come up to 15 at once, and each takes some 25 ms of two cores.
 _MAX_AT_ONCE = 5
 # Keyframes whose features are kept: 300 of 128 floats are 150 kB.
-_KEPT = 32
-# Share of the distance of keyframes that must lie between two whose direction is to be told.
+_FEATURES_KEPT = 32
+# Share of the distance of keyframes below which the direction between two of them is uncertain.
 _MIN_STEP = 0.5
+# One pair of images is seldom wrong by more than 0.1 rad, but sometimes by 1.
+_MIN_PAIRS, _PAIRS_KEPT = 5, 20
+# Length of the mean of unit vectors: on a campus drive 0.96. Below this they contradict each other.
+_MIN_AGREEMENT = 0.8
 
 
 class LoopRefiner:
-    """Keep the pictures of one camera's keyframes, and compare those that close loops."""
+    """Keyframe images of one camera, and the refinement of loop closures by them."""
 
     def __init__(self, spacing_m: float) -> None:
-        """Take the distance of keyframes (m)."""
+        """Start without images; spacing_m: distance of keyframes (m)."""
         self._spacing_m = spacing_m
-        self._pictures = KeyframeImages()
-        self._mount = CameraYaw()
+        self._images = KeyframeImages()
+        self._camera = CameraYaw()
         self._features: dict[int, LocalFeatures] = {}
 
     def keep(self, number: int, thumbnail: bytes) -> None:
-        """Take the picture of the newest keyframe, as JPEG."""
-        self._pictures.add(number, thumbnail)
+        """Store the image of the newest keyframe, as JPEG."""
+        self._images.add(number, thumbnail)
 
     def refine(
         self,
@@ -49,10 +58,10 @@ class LoopRefiner:
         keyframes: Sequence[Keyframe],
         intrinsics: Intrinsics,
     ) -> tuple[LoopClosure, ...]:
-        """Return the closures, the newest of them refined; keyframes: all of the drive."""
+        """Return the closures, the newest of them refined; keyframes: all of the session."""
         newest = closures[-_MAX_AT_ONCE:]
         for closure in newest:
-            self._learn_mount(closure.query, keyframes, intrinsics)
+            self._update_camera_yaw(closure.query, keyframes, intrinsics)
         refined = tuple(self._refined(closure, intrinsics) for closure in newest)
         return closures[: -len(newest)] + refined
 
@@ -61,16 +70,16 @@ class LoopRefiner:
         view = self._view(query.number, match.number, intrinsics)
         if view is None:
             return closure
-        # Without odometry nothing tells how far along the bearing the camera stood.
+        # Without odometry the distance along the bearing is unknown.
         metric = query.metric and match.metric
-        bearing = view.bearing_rad + self._mount.yaw_rad if metric else math.nan
+        bearing = view.bearing_rad + self._camera.yaw_rad if metric else math.nan
         view = view._replace(bearing_rad=bearing)
         return closure._replace(relative=refine_relative(closure.relative, view, self._spacing_m))
 
-    def _learn_mount(
+    def _update_camera_yaw(
         self, keyframe: Keyframe, keyframes: Sequence[Keyframe], intrinsics: Intrinsics
     ) -> None:
-        """Compare a keyframe with the one before it, between which odometry tells the way."""
+        """Compare a keyframe with the one before it, whose relative pose odometry gives."""
         if not keyframe.number:
             return
         before = keyframes[keyframe.number - 1]
@@ -81,53 +90,47 @@ class LoopRefiner:
             return
         view = self._view(keyframe.number, before.number, intrinsics)
         if view is not None:
-            self._mount.add(view.bearing_rad, math.atan2(y, x))
+            self._camera.add(view.bearing_rad, math.atan2(y, x))
 
     def _view(self, query: int, match: int, intrinsics: Intrinsics) -> TwoViewGeometry | None:
-        """Return how the camera stood at one keyframe as seen from another, by their numbers."""
+        """Return the geometry of two keyframes, by their numbers."""
         features = self._features_of(query), self._features_of(match)
         if features[0] is None or features[1] is None:
             return None
         return two_view_geometry(features[0], features[1], intrinsics)
 
     def _features_of(self, number: int) -> LocalFeatures | None:
-        """Return the features of a keyframe's picture, None where there is none."""
+        """Return the features of a keyframe's image, None where there is none."""
         if number not in self._features:
-            jpeg = self._pictures.get(number)
+            jpeg = self._images.get(number)
             if jpeg is None:
                 return None
-            if len(self._features) >= _KEPT:
+            if len(self._features) >= _FEATURES_KEPT:
                 del self._features[next(iter(self._features))]
             self._features[number] = find_features(decode_image(jpeg, f"keyframe {number}"))
         return self._features[number]
 
 
-# What one pair of pictures tells is seldom wrong by more than 0.1 rad, but now and then by 1.
-_MIN, _KEPT = 5, 20
-# Length of the mean of unit vectors: on a campus drive 0.96. Below this they contradict each other.
-_MIN_AGREEMENT = 0.8
-
-
 class CameraYaw:
-    """Follow one camera; the newest pairs of pictures count."""
+    """Yaw of a camera on its robot, from the newest pairs of successive images."""
 
     def __init__(self) -> None:
-        """Begin without knowing anything."""
-        self._seen: collections.deque[tuple[float, float]] = collections.deque(maxlen=_KEPT)
+        """Start without pairs."""
+        self._pairs: collections.deque[tuple[float, float]] = collections.deque(maxlen=_PAIRS_KEPT)
 
     def add(self, bearing_rad: float, direction_rad: float) -> None:
-        """Take where the camera saw itself go, and where its robot went; both from straight ahead.
+        """Add the direction of one step as the camera saw it, and as the robot's odometry gave it.
 
-        Counter-clockwise; what is no number is left out.
+        Both are counter-clockwise from straight ahead; NaN is ignored.
         """
         yaw = direction_rad - bearing_rad
         if math.isfinite(yaw):
-            self._seen.append((math.cos(yaw), math.sin(yaw)))
+            self._pairs.append((math.cos(yaw), math.sin(yaw)))
 
     @property
     def yaw_rad(self) -> float:
-        """Return the yaw of the camera on its robot, NaN while it is not known."""
-        if len(self._seen) < _MIN:
+        """Return the yaw of the camera on its robot, NaN while it is unknown."""
+        if len(self._pairs) < _MIN_PAIRS:
             return math.nan
-        x, y = np.mean(self._seen, axis=0)
+        x, y = np.mean(self._pairs, axis=0)
         return math.atan2(y, x) if math.hypot(x, y) >= _MIN_AGREEMENT else math.nan

@@ -1,8 +1,8 @@
-"""Straighten a drive: odometry, loop closures and poses in a map, in one least-squares problem.
+"""Pose graph of a session: odometry, loop closures and map poses in one least-squares problem.
 
-Poses on level ground are solved for with GTSAM. Odometry is trusted within its noise; closures and
-map poses may be wrong, so graduated non-convexity with a truncated loss (Yang, Antonante, Tzoumas,
-Carlone 2020, "Graduated Non-Convexity for Robust Spatial Perception") decides which ones hold.
+GTSAM solves for poses on level ground. Odometry is trusted within its noise; closures and map poses
+may be wrong, so graduated non-convexity with a truncated loss (Yang, Antonante, Tzoumas,
+Carlone 2020, "Graduated Non-Convexity for Robust Spatial Perception") decides which are used.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from progeo_core.slam.pair_consistency import Ends, consistent_pairs
 
 # Noise of a step besides what grows with its length: stamps, and wheels that slip (m, rad).
 _STEP_FLOOR_M, _STEP_FLOOR_RAD = 0.01, 0.003
-# Between two runs of the odometry anything may have happened (m, rad).
+# Between two segments of the odometry the robot may have moved anywhere (m, rad).
 _GAP_M, _GAP_RAD = 1e3, math.pi
-# What the first pose is known by where the map gives it: nothing, but the problem stays solvable.
+# Prior of the first pose: nearly none where map poses give it, else it is fixed.
 _LOOSE = np.array([1e3, 1e3, math.pi])
 _FIXED = np.array([1e-3, 1e-3, 1e-3])
-# A closure or map pose is wrong when only one right one in a thousand would be so far off.
+# A closure or map pose is wrong where only one correct one in a thousand would be so far off.
 _INLIER_PROBABILITY = 0.999
-# A closure needs this many others that agree with it within this way (m) of both its ends: odometry
-# that drifts far cannot refute a single wrong one.
+# A closure needs this many others that agree with it within this path length (m) of both its ends:
+# odometry that drifts far cannot refute a single wrong one.
 _SUPPORT, _NEAR_M = 2, 20.0
 
 
 @dataclasses.dataclass(frozen=True)
 class PoseGraphSettings(Settings):
-    """Say how far the odometry can be trusted."""
+    """Noise of the odometry, and spacing of the poses that are solved for."""
 
     node_distance_m: float = setting(
-        1.0, "Way (m) between the poses that are solved for", low=0.05, high=100.0
+        1.0, "Path length (m) between the poses that are solved for", low=0.05, high=100.0
     )
     odometry_sigma: float = setting(
         0.05,
@@ -54,14 +54,15 @@ class PoseGraphSettings(Settings):
     )
     odometry_error: float = setting(
         0.3,
-        "Largest error of the odometry as a share of the way; closures that demand more are wrong",
+        "Largest error of the odometry as a share of the path length; closures that demand more are"
+        " wrong",
         low=0.0,
         high=10.0,
     )
 
 
 class LoopConstraint(NamedTuple):
-    """Hold that the robot was, at one stamp, at a pose [3] as seen from where it was at another."""
+    """Pose [3] of the robot at one stamp, relative to its pose at another stamp."""
 
     from_ns: int
     to_ns: int
@@ -70,7 +71,7 @@ class LoopConstraint(NamedTuple):
 
 
 class PosePrior(NamedTuple):
-    """Hold that the robot was at a pose [3] of the map at a stamp; covariance: [3, 3]."""
+    """Pose [3] of the robot in the map at one stamp; covariance: [3, 3]."""
 
     stamp_ns: int
     pose: FloatArray
@@ -78,10 +79,11 @@ class PosePrior(NamedTuple):
 
 
 class OptimizedTrajectory(NamedTuple):
-    """Hold the corrected drive.
+    """Corrected trajectory of a session.
 
-    stamp_ns: [n]. pose: [n, 3] in the map, or from the start of the drive without map poses.
-    odometry: [n, 3] the same before. loops_used, priors_used: which ones hold.
+    stamp_ns: [n]. pose: [n, 3] in the map, or relative to the first pose without map poses.
+    odometry: [n, 3] the same poses as odometry gave them. loops_used, priors_used: which of them
+    were used.
     """
 
     stamp_ns: NDArray[np.int64]
@@ -91,12 +93,12 @@ class OptimizedTrajectory(NamedTuple):
     priors_used: NDArray[np.bool_]
 
     def map_to_odometry(self) -> FloatArray:
-        """Return where the odometry's newest frame lies in the map: [3]."""
+        """Return the pose [3] of the newest odometry segment's frame in the map."""
         return compose(self.pose[-1], between(self.odometry[-1], np.zeros(3)))
 
 
 class PoseGraph:
-    """Collect a drive and straighten it; `add_*` are cheap, `optimize` takes its time."""
+    """Pose graph of one session; `add_*` are cheap, `optimize` takes its time."""
 
     def __init__(self, settings: PoseGraphSettings | None = None) -> None:
         """Raise `MissingDependencyError` without GTSAM."""
@@ -112,14 +114,14 @@ class PoseGraph:
         return self._odometry.newest_ns
 
     def add_odometry(self, stamp_ns: int, pose: FloatArray, segment: int = 0) -> bool:
-        """Take a pose [3] of the odometry; return whether it is newer than the others.
+        """Add a pose [3] of the odometry; return whether it is newer than the others.
 
-        segment: another number wherever the odometry started anew.
+        segment: a new number wherever the odometry restarted.
         """
         return self._odometry.add(stamp_ns, pose, segment)
 
     def add_loop(self, loop: LoopConstraint) -> bool:
-        """Take a closure; return whether odometry covers both ends and does not rule it out."""
+        """Add a closure; return whether odometry covers both ends and does not rule it out."""
         if not all(self._odometry.covers(stamp) for stamp in (loop.from_ns, loop.to_ns)):
             return False
         if not self._is_possible(loop):
@@ -128,14 +130,14 @@ class PoseGraph:
         return True
 
     def add_prior(self, prior: PosePrior) -> bool:
-        """Take a pose in the map; return whether odometry covers its time."""
+        """Add a pose in the map; return whether odometry covers its time."""
         if not self._odometry.covers(prior.stamp_ns):
             return False
         self._priors.append(prior)
         return True
 
     def optimize(self) -> OptimizedTrajectory | None:
-        """Return the drive that explains odometry, closures and map poses best; None of none."""
+        """Return the most probable trajectory, None while there are fewer than two poses."""
         if len(self._odometry) < 2:
             return None
         supported = self._supported()
@@ -159,7 +161,7 @@ class PoseGraph:
         return OptimizedTrajectory(stamps, pose, odometry.pose, supported, used[len(loops) :])
 
     def path(self, solved: OptimizedTrajectory | None) -> tuple[IntArray, FloatArray]:
-        """Return stamps [n] and corrected poses [n, 3] of the drive until now."""
+        """Return stamps [n] and corrected poses [n, 3] of the session until now."""
         stamps = self._odometry.milestones(self.settings.node_distance_m)
         if solved is None:
             return stamps, self._odometry.at(stamps).pose
@@ -170,7 +172,7 @@ class PoseGraph:
         return np.concatenate([solved.stamp_ns, newer]), np.concatenate([solved.pose, rest])
 
     def copy(self) -> PoseGraph:
-        """Return a graph of the same content, to be solved while this one grows."""
+        """Return a graph of the same content, to be optimized while this one grows."""
         twin = PoseGraph(self.settings)
         twin._odometry, twin._loops = self._odometry.copy(), self._loops.copy()
         twin._priors = self._priors.copy()
@@ -181,8 +183,8 @@ class PoseGraph:
         if ends.segment[0] != ends.segment[1]:
             return True
         apart = math.dist(between(ends.pose[0], ends.pose[1])[:2], loop.relative[:2])
-        way = abs(float(ends.path_length_m[1] - ends.path_length_m[0]))
-        return apart <= self.settings.odometry_error * way + 3.0 * _sigma_m(loop)
+        path_length_m = abs(float(ends.path_length_m[1] - ends.path_length_m[0]))
+        return apart <= self.settings.odometry_error * path_length_m + 3.0 * _sigma_m(loop)
 
     def _supported(self) -> NDArray[np.bool_]:
         """Return which closures [n] have others near them that agree with them."""
@@ -203,17 +205,17 @@ class PoseGraph:
         return supported
 
     def _node_stamps(self, loops: Sequence[LoopConstraint]) -> IntArray:
-        """Return the stamps to solve for: every so many metres, and where something was seen."""
+        """Return the stamps to solve for: every few metres, and at all closures and map poses."""
         seen = [stamp for loop in loops for stamp in (loop.from_ns, loop.to_ns)]
         seen += [prior.stamp_ns for prior in self._priors]
         milestones = self._odometry.milestones(self.settings.node_distance_m)
         return np.unique(np.concatenate([milestones, np.array(seen, np.int64)]))
 
     def _start(self, stamps: IntArray, odometry: OdometryAt) -> FloatArray:
-        """Return first guesses [n, 3]: odometry, moved to where most map poses agree."""
+        """Return initial poses [n, 3]: odometry, moved to where map poses agree best."""
         start = odometry.pose.copy()
         for row in np.flatnonzero(np.diff(odometry.segment)) + 1:
-            # A new run goes on where the last one ended.
+            # A new segment continues where the last one ended.
             shift = compose(start[row - 1], between(odometry.pose[row], np.zeros(3)))
             start[row:] = compose(shift, odometry.pose[row:])
         if not self._priors:
@@ -225,7 +227,7 @@ class PoseGraph:
         return compose(frames[int(np.argmin(np.median(apart, axis=1)))], start)
 
     def _trusted(self, odometry: OdometryAt, start: FloatArray) -> tuple[Any, list[int]]:
-        """Return a graph of the odometry and its start, and the numbers of these factors."""
+        """Return a graph of odometry and first pose, and the numbers of these factors."""
         gtsam = self._gtsam
         graph = gtsam.NonlinearFactorGraph()
         known = _LOOSE if self._priors else _FIXED
@@ -243,7 +245,7 @@ class PoseGraph:
 
     def _step_sigmas(self, step: FloatArray) -> FloatArray:
         length = math.hypot(step[0], step[1])
-        # A turn is as hard to measure as the way that it takes, about a metre per radian.
+        # A turn is as hard to measure as the path that it takes, about a metre per radian.
         effort = length + abs(step[2])
         along = _STEP_FLOOR_M + self.settings.odometry_sigma * effort
         yaw = _STEP_FLOOR_RAD + self.settings.odometry_yaw_sigma_rad * effort

@@ -60,10 +60,15 @@ class Session:
     """Follow one robot: poses come in any thread, images in one."""
 
     def __init__(
-        self, dimension: int, loops: LoopClosureSettings, keyframes: KeyframeSettings
+        self,
+        dimension: int,
+        loops: LoopClosureSettings,
+        keyframes: KeyframeSettings,
+        odometry: PoseBuffer | None = None,
     ) -> None:
-        """Take the length of the descriptors."""
-        self.odometry, self.reference = PoseBuffer(), PoseBuffer()
+        """Take the length of the descriptors, and the odometry if somebody else fills it."""
+        self.odometry = PoseBuffer() if odometry is None else odometry
+        self.reference = PoseBuffer()
         self.counts = SessionCounts()
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
         self._cameras: dict[str, _Camera] = {}

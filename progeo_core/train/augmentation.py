@@ -1,4 +1,4 @@
-"""Colour jitter and random resized crop, drawn anew for every image, on any device."""
+"""Colour jitter and random resized crop, drawn for every image by its own seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from progeo_core.train.settings import Stage2Settings
 
 
 class Augmentation:
-    """Turn images of any size into one batch of jittered square crops with values 0-1.
+    """Colour jitter and random crop of images of any size, into one batch of squares.
 
     Each image has a seed of its own, so the result depends neither on the device's random numbers
     nor on how many processes or loaders there are.

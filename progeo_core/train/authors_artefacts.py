@@ -14,7 +14,7 @@ _AUTHORS_CLASS = "cosplace_model.cosplace_network_stage1.PromptLearner"
 
 
 class AuthorsPromptLearner:
-    """Take the place of the authors' module when it is read: attributes only, no behaviour."""
+    """Stand-in for the authors' module while their file is read: attributes, no behaviour."""
 
     _parameters: dict[str, Any]
 

@@ -33,7 +33,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Places(NamedTuple):
-    """Hold images and where they were taken: zone, east and north in metres, each [n]."""
+    """Images and where they were taken: UTM zone, east and north (m), each [n]."""
 
     images: ImageList
     zone: NDArray[np.int8]
@@ -42,7 +42,7 @@ class Places(NamedTuple):
 
 
 class Benchmark(NamedTuple):
-    """Hold one database and one set of queries.
+    """Database and one set of queries.
 
     name: of the queries' folder.
     """
@@ -54,7 +54,7 @@ class Benchmark(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Recall:
-    """Hold the recalls of one set of queries, with the protocol and the counts behind them.
+    """Recalls of one set of queries, with the protocol and the counts behind them.
 
     at: share of all queries with one of the N nearest database images within the radius, by N.
     with_positives: queries that have any database image within the radius.

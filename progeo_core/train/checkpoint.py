@@ -15,7 +15,7 @@ from progeo_core.errors import DataError
 def save_checkpoint(content: Any, path: Path) -> None:
     """Write tensors, numbers, texts and containers of them to `path`, all or nothing.
 
-    Raises `DataError` where that is impossible; what `path` held before is then still there.
+    Raises `DataError` where that is impossible; the previous content of `path` is then unchanged.
     """
 
     def write(unfinished: Path) -> None:
@@ -53,13 +53,13 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
             write(unfinished)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{path}: cannot be written ({_reason(error)}); what was there before is as it was:"
+            f"{path}: cannot be written ({_reason(error)}); the previous file is unchanged:"
             " free some space and resume from the last checkpoint"
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Return what the system said, which torch wraps in errors of its own."""
+    """Return the system's own reason, which torch wraps in errors of its own."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__

@@ -12,7 +12,7 @@ from progeo_core.errors import DataError
 
 
 class Draw(NamedTuple):
-    """Name one training image.
+    """Training image of one draw.
 
     label: class within the group.
     choice: a large random number that selects the image among those of the class.
@@ -25,7 +25,7 @@ class Draw(NamedTuple):
 
 
 class ClassSampler(Sampler[list[Draw]]):
-    """Draw batches of distinct classes with one random image each.
+    """Batches of distinct classes with one random image each.
 
     Classes come in shuffled rounds; the rest of a round that does not fill a batch is dropped.
     Every process draws the whole batch and keeps its `part`, so that the number of processes

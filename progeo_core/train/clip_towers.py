@@ -37,7 +37,7 @@ STAGES = ("stage1", "stage2", "evaluation")
 
 
 class ClipTowers:
-    """Offer one CLIP model to training (see `Towers`)."""
+    """Towers of one CLIP model (see the protocol `Towers`)."""
 
     def __init__(self, network: ProgeoNetwork, dimension: int, image_size: int) -> None:
         self.network: nn.Module = network
@@ -116,7 +116,7 @@ def _architecture(settings: TrainingSettings, stage: str, kind: FeatureKind) -> 
 
 
 def _outline(name: str) -> Backbone:
-    """Return a backbone without weights, to see what it gives and for which image size."""
+    """Return a backbone without weights, to read its kind of features and its image size."""
     with torch.device("meta"):
         if name == MOBILENET:
             return build_mobilenet()
@@ -124,7 +124,7 @@ def _outline(name: str) -> Backbone:
 
 
 def _load(network: ProgeoNetwork, architecture: Architecture, state: State, source: str) -> None:
-    """Load both towers, or the visual one; CLIP's own weights have no head for our pooling."""
+    """Load both towers, or the visual one; CLIP's own weights have no head for GeM pooling."""
     if not architecture.with_text:
         state = visual_part(state)
     load_weights(

@@ -35,8 +35,8 @@ def run(description: str, stages: Sequence[str], arguments: Sequence[str] | None
     except OSError as error:  # of whatever the run reads or writes besides what is checked
         place = f"{error.filename}: " if error.filename else ""
         print(
-            f"error: {place}{error.strerror or error}; what was saved before is as it was: mend"
-            " this and resume from the last checkpoint",
+            f"error: {place}{error.strerror or error}; earlier files are unchanged: fix this"
+            " and resume from the last checkpoint",
             file=sys.stderr,
         )
         sys.exit(1)

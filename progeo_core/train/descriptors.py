@@ -25,7 +25,7 @@ Transform = Callable[[Tensor], Tensor]
 
 
 class Describer(NamedTuple):
-    """Turn image files into rows of numbers.
+    """Computation of one row of numbers per image.
 
     prepare: image [3, h, w] uint8 → image of the size to describe.
     encode: images [n, 3, h, w] uint8 of one size → rows [n, dimension].
@@ -42,7 +42,7 @@ class Describer(NamedTuple):
 
 
 class Described(NamedTuple):
-    """Hold one row per image, NaN where the image cannot be read, and why it cannot."""
+    """Rows [n, dimension], NaN where an image cannot be read, and the reason for each."""
 
     rows: FloatArray
     skipped: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Describe a benchmark's images, search, and say how often the right place is found."""
+"""Recall of a model on a benchmark: describe the images, search, count right places."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from progeo_core.train.journal import Journal
 
 
 class Measured(NamedTuple):
-    """Hold the recall on a benchmark and the rows [q, 20] of the database that were predicted."""
+    """Recall on a benchmark, and the predicted rows [q, 20] of the database."""
 
     recall: Recall
     predictions: NDArray[np.int64]
@@ -47,7 +47,7 @@ def measure(
 def measure_once(
     describer: Describer, benchmark: Benchmark, radius_m: float, scratch: Path, journal: Journal
 ) -> Recall:
-    """Measure the recall of a network that is about to change: keep no descriptors."""
+    """Measure the recall of a network that changes after this; its descriptors are not kept."""
     recall = measure(describer, benchmark, radius_m, scratch, journal).recall
     journal.where.wait()
     journal.where.from_main(lambda: shutil.rmtree(scratch))

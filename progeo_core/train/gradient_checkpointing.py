@@ -16,7 +16,7 @@ _BLOCKS = (Bottleneck, ResidualAttentionBlock)
 
 
 def recompute_blocks(network: nn.Module) -> int:
-    """Make every trainable block of `network` recompute its activations; return how many do.
+    """Switch every trainable block of `network` to recomputed activations; return their number.
 
     Gradients and running statistics stay what they would be without.
     """
@@ -44,7 +44,7 @@ def _wrap(block: nn.Module) -> None:
 
 @contextmanager
 def _keep_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep the second pass from counting the batch a second time."""
+    """Prevent the second pass from counting the batch a second time."""
     layers = [
         module for module in block.modules() if isinstance(module, _BatchNorm) and module.training
     ]

@@ -21,7 +21,7 @@ from progeo_core.train.pixels import to_pixels
 
 
 class Sample(NamedTuple):
-    """Hold one image [3, h, w] uint8, or None where no image of its class can be read."""
+    """Image [3, h, w] uint8 of one draw, None where no image of its class can be read."""
 
     image: Tensor | None
     label: int
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Hold images [3, h, w] uint8 of any sizes, labels [n], seeds, unreadable files."""
+    """Images [3, h, w] uint8 of any sizes, labels [n], seeds, unreadable files."""
 
     images: list[Tensor]
     labels: Tensor
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class GroupImages(Dataset[Sample]):
-    """Read the image that a draw names; an unreadable one gives way to the next of its class."""
+    """Images of one group by draw; an unreadable image is replaced by the next of its class."""
 
     def __init__(self, images: Sequence[Path], group: PlaceGroup, size: int) -> None:
         self._images = images
@@ -97,8 +97,8 @@ def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> I
             if "worker" not in str(error):
                 raise
             raise DataError(
-                "a loader process was killed, mostly for want of memory: lower --num_workers and"
-                " resume from the last checkpoint"
+                "a loader process was killed, usually because memory ran out: lower --num_workers"
+                " and resume from the last checkpoint"
             ) from error
         if batch is None:
             return
@@ -106,7 +106,7 @@ def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> I
 
 
 def _end_if_orphaned(parent: int, _: int) -> None:
-    """End a loader whose training was killed before torch's own watch over its parent began."""
+    """End a loader whose parent was killed before torch started to watch over it."""
     if os.getppid() != parent:
         os._exit(1)
 
@@ -122,6 +122,6 @@ def _checked(batch: Batch) -> Batch:
     if len(batch.images) < len(batch.labels):
         raise DataError(
             f"a class has no readable image, for example {batch.skipped[-1]}:"
-            " mend or delete its images"
+            " fix or delete its images"
         )
     return batch

@@ -1,4 +1,4 @@
-"""What a run reports while it goes: progress bars, TensorBoard, a history and its plot."""
+"""What a run reports while it trains: progress bars, TensorBoard, a history and its plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -22,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Journal:
-    """Write the history of one run; in processes other than the main one, do nothing.
+    """History of one run, written by the main process; the other processes write nothing.
 
     history: one row per epoch, {"epoch": ..., figure: value}; kept in `history.json` and as
         TensorBoard scalars, drawn in `history.png` at the end. A resumed run starts with its
@@ -41,12 +40,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the files; draw the history even of a run that failed."""
         if self._board is None:
             return
@@ -54,7 +48,7 @@ class Journal:
             self._board.close()
             if self.history:
                 draw_history(self.history, self.folder / "history.png")
-        except OSError as problem:  # must not take the place of what ended the run
+        except OSError as problem:  # must not hide the error that ended the run
             _log.warning("%s: the history is not drawn (%s)", self.folder, problem.strerror)
 
     def record(self, epoch: int, **figures: float) -> None:
@@ -96,7 +90,7 @@ class Journal:
 
 
 class Bar:
-    """Advance one progress bar and show loss, learning rate and images per second beside it."""
+    """Progress bar with loss, learning rate and images per second beside it."""
 
     def __init__(self, progress: Progress, description: str, total: int) -> None:
         self._progress = progress

@@ -34,7 +34,7 @@ def prompt_contrastive(image_features: Tensor, text_features: Tensor, labels: Te
 
 
 class CosFace(nn.Module):
-    """Classify unit descriptors by cosine with a margin on the true class (arXiv 1801.09414)."""
+    """Cosine classifier with a margin on the true class (CosFace, arXiv 1801.09414)."""
 
     def __init__(self, dimension: int, classes: int, scale: float = 30.0, margin: float = 0.4):
         super().__init__()

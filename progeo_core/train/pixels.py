@@ -1,4 +1,4 @@
-"""Images as training takes them: tensors, and none too small to see a place in."""
+"""Images as tensors, without those that are too small to describe a place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import Image
 
-# The stride of a ResNet: anything smaller is nothing at its last layer.
+# The stride of a ResNet: a smaller image has no cell at its last layer.
 _MIN_SIDE = 32
 
 

@@ -14,7 +14,7 @@ from progeo_core.train.settings import RunSettings
 
 
 class Precision:
-    """Run forward passes and optimiser steps in full or mixed precision."""
+    """Precision of forward passes and optimiser steps, full or mixed."""
 
     def __init__(self, settings: RunSettings, device: torch.device) -> None:
         self._dtype = getattr(torch, settings.amp_dtype)
@@ -28,7 +28,7 @@ class Precision:
         return torch.autocast(self._device, dtype=self._dtype, enabled=self._mixed)
 
     def step(self, loss: Tensor, optimizers: Sequence[torch.optim.Optimizer]) -> None:
-        """Go backward from the loss and step every optimiser."""
+        """Run the backward pass of the loss and step every optimiser."""
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         scaled: Any = self._scaler.scale(loss)
@@ -42,13 +42,13 @@ class Precision:
         return self._scaler.state_dict()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned."""
+        """Restore what `state` returned."""
         if state:
             self._scaler.load_state_dict(state)
 
 
 class RunningLoss:
-    """Average the losses of an epoch on the device, reading them back only now and then."""
+    """Mean losses of an epoch, summed on the device and read back only now and then."""
 
     _PERIOD = 10
 

@@ -20,7 +20,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Processes(NamedTuple):
-    """Tell one process its place among all that train together.
+    """Place of one process among all that train together.
 
     rank: 0 is the main process, which alone writes files.
     world: how many there are.
@@ -33,7 +33,7 @@ class Processes(NamedTuple):
 
     @property
     def is_main(self) -> bool:
-        """Say whether this process writes the files."""
+        """Whether this process writes the files."""
         return self.rank == 0
 
     def share(self, total: int) -> slice:
@@ -87,7 +87,7 @@ class Processes(NamedTuple):
         return result
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait until every process has reached this point."""
         if self.world > 1:
             dist.barrier()
 
@@ -121,7 +121,7 @@ def start_processes(device: str = "auto") -> Iterator[Processes]:
 
 
 class _Join(torch.autograd.Function):
-    """Gather forward; backward hand each process the gradient of its own part times `world`."""
+    """Gathered tensors; backward, each process gets the gradient of its own part times `world`."""
 
     @staticmethod
     def forward(context: Any, tensor: Tensor, rank: int, world: int) -> Tensor:

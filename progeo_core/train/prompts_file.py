@@ -18,7 +18,7 @@ _KIND = "progeo prompts"
 
 
 class GroupPrompts(NamedTuple):
-    """Hold the prompts [classes, 4, width] of one group and its class ids [classes, 4]."""
+    """Prompts [classes, 4, width] of one group and its class ids [classes, 4]."""
 
     class_id: Tensor
     prompts: Tensor

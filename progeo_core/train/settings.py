@@ -13,7 +13,7 @@ from progeo_core.settings import Settings, setting
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings(Settings):
-    """State where the images are."""
+    """Folders of images for training, validation and test."""
 
     train_set_folder: str = setting("", "folder of training images with '@' names")
     val_set_folder: str = setting("", "folder with database/ and queries/ for validation")
@@ -22,7 +22,7 @@ class DataSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSettings(Settings):
-    """State the network, where its weights come from and which of them are trained."""
+    """Network to train, the origin of its weights, and which layers are trained."""
 
     backbone: str = setting("CLIP-RN50", "CLIP-RN50, -RN101, -ViT-B-16, -ViT-B-32 or open_clip's")
     pretrained: str = setting("openai", "open_clip tag, local file, or 'none' for random weights")
@@ -32,7 +32,7 @@ class NetworkSettings(Settings):
         2, "stages of a ResNet or MobileNet that stay frozen, from the input on", low=0
     )
     freeze_batch_norm: bool = setting(
-        False, "keep BatchNorm's statistics as they came, for few images that look alike"
+        False, "keep BatchNorm's initial statistics, for small data sets of similar images"
     )
     freeze_trans: int = setting(6, "transformer blocks that stay frozen", low=0)
     resume_model: str = setting("", "best_model.pth to start from or to evaluate")
@@ -40,7 +40,7 @@ class NetworkSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Stage1Settings(Settings):
-    """Configure the learning of one prompt per class."""
+    """Stage 1: one learned prompt per place class."""
 
     batch_size_stage1: int = setting(512, "image features per step", low=1)
     epochs_num_stage1: int = setting(480, "epochs over all groups in turn", low=1)
@@ -48,12 +48,12 @@ class Stage1Settings(Settings):
     checkpoint_period_stage1: int = setting(80, "epochs between numbered prompt files", low=1)
     cache_feature_folder: str = setting("cache", "where frozen image features are kept")
     resume_model_stage1: str = setting("", "best_model.pth whose weights stage 1 uses")
-    resume_train_stage1: str = setting("", "run folder of a stage 1 to go on with")
+    resume_train_stage1: str = setting("", "run folder of a stage 1 to resume")
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage2Settings(Settings):
-    """Configure the training of the image encoder."""
+    """Stage 2: training of the image encoder."""
 
     prompt_learners: str = setting("", "last_prompt_learners.pth of stage 1")
     without_prompts: bool = setting(False, "leave the text loss out (CosPlace, for ablations)")
@@ -65,7 +65,7 @@ class Stage2Settings(Settings):
     classifiers_lr: float = setting(0.01, "learning rate of the classifiers", low=0)
     image_size: int = setting(512, "side of the square training crops in pixels", low=32)
     checkpoint_period_stage2: int = setting(8, "epochs between numbered checkpoints", low=1)
-    resume_train: str = setting("", "last_checkpoint.pth to go on with")
+    resume_train: str = setting("", "last_checkpoint.pth to resume")
     augmentation_device: str = setting("auto", "where images are augmented: auto, cpu, cuda")
     brightness: float = setting(0.7, "colour jitter: brightness", low=0)
     contrast: float = setting(0.7, "colour jitter: contrast", low=0)
@@ -76,7 +76,7 @@ class Stage2Settings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings(Settings):
-    """Configure validation and test."""
+    """Validation and test."""
 
     infer_batch_size: int = setting(64, "images of one size described at once", low=1)
     positive_dist_threshold: float = setting(25.0, "metres within which a match is right", low=0)
@@ -88,7 +88,7 @@ class EvaluationSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings(Settings):
-    """State where and how to run."""
+    """Device, processes, seed and precision of a run."""
 
     save_dir: str = setting("default", "results go to logs/SAVE_DIR/STAGE/TIMESTAMP")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
@@ -101,7 +101,7 @@ class RunSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """Hold everything that configures a training or evaluation run."""
+    """All settings of a training or evaluation run."""
 
     data: DataSettings = dataclasses.field(default_factory=DataSettings)
     places: PlaceClassSettings = dataclasses.field(default_factory=PlaceClassSettings)

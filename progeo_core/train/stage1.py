@@ -27,7 +27,7 @@ PROMPTS_FILE = "last_prompt_learners.pth"
 
 
 class ClassTexts(nn.Module):
-    """Give the text feature of each class of one group; only `prompts` are trained.
+    """Text features of the classes of one group; only `prompts` are trained.
 
     prompts: [classes, 4, width], the learnable vectors.
     encode: prompt vectors [n, 4, width] → text features [n, E], by the frozen text encoder.
@@ -45,14 +45,14 @@ class ClassTexts(nn.Module):
 
 
 class GroupFeatures(NamedTuple):
-    """Hold one group and the frozen image features [n, E] of its images, in its order."""
+    """Group and the frozen image features [n, E] of its images, in its order."""
 
     group: PlaceGroup
     features: NDArray[np.float32]
 
 
 class PromptTraining:
-    """Train the prompts of one group, an epoch at a time."""
+    """Training of the prompts of one group, one epoch at a time."""
 
     def __init__(
         self, data: GroupFeatures, texts: ClassTexts, settings: TrainingSettings, where: Processes
@@ -72,7 +72,7 @@ class PromptTraining:
         self._usable = np.flatnonzero(np.isfinite(data.features[:, 0]))
 
     def run_epoch(self, epoch: int, journal: Journal) -> None:
-        """Go once over the features of the group, in an order that (seed, epoch) gives."""
+        """Train once on all features of the group, in an order given by (seed, epoch)."""
         running = RunningLoss()
         rate = float(self._schedule.get_last_lr()[0])
         with journal.bar(f"stage 1, epoch {epoch}", len(self._usable)) as bar:
@@ -101,7 +101,7 @@ class PromptTraining:
         save_checkpoint(state, path)
 
     def load(self, path: Path) -> None:
-        """Take up what `save` wrote; raise `DataError` if it is of other classes."""
+        """Load what `save` wrote; raise `DataError` if it is of other classes."""
         state: dict[str, Any] = load_checkpoint(path)
         if not torch.equal(state["class_id"], torch.from_numpy(self.data.group.class_id)):
             raise DataError(
@@ -142,7 +142,7 @@ class PromptTraining:
 def train_prompts(
     trainings: list[PromptTraining], settings: TrainingSettings, folder: Path, where: Processes
 ) -> Path:
-    """Train the groups in turn and return the file of prompts; go on from where they are.
+    """Train the remaining epochs of the groups in turn and return the file of prompts.
 
     After every epoch the group's state is in `groups/`; the prompts of all groups are in
     `last_prompt_learners.pth` at the end, and every `checkpoint_period_stage1` epochs in a
@@ -168,7 +168,7 @@ def train_prompts(
 
 
 def resume_prompts(trainings: list[PromptTraining], old_folder: Path) -> None:
-    """Take up the state of each group that an earlier run saved."""
+    """Load the state of each group that an earlier run saved."""
     files = [group_file(old_folder, number) for number in range(len(trainings))]
     if not any(file.is_file() for file in files):
         raise DataError(f"{old_folder}: no saved groups; give the folder of a stage-1 run")

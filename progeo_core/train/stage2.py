@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class Losses(NamedTuple):
-    """Hold the parts of the loss of one batch; a part that is switched off is zero."""
+    """Parts of the loss of one batch; a part that is switched off is zero."""
 
     classes: Tensor
     texts: Tensor
@@ -49,7 +49,7 @@ class Losses(NamedTuple):
 
 
 class GroupTask(nn.Module):
-    """Hold what one group trains against: its own classifier, and its frozen text features."""
+    """Targets of one group: its own classifier, and its frozen text features."""
 
     def __init__(self, group: PlaceGroup, dimension: int, texts: Tensor | None) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class GroupTask(nn.Module):
 
 
 class EncoderTraining:
-    """Train the network an epoch at a time, each epoch on one group.
+    """Training of the network, one epoch at a time, each epoch on one group.
 
     network: normalised images [n, 3, s, s] → descriptors [n, D].
     """

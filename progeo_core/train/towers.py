@@ -1,4 +1,4 @@
-"""What training asks of a model, and how it turns image files into features and descriptors."""
+"""What training needs of a model, and how a model describes image files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from progeo_core.train.precision import Precision
 
 
 class Towers(Protocol):
-    """Offer the towers of one CLIP model to training.
+    """Image and text towers of one CLIP model, as training uses them.
 
     network: normalised images [n, 3, h, w] → descriptors [n, dimension]; its state_dict has the
         names of the authors' best_model.pth, its `requires_grad` follows the freezing rules.
@@ -49,7 +49,7 @@ def normalize(images: Tensor) -> Tensor:
 def feature_describer(
     towers: Towers, precision: Precision, batch_size: int, device: torch.device
 ) -> Describer:
-    """Return what stage 1 computes once per image: frozen features of square images."""
+    """Return the describer of stage 1: frozen features of square images, once per image."""
     size = towers.image_size
 
     def prepare(image: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def feature_describer(
 def descriptor_describer(
     towers: Towers, device: torch.device, batch_size: int, square: int | None, identity: str
 ) -> Describer:
-    """Return what evaluation computes: descriptors of whole images.
+    """Return the describer of evaluation: descriptors of whole images.
 
     `square` squashes every image to that side, else images keep their size. `identity` is of the
     weights that the network has now.

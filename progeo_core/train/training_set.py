@@ -12,7 +12,7 @@ from progeo_core.records.image_list import ImageList, list_images
 
 
 class TrainingSet(NamedTuple):
-    """Hold the images of a folder and the groups of classes that they form."""
+    """Images of a folder and the groups of classes that they form."""
 
     images: ImageList
     groups: tuple[PlaceGroup, ...]

@@ -1,8 +1,8 @@
-"""What a picture shows, cell by cell: features of a middle layer of the MobileNetV2 that ships.
+"""Dense features of an image, cell by cell, from a middle layer of the shipped MobileNetV2.
 
-A descriptor pools its features over the whole image, which makes all parts of one corridor alike;
-before that, in the middle of the network, they still tell them apart (as Patch-NetVLAD, Hausler
-2021, makes use of). They serve maps of every model, as they are taken from the pictures.
+A descriptor pools its features over the whole image, which makes all parts of one corridor similar;
+before pooling, in the middle of the network, the features still differ (as in Patch-NetVLAD,
+Hausler 2021). They serve maps of every model, as they are computed from the thumbnails.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from progeo_core.model.named_model import load_named_model
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.verification.dense_similarity import GRID, Cells
 
+# The MobileNetV2 that ships, whatever the default model is: the layers below are counted in it.
 _NETWORK = "mobilenetv2-gem"
 # Up to the last layer of 96 channels, where a cell has 16 pixels; the thumbnails have no more.
 _LAYERS, _CELL_PX = 14, 16
@@ -36,7 +37,7 @@ def find_cells(image: Image) -> Cells:
 
 @functools.cache
 def _trunk() -> nn.Module:
-    """Load the layers once for all maps."""
+    """Return the layers, which are loaded once for all maps."""
     backbone = load_named_model(_NETWORK).network.backbone
     trunk: nn.Module = nn.Sequential(*list(backbone.children())[:_LAYERS])
     trunk = trunk.eval().requires_grad_(False)

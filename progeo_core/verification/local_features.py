@@ -1,6 +1,6 @@
-"""Points of an image that can be found again in another one, and which of them match.
+"""Local features of an image, and their matches with those of another image.
 
-Features are RootSIFT (Lowe 2004; Arandjelovic and Zisserman 2012), matched both ways with a ratio
+Features are RootSIFT (Lowe 2004; Arandjelovic and Zisserman 2012), matched mutually with a ratio
 test.
 """
 
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from progeo_core.images.codec import Image
 
-# The size that thumbnails have; larger queries gain nothing and cost more.
+# The size of thumbnails (pixels); larger queries gain nothing and cost more.
 _LONGEST_SIDE = 240
 _FEATURES, _RATIO = 300, 0.9
 
 
 class LocalFeatures(NamedTuple):
-    """Hold points [n, 2] (pixels of the small picture) and their descriptors [n, 128].
+    """Points [n, 2] (pixels of the small image) and their descriptors [n, 128].
 
-    size: width and height of the small picture.
+    size: width and height of the small image.
     """
 
     points: NDArray[np.float32]
@@ -31,7 +31,7 @@ class LocalFeatures(NamedTuple):
 
 
 def find_features(image: Image) -> LocalFeatures:
-    """Find the features of an RGB image [h, w, 3], made small and of even contrast."""
+    """Find the features of an RGB image [h, w, 3] after scaling it down and equalizing contrast."""
     detector = cv2.SIFT_create(_FEATURES, contrastThreshold=0.01)  # type: ignore[attr-defined]
     grey = _small_grey(image)
     size = grey.shape[1], grey.shape[0]
@@ -46,7 +46,10 @@ def find_features(image: Image) -> LocalFeatures:
 def mutual_matches(
     first: LocalFeatures, second: LocalFeatures
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which features of two views prefer each other, clearly before the first's second."""
+    """Return the rows [m] of features in the first and second view that are mutual matches.
+
+    A match passes the ratio test: it is clearly nearer than the second nearest feature.
+    """
     if len(first.points) == 0 or len(second.points) < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     cosine = first.descriptors @ second.descriptors.T

@@ -1,4 +1,4 @@
-"""Make a pose finer by how the camera stood to the place that it saw again."""
+"""Refinement of a pose by the two-view geometry of the image and the matched place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from progeo_core.verification.two_view_geometry import TwoViewGeometry
 _TURN_SIGMA_RAD = 0.07
 # Nine bearings in ten were within 0.2 rad.
 _BEARING_SIGMA_RAD = 0.15
-# What contradicts the estimate by more than this many standard deviations is not believed.
+# A measurement that contradicts the estimate by more standard deviations than this is ignored.
 _MAX_SIGMAS = 3.0
 
 
@@ -27,10 +27,10 @@ def refine_pose(
 ) -> PoseEstimate:
     """Return the estimate with yaw and position refined by the view of one place.
 
-    place_position: [3] metres. place_yaw_rad: NaN unknown, then nothing is refined. spacing_m: of
-    the map's places, how far the camera may have stood from the place. The yaw becomes the place's
-    plus the turn; the position is drawn towards the line on which the camera stood, across it only,
-    and stays where the bearing is NaN.
+    place_position: [3] metres. place_yaw_rad: NaN if unknown, then nothing is refined. spacing_m:
+    of the map's places, which limits the distance of the camera from the place. The yaw becomes the
+    place's plus the turn. The position moves towards the line on which the camera was, across it
+    only; it is unchanged where the bearing is NaN.
     """
     if not math.isfinite(place_yaw_rad):
         return estimate
@@ -46,14 +46,16 @@ def refine_pose(
         across = np.array([-math.sin(direction), math.cos(direction), 0.0])
         offset = estimate.position - place_position
         reach = max(float(np.linalg.norm(offset[:2])), spacing_m / 2.0)
-        refined = _draw_to_line(refined, across, float(across @ offset), _BEARING_SIGMA_RAD * reach)
-    # The turn owes nothing to what told the position.
+        refined = _update_across_line(
+            refined, across, float(across @ offset), _BEARING_SIGMA_RAD * reach
+        )
+    # The turn is independent of the position.
     refined.covariance[5, :5] = refined.covariance[:5, 5] = 0.0
     refined.covariance[5, 5] = min(estimate.covariance[5, 5], _TURN_SIGMA_RAD**2)
     return refined
 
 
-def _draw_to_line(
+def _update_across_line(
     estimate: PoseEstimate, across: FloatArray, offset_m: float, sigma_m: float
 ) -> PoseEstimate:
     """Return the estimate after a Kalman update that measures its offset from a line as 0."""

@@ -6,32 +6,32 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from builtin_interfaces.msg import Time
+import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
+from progeo_core.geo import FloatArray
 from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
 
 _DEPTH = 50
 
 
-class PlanarPose(NamedTuple):
-    """Hold a pose on level ground: metres and the rotation (rad) about the vertical."""
-
-    x: float
-    y: float
-    z: float
-    yaw: float
-
-
 class OdometryPose(NamedTuple):
-    """Hold one odometry message: its stamp (ROS and ns), frames, and the robot's pose."""
+    """One message of the odometry.
 
-    stamp: Time
+    position: x, y, z (m) of `child_frame` in `frame`. yaw_rad: counter-clockwise from x.
+    """
+
     stamp_ns: int
+    position: tuple[float, float, float]
+    yaw_rad: float
     frame: str
-    pose: PlanarPose
     child_frame: str
+
+    @property
+    def planar(self) -> FloatArray:
+        """Return x, y, yaw [3]."""
+        return np.array([*self.position[:2], self.yaw_rad])
 
 
 class OdometryInput:
@@ -49,7 +49,8 @@ class OdometryInput:
 
     def _on_odometry(self, message: Odometry) -> None:
         odometry = read_odometry(message)
-        if odometry.stamp_ns > 0 and all(math.isfinite(value) for value in odometry.pose):
+        numbers = (*odometry.position, odometry.yaw_rad)
+        if odometry.stamp_ns > 0 and all(map(math.isfinite, numbers)):
             self._deliver(odometry)
             return
         self.dropped += 1
@@ -63,7 +64,10 @@ def read_odometry(message: Odometry) -> OdometryPose:
     """Return what matters of an odometry message; NaN where it is not a pose."""
     pose, header = message.pose.pose, message.header
     point, yaw = pose.position, yaw_from_quaternion(pose.orientation)
-    planar = PlanarPose(point.x, point.y, point.z, yaw)
     return OdometryPose(
-        header.stamp, stamp_to_ns(header.stamp), header.frame_id, planar, message.child_frame_id
+        stamp_to_ns(header.stamp),
+        (point.x, point.y, point.z),
+        yaw,
+        header.frame_id,
+        message.child_frame_id,
     )

@@ -37,7 +37,7 @@ class AnswerPublishers:
     def __init__(self, node: LifecycleNode, map_frame: str) -> None:
         """Create the publishers."""
         self._node, self._map_frame = node, map_frame
-        self._created: list[LifecyclePublisher] = []
+        self._created: list[LifecyclePublisher[Any]] = []
         self._failures = 0
         self._lock = threading.Lock()
         self._pose = self._create(PoseWithCovarianceStamped, "~/pose")
@@ -98,12 +98,12 @@ class AnswerPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._created.clear()
 
-    def _create(self, kind: Any, topic: str, qos: QoSProfile = _ANSWERS) -> LifecyclePublisher:
+    def _create(self, kind: Any, topic: str, qos: QoSProfile = _ANSWERS) -> LifecyclePublisher[Any]:
         publisher = self._node.create_lifecycle_publisher(kind, topic, qos)
         self._created.append(publisher)
         return publisher
 
-    def _send(self, publisher: LifecyclePublisher, message: Any) -> bool:
+    def _send(self, publisher: LifecyclePublisher[Any], message: Any) -> bool:
         """Publish one message; count it instead if the middleware refuses."""
         try:
             publisher.publish(message)

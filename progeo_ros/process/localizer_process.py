@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -54,7 +54,7 @@ class LocalizerProcess:
 
     def activate(self, node: Node, executor: Executor) -> None:
         """Configure and activate through the services; `ProgeoError` with the node's own words."""
-        client = node.create_client(ChangeState, f"/{NODE}/change_state")
+        client: Any = node.create_client(ChangeState, f"/{NODE}/change_state")
         try:
             self._wait(lambda: bool(client.wait_for_service(timeout_sec=1.0)))
             for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
@@ -102,7 +102,7 @@ class LocalizerProcess:
                 raise ProgeoError(f"the node does not answer: {self.last_words()}")
 
 
-def _is_done(future: Future, executor: Executor) -> bool:
+def _is_done(future: Future[Any], executor: Executor) -> bool:
     """Handle messages for a moment; say whether the response was among them."""
     executor.spin_once(timeout_sec=0.1)
     return bool(future.done())

@@ -61,7 +61,9 @@ def run_node(
     # waits that long wherever the executor is at work, three times what all the steps take.
     sys.setswitchinterval(_SWITCH_S)
     # rclpy's own handlers would end the middleware under the feet of threads that still publish.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(
+        args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
+    )
     try:
         node = make()
     except ProgeoError as error:

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 
 from progeo_core.errors import ProgeoError
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.process.localizer_process import LocalizerProcess
@@ -213,7 +214,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("bag", type=Path, help="rosbag2 folder or file")
     parser.add_argument("--map", type=Path, required=True, help="map file, NAME.progeo")
     parser.add_argument("--image-topic", required=True, help="raw or compressed images of the bag")
-    parser.add_argument("--model", default="mobilenetv2-gem", help="model that made the map")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model that made the map")
     parser.add_argument(
         "--geometric-checks", type=int, default=0, help="localizer.geometric_checks of the node"
     )

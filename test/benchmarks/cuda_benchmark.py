@@ -8,24 +8,23 @@ each waited for, and say where the time goes. A pose is an answer in a map of 10
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional as F
 
 from progeo_core.descriptors.encoder import Encoder
-from progeo_core.images.codec import read_image
 from progeo_core.inference.runtime import TORCH, variants
 from progeo_core.inference.runtime_trial import Workbench, agreement
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.localizer import Localizer
 from progeo_core.model.named_model import load_named_model
 from test.benchmarks.clustered_map import clustered_map
-from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, TRANSFORMS, WIDTH
+from test.benchmarks.image_path_benchmark import PICTURE, TRANSFORMS, camera_image
 from test.benchmarks.row import Row, compare, milliseconds
 
 MODEL = "CLIP-RN50:none"
@@ -44,7 +43,7 @@ def rows(folder: Path) -> Iterator[Row]:
     model = load_named_model(MODEL)
     network = copy.deepcopy(model.network).eval().to(CUDA)
     bench = Workbench(model, CUDA, folder / "cuda.onnx")
-    images = [cv2.resize(read_image(path), (WIDTH, HEIGHT)) for path in PICTURE.rglob("*.jpg")]
+    images = [camera_image(path) for path in sorted(PICTURE.rglob("*.jpg"))]
     batch = [images[row % len(images)] for row in range(BATCH)]
     expected = plain(network, images[:4])
     for variant in variants(TORCH, CUDA):
@@ -52,7 +51,7 @@ def rows(folder: Path) -> Iterator[Row]:
         yield _rate(str(variant), encoder, network, batch, expected)
         yield compare(
             f"{variant}, one image",
-            lambda encoder=encoder: encoder.encode(images[:1]),
+            functools.partial(encoder.encode, images[:1]),
             lambda: plain(network, images[:1]),
             repeats=TIMED,
             also={"cosine": agreement(encoder.encode(images[:1]), expected[:1])},

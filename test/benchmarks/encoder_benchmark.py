@@ -7,22 +7,22 @@ CLIP has random weights, as their values do not change the time. Cosine is with 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from progeo_core.errors import ProgeoError
-from progeo_core.images.codec import read_image
-from progeo_core.inference.loading import DEFAULT_MODEL
-from progeo_core.inference.runtime import AUTO, variants
+from progeo_core.inference.device import AUTO
+from progeo_core.inference.runtime import variants
 from progeo_core.inference.runtime_trial import Workbench, agreement
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
-from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, WIDTH
+from test.benchmarks.image_path_benchmark import camera_image
 from test.benchmarks.row import Row, compare
 
 MODELS = (DEFAULT_MODEL, "CLIP-RN50:none", "CLIP-ViT-B-16:none")
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def rows(folder: Path) -> Iterator[Row]:
     """Yield one row per model and way to run it."""
     torch.manual_seed(0)
-    picture = cv2.resize(read_image(min(PICTURE.rglob("*.jpg"))), (WIDTH, HEIGHT))
+    picture = camera_image()
     for name in MODELS:
         model = load_named_model(name)
         bench = Workbench(model, CPU, folder / f"{model.card.weights_sha256[:12]}.onnx")
@@ -47,8 +47,8 @@ def rows(folder: Path) -> Iterator[Row]:
             cosine = agreement(encoder.encode([picture]), plain(network, model, picture))
             yield compare(
                 f"{name}, {variant}",
-                lambda encoder=encoder: encoder.encode([picture]),
-                lambda network=network, model=model: plain(network, model, picture),
+                functools.partial(encoder.encode, [picture]),
+                functools.partial(plain, network, model, picture),
                 repeats=TIMED,
                 also={"cosine": cosine},
             )

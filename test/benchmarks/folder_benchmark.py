@@ -6,6 +6,7 @@ the network in float32 as it was built.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,8 +54,8 @@ def rows(folder: Path) -> Iterator[Row]:
     for size in SIZES:
         paths = write_images(folder / f"jpegs{size[0]}", size)
         own, other = milliseconds(
-            lambda paths=paths: ours(encoder, paths),
-            lambda paths=paths: plain(network, paths),
+            functools.partial(ours, encoder, paths),
+            functools.partial(plain, network, paths),
             repeats=TIMED,
         )
         seconds = float(np.median(own)) / 1e3, float(np.median(other)) / 1e3

@@ -6,6 +6,7 @@ transforms to the Pillow image.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
+from progeo_core.images.codec import Image as RgbImage
 from progeo_core.images.codec import encode_jpeg, read_image
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.model.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -36,15 +38,14 @@ TRANSFORMS = transforms.Compose(
 
 def rows(folder: Path) -> Iterator[Row]:
     """Yield one row per kind of message."""
-    picture = read_image(next(iter(sorted(PICTURE.rglob("*.jpg")))))
-    rgb = np.ascontiguousarray(cv2.resize(picture, (WIDTH, HEIGHT)))
+    rgb = camera_image()
     bgr = np.ascontiguousarray(rgb[:, :, ::-1])
     for encoding, pixels in (("rgb8", rgb), ("bgr8", bgr)):
         data = pixels.tobytes()
         yield compare(
             f"raw {encoding}",
-            lambda data=data, encoding=encoding: _ours(_decoded(data, encoding)),
-            lambda data=data, encoding=encoding: _plain_raw(data, encoding),
+            functools.partial(_ours_raw, data, encoding),
+            functools.partial(_plain_raw, data, encoding),
             repeats=TIMED,
         )
     jpeg = encode_jpeg(rgb)
@@ -56,13 +57,21 @@ def rows(folder: Path) -> Iterator[Row]:
     )
 
 
-def _decoded(data: bytes, encoding: str) -> np.ndarray:
-    return rgb_from_raw(
-        data, height=HEIGHT, width=WIDTH, encoding=encoding, step=3 * WIDTH, is_bigendian=False
+def camera_image(source: Path | None = None) -> RgbImage:
+    """Return a shipped image in the size of a camera's."""
+    picture = read_image(source or min(PICTURE.rglob("*.jpg")))
+    return np.ascontiguousarray(cv2.resize(picture, (WIDTH, HEIGHT)), np.uint8)
+
+
+def _ours_raw(data: bytes, encoding: str) -> torch.Tensor:
+    return _ours(
+        rgb_from_raw(
+            data, height=HEIGHT, width=WIDTH, encoding=encoding, step=3 * WIDTH, is_bigendian=False
+        )
     )
 
 
-def _ours(image: np.ndarray) -> torch.Tensor:
+def _ours(image: RgbImage) -> torch.Tensor:
     return PREPROCESSING.normalize(PREPROCESSING.resize(image)[None])
 
 

@@ -5,6 +5,7 @@ Plain reads every place and descriptor into a flat float32 FAISS index, and sear
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def rows(folder: Path) -> Iterator[Row]:
         query = clusters.queries(1)[0]
         yield compare(
             f"{count:,} × {DIMENSION}",
-            lambda path=path, query=query: _first_answer(path, query),
-            lambda path=path, query=query: _read_all(path, query),
+            functools.partial(_first_answer, path, query),
+            functools.partial(_read_all, path, query),
             repeats=3,
         )
 

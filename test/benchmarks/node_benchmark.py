@@ -24,10 +24,10 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from progeo_core.images.codec import encode_jpeg, read_image
-from progeo_core.inference.loading import DEFAULT_MODEL
+from progeo_core.images.codec import encode_jpeg
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
 from progeo_core.model.pretrained import NO_WEIGHTS
@@ -37,7 +37,7 @@ from progeo_ros.process.localizer_process import LocalizerProcess
 from progeo_ros.replay.live_replay import values_of
 from progeo_ros.settings import NODE
 from test.benchmarks.clustered_map import clustered_map
-from test.benchmarks.image_path_benchmark import HEIGHT, PICTURE, WIDTH
+from test.benchmarks.image_path_benchmark import HEIGHT, WIDTH, camera_image
 from test.benchmarks.row import Row, milliseconds
 
 CASES = (
@@ -184,15 +184,15 @@ def _plain(
     """Do what a usual node does beside running its network."""
     data = np.frombuffer(bytes(message.data), np.uint8)
     if transport == "raw":
-        bgr = data.reshape(HEIGHT, WIDTH, 3).copy()
+        bgr = np.array(data.reshape(HEIGHT, WIDTH, 3))
     else:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        bgr = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     flat.search(query, NEIGHBOURS)
 
 
 def _message(transport: str) -> Image | CompressedImage:
-    picture = cv2.resize(read_image(min(PICTURE.rglob("*.jpg"))), (WIDTH, HEIGHT))
+    picture = camera_image()
     if transport == "raw":
         message = Image(height=HEIGHT, width=WIDTH, encoding="bgr8", step=3 * WIDTH)
         message.data = array("B", np.ascontiguousarray(picture[:, :, ::-1]).tobytes())

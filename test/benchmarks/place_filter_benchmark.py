@@ -17,12 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError
 from progeo_core.evaluation.metrics import Evaluation, evaluate, precision_recall
 from progeo_core.images.codec import Image, load_images, make_thumbnail, read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import Localization, Match
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.records.records import read_records
@@ -160,7 +162,7 @@ def line_pass(records_csv: Path, describe: Callable[[list[Path]], Vectors]) -> P
     )
 
 
-def make_localizer(path: Path, scene: Scene, encoder: object) -> Localizer:
+def make_localizer(path: Path, scene: Scene, encoder: Encoder) -> Localizer:
     """Make the scene's map and open it; sequences are switched on and off by its settings."""
     count = len(scene.database.position)
     names = [""] * count

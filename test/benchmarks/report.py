@@ -47,10 +47,11 @@ def processor_name() -> str:
 
 def write_report(json_path: Path, sections: Sequence[Section]) -> Path:
     """Write benchmarks.json and benchmarks.md beside it; return the latter."""
+    where, used = machine(), versions()
     document = {
         "schema": SCHEMA,
-        "machine": machine(),
-        "versions": versions(),
+        "machine": where,
+        "versions": used,
         "benchmarks": {
             section.name: {
                 "measures": section.measures,
@@ -62,7 +63,7 @@ def write_report(json_path: Path, sections: Sequence[Section]) -> Path:
     markdown = json_path.with_suffix(".md")
     for path, text in (
         (json_path, json.dumps(document, indent=2)),
-        (markdown, to_markdown(document["machine"], document["versions"], sections)),
+        (markdown, to_markdown(where, used, sections)),
     ):
         with replaced_file(path) as unfinished:
             unfinished.write_text(text + "\n", encoding="utf-8")

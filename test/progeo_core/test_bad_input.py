@@ -1,12 +1,14 @@
 """What sensors do wrong, told to the localizer as a whole: it may get less sure, never wrong."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, Places
 
 SECOND = 1_000_000_000
@@ -16,6 +18,9 @@ FINGERPRINT = ModelFingerprint("bad input", 128, "none", "ef" * 32)
 
 class NoEncoder:
     fingerprint = FINGERPRINT
+
+    def encode(self, images):
+        raise NotImplementedError
 
 
 def unit(vectors):
@@ -120,7 +125,7 @@ def test_bad_odometry_costs_no_wrong_answer_and_the_camera_is_not_lost(localizer
 
 def test_images_out_of_order_change_nothing(tmp_path):
     rows, views = images(5, 25)
-    answers = {}
+    answers: dict[bool, Any] = {}
     for disorder in (False, True):
         localizer = make_map(tmp_path / f"{disorder}.progeo")
         answers[disorder] = []

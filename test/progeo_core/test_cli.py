@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 import typer
@@ -29,7 +30,7 @@ ALL_COMMANDS = dict(commands(typer.main.get_command(cli.app)))
 
 @pytest.mark.parametrize("name", ALL_COMMANDS)
 def test_every_help_teaches(name, capfd):
-    command = ALL_COMMANDS[name]
+    command: Any = ALL_COMMANDS[name]
     purpose, _, rest = command.help.partition("\n\n")
     assert purpose.endswith(".")
     assert f"    {name} " in rest or rest.rstrip().endswith(name) or f"    {name}\n" in rest

@@ -17,12 +17,11 @@ from rclpy.node import Node
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.geo import Datum
-from progeo_core.images.codec import load_images
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.build import build_map
-from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
@@ -81,7 +80,7 @@ class Peer:
 
     def call(self, kind: Any, service: str, request: Any = None) -> Any:
         """Call a service and return its response."""
-        client = self.node.create_client(kind, service)
+        client: Any = self.node.create_client(kind, service)
         assert client.wait_for_service(timeout_sec=PATIENCE_S), service
         future = client.call_async(kind.Request() if request is None else request)
         self.executor.spin_until_future_complete(future, timeout_sec=PATIENCE_S)
@@ -139,8 +138,7 @@ def corridor_map(
 ) -> Path:
     """Build a map of twenty places with a datum."""
     path = tmp_path_factory.mktemp("map") / "corridor.progeo"
-    with PlaceMap.create(path, encoder.fingerprint, DATUM) as place_map:
-        report = build_map(place_map, places, load_images(places.images), encoder)
+    report = build_map(path, FileSource(places), encoder, datum=DATUM)
     assert report.added == 20
     return path
 
@@ -162,5 +160,5 @@ def answer() -> Localization:
             Match(7, 1 / 3, np.array([1.0, 2.0, 3.0]), 0.5, "a.jpg"),
             Match(9, 0.25, np.array([6.0, 2.0, 3.0]), math.nan, "b.jpg"),
         ),
-        descriptor=np.ones(4, np.float32) / 2,
+        descriptor=np.full(4, 0.5, np.float32),
     )

@@ -137,7 +137,7 @@ def test_unknown_parameters_stop_the_node(nodes: Nodes) -> None:
 def test_a_sequence_takes_odometry_and_can_be_forgotten(
     nodes: Nodes, peer, corridor_map: Path
 ) -> None:
-    node = nodes(map=str(corridor_map), device="cpu", localizer__sequence=True)
+    node: Any = nodes(map=str(corridor_map), device="cpu", localizer__sequence=True)
     node.autostart()
     peer.executor.add_node(node)
     publisher = peer.node.create_publisher(Odometry, "odom", 10)

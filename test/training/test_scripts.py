@@ -38,6 +38,8 @@ def link_places(images: Path, folder: Path) -> None:
 def tiny_models() -> None:
     path = ROOT / "test" / "progeo_core" / "train" / "tiny_run.py"
     spec = importlib.util.spec_from_file_location("tiny_run", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.register_models()
@@ -105,8 +107,8 @@ def test_from_drives_to_a_map(
     image = torch.from_numpy(read_image(corridor / "ref" / "0000007.jpg")).permute(2, 0, 1)
     describer = descriptor_describer(trained, torch.device("cpu"), 1, 64, "")
     with torch.inference_mode():
-        expected = describer.encode(describer.prepare(image)[None])[0]
-    expected = torch.nn.functional.normalize(expected, dim=0).numpy()
+        encoded = describer.encode(describer.prepare(image)[None])[0]
+    expected = torch.nn.functional.normalize(encoded, dim=0).numpy()
     np.testing.assert_allclose(descriptors[7].astype(np.float32), expected, atol=2e-2)
 
 

@@ -82,7 +82,7 @@ def test_other_files_are_compressed_to_jpeg(tmp_path, campus, campus_loop):
     import cv2
 
     bitmap = tmp_path / "image.bmp"
-    cv2.imwrite(str(bitmap), cv2.imread(str(campus.images[0])))
+    cv2.imwrite(str(bitmap), np.asarray(cv2.imread(str(campus.images[0]))))
     row = with_columns(campus.select(slice(1)), images=(bitmap,))
     write_bag(tmp_path / "bag", row, compressed=True)
     with Bag(tmp_path / "bag") as bag:
@@ -157,7 +157,7 @@ def test_damaged_images_are_skipped_with_their_poses(tmp_path, records):
     images = (tmp_path / "cut.jpg", records.images[1], tmp_path / "absent.jpg", records.images[3])
     rows = with_columns(records, images=images)
     for compressed in (False, True):
-        done = []
+        done: list[int] = []
         path = tmp_path / f"bag{compressed}"
         summary = write_bag(path, rows, compressed=compressed, advance=done.append)
         assert (summary.images, summary.poses) == (2, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from progeo_core.cli import main
 from progeo_core.descriptors.encoder import Encoder
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
@@ -52,7 +52,7 @@ def campus_map(
     """Return a map of the even campus frames, made with the small model; not to be changed."""
     records = read_records(campus_loop / "records.csv").select(slice(0, None, 2))
     path = tmp_path_factory.mktemp("maps") / "campus.progeo"
-    write_map(path, FileSource(records), small_encoder)
+    build_map(path, FileSource(records), small_encoder)
     return path
 
 

@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from progeo_core.bags.writer import write_bag
@@ -233,7 +234,7 @@ def test_prune_states_the_range_of_its_options(progeo, built):
 def test_geotagged_photos_are_read_as_they_are(progeo, tmp_path):
     (tmp_path / "photos").mkdir()
     image = cv2.imread(str(next((Path(__file__).parents[2] / "data").rglob("*.jpg"))))
-    cv2.imwrite(str(tmp_path / "photos" / "a.jpg"), image)
+    cv2.imwrite(str(tmp_path / "photos" / "a.jpg"), np.asarray(image))
     done = progeo("map", "build", tmp_path / "a.progeo", "--images", tmp_path / "photos")
     assert done.code == 1
     assert "none of 1 images has a position: give '@' names, photos with GPS" in done.error

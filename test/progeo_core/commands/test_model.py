@@ -7,11 +7,7 @@ from progeo_core.commands.options import MODEL
 from progeo_core.images.codec import read_image
 
 
-def test_the_default_model_is_one_everywhere():
-    from progeo_core.inference import loading
-
-    assert MODEL.model == loading.DEFAULT_MODEL
-    assert MODEL.model in loading.built_in_models()
+def test_the_node_and_the_commands_have_one_default():
     pytest.importorskip("rclpy", reason="the node's settings need rclpy")
     from progeo_ros.settings import NodeSettings
 
@@ -58,7 +54,7 @@ def test_export_gives_the_encoders_descriptors(
     session = runtime.InferenceSession(str(out))
     images = [read_image(corridor / "ref" / f"{number:07d}.jpg") for number in (0, 50)]
     # Already of the model's size, so that resizing is not part of the comparison.
-    images = [cv2.resize(image, (128, 128)) for image in images]
+    images = [np.asarray(cv2.resize(image, (128, 128)), np.uint8) for image in images]
     pixels = np.stack([image.transpose(2, 0, 1) for image in images])
     (descriptors,) = session.run(None, {session.get_inputs()[0].name: pixels})
     np.testing.assert_allclose(descriptors, small_encoder.encode(images), atol=1e-4)

@@ -102,7 +102,8 @@ def test_training_takes_the_flags_for_a_small_site(length_m):
 
 
 def test_unknown_headings_make_whole_turns():
-    suited = suggest_classes(columns_of(*street(200.0), (np.nan,)))
+    east, north = street(200.0)
+    suited = suggest_classes(columns_of(east, north, (np.nan,)))
     assert suited.settings.alpha == 360.0
     assert "--alpha 360" in suited.flags()
     assert suited.classes > 0

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_a_datum_puts_local_metres_on_the_globe(campus, tmp_path):
 def test_degrees_come_back_in_any_zone(tmp_path_factory, places, seconds):
     count = len(places)
     records = Records(
-        images=(None,) * count,
+        images=(Path("unread.jpg"),) * count,
         position=np.array(places),
         frame=Frame.WGS84,
         yaw_rad=np.linspace(-3.0, 3.0, count),

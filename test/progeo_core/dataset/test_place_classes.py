@@ -29,16 +29,21 @@ def places():
 
 
 def test_class_ids_are_the_authors(golden, places):
-    np.testing.assert_array_equal(class_ids(*places, PlaceClassSettings()), golden["class_ids"])
+    east, north, heading = places
+    found = class_ids(east, north, heading, PlaceClassSettings())
+    np.testing.assert_array_equal(found, golden["class_ids"])
 
 
 def test_group_ids_are_the_authors(golden, places):
-    np.testing.assert_array_equal(group_ids(*places, PlaceClassSettings()), golden["group_ids"])
+    east, north, heading = places
+    found = group_ids(east, north, heading, PlaceClassSettings())
+    np.testing.assert_array_equal(found, golden["group_ids"])
 
 
 def test_groups_hold_the_authors_classes(golden, places):
     size = PlaceClassSettings(min_images_per_class=1, groups_num=50)
-    groups = group_places(*places, 10, size)
+    east, north, heading = places
+    groups = group_places(east, north, heading, 10, size)
     assert [group.group_id for group in groups] == sorted({*map(tuple, golden["group_ids"])})
     for group in groups:
         rows = (golden["group_ids"] == group.group_id).all(axis=1)
@@ -91,8 +96,10 @@ def test_classes_are_cells_of_one_zone_and_groups_keep_them_apart(table, size):
 def test_class_order_does_not_depend_on_the_order_of_images(table, random):
     rows = list(zip(*table, strict=True))
     random.shuffle(rows)
-    first = group_places(*map(np.array, table), EVERY_CLASS)[0]
-    second = group_places(*map(np.array, zip(*rows, strict=True)), EVERY_CLASS)[0]
+    first, second = (
+        group_places(east, north, heading, zone, EVERY_CLASS)[0]
+        for east, north, heading, zone in (table, zip(*rows, strict=True))
+    )
     assert first.group_id == second.group_id
     np.testing.assert_array_equal(first.class_id, second.class_id)
     np.testing.assert_array_equal(first.starts, second.starts)

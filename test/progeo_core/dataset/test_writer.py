@@ -40,7 +40,7 @@ def in_degrees(source):
 
 @pytest.mark.parametrize("form", ["local", "datum", "degrees"])
 def test_training_and_evaluation_read_what_was_written(source, tmp_path, form):
-    done = []
+    done: list[int] = []
     report = write_dataset(
         tmp_path / "new" / "site",
         in_degrees(source) if form == "degrees" else source,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_answers_every_image_in_order() -> None:
 
 def test_skips_what_could_not_be_read() -> None:
     error = ImageError("b.jpg: empty")
-    images = [grey(1), error, grey(3), error, error]
+    images: list[Any] = [grey(1), error, grey(3), error, error]
 
     answers = list(describe(MeanColour(), images, batch_size=3))
 

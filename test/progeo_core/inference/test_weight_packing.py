@@ -92,6 +92,7 @@ def test_leaves_blocks_alone_that_still_normalise() -> None:
     network = resnet().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_var is not None
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     images = torch.randn(1, 3, 64, 64)
     expected = network(images)

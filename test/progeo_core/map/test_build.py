@@ -8,7 +8,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.images.codec import decode_image, load_images
-from progeo_core.map.build import build_map, write_map
+from progeo_core.map.build import build_map
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
@@ -39,7 +39,7 @@ def failing(records, after):
 def test_an_interrupted_first_transaction_leaves_no_file(corridor, small_encoder, tmp_path):
     records = read_records(corridor / "ref.csv").select(slice(0, 20))
     with pytest.raises(KeyboardInterrupt):
-        write_map(tmp_path / "a.progeo", failing(records, 10), small_encoder)
+        build_map(tmp_path / "a.progeo", failing(records, 10), small_encoder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,9 +51,9 @@ def test_what_was_committed_stays_and_the_rest_can_be_appended(
     path = tmp_path / "a.progeo"
     records = _doubled(once)
     with pytest.raises(KeyboardInterrupt):
-        write_map(path, failing(records, 150), small_encoder)
+        build_map(path, failing(records, 150), small_encoder)
     assert "128 places are safe; give the same command with --append" in caplog.text
-    report = write_map(path, FileSource(records), small_encoder, append=True)
+    report = build_map(path, FileSource(records), small_encoder, append=True)
     assert report == (32, 128, (), 160, None)
     with PlaceMap.open(path) as place_map:
         table = place_map.places()
@@ -65,9 +65,9 @@ def test_what_was_committed_stays_and_the_rest_can_be_appended(
 def test_appending_to_a_map_that_fails_never_removes_it(corridor, small_encoder, tmp_path):
     records = read_records(corridor / "ref.csv")
     path = tmp_path / "a.progeo"
-    write_map(path, FileSource(records.select(slice(0, 3))), small_encoder)
+    build_map(path, FileSource(records.select(slice(0, 3))), small_encoder)
     with pytest.raises(KeyboardInterrupt):
-        write_map(path, failing(records.select(slice(3, 9)), 2), small_encoder, append=True)
+        build_map(path, failing(records.select(slice(3, 9)), 2), small_encoder, append=True)
     with PlaceMap.open(path) as place_map:
         assert len(place_map) == 3
 
@@ -83,7 +83,7 @@ def test_only_unusable_images_are_an_error_and_leave_no_file(small_encoder, corr
             return Unusable(self.records.select(rows))
 
     with pytest.raises(DataError, match=r"none of 2 images can be used, first: one\.jpg: bad"):
-        write_map(tmp_path / "a.progeo", Unusable(records), small_encoder)
+        build_map(tmp_path / "a.progeo", Unusable(records), small_encoder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,7 +92,7 @@ def test_degrees_take_the_first_position_as_datum(corridor, small_encoder, tmp_p
     csv = tmp_path / "a.csv"
     rows = [f"{image},{48.0 + 1e-5 * row},11.0,500" for row, image in enumerate(images)]
     csv.write_text("\n".join(["image,lat_deg,lon_deg,alt_m", *rows]))
-    report = write_map(tmp_path / "a.progeo", FileSource(read_records(csv)), small_encoder)
+    report = build_map(tmp_path / "a.progeo", FileSource(read_records(csv)), small_encoder)
     assert report.datum == Datum(48.0, 11.0, 500.0)
     with PlaceMap.open(tmp_path / "a.progeo") as place_map:
         north = place_map.places().position[:, 1]
@@ -102,7 +102,7 @@ def test_degrees_take_the_first_position_as_datum(corridor, small_encoder, tmp_p
 def test_a_map_is_never_replaced_without_append(filled_map, corridor, small_encoder):
     source = FileSource(read_records(corridor / "ref.csv"))
     with pytest.raises(UsageError, match="exists already: add to it with --append"):
-        write_map(filled_map, source, small_encoder)
+        build_map(filled_map, source, small_encoder)
 
 
 def _doubled(records):
@@ -130,96 +130,70 @@ class CoarseEncoder:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+class ListSource(FileSource):
+    """Images that are in memory already."""
+
+    kept = ()
+
+    def images(self, needed_side=0):
+        return iter(self.kept)
+
+    def select(self, rows):
+        return listed(self.records.select(rows), [self.kept[row] for row in rows])
+
+
+def listed(records, kept):
+    source = ListSource(records)
+    object.__setattr__(source, "kept", kept)
+    return source
+
+
 @pytest.fixture(scope="module")
 def reference(corridor):
     """Return the 111 records of the corridor's reference pass."""
     return read_records(corridor / "ref.csv").to_local(None)
 
 
-@pytest.fixture
-def new_map(tmp_path):
-    with PlaceMap.create(tmp_path / "a.progeo", CoarseEncoder.fingerprint) as place_map:
-        yield place_map
-
-
-def test_every_image_becomes_a_place(new_map, reference):
-    steps = []
+def test_every_image_becomes_a_place(tmp_path, reference):
+    steps: list[int] = []
     encoder = CoarseEncoder()
-    report = build_map(
-        new_map, reference, load_images(reference.images), encoder, advance=steps.append
-    )
-    assert report == (111, ())
+    path = str(tmp_path / "a.progeo")
+    report = build_map(path, FileSource(reference), encoder, advance=steps.append)
+    assert report == (111, 0, (), 111, None)
     assert sum(steps) == 111
-    table = new_map.places()
-    np.testing.assert_array_equal(table.position, reference.position)
-    np.testing.assert_array_equal(table.yaw_rad, reference.yaw_rad)
-    np.testing.assert_array_equal(table.stamp_ns, reference.stamp_ns)
-    assert table.traverse == reference.traverse
-    assert table.image == tuple(map(str, reference.images))
-    found = PlaceIndex.open(new_map).search(encoder.encode(list(load_images(reference.images))), 1)
-    np.testing.assert_array_equal(found.place_ids[:, 0], table.ids)
-    picture = decode_image(new_map.thumbnail(table.ids[-1]), "thumbnail")
+    with PlaceMap.open(path) as new_map:
+        table = new_map.places()
+        np.testing.assert_array_equal(table.position, reference.position)
+        np.testing.assert_array_equal(table.yaw_rad, reference.yaw_rad)
+        np.testing.assert_array_equal(table.stamp_ns, reference.stamp_ns)
+        assert table.traverse == reference.traverse
+        assert table.image == tuple(map(str, reference.images))
+        images = list(load_images(reference.images))
+        found = PlaceIndex.open(new_map).search(encoder.encode(images), 1)
+        np.testing.assert_array_equal(found.place_ids[:, 0], table.ids)
+        picture = decode_image(new_map.thumbnail(table.ids[-1]) or b"", "thumbnail")
     assert max(picture.shape) <= 240
 
 
-def test_bad_images_are_skipped_and_named(new_map, reference):
+def test_bad_images_are_skipped_and_named(tmp_path, reference):
     few = reference.select(slice(0, 4))
     images = list(load_images(few.images))
     images[1] = ImageError("second.jpg: the image is truncated")
-    report = build_map(new_map, few, images, CoarseEncoder())
-    assert report == (3, ("second.jpg: the image is truncated",))
-    np.testing.assert_array_equal(new_map.places().position, few.position[[0, 2, 3]])
+    report = build_map(tmp_path / "a.progeo", listed(few, images), CoarseEncoder())
+    assert (report.added, report.skipped) == (3, ("second.jpg: the image is truncated",))
+    with PlaceMap.open(tmp_path / "a.progeo") as new_map:
+        np.testing.assert_array_equal(new_map.places().position, few.position[[0, 2, 3]])
 
 
-def test_no_usable_image_at_all(new_map, reference):
-    few = reference.select(slice(0, 2))
-    with pytest.raises(DataError, match=r"none of 2 images can be used, first: broken 0"):
-        build_map(new_map, few, [ImageError(f"broken {i}") for i in range(2)], CoarseEncoder())
-    assert build_map(new_map, few.select(slice(0, 0)), [], CoarseEncoder()) == (0, ())
-
-
-def test_interrupted_build_keeps_whole_transactions(new_map, reference):
-    def images():
-        for _ in range(3):
-            yield from load_images(reference.images)
-
-    def interrupt(count):
-        nonlocal seen
-        seen += count
-        if seen == 300:
-            raise KeyboardInterrupt
-
-    seen = 0
-    thrice = reference.select(np.tile(np.arange(111), 3))
-    with pytest.raises(KeyboardInterrupt):
-        build_map(new_map, thrice, images(), CoarseEncoder(), advance=interrupt)
-    assert len(new_map) == 256
-    new_map.verify()
-
-
-def test_extending_a_map(new_map, reference):
+def test_extending_a_map(tmp_path, reference):
+    path = tmp_path / "a.progeo"
     for half in (slice(0, 60), slice(60, None)):
-        part = reference.select(half)
-        build_map(new_map, part, load_images(part.images), CoarseEncoder())
-    np.testing.assert_array_equal(new_map.places().position, reference.position)
+        source = FileSource(reference.select(half))
+        build_map(path, source, CoarseEncoder(), append=half.start > 0)
+    with PlaceMap.open(path) as new_map:
+        np.testing.assert_array_equal(new_map.places().position, reference.position)
 
 
-def test_map_of_another_model_is_refused(tmp_path, fingerprint, reference):
-    with (
-        PlaceMap.create(tmp_path / "b.progeo", fingerprint) as place_map,
-        pytest.raises(ModelMismatchError, match=r"made with tiny.* in use is coarse grey"),
-    ):
-        build_map(place_map, reference, load_images(reference.images), CoarseEncoder())
-
-
-def test_positions_must_be_metres(tmp_path):
-    csv = tmp_path / "records.csv"
-    (tmp_path / "a.jpg").touch()
-    csv.write_text("image,lat_deg,lon_deg\na.jpg,48,11\n")
-    records = read_records(csv)
-    datum = Datum(48.0, 11.0)
-    with (
-        PlaceMap.create(tmp_path / "b.progeo", CoarseEncoder.fingerprint, datum) as place_map,
-        pytest.raises(UsageError, match="turn them into metres first"),
-    ):
-        build_map(place_map, records, [], CoarseEncoder())
+def test_map_of_another_model_is_refused(filled_map, reference):
+    with pytest.raises(ModelMismatchError, match=r"made with tiny.* in use is coarse grey"):
+        build_map(filled_map, FileSource(reference), CoarseEncoder(), append=True)

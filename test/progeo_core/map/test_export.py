@@ -61,8 +61,8 @@ def test_kml(tmp_path, odd_map):
     assert [mark.findtext("kml:name", namespaces=KML) for mark in marks] == list(
         odd_map.places().image
     )
-    points = [mark.findtext("kml:Point/kml:coordinates", namespaces=KML) for mark in marks]
-    lon, lat, alt = np.array([point.split(",") for point in points], float).T
+    points = [mark.findtext("kml:Point/kml:coordinates", "", KML) for mark in marks]
+    lon, lat, alt = np.array([point.split(",") for point in points], np.float64).T
     geodetic = wgs84_from_enu(odd_map.places().position, DATUM)
     np.testing.assert_allclose(np.stack([lat, lon], -1), geodetic[:, :2], atol=1e-9)
     np.testing.assert_allclose(alt, geodetic[:, 2], atol=1e-3)

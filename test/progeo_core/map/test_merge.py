@@ -19,7 +19,7 @@ def test_merge_copies_everything(tmp_path, make_map, make_places, unit_vectors):
     )
     first = make_map("first", places, unit_vectors(3))
     second = make_map("second", make_places(2), unit_vectors(2, seed=1))
-    steps = []
+    steps: list[int] = []
     report = merge_maps([first, second], tmp_path / "both.progeo", advance=steps.append)
     assert report == (5, None)
     assert sum(steps) == 5

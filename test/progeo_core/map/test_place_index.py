@@ -5,7 +5,7 @@ import faiss
 import numpy as np
 import pytest
 
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 
@@ -198,3 +198,29 @@ def test_bad_queries(filled_map, unit_vectors):
             index.search(unit_vectors(1)[0], 1)
         with pytest.raises(DataError, match="not finite"):
             index.search(np.full((1, 8), np.nan), 1)
+
+
+def test_arrays_without_a_map(unit_vectors):
+    vectors = unit_vectors(200)
+    index = PlaceIndex.of_arrays(np.arange(200) * 7, vectors)
+    found = index.search(vectors[:20] + 0.01, 3)
+    assert found.place_ids[:, 0].tolist() == (np.arange(20) * 7).tolist()
+    index.add([5000], unit_vectors(1, seed=3))
+    assert index.search(unit_vectors(1, seed=3), 1).place_ids.tolist() == [[5000]]
+    with pytest.raises(UsageError, match="index of arrays has no map"):
+        index.save()
+
+
+@pytest.mark.parametrize(
+    ("ids", "descriptors", "message"),
+    [
+        ([1, 2], np.zeros((3, 8)), "give n ids and n descriptors"),
+        ([1], np.zeros(8), "give n ids and n descriptors"),
+        ([1, 1], np.zeros((2, 8)), "must be different"),
+        ([-1], np.zeros((1, 8)), "not negative"),
+        ([1], np.full((1, 8), np.nan), "index of arrays: a descriptor is not finite"),
+    ],
+)
+def test_bad_arrays(ids, descriptors, message):
+    with pytest.raises(DataError, match=message):
+        PlaceIndex.of_arrays(ids, descriptors)

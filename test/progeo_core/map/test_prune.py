@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progeo_core.descriptors.standardization import Standardization
-from progeo_core.images.codec import load_images
 from progeo_core.inference.loading import load_encoder
 from progeo_core.map.build import build_map
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.prune import PruneSettings, prune_map
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
 ELSEWHERE = 200
@@ -52,7 +52,7 @@ def test_prune_keeps_the_newest_of_what_looks_alike(make_site, make_places, unit
     spots = np.array([[0.0, 0, 0], [0.3, 0, 0], [0.9, 0, 0], [5.0, 0, 0], [0.3, 0, 3.0]])
     alike = np.stack([turned(look, 0.02 * step) for step in range(5)])
     with PlaceMap.open(make_site(make_places(5, spots), alike), writable=True) as place_map:
-        steps = []
+        steps: list[int] = []
         report = prune_map(place_map, PruneSettings(distance_m=1.0), advance=steps.append)
         # Far along the floor, and one floor up, are other places.
         assert left(place_map) == [3, 4, 5]
@@ -111,10 +111,9 @@ def two_passes(corridor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Return a map of 30 m of the corridor in two lights, an image per metre, by the model."""
     encoder = load_encoder(device="cpu", runtime="torch")
     path = tmp_path_factory.mktemp("corridor") / "corridor.progeo"
-    with PlaceMap.create(path, encoder.fingerprint) as place_map:
-        for name in ("ref", "query"):
-            records = read_records(corridor / f"{name}.csv").select(np.arange(40, 70))
-            build_map(place_map, records, load_images(records.images), encoder)
+    for name in ("ref", "query"):
+        records = read_records(corridor / f"{name}.csv").select(np.arange(40, 70))
+        build_map(path, FileSource(records), encoder, append=name == "query")
     return path
 
 

@@ -11,17 +11,14 @@ from torch import Tensor
 
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.images.codec import read_image
-from progeo_core.inference.loading import (
-    describe_model,
-    export_checkpoint,
-    import_checkpoint,
-)
 from progeo_core.inference.torch_encoder import TorchEncoder
 from progeo_core.model.aggregation import Head
+from progeo_core.model.authors_checkpoint import import_checkpoint
 from progeo_core.model.backbone import blank_backbone, resize_backbone
-from progeo_core.model.model_folder import load_model
+from progeo_core.model.model_folder import load_model, read_model
+from progeo_core.model.model_info import describe_model
 from progeo_core.model.network import Architecture, build_blank_network
-from progeo_core.model.weights import load_weights, read_state
+from progeo_core.model.weights import load_weights
 from test.progeo_core.model import seeded
 
 
@@ -71,14 +68,14 @@ def test_describes_images_with_an_imported_checkpoint(
     assert describe_model(str(folder)).with_text is False
 
 
-def test_exports_what_it_imported(
+def test_keeps_every_weight_where_the_text_side_is_wanted(
     best_model: Path, state: dict[str, Tensor], tmp_path: Path
 ) -> None:
     folder = import_checkpoint(best_model, "CLIP-RN50", tmp_path / "city", with_text=True)
-    exported = read_state(export_checkpoint(folder, tmp_path / "again.pth"))
+    kept = read_model(folder, with_text=True).state
 
-    assert exported.keys() == state.keys()
-    assert all(torch.equal(exported[key], state[key]) for key in state)
+    assert kept.keys() == state.keys()
+    assert all(torch.equal(kept[key], state[key]) for key in state)
 
 
 def test_refuses_another_backbone_and_names_both(best_model: Path, tmp_path: Path) -> None:
@@ -131,10 +128,8 @@ def test_a_vit_takes_no_other_size_than_it_was_trained_with(tmp_path: Path) -> N
     assert not (tmp_path / "other").exists()
 
 
-def test_needs_a_text_side_to_keep_or_to_export_one(best_model: Path, tmp_path: Path) -> None:
+def test_needs_a_text_side_to_keep_one(best_model: Path, tmp_path: Path) -> None:
     folder = import_checkpoint(best_model, "CLIP-RN50", tmp_path / "visual")
-    with pytest.raises(DataError, match="has no text side"):
-        export_checkpoint(folder, tmp_path / "again.pth")
     with pytest.raises(DataError, match="has no text side"):
         import_checkpoint(
             folder / "model.safetensors", "CLIP-RN50", tmp_path / "text", with_text=True

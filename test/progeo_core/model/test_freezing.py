@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -60,13 +62,14 @@ def test_freezes_as_many_stages_of_a_mobilenet_as_it_is_told() -> None:
 
 def test_keeps_the_statistics_of_batch_normalisation() -> None:
     network = build_network(Architecture("CLIP-MobileNetV2", Head.GEM_LINEAR, 1280)).train()
-    before = network.backbone.trunk.bn1.running_mean.clone()
+    trunk: Any = network.backbone.trunk
+    before = trunk.bn1.running_mean.clone()
     keep_statistics(network)
     network(torch.ones(2, 3, 32, 32))
-    assert torch.equal(network.backbone.trunk.bn1.running_mean, before)
+    assert torch.equal(trunk.bn1.running_mean, before)
     assert network.aggregation.training
     network.train()(torch.ones(2, 3, 32, 32))
-    assert not torch.equal(network.backbone.trunk.bn1.running_mean, before)
+    assert not torch.equal(trunk.bn1.running_mean, before)
 
 
 def test_trains_all_of_other_layouts() -> None:

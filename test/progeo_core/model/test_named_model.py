@@ -10,8 +10,9 @@ import torch
 
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.images.codec import Image, read_image
-from progeo_core.inference.loading import describe_model, load_encoder
+from progeo_core.inference.loading import load_encoder
 from progeo_core.model.backbone import FeatureKind, blank_backbone
+from progeo_core.model.model_info import describe_model
 from progeo_core.model.named_model import load_named_model
 
 SMALL = "ViT-S-32-alt"  # the smallest of CLIP's layout

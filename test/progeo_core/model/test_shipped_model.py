@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.images.codec import Image, read_image
-from progeo_core.inference.loading import built_in_models, describe_model, load_encoder
+from progeo_core.inference.loading import load_encoder
+from progeo_core.model.built_in import built_in_models
+from progeo_core.model.model_info import describe_model
 from progeo_core.model.named_model import find_model_folder
 from progeo_core.records.records import Records, read_records
 

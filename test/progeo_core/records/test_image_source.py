@@ -6,7 +6,12 @@ from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import read_image
-from progeo_core.records.image_source import JoinedSource, source_of_folder, source_of_records
+from progeo_core.records.image_source import (
+    JoinedSource,
+    source_of_arrays,
+    source_of_folder,
+    source_of_records,
+)
 from progeo_core.records.records import read_records
 
 TOPICS = ("/camera/image_raw", "/ground_truth/pose")
@@ -69,3 +74,30 @@ def test_joined_sources_read_one_after_another(corridor, tmp_path):
 def test_a_folder_without_positions_is_refused(corridor):
     with pytest.raises(DataError, match="has a position"):
         source_of_folder(corridor / "ref")
+
+
+def test_arrays_keep_their_images_and_poses_together():
+    images = [np.full((4, 5 + row, 3), row, np.uint8) for row in range(4)]
+    source = source_of_arrays(images, [[row, 2.0 * row] for row in range(4)], yaw_rad=range(4))
+    chosen = source.select(np.array([1, 3]))
+    shown = [image for image in chosen.images() if not isinstance(image, ImageError)]
+    assert [int(image[0, 0, 0]) for image in shown] == [1, 3]
+    np.testing.assert_array_equal(chosen.records.position, [[1, 2, 0], [3, 6, 0]])
+    np.testing.assert_array_equal(chosen.records.yaw_rad, [1, 3])
+    assert [str(name) for name in chosen.records.images] == ["1", "3"]
+    assert source.records.stamp_ns.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("images", "position", "yaw_rad", "said"),
+    [
+        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((3, 2)), None, "2 images and positions"),
+        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros(2), None, "2 images and positions"),
+        (np.zeros((2, 4, 4, 3)), np.zeros((2, 2)), None, "image 0: float64"),
+        (np.zeros((2, 4, 4), np.uint8), np.zeros((2, 2)), None, r"image 0: uint8 \[4, 4\]"),
+        (np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 2)), [0.0], "yaw_rad has the shape"),
+    ],
+)
+def test_arrays_of_other_shapes_are_refused(images, position, yaw_rad, said):
+    with pytest.raises(DataError, match=said):
+        source_of_arrays(images, position, yaw_rad)

@@ -68,7 +68,7 @@ def test_a_full_disk_costs_pictures_and_is_said_once(
     assert kept == [b"a" * 100, None, None, None, b"c" * 100]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "pictures of the drive are not kept" in record.message
+    assert "keyframe images are not kept" in record.message
 
 
 def test_a_folder_that_is_not_there_costs_pictures(

@@ -45,14 +45,14 @@ def test_a_long_drive_finds_what_comparing_everything_finds(unit_vectors) -> Non
     noise = unit_vectors(count, seed=1, dimension=dimension)
     views = places[np.arange(count) % 2000] + 0.5 * noise
     views /= np.linalg.norm(views, axis=1, keepdims=True)
-    drive = KeyframeIndex(dimension)
+    index = KeyframeIndex(dimension)
     for number, view in enumerate(views):
-        drive.add(keyframe(number), view)
+        index.add(keyframe(number), view)
     allowed = np.ones(count - 100, bool)
     allowed[::3] = False
     nearest = []
     for view in views[-100:]:
-        found = drive.search(view, 3, allowed)
+        found = index.search(view, 3, allowed)
         assert allowed[found.numbers].all()
         cosine = np.where(allowed, views[: len(allowed)] @ view, -1.0)
         nearest.append(np.argmax(cosine) in found.numbers)

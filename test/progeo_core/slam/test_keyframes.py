@@ -32,7 +32,7 @@ def test_a_new_view_makes_a_keyframe_early_but_not_where_the_robot_stands(vector
     assert selector.take(at(1.4), 0, vectors[5])
 
 
-def test_an_odometry_that_starts_anew_is_no_distance(vectors) -> None:
+def test_an_odometry_that_restarts_is_no_distance(vectors) -> None:
     selector = KeyframeSelector()
     selector.take(at(50.0), 0, vectors[0])
     assert selector.take(at(0.0), 1, vectors[1])

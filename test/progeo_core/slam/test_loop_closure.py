@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from progeo_core.images.codec import load_images
+from progeo_core.images.codec import read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.slam.loop_closure import LoopCloser, LoopClosure
 
@@ -30,7 +30,7 @@ def describe_files():
     encoder = load_encoder(device="cpu")
 
     def run(files: list[Path]) -> np.ndarray:
-        return np.concatenate([encoder.encode([image]) for image in load_images(files)])
+        return np.concatenate([encoder.encode([image]) for image in map(read_image, files)])
 
     return run
 
@@ -55,7 +55,7 @@ def passes(corridor: Path, describe_files) -> np.ndarray:
     return describe_files([corridor / file for file in files])
 
 
-def drive(descriptors: np.ndarray, poses=None, segments=None) -> list[LoopClosure]:
+def closures_of(descriptors: np.ndarray, poses=None, segments=None) -> list[LoopClosure]:
     """Return the closures of one session; stamps count frames from 1."""
     closer = LoopCloser(descriptors.shape[1])
     closures: list[LoopClosure] = []
@@ -75,13 +75,13 @@ def plain_recall(descriptors: np.ndarray, truth: np.ndarray) -> float:
     rows = np.arange(RECENT, len(descriptors))
     similarity = descriptors @ descriptors.T
     best = np.array([int(np.argmax(similarity[row, : row - RECENT + 1])) for row in rows])
-    right, likeness = truth[rows, best], similarity[rows, best]
+    right, score = truth[rows, best], similarity[rows, best]
     loops = np.array([truth[row, : row - RECENT + 1].any() for row in rows])
-    return float(np.sum(right & (likeness > likeness[~right].max(initial=-1.0))) / loops.sum())
+    return float(np.sum(right & (score > score[~right].max(initial=-1.0))) / loops.sum())
 
 
 def test_a_corridor_walked_twice_closes_where_a_threshold_does_not(loop, truth) -> None:
-    found = frames(drive(loop))
+    found = frames(closures_of(loop))
     wrong = [pair for pair in found if not truth[pair]]
     loops = [row for row in range(len(truth)) if truth[row, : max(0, row - RECENT + 1)].any()]
     recall = len({query for query, _ in found}) / len(loops)
@@ -92,38 +92,38 @@ def test_a_corridor_walked_twice_closes_where_a_threshold_does_not(loop, truth) 
     assert recall > plain + 0.1
 
 
-@pytest.mark.parametrize("session", ["the robot came back", "the odometry started anew"])
+@pytest.mark.parametrize("session", ["the robot came back", "the odometry restarted"])
 def test_the_second_pass_closes_with_the_first_and_nothing_else(passes, session: str) -> None:
     step = np.arange(PASS, dtype=np.float64)
     first = np.column_stack([step, np.zeros(PASS), np.zeros(PASS)])
     # Back at the start, odometry is 4 m and 3 degrees off.
     drift = np.column_stack([4.0 + step, 1.0 + 0.05 * step, np.full(PASS, 0.05)])
-    segments = np.repeat([0, int(session == "the odometry started anew")], PASS)
-    found = frames(drive(passes, np.concatenate([first, drift]), segments))
+    segments = np.repeat([0, int(session == "the odometry restarted")], PASS)
+    found = frames(closures_of(passes, np.concatenate([first, drift]), segments))
     wrong = [pair for pair in found if pair[0] < PASS or abs(pair[0] - PASS - pair[1]) > 3]
     assert wrong == []
     assert len({query for query, _ in found}) >= 0.8 * PASS
 
 
 @pytest.mark.parametrize("name", ["reference", "query"])
-def test_one_pass_through_look_alike_stretches_closes_nothing_even_without_odometry(
+def test_one_pass_through_similar_stretches_closes_nothing_even_without_odometry(
     passes, name: str
 ) -> None:
     once = passes[:PASS] if name == "reference" else passes[PASS:]
-    assert drive(once) == []
+    assert closures_of(once) == []
 
 
 def test_the_second_pass_closes_without_odometry_too(passes) -> None:
-    found = frames(drive(passes))
+    found = frames(closures_of(passes))
     assert [pair for pair in found if pair[0] < PASS or abs(pair[0] - PASS - pair[1]) > 3] == []
     assert len({query for query, _ in found}) >= 0.8 * PASS
 
 
-def test_a_third_lap_closes_though_two_earlier_ones_look_alike(loop) -> None:
+def test_a_third_lap_closes_though_two_earlier_ones_are_similar(loop) -> None:
     first, second, changed = loop[:40], loop[40:80], np.random.default_rng(1)
     third = first + changed.normal(0, 0.2 / np.sqrt(loop.shape[1]), first.shape)
     third = (third / np.linalg.norm(third, axis=1, keepdims=True)).astype(np.float32)
-    found = frames(drive(np.concatenate([first, second, third])))
+    found = frames(closures_of(np.concatenate([first, second, third])))
     assert len({query for query, _ in found if query >= 80}) >= 35
 
 
@@ -144,7 +144,7 @@ def a_loop(laps: int, side: int = 10, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 def test_closures_say_where_the_robot_was_and_come_once() -> None:
     descriptors, poses = a_loop(2)
-    closures = drive(descriptors, poses)
+    closures = closures_of(descriptors, poses)
     queries = [query for query, _ in frames(closures)]
     assert len(queries) == len(set(queries)) >= 38
     assert all(query - match == 40 for query, match in frames(closures))
@@ -158,7 +158,7 @@ def test_closures_say_where_the_robot_was_and_come_once() -> None:
 def test_every_lap_of_many_closes() -> None:
     laps = 30
     descriptors, poses = a_loop(laps)
-    closures = frames(drive(descriptors, poses))
+    closures = frames(closures_of(descriptors, poses))
     assert all((query - match) % 40 == 0 for query, match in closures)
     by_lap = np.bincount([query // 40 for query, _ in closures], minlength=laps)
     assert by_lap[0] == 0
@@ -169,17 +169,17 @@ def test_what_odometry_puts_far_away_is_no_loop() -> None:
     descriptors, poses = a_loop(2)
     away = poses.copy()
     away[40:, 0] += 100.0
-    assert drive(descriptors, away) == []
+    assert closures_of(descriptors, away) == []
     segments = np.repeat([0, 1], 40)
-    assert len(drive(descriptors, away, segments)) >= 38, "another odometry does not compare"
+    assert len(closures_of(descriptors, away, segments)) >= 38, "another odometry does not compare"
 
 
 def test_the_same_places_the_other_way_round_are_no_drive_along_them() -> None:
     descriptors, _ = a_loop(1)
-    assert drive(np.concatenate([descriptors, descriptors[::-1]])) == []
+    assert closures_of(np.concatenate([descriptors, descriptors[::-1]])) == []
 
 
 def test_no_closures_with_the_recent_past() -> None:
     descriptors, _ = a_loop(1, side=3)
     back_and_forth = np.concatenate([descriptors, descriptors])
-    assert drive(back_and_forth) == []
+    assert closures_of(back_and_forth) == []

@@ -76,27 +76,27 @@ def test_a_camera_that_is_no_longer_calibrated_or_another_one_changes_nothing(la
 
 
 def test_nothing_is_known_before_a_few_pairs() -> None:
-    mount = CameraYaw()
+    camera = CameraYaw()
     for _ in range(4):
-        mount.add(0.5, 0.0)
-        assert math.isnan(mount.yaw_rad)
-    mount.add(0.5, 0.0)
-    assert mount.yaw_rad == pytest.approx(-0.5)
+        camera.add(0.5, 0.0)
+        assert math.isnan(camera.yaw_rad)
+    camera.add(0.5, 0.0)
+    assert camera.yaw_rad == pytest.approx(-0.5)
 
 
 def test_a_camera_that_looks_backward_and_a_pair_that_is_wrong() -> None:
-    mount = CameraYaw()
+    camera = CameraYaw()
     for noise in np.random.default_rng(0).normal(0.0, 0.1, 12):
-        mount.add(math.pi + float(noise), 0.0)
-    mount.add(0.0, 0.0)
-    assert abs(mount.yaw_rad) == pytest.approx(math.pi, abs=0.15)
+        camera.add(math.pi + float(noise), 0.0)
+    camera.add(0.0, 0.0)
+    assert abs(camera.yaw_rad) == pytest.approx(math.pi, abs=0.15)
 
 
 def test_pairs_that_contradict_each_other_or_are_no_numbers_say_nothing() -> None:
-    mount = CameraYaw()
+    camera = CameraYaw()
     for bearing in np.linspace(-math.pi, math.pi, 12):
-        mount.add(float(bearing), 0.0)
-    assert math.isnan(mount.yaw_rad)
+        camera.add(float(bearing), 0.0)
+    assert math.isnan(camera.yaw_rad)
     only_nan = CameraYaw()
     for _ in range(12):
         only_nan.add(math.nan, 0.0)
@@ -104,8 +104,8 @@ def test_pairs_that_contradict_each_other_or_are_no_numbers_say_nothing() -> Non
 
 
 def test_the_newest_pairs_count() -> None:
-    mount = CameraYaw()
+    camera = CameraYaw()
     for turned in (0.0, 1.0):
         for _ in range(20):
-            mount.add(0.0, turned)
-    assert mount.yaw_rad == pytest.approx(1.0)
+            camera.add(0.0, turned)
+    assert camera.yaw_rad == pytest.approx(1.0)

@@ -96,7 +96,7 @@ def test_map_poses_give_the_frame_and_wrong_ones_do_not(truth: np.ndarray) -> No
     assert there == pytest.approx(straightened.pose[-1], abs=1e-6)
 
 
-def test_a_drive_whose_odometry_started_anew_is_joined_by_loops(truth: np.ndarray) -> None:
+def test_a_session_whose_odometry_restarted_is_joined_by_loops(truth: np.ndarray) -> None:
     graph = PoseGraph()
     for row in range(2 * LAP):
         segment = int(row >= LAP)

@@ -65,6 +65,8 @@ def tiny_models() -> None:
     """Make the models of tiny_run.py known in this process."""
     path = Path(__file__).parent / "tiny_run.py"
     spec = importlib.util.spec_from_file_location("tiny_run", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.register_models()

@@ -28,7 +28,7 @@ def authors_class() -> Iterator[type[nn.Module]]:
 
     package, module = types.ModuleType("cosplace_model"), types.ModuleType(MODULE)
     PromptLearner.__module__, PromptLearner.__qualname__ = MODULE, "PromptLearner"
-    module.PromptLearner = PromptLearner
+    vars(module)["PromptLearner"] = PromptLearner
     sys.modules.update({"cosplace_model": package, MODULE: module})
     yield PromptLearner
     for name in ("cosplace_model", MODULE):
@@ -41,7 +41,7 @@ def test_prompts_of_each_group(authors_class: type[nn.Module], tmp_path: Path) -
     torch.save(learners, path)
     prompts = read_authors_prompts(path)
     assert [tuple(group.shape) for group in prompts] == [(3, 4, 512), (5, 4, 512)]
-    assert torch.equal(prompts[1], learners[1].cls_ctx)
+    assert torch.equal(prompts[1], learners[1].get_parameter("cls_ctx"))
 
 
 class Evil:

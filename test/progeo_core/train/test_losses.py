@@ -65,5 +65,6 @@ def test_soft_triplet(golden: dict[str, np.ndarray], labels: torch.Tensor) -> No
 def test_soft_triplet_learns_from_batches_with_one_image_per_class() -> None:
     descriptors = F.normalize(drawn("img", 8, 32)).requires_grad_()
     soft_triplet(descriptors, torch.arange(8)).backward()
+    assert descriptors.grad is not None
     assert torch.isfinite(descriptors.grad).all()
     assert descriptors.grad.abs().sum() > 0

@@ -28,7 +28,7 @@ def gradients(processes: Processes) -> dict[str, torch.Tensor]:
     logits = classifier(outputs, labels)
     (nn.functional.cross_entropy(logits, labels) + soft_triplet(outputs, labels)).backward()
     named = [*network.named_parameters(), *classifier.named_parameters(prefix="classifier")]
-    return {name: parameter.grad for name, parameter in named}
+    return {name: p.grad for name, p in named if p.grad is not None}
 
 
 def run_as_one_of_two(folder: Path) -> None:

@@ -26,7 +26,7 @@ TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_nod
 
 def start(
     stage: str, folder: Path, dataset: Path, *flags: str, launch: tuple[str, ...] = ()
-) -> subprocess.Popen:
+) -> subprocess.Popen[bytes]:
     folder.mkdir(exist_ok=True)
     sets = [
         f"--train_set_folder={dataset / 'train'}",
@@ -40,7 +40,7 @@ def start(
     )
 
 
-def finish(process: subprocess.Popen) -> str:
+def finish(process: subprocess.Popen[bytes]) -> str:
     output = process.communicate(timeout=240)[0].decode()
     assert process.returncode == 0, output
     return output
@@ -113,7 +113,7 @@ def test_a_killed_run_resumes_to_the_same_losses(
     assert history(newest) == history(only_run(finished, "stage2"))
 
 
-def wait_for_epochs(process: subprocess.Popen, folder: Path, epochs: int) -> Path:
+def wait_for_epochs(process: subprocess.Popen[bytes], folder: Path, epochs: int) -> Path:
     """Return the run folder as soon as that many checkpoints were written."""
     while process.poll() is None:
         runs = list((folder / "logs").glob("default/stage2/*/last_checkpoint.pth"))
@@ -135,7 +135,7 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(
     assert process.returncode == 1, output
     assert "Traceback" not in output
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert "cannot be written (File too large); what was there before is as it was" in line
+    assert "cannot be written (File too large); the previous file is unchanged" in line
     state = load_checkpoint(run / "last_checkpoint.pth")
     assert not list(run.glob("*-new"))
     again = ("--resume_train", str(run / "last_checkpoint.pth"))
@@ -234,7 +234,7 @@ def lay_out_bad_input(folder: Path, dataset: Path) -> None:
         ("stage2", "--without_prompts --resume_model resnet.pth", 1, "resnet.pth: "),
         ("stage2", "--without_prompts --resume_train other.pth", 1, "is of another backbone"),
         ("evaluation", "--test_set_folder plain --resume_model resnet.pth", 1, "resnet.pth: "),
-        ("stage2", "--without_prompts --save_dir taken/file", 1, "mend this and resume"),
+        ("stage2", "--without_prompts --save_dir taken/file", 1, "fix this and resume"),
     ],
 )
 def test_bad_use_is_one_line_and_its_exit_code(

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -50,7 +51,9 @@ def make_training(
     return EncoderTraining(network, tasks, training_set.images, settings, ALONE)
 
 
-def run(training: EncoderTraining, folder: Path, epochs: int, history: list | None = None) -> list:
+def run(
+    training: EncoderTraining, folder: Path, epochs: int, history: list[Any] | None = None
+) -> list[Any]:
     stage2 = dataclasses.replace(SETTINGS.stage2, epochs_num=epochs)
     settings = dataclasses.replace(SETTINGS, stage2=stage2)
     folder.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from progeo_core.geo import wrap_angle
-from progeo_core.images.codec import load_images
+from progeo_core.images.codec import read_image
 from progeo_core.records.records import read_records
 from progeo_core.verification.local_features import find_features
 from progeo_core.verification.two_view_geometry import Intrinsics, two_view_geometry
@@ -19,7 +19,7 @@ CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
 def drive(campus_loop):
     """Return a robot's real drive: poses from its odometry, and the features of its images."""
     records = read_records(campus_loop / "records.csv")
-    return records, [find_features(image) for image in load_images(records.images)]
+    return records, [find_features(read_image(file)) for file in records.images]
 
 
 def found_and_true(drive, step):
@@ -51,7 +51,7 @@ def test_turn_between_real_images_is_that_of_the_odometry(drive):
     assert (np.sign(turns[turned, 0]) == np.sign(turns[turned, 1])).all()
 
 
-def test_direction_between_real_images_is_the_way_that_was_driven(drive):
+def test_direction_between_real_images_is_that_of_the_odometry(drive):
     _, bearings = found_and_true(drive, 1)
     error = np.abs(wrap_angle(bearings[:, 0] - bearings[:, 1]))
     assert np.median(error) < 0.05
@@ -88,7 +88,7 @@ def test_distortion_of_the_lens_is_taken_back(drive):
     lens = dataclasses.replace(CAMERA, distortion=(-0.3, 0.08, 0.0, 0.0, 0.0))
     bent = [bend(features[row], lens) for row in (21, 20)]
     straight = two_view_geometry(features[21], features[20], CAMERA)
-    through_lens = two_view_geometry(*bent, lens)
+    through_lens = two_view_geometry(bent[0], bent[1], lens)
     assert through_lens.turn_rad == pytest.approx(straight.turn_rad, abs=0.02)
     assert through_lens.bearing_rad == pytest.approx(straight.bearing_rad, abs=0.1)
 

@@ -19,7 +19,8 @@ def odometry(x: float = 1.0, yaw_rad: float = 0.5, stamp_ns: int = 5_000_000_000
 def test_odometry_is_read_as_a_planar_pose() -> None:
     read = read_odometry(odometry())
     assert (read.stamp_ns, read.frame) == (5_000_000_000, "odom")
-    assert read.pose == pytest.approx((1.0, 0.0, 0.0, 0.5))
+    assert read.position == (1.0, 0.0, 0.0)
+    assert read.planar == pytest.approx([1.0, 0.0, 0.5])
 
 
 def test_bad_odometry_is_counted_and_left_out(peer) -> None:
@@ -32,7 +33,7 @@ def test_bad_odometry_is_counted_and_left_out(peer) -> None:
     for message in (odometry(math.nan), odometry(stamp_ns=0), no_rotation, odometry(2.0)):
         publisher.publish(message)
     peer.wait_for(lambda: taken, "good odometry")
-    assert [pose.pose.x for pose in taken] == [2.0]
+    assert [pose.position[0] for pose in taken] == [2.0]
     assert source.dropped == 3
     source.destroy()
     peer.wait_for(lambda: not publisher.get_subscription_count(), "the end of the subscription")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
@@ -35,7 +37,7 @@ def test_a_healthy_node_shows_map_and_model() -> None:
         ({"clock_ns": 0}, DiagnosticStatus.WARN, "/clock"),
     ],
 )
-def test_a_node_in_trouble_says_why(change: dict, level: bytes, words: str) -> None:
+def test_a_node_in_trouble_says_why(change: dict[str, Any], level: bytes, words: str) -> None:
     status = node_status(HEALTH._replace(**change))
     assert status.level == level
     assert words in status.message

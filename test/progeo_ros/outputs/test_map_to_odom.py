@@ -1,38 +1,53 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.node import Node
 
 from progeo_core.errors import MissingDependencyError
-from progeo_ros.inputs.odometry import PlanarPose
-from progeo_ros.outputs.map_to_odom import MapToOdom, map_to_odom
+from progeo_core.poses.planar_pose import compose
+from progeo_core.poses.pose_buffer import BufferedPose
+from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
+from progeo_ros.inputs.odometry import OdometryPose
+from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, odom_in_map, transform_message
 
 METRES = st.floats(-1e3, 1e3)
-POSES = st.builds(PlanarPose, METRES, METRES, METRES, st.floats(-math.pi, math.pi))
+POSES = st.tuples(METRES, METRES, METRES, st.floats(-math.pi, math.pi))
 
 
-def compose(first: PlanarPose, second: PlanarPose) -> PlanarPose:
-    sine, cosine = math.sin(first.yaw), math.cos(first.yaw)
-    return PlanarPose(
-        first.x + cosine * second.x - sine * second.y,
-        first.y + sine * second.x + cosine * second.y,
-        first.z + second.z,
-        first.yaw + second.yaw,
-    )
+def estimate(x: float, y: float, z: float, yaw: float) -> PoseEstimate:
+    return PoseEstimate(np.array([x, y, z]), yaw, np.eye(6), 0.95)
+
+
+def robot(x: float, y: float, z: float, yaw: float) -> BufferedPose:
+    return BufferedPose(np.array([x, y, z]), yaw, 0)
 
 
 @given(POSES, POSES)
-def test_map_to_odom_then_odometry_is_the_answer(in_map: PlanarPose, in_odom: PlanarPose) -> None:
-    found = compose(map_to_odom(in_map, in_odom), in_odom)
-    assert found[:3] == pytest.approx(in_map[:3], abs=1e-6)
-    assert math.cos(found.yaw - in_map.yaw) == pytest.approx(1.0)
+def test_map_to_odom_then_odometry_is_the_answer(in_map, in_odom) -> None:
+    origin = odom_in_map(estimate(*in_map), robot(*in_odom))
+    found = compose(origin.planar, robot(*in_odom).planar)
+    assert found[:2] == pytest.approx(in_map[:2], abs=1e-6)
+    assert math.cos(found[2] - in_map[3]) == pytest.approx(1.0)
+    assert origin.z_m + in_odom[2] == pytest.approx(in_map[2], abs=1e-6)
 
 
 def test_an_unknown_yaw_gives_no_transform() -> None:
-    unknown = PlanarPose(1.0, 2.0, 0.0, math.nan)
-    assert math.isnan(map_to_odom(unknown, PlanarPose(0.0, 0.0, 0.0, 0.0)).yaw)
+    origin = odom_in_map(estimate(1.0, 2.0, 0.0, math.nan), robot(0.0, 0.0, 0.0, 0.0))
+    assert math.isnan(origin.planar[2])
+
+
+def test_the_transform_leads_from_the_map_to_the_odometry_at_its_time() -> None:
+    odometry = OdometryPose(5_000_000_007, (0.0, 0.0, 0.0), 0.0, "odom", "base_link")
+    message = transform_message(OdomInMap(np.array([1.0, 2.0, 0.5]), 3.0), odometry, "map")
+    assert (message.header.frame_id, message.child_frame_id) == ("map", "odom")
+    assert stamp_to_ns(message.header.stamp) == 5_000_000_007
+    translation = message.transform.translation
+    assert (translation.x, translation.y, translation.z) == (1.0, 2.0, 3.0)
+    assert yaw_from_quaternion(message.transform.rotation) == pytest.approx(0.5)
 
 
 def test_without_tf2_ros_the_message_says_what_to_do(peer) -> None:
