@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ DOCUMENT = {"image": f"[b]/{'long/' * 60}é.jpg", "score": 0.5}
 def test_json_on_stdout_is_what_was_written(capsys, tmp_path):
     console.write_json(tmp_path / "out.json", DOCUMENT)
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == DOCUMENT
-    console.write_json(console.Path("-"), DOCUMENT)
+    console.write_json(Path("-"), DOCUMENT)
     captured = capsys.readouterr()
     assert json.loads(captured.out) == DOCUMENT
     assert len(captured.out.splitlines()) == 4, "long lines are not wrapped"
@@ -70,11 +71,11 @@ def test_nothing_moves_off_a_terminal(capsys):
 
 
 def test_a_terminal_sees_the_count(monkeypatch):
-    terminal = Console(file=io.StringIO(), force_terminal=True, width=100)
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=100)
     monkeypatch.setattr(console, "messages", terminal)
     with console.progress("mapping", 3) as advance:
         advance(2)
         advance(1)
-    shown = terminal.file.getvalue()
-    assert "mapping" in shown
-    assert "3/3" in shown
+    assert "mapping" in screen.getvalue()
+    assert "3/3" in screen.getvalue()
