@@ -9,73 +9,69 @@ from rich.console import Console
 from progeo_core.commands import console
 from progeo_core.errors import DataError
 
-DOCUMENT = {"image": f"[b]/{'long/' * 60}é.jpg", "score": 0.5}
+
+def test_a_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    console.say_problem("error", "a\n  [red]b[/red]\t" + "c" * 300)
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", f"progeo: error: a [red]b[/red] {'c' * 300}\n")
 
 
-def test_json_on_stdout_is_what_was_written(capsys, tmp_path):
-    console.write_json(tmp_path / "out.json", DOCUMENT)
-    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == DOCUMENT
-    console.write_json(Path("-"), DOCUMENT)
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == DOCUMENT
-    assert len(captured.out.splitlines()) == 4, "long lines are not wrapped"
-    assert captured.err == ""
+@pytest.mark.parametrize(("count", "lines"), [(0, 0), (10, 10), (13, 11)])
+def test_only_the_first_skipped_images_are_named(
+    count: int, lines: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    console.say_skipped([f"{number}.jpg: empty" for number in range(count)])
+    shown = capfd.readouterr().err.splitlines()
+    assert len(shown) == lines
+    if count > 10:
+        assert shown[-1] == "progeo: skipped: and 3 more"
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    target = tmp_path / "none" / "out.json"
-    with pytest.raises(DataError, match=r"out\.json: cannot be written"):
-        console.write_json(target, DOCUMENT)
+def test_json_is_whole_on_stdout_and_in_a_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    document = {"map": "größe [x]" + "y" * 300, "values": [1.5, None]}
+    console.write_json(Path("-"), document)
+    printed = capfd.readouterr().out
+    console.write_json(tmp_path / "out.json", document)
+    assert json.loads(printed) == document
+    assert (tmp_path / "out.json").read_text(encoding="utf-8") == printed
 
 
-def test_a_problem_is_one_line_on_stderr(capsys):
-    console.say_problem("error", f"[x]\n  {'long ' * 60}")
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err == f"progeo: error: [x] {('long ' * 60).strip()}\n"
+def test_json_that_cannot_be_written_names_its_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none/out.json: cannot be written \(No such file"):
+        console.write_json(tmp_path / "none" / "out.json", {})
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("count", "last"), [(10, "image 9"), (12, "and 2 more")])
-def test_the_first_skipped_are_named_and_the_rest_counted(count, last, capsys):
-    console.say_skipped([f"image {row}" for row in range(count)])
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "progeo: skipped: image 0"
-    assert lines[-1] == f"progeo: skipped: {last}"
-    assert len(lines) == min(count, 11)
-
-
-def test_warnings_of_the_core_are_lines_too(capsys):
-    log = logging.getLogger("progeo_core.test_console")
-    handler = console.MessageHandler(logging.WARNING)
-    log.addHandler(handler)
-    try:
-        log.warning("3 of %d images have no position", 9)
-    finally:
-        log.removeHandler(handler)
-    assert capsys.readouterr().err == "progeo: warning: 3 of 9 images have no position\n"
-
-
-def test_fields_are_aligned(capsys):
-    console.print_fields("Map", {"places": 36, "datum [°]": "none"})
-    title, places, datum = capsys.readouterr().out.splitlines()
-    assert title.strip() == "Map"
-    assert places.index("36") == datum.index("none")
-    assert datum.startswith("datum [°]")
-
-
-def test_nothing_moves_off_a_terminal(capsys):
-    with console.progress("mapping", 3) as advance, console.waiting("loading"):
+def test_nothing_is_drawn_off_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with console.progress("counting", 3) as advance, console.waiting("for something"):
         advance(3)
-    captured = capsys.readouterr()
-    assert (captured.out + captured.err).strip() == ""
+    assert capfd.readouterr() == ("", "")
 
 
-def test_a_terminal_sees_the_count(monkeypatch):
+def test_a_terminal_sees_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
-    terminal = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr(console, "messages", terminal)
+    monkeypatch.setattr(console, "messages", Console(file=screen, force_terminal=True, width=100))
     with console.progress("mapping", 3) as advance:
         advance(2)
         advance(1)
     assert "mapping" in screen.getvalue()
     assert "3/3" in screen.getvalue()
+
+
+def test_fields_are_aligned(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    console.print_fields("answer [1]", {"a": 1, "long name": "[b]"})
+    title, *rows = capfd.readouterr().out.splitlines()
+    assert title.strip() == "answer [1]"
+    assert [row.split(maxsplit=1)[0] for row in rows] == ["a", "long"]
+    assert rows[0].index("1") == rows[1].index("[b]")
+
+
+def test_warnings_of_the_core_have_lines_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "%d images\nleft", (3,), None)
+    console.MessageHandler().emit(record)
+    assert capfd.readouterr().err == "progeo: warning: 3 images left\n"

@@ -33,8 +33,8 @@ def test_without_rclpy_the_command_says_so_and_replays_offline(
         assert cli.main(["demo", "--out", str(out)]) == 0
     captured = capfd.readouterr()
     assert "rclpy is not installed, so the bags are replayed offline" in captured.out
-    for told in ("Recall@1, single image", "images answered", "its datum is nominal"):
-        assert told in captured.out
+    for text in ("Recall@1, single image", "images answered", "its datum is nominal"):
+        assert text in captured.out
     for name in ("corridor", "campus"):
         assert str(out / f"{name}_report" / "report.html") in captured.out
         assert (out / f"{name}_report" / "matches" / "best_1.jpg").is_file()

@@ -2,54 +2,43 @@ import dataclasses
 
 import pytest
 import typer
-from typer.testing import CliRunner
+import typer.testing
 
-from progeo_core.commands import options
+from progeo_core.commands.options import MODEL, PROTOCOL, RadiusOption, setting_option
 from progeo_core.settings import Settings, setting
 
 
-@pytest.mark.parametrize(
-    ("flag", "value", "told"),
-    [
-        ("--radius", "0", "0.001"),
-        ("--radius", "far", "number"),
-        ("--geometric-checks", "51", "50"),
-    ],
-)
-def test_a_value_out_of_range_is_bad_use(progeo, tmp_path, flag, value, told):
-    done = progeo("evaluate", "--map", tmp_path / "none.progeo", "--queries", tmp_path, flag, value)
-    assert done.code == 2
-    assert done.error.startswith(f"Invalid value for '{flag}'")
-    assert told in done.error
+@dataclasses.dataclass(frozen=True)
+class Tower(Settings):
+    """Settings with one bound on each side."""
+
+    floors: int = setting(3, "Floors above the ground", low=1)
+    name: str = setting("", "Name on the door")
 
 
-def test_an_option_is_its_setting():
-    """The meaning, the range and the default of an option are those of the settings class."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Walk(Settings):
-        step_m: float = setting(0.5, "Metres between places", low=0.1, high=2.0)
-        pace: float = setting(1.0, "Steps per second")
-
-    step = options.setting_option(Walk, "step_m", "--step", "M")
-    assert (step.help, step.min, step.max) == ("Metres between places.", 0.1, 2.0)
-    pace = options.setting_option(Walk, "pace", "--pace")
-    assert (pace.min, pace.max) == (None, None)
+def test_an_option_has_the_meaning_and_the_range_of_its_setting() -> None:
+    floors, name = (setting_option(Tower, one, f"--{one}") for one in ("floors", "name"))
+    assert floors.help == "Floors above the ground."
+    assert (floors.min, floors.max) == (1, None)
+    assert (name.min, name.max) == (None, None)
 
 
-def test_options_reach_a_command_under_their_flags():
-    app = typer.Typer()
+def test_a_value_out_of_range_is_refused_by_the_command_line() -> None:
+    program = typer.Typer()
 
-    @app.command()
-    def show(
-        map_path: options.MapOption,
-        model: options.ModelOption = options.MODEL.model,
-        device: options.DeviceOption = options.MODEL.device,
-        radius: options.RadiusOption = options.PROTOCOL.radius_m,
-    ) -> None:
-        typer.echo(f"{map_path} {model} {device} {radius:g}")
+    @program.command()
+    def show(radius: RadiusOption = PROTOCOL.radius_m) -> None:
+        print(radius)
 
-    run = CliRunner().invoke
-    assert run(app, ["--map", "a.progeo"]).output == "a.progeo mobilenetv2-gem auto 25\n"
-    given = ["--map", "a.progeo", "--model", "small", "--device", "cpu", "--radius", "2"]
-    assert run(app, given).output == "a.progeo small cpu 2\n"
+    run = typer.testing.CliRunner().invoke
+    assert run(program, ["--radius", "2.5"]).output == "2.5\n"
+    assert run(program, []).output == "25.0\n"
+    refused = run(program, ["--radius", "0"])
+    assert refused.exit_code == 2
+    assert "0.001<=x<=1000000.0" in refused.output
+
+
+def test_the_defaults_are_valid_settings() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        MODEL.model = "other"  # type: ignore[misc]
+    assert (MODEL.device, MODEL.runtime) == ("auto", "auto")

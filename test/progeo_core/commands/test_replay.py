@@ -2,52 +2,50 @@ import json
 
 import pytest
 
-from progeo_core.bags.writer import IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.bags.writer import write_bag
 from progeo_core.records.records import read_records
 
 
-@pytest.fixture
-def drive(campus_loop, tmp_path):
-    """Return a bag of six odd campus frames with their poses."""
-    records = read_records(campus_loop / "records.csv").select(slice(1, 13, 2))
-    write_bag(tmp_path / "drive", records)
-    return tmp_path / "drive"
+@pytest.fixture(scope="session")
+def campus_bag(campus_loop, tmp_path_factory):
+    """Return a bag of eight odd campus frames."""
+    path = tmp_path_factory.mktemp("bags") / "drive"
+    write_bag(path, read_records(campus_loop / "records.csv").select(slice(1, 17, 2)))
+    return path
 
 
-@pytest.fixture
-def replay(progeo, drive, campus_map):
-    """Return a function that replays the bag against the map of the even frames."""
-
-    def run(*arguments, truth=POSE_TOPIC):
-        topics = "--image-topic", IMAGE_TOPIC, "--ground-truth-topic", truth
-        return progeo("replay", drive, "--map", campus_map, *topics, "--radius", 10, *arguments)
-
-    return run
+TOPICS = ("--image-topic", "/camera/image_raw", "--ground-truth-topic", "/ground_truth/pose")
 
 
-def test_a_replay_ends_with_figures_and_a_report(replay, small_model, tmp_path):
+def test_an_offline_replay_prints_a_table_and_leaves_a_report(
+    progeo, campus_map, campus_bag, small_model, tmp_path
+):
     report = tmp_path / "report"
-    done = replay("--model", small_model, "--device", "cpu", "--report", report)
+    done = progeo(
+        "replay", campus_bag, "--map", campus_map, *TOPICS,
+        "--report", report, "--radius", 5, "--model", small_model,
+    )  # fmt: skip
     assert done.code == 0, done.err
-    assert "6: 6 answered, 0 dropped" in done.out
-    assert "ms median" in done.out
+    for text in ("Recall@1", "single image", "sequence", "8: 8 answered, 0 dropped", "ms median"):
+        assert text in done.out
     assert str(report / "report.html") in done.out
-    summary = json.loads((report / "summary.json").read_text(encoding="utf-8"))
-    assert (summary["images"], summary["answered"], summary["mode"]) == (6, 6, "offline")
-    assert summary["recall_at"]["5"] == 1.0
-    for name in ("report.html", "trajectory.tum", "ground_truth.tum", "matches/best_1.jpg"):
-        assert (report / name).stat().st_size > 0, name
+    summary = json.loads((report / "summary.json").read_text())
+    assert (summary["images"], summary["mode"]) == (8, "offline")
+    assert summary["protocol"]["radius_m"] == 5.0
+    assert f"{summary['recall_at']['1']:.3f}" in done.out
 
 
-def test_the_live_node_chooses_by_itself(replay, tmp_path):
-    done = replay("--live", "--device", "cpu", "--report", tmp_path / "report")
+@pytest.mark.parametrize("flag", [("--device", "cpu"), ("--runtime", "torch")])
+def test_the_live_node_chooses_its_device_and_runtime(progeo, campus_map, campus_bag, flag):
+    done = progeo("replay", campus_bag, "--map", campus_map, *TOPICS, "--live", *flag)
     assert done.code == 2
-    assert done.error.startswith("--device and --runtime go with an offline replay")
-    assert not (tmp_path / "report").exists()
+    assert "--device and --runtime go with an offline replay" in done.error
 
 
-def test_a_topic_that_is_not_there_is_named(replay, tmp_path):
-    done = replay("--report", tmp_path / "report", truth="/odom")
+def test_a_topic_that_is_not_there_is_named_with_those_that_are(progeo, campus_map, campus_bag):
+    done = progeo(
+        "replay", campus_bag, "--map", campus_map,
+        "--image-topic", "/nope", "--ground-truth-topic", "/ground_truth/pose",
+    )  # fmt: skip
     assert done.code == 1
-    assert f"there is no topic '/odom'; topics with poses: {POSE_TOPIC}" in done.error
-    assert not (tmp_path / "report").exists()
+    assert "there is no topic '/nope'; topics with images: /camera/image_raw" in done.error
