@@ -4,10 +4,10 @@ BIN := .venv/bin
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test quick lint bench bench-gpu clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 .venv/installed: setup.py package.xml
 	$(PYTHON) -m venv .venv
@@ -21,14 +21,21 @@ demo: .venv/installed ## Build maps from the shipped images, replay a bag throug
 test: .venv/installed ## Run the tests (real DDS between processes, real images)
 	$(BIN)/python -m pytest
 
-lint: .venv/installed ## Check style and types
+quick: .venv/installed ## Run the tests that take less than five seconds each: under two minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/installed ## Check style, types, the order of imports and the structure
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m test.benchmarks.structure
 
 bench: .venv/installed ## Run the benchmarks and write benchmarks.json
 	$(BIN)/python -m test.benchmarks
+
+bench-gpu: .venv/installed ## Run the benchmark of a CUDA device and write benchmarks_gpu.json
+	$(BIN)/python -m test.benchmarks --only cuda --out benchmarks_gpu.json
 
 clean: ## Remove the environment and everything that was made
 	rm -rf .venv build install log demo_output *.egg-info

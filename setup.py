@@ -77,9 +77,8 @@ setup(
         ],
         # The pose graph node.
         "slam": ["gtsam"],
-        # Faster runtimes on a CPU; OpenVINO reads ONNX, too.
+        # A faster runtime on a CPU.
         "onnx": ["onnx", "onnxruntime"],
-        "openvino": ["onnx", "openvino"],
         # colcon runs pytest only where this extra names it.
         "test": [
             "colcon-common-extensions",

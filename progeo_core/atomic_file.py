@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +15,32 @@ def replaced_file(path: Path) -> Iterator[Path]:
     """Give a new file's path to write to; when the block ends well, it takes the place of `path`.
 
     The content reaches the disk before the name does, so neither a kill nor a power cut leaves half
-    a file under `path`. Where the block raises, `path` stays as it was.
+    a file under `path`. Where the block raises, `path` stays as it was. What a kill left of an
+    earlier try is removed first.
     """
+    remove_unfinished(path)
     unfinished = path.with_name(f"{path.name}-{os.getpid()}-new")
-    try:
-        yield unfinished
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished.open("wb") as held:
+        # Says that its writer lives. Some network folders have no locks; nothing is removed there.
+        with contextlib.suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield unfinished
+            with unfinished.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what kills left of files that were to take the place of `path`."""
+    unfinished = re.compile(rf"{re.escape(path.name)}-\d+-new")
+    if not path.parent.is_dir():
+        return
+    for entry in path.parent.iterdir():
+        if unfinished.fullmatch(entry.name):
+            # A writer that lives holds the lock; a file of another user stays.
+            with contextlib.suppress(OSError), entry.open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                entry.unlink()

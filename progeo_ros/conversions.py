@@ -21,9 +21,9 @@ from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_ros.settings import NODE
 
 try:
-    from geographic_msgs.msg import (
-        GeoPoseWithCovarianceStamped as GeoPoseWithCovarianceStamped,
-    )
+    from geographic_msgs import msg as geographic_msgs
+
+    GeoPoseWithCovarianceStamped: Any = geographic_msgs.GeoPoseWithCovarianceStamped
 except ImportError:  # PyPI has no geographic_msgs.
     GeoPoseWithCovarianceStamped = None
 

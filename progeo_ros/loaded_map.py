@@ -9,8 +9,10 @@ from typing import NamedTuple
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
@@ -84,8 +86,7 @@ def _localizer(
     odometry: PoseBuffer,
 ) -> Localizer:
     return Localizer(
-        place_map,
-        index,
+        PreparedMap(place_map, index),
         encoder,
         options.localizer,
         options.consensus,

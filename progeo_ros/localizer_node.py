@@ -15,7 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from progeo_core.errors import ProgeoError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings

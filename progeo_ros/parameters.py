@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 
 from progeo_core.errors import UsageError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.localization.tracker_monitor import TrackerSettings
 from progeo_core.settings import Range, Settings

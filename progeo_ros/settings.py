@@ -25,7 +25,7 @@ class NodeSettings(Settings):
         "auto",
         "What runs the model; auto is the faster of torch and onnx that agrees with torch,"
         " measured once per machine and model",
-        choices=("auto", "torch", "onnx", "tensorrt", "openvino"),
+        choices=("auto", "torch", "onnx", "tensorrt"),
     )
     index_memory_mb: int = setting(
         256,

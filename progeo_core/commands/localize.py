@@ -57,6 +57,7 @@ def localize(
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.answer import CameraFrame
     from progeo_core.localization.localizer import Localizer
+    from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
@@ -65,7 +66,7 @@ def localize(
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime)
             place_map.require_model(encoder.fingerprint)
-            localizer = Localizer(place_map, PlaceIndex.open(place_map), encoder)
+            localizer = Localizer(PreparedMap(place_map, PlaceIndex.open(place_map)), encoder)
         with progress("localizing", len(images)) as advance:
             for path in images:
                 try:

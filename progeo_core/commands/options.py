@@ -26,7 +26,7 @@ class ModelSettings(Settings):
     runtime: str = setting(
         "auto",
         "What runs the model: auto (the faster of torch and onnx that agrees with torch, measured"
-        " once), torch, onnx, tensorrt or openvino",
+        " once), torch, onnx or tensorrt",
     )
 
 

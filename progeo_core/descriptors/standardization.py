@@ -1,7 +1,7 @@
 """Compare descriptors by what sets the places of one map apart, not by what they all share.
 
-All images of one building look somewhat alike, so raw cosines crowd together, at a level that
-differs between models and sites. Standardising every dimension with the map's own mean and spread
+All images of one building look somewhat similar, so raw cosines crowd together, at a level that
+differs between models and sites. Standardizing every dimension with the map's own mean and spread
 (Schubert, Neubert, Protzel 2020, "Unsupervised Learning Methods for Visual Place Recognition in
 Discretely and Continuously Changing Environments") puts unrelated images near 0 for any model.
 """
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Descriptors = NDArray[np.floating]
-View = NDArray[np.float32]
 
 # Enough places for a mean and a spread, few enough to read in milliseconds.
 _SAMPLE = 2000
@@ -31,9 +30,9 @@ def sample_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class Standardization(NamedTuple):
-    """Hold the mean [D] and the spread [D] of a map's descriptors, and what is left of them.
+    """Mean [D] and spread [D] of a map's descriptors, and the usual length without them.
 
-    length: median length of the standardised descriptors.
+    length: median length of the standardized descriptors.
     """
 
     mean: NDArray[np.float32]
@@ -42,34 +41,36 @@ class Standardization(NamedTuple):
 
     @classmethod
     def of_descriptors(cls, descriptors: Descriptors) -> Standardization:
-        """Measure descriptors [n, D], n ≥ 1."""
-        spread = descriptors.std(axis=0).astype(np.float32)
-        # float16 rounding is no contrast: maps of one place, or of equal images, have none.
+        """Measure descriptors [n, D] of float16 or float32, n ≥ 1."""
+        descriptors = descriptors.astype(np.float32, copy=False)
+        spread = descriptors.std(axis=0)
+        # float16 rounding is no spread: maps of one place, or of equal images, have none.
         spread += _SPREAD_FLOOR * spread.mean() + np.float32(1e-4)
-        # Standardised values have a variance near 1, so the length is near the square root of D.
-        least = 0.5 * math.sqrt(descriptors.shape[1])
-        contrast = cls(descriptors.mean(axis=0, dtype=np.float64).astype(np.float32), spread, least)
-        length = np.linalg.norm(contrast.standardize(descriptors), axis=1)
-        return contrast._replace(length=max(float(np.median(length)), least))
+        mean = descriptors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        # Standardized values have a variance near 1, so the length is near the square root of D.
+        min_length = 0.5 * math.sqrt(descriptors.shape[1])
+        standardization = cls(mean, spread, min_length)
+        length = np.linalg.norm(standardization.standardize(descriptors), axis=1)
+        return standardization._replace(length=max(float(np.median(length)), min_length))
 
     def apply(
         self, descriptors: Descriptors, shared: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return views [n, D]: descriptors standardised and, if usual for the map, of unit length.
+        """Return descriptors [n, D] standardized and, if usual for the map, of unit length.
 
-        Shorter, so less like anything, are views of dull images, near the mean of the map, and of
-        foreign ones, which lie much farther from it than the map's own places do.
-        shared: [D] standardised, what these images have in common that the map has not.
+        Shorter, so less similar to anything, are those of dull images, near the mean of the map,
+        and of foreign ones, which lie much farther from it than the map's own places do.
+        shared: [D] standardized, what these images have in common that the map has not.
         """
         offset = self.standardize(descriptors)
         if shared is not None:
             offset -= shared
         length = np.linalg.norm(offset, axis=1, keepdims=True)
         usual = np.float32(self.length)
-        view: NDArray[np.float32] = offset * (
+        scaled: NDArray[np.float32] = offset * (
             np.minimum(usual / np.maximum(length, 1e-6), 1.0) / np.maximum(length, usual)
         )
-        return view
+        return scaled
 
     def standardize(self, descriptors: Descriptors) -> NDArray[np.float32]:
         """Return offsets [n, D] from the mean of the map, in units of its spread."""
@@ -78,21 +79,21 @@ class Standardization(NamedTuple):
 
 
 class RunningStandardization:
-    """Remember what the images of one camera share, while they come in."""
+    """What the images of one camera share, while they come in."""
 
-    def __init__(self, contrast: Standardization) -> None:
-        """Take the contrast of the map."""
-        self._contrast = contrast
-        self._sum = np.zeros_like(contrast.mean)
+    def __init__(self, standardization: Standardization) -> None:
+        """Start from the standardization of the map."""
+        self._standardization = standardization
+        self._sum = np.zeros_like(standardization.mean)
         self._count = 0
 
-    def view(self, descriptor: NDArray[np.float32]) -> View:
-        """Return the view [D] of a descriptor [D] without what the images so far share."""
+    def view(self, descriptor: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a descriptor [D] standardized, without what the images so far share."""
         shared = self._sum / np.float32(self._count + _PRIOR_IMAGES)
-        view: View = self._contrast.apply(descriptor[None], shared)[0]
-        return view
+        standardized: NDArray[np.float32] = self._standardization.apply(descriptor[None], shared)[0]
+        return standardized
 
     def add(self, descriptor: NDArray[np.float32]) -> None:
-        """Count one more image, once per piece of the drive: a camera that stands adds nothing."""
-        self._sum += self._contrast.standardize(descriptor[None])[0]
+        """Count one more image, once per stretch of a traverse: a camera that stands adds none."""
+        self._sum += self._standardization.standardize(descriptor[None])[0]
         self._count += 1

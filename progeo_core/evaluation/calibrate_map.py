@@ -60,12 +60,13 @@ def calibrate_map(
     sequence: the records are one traverse in order, and the place filter is fitted, too. Raises
     `DataError` for fewer than 20 usable images, and what `answer_records` raises.
     """
-    answered = answer_records(place_map, records, encoder, sequence=sequence, advance=advance)
+    answered, truth = answer_records(
+        place_map, records, encoder, sequence=sequence, advance=advance
+    )
     if len(answered.rows) < _MIN_ANSWERS:
         raise DataError(
             f"{len(answered.rows)} images can be used, a calibration needs {_MIN_ANSWERS} or more"
         )
-    truth = answered.position
     old = place_map.calibration() or Calibration()
     single = _fit(answered.single, truth, answered.radius_m)
     followed = _fit(answered.sequence, truth, answered.radius_m) if sequence else None

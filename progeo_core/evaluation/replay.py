@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,11 +20,10 @@ from progeo_core.bags.reader import Bag
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
+from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
-from progeo_core.localization.answer import CameraFrame, Localization, Match
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
-from progeo_core.map.place_index import PlaceIndex
+from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.poses.pose_track import PosesAt, PoseTrack
@@ -138,32 +137,33 @@ def replay_offline(
     geometric_checks: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
     answer. Images that cannot be used are dropped.
     """
-    rows: list[int] = []
-    single: list[Localization] = []
-    sequence: list[Localization] = []
-    latency_ms: list[float] = []
-    failed = 0
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
-        index = PlaceIndex.open(place_map)
-        one = LocalizerSettings(geometric_checks=geometric_checks)
-        localizer = Localizer(place_map, index, encoder, one)
-        follower = Localizer(place_map, index, encoder, dataclasses.replace(one, sequence=True))
-        for row, taken in enumerate(bag.images(source.image_topic)):
-            if isinstance(taken.image, ImageError):
-                failed += 1
-            else:
-                started = time.perf_counter()
-                frame = CameraFrame(taken.image, taken.stamp_ns, taken.camera)
-                answer = localizer.localize(frame)
-                latency_ms.append((time.perf_counter() - started) * 1e3)
-                followed = follower.localize_descriptor(
-                    answer.descriptor, taken.stamp_ns, taken.camera, taken.image
-                )
-                rows.append(row)
-                single.append(answer)
-                sequence.append(followed)
-            advance(1)
-    return _replay(source, "offline", rows, single, latency_ms, {"failed": failed}, sequence)
+        answers = answer_drive(
+            place_map,
+            encoder,
+            _described(bag, source.image_topic, encoder),
+            geometric_checks=geometric_checks,
+            advance=advance,
+        )
+    latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
+    dropped = {"failed": len(answers.skipped)}
+    return _replay(
+        source, "offline", answers.rows, answers.single, latency_ms, dropped, answers.sequence
+    )
+
+
+def _described(
+    bag: Bag, image_topic: str, encoder: Encoder
+) -> Iterator[DescribedImage | ImageError]:
+    """Yield the images of a topic, each described by itself, as a robot's come."""
+    for row, taken in enumerate(bag.images(image_topic)):
+        if isinstance(taken.image, ImageError):
+            yield taken.image
+            continue
+        started = time.perf_counter()
+        descriptor = encoder.encode([taken.image])[0]
+        encode_s = time.perf_counter() - started
+        yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
 
 
 def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -> Replay:

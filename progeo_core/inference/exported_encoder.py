@@ -1,4 +1,4 @@
-"""The encoder that runs an exported network: ONNX Runtime, with TensorRT too, and OpenVINO."""
+"""The encoder that runs an exported network: ONNX Runtime, on its own or with TensorRT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import ProgeoError
 from progeo_core.images.codec import Image
-from progeo_core.inference.runtime import OPENVINO, TENSORRT, Variant
+from progeo_core.inference.runtime import TENSORRT, Variant
 from progeo_core.model.model_card import ModelCard
 
 # Of an execution provider.
@@ -37,10 +37,8 @@ class ExportedEncoder:
     ) -> ExportedEncoder:
         """Load the file into a runtime; `ProgeoError` where the runtime cannot run it."""
         try:
-            if variant.runtime == OPENVINO:
-                return cls(card, _openvino(path, variant.precision, card))
             return cls(card, _onnx_runtime(path, providers(path, variant, device)))
-        except Exception as error:  # both have error classes of their own, which are not public
+        except Exception as error:  # its error classes are not public
             reason = " ".join(str(error).split())[:200]
             raise ProgeoError(
                 f"runtime '{variant.runtime}' cannot run {card.name} ({reason}): use runtime torch"
@@ -99,21 +97,3 @@ def _onnx_runtime(path: Path, wanted: list[tuple[str, Options]]) -> Infer:
         if name in session.get_providers():
             return lambda pixels: session.run(["descriptors"], {"images": pixels})[0]
     raise RuntimeError(f"{name} is not here: it needs onnxruntime-gpu and NVIDIA's libraries")
-
-
-def _openvino(path: Path, precision: str, card: ModelCard) -> Infer:
-    import openvino
-
-    core = openvino.Core()
-    graph = core.read_model(path)
-    # Shapes that are known beforehand make an image take half as long.
-    graph.reshape([1, 3, card.preprocessing.height, card.preprocessing.width])
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        # Threads bound to one core each wait where another program is using theirs.
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-    }
-    request = core.compile_model(graph, "CPU", settings).create_infer_request()
-    return lambda pixels: request.infer({0: pixels}, share_inputs=True, share_outputs=True)[0]

@@ -1,4 +1,4 @@
-"""What can run a network, and in which precision: torch, ONNX Runtime, TensorRT, OpenVINO."""
+"""What can run a network, and in which precision: torch, ONNX Runtime, TensorRT."""
 
 from __future__ import annotations
 
@@ -11,27 +11,25 @@ import torch
 from progeo_core.errors import MissingDependencyError, UsageError
 from progeo_core.inference.device import AUTO
 
-TORCH, ONNX, TENSORRT, OPENVINO = "torch", "onnx", "tensorrt", "openvino"
-RUNTIMES = (AUTO, TORCH, ONNX, TENSORRT, OPENVINO)
+TORCH, ONNX, TENSORRT = "torch", "onnx", "tensorrt"
+RUNTIMES = (AUTO, TORCH, ONNX, TENSORRT)
 FLOAT32 = "float32"
 
-# The onnx package writes the file that all others read; ONNX Runtime drives TensorRT.
+# The onnx package writes the file that ONNX Runtime reads, which drives TensorRT, too.
 _PACKAGES = {
     TORCH: (),
     ONNX: ("onnx", "onnxruntime"),
     TENSORRT: ("onnx", "onnxruntime"),
-    OPENVINO: ("onnx", "openvino"),
 }
-# Runtimes that "auto" leaves alone. Long runs of processes that had loaded OpenVINO have crashed;
-# TensorRT takes minutes to make its engine.
-_ONLY_BY_NAME = {OPENVINO, TENSORRT}
+# Runtimes that "auto" leaves alone: TensorRT takes minutes to make its engine.
+_ONLY_BY_NAME = {TENSORRT}
 # What /proc/cpuinfo calls instructions for bfloat16, on x86-64 and on ARM. Without them it is
 # computed in float32 anyway, and only loses digits.
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 class Variant(NamedTuple):
-    """Name one way to run a network: one of `RUNTIMES`, and a precision in torch's words."""
+    """One way to run a network: one of `RUNTIMES`, and a precision in torch's words."""
 
     runtime: str
     precision: str
@@ -80,7 +78,7 @@ def precisions(device: torch.device) -> dict[str, tuple[str, ...]]:
     if device.type != "cpu":
         return {TORCH: (FLOAT32,)}
     fast = ("bfloat16", FLOAT32) if _has_bfloat16() else (FLOAT32,)
-    return {OPENVINO: fast, ONNX: (FLOAT32,), TORCH: fast}
+    return {ONNX: (FLOAT32,), TORCH: fast}
 
 
 def _checked(runtime: str, device: torch.device) -> str:
@@ -97,7 +95,7 @@ def _checked(runtime: str, device: torch.device) -> str:
 
 
 def _has_bfloat16() -> bool:
-    """Say whether the processor computes in bfloat16 by itself; False where that is unknown."""
+    """Whether the processor computes in bfloat16 by itself; False where that is unknown."""
     try:
         return bool(_BFLOAT16_FLAGS & set(Path("/proc/cpuinfo").read_text("utf-8").split()))
     except OSError:

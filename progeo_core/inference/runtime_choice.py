@@ -9,7 +9,7 @@ import torch
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import MissingDependencyError, ProgeoError
 from progeo_core.inference.device import AUTO
-from progeo_core.inference.runtime import REFERENCE, automatic, missing_packages, variants
+from progeo_core.inference.runtime import REFERENCE, TORCH, automatic, missing_packages, variants
 from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory
 from progeo_core.inference.runtime_trial import (
     MIN_AGREEMENT,
@@ -38,7 +38,7 @@ def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> E
     except MissingDependencyError as error:
         _log.warning("%s; going on with the fastest of those installed", error)
         return choose_encoder(model, device, AUTO)
-    if candidates == [REFERENCE]:
+    if runtime == TORCH and candidates == [REFERENCE]:
         return TorchEncoder(model, device)
     memory = RuntimeMemory(model.card.fingerprint, device, candidates)
     bench = Workbench(model, device, memory.onnx_file)

@@ -21,7 +21,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.inference.runtime import Variant
 
 _SCHEMA = 1
-_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt", "openvino")
+_PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt")
 
 _log = logging.getLogger(__name__)
 

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
+from progeo_core.localization.fitted_constants import SingleImageConstants
 from progeo_core.localization.place_filter import Belief
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.settings import Settings, setting
 
+# No place is smaller than this many spacings of the map.
+_MIN_RADIUS_SPACINGS = 1.5
 # Beyond the spread of a uniform direction (pi²/3) a mean direction says nothing.
 _UNIFORM_YAW_VARIANCE = math.pi**2 / 3.0
 # Weight within so many place radii makes the covariance of an answer more probable than this.
@@ -24,7 +27,7 @@ _DESCRIPTOR_NOISE = 1e-4
 
 @dataclasses.dataclass(frozen=True)
 class ConsensusSettings(Settings):
-    """Say how matches become a pose."""
+    """Settings for how matches become a pose."""
 
     place_radius_m: float = setting(
         2.5,
@@ -32,12 +35,6 @@ class ConsensusSettings(Settings):
         " this near; at least one and a half spacings of the map's places",
         low=0.01,
         high=1e4,
-    )
-    sharpness: float = setting(
-        20.0,
-        "How fast a match loses weight as its (1 - cosine) grows relative to the best one's",
-        low=0.1,
-        high=1e3,
     )
     position_floor_m: float = setting(
         0.5, "Smallest standard deviation of a position (m), per axis", low=1e-3, high=1e3
@@ -48,27 +45,11 @@ class ConsensusSettings(Settings):
         low=1e-3,
         high=math.pi,
     )
-    confidence_gap: float = setting(
-        0.01,
-        "Gap to the best other place at which the best one is right in one half of the images",
-        low=0.0,
-        high=1.0,
-    )
-    confidence_slope: float = setting(
-        20.0, "How fast the confidence of a single image rises with the gap", low=0.1, high=1e4
-    )
-    presence_similarity: float = setting(
-        0.13,
-        "Similarity of the best place at which one half of the images are from the map at all",
-        low=0.0,
-        high=1.0,
-    )
-    presence_slope: float = setting(
-        60.0,
-        "How fast the confidence of a single image rises with that similarity",
-        low=0.1,
-        high=1e4,
-    )
+
+    def widened(self, spacing_m: float) -> ConsensusSettings:
+        """Return the settings for a map of this spacing: no place is smaller than 1.5 spacings."""
+        radius_m = max(self.place_radius_m, _MIN_RADIUS_SPACINGS * spacing_m)
+        return dataclasses.replace(self, place_radius_m=radius_m)
 
 
 def estimate_pose(
@@ -77,6 +58,7 @@ def estimate_pose(
     yaw_rad: FloatArray,
     settings: ConsensusSettings | None = None,
     *,
+    constants: SingleImageConstants | None = None,
     resolution_m: float = 0.0,
 ) -> PoseEstimate:
     """Return the pose that the matches of one image agree on.
@@ -86,18 +68,18 @@ def estimate_pose(
     The best place wins as a whole; matches elsewhere lower the confidence, never move the mean.
     Raises `DataError` without matches.
     """
-    settings = settings or ConsensusSettings()
+    settings, fitted = settings or ConsensusSettings(), constants or SingleImageConstants()
     cosine: FloatArray = np.asarray(similarity, np.float64)
     if not cosine.size:
         raise DataError("no match to localize with: the map holds no places")
     gap = place_gap(cosine, position, settings.place_radius_m)
     return pose_from_weights(
-        match_weights(cosine, settings.sharpness),
+        match_weights(cosine, fitted.sharpness),
         position,
         yaw_rad,
         settings,
-        confidence=_present(float(cosine.max()), settings)
-        * _logistic(settings.confidence_slope * (gap - settings.confidence_gap)),
+        confidence=_present(float(cosine.max()), fitted)
+        * _logistic(fitted.gap_slope * (gap - fitted.gap_at_half)),
         resolution_m=resolution_m,
     )
 
@@ -212,12 +194,12 @@ def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> 
     return float(np.clip(1.0 - ratio, 0.0, 1.0))
 
 
-def _present(similarity: float, settings: ConsensusSettings) -> float:
+def _present(similarity: float, fitted: SingleImageConstants) -> float:
     """Return how probable it is that an image with this best similarity is from the map.
 
     The gap cannot say so: among the wrong places, too, one may stand out.
     """
-    return _logistic(settings.presence_slope * (similarity - settings.presence_similarity))
+    return _logistic(fitted.presence_slope * (similarity - fitted.presence_at_half))
 
 
 def _logistic(log_odds: float) -> float:

@@ -1,4 +1,4 @@
-"""Put an answer into a word and a sentence that a user can act on."""
+"""Whether an answer may be used, as a word and a sentence that a user can act on."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _FIRST_STEPS = 3
 
 
 class Decision(NamedTuple):
-    """Hold whether a robot may use an answer, one of the four states, and why."""
+    """Decision whether a robot may use an answer, one of the four states, and why."""
 
     accepted: bool
     state: str
     reason: str
 
 
-def decide_image(confidence: float, least: float) -> Decision:
-    """Judge the answer to a single image, which is LOCALIZED or AMBIGUOUS."""
-    if confidence >= least:
+def decide_image(confidence: float, min_confidence: float) -> Decision:
+    """Decide on the answer to a single image, which is LOCALIZED or AMBIGUOUS."""
+    if confidence >= min_confidence:
         return Decision(True, LOCALIZED, f"one place stands out, confidence {confidence:.2f}")
     return Decision(
         False,
         AMBIGUOUS,
-        f"no place stands out enough, confidence {confidence:.2f} is below {least:.2f}",
+        f"no place stands out enough, confidence {confidence:.2f} is below {min_confidence:.2f}",
     )
 
 
-def decide_belief(confidence: float, off_map: float, steps: int, least: float) -> Decision:
-    """Judge the answer of a sequence of `steps` images that showed something new."""
-    if confidence >= least:
+def decide_belief(confidence: float, off_map: float, steps: int, min_confidence: float) -> Decision:
+    """Decide on the answer of a sequence of `steps` images that showed something new."""
+    if confidence >= min_confidence:
         return Decision(
             True, LOCALIZED, f"motion and images agree on one place, confidence {confidence:.2f}"
         )
@@ -46,7 +46,7 @@ def decide_belief(confidence: float, off_map: float, steps: int, least: float) -
         return Decision(
             False,
             AMBIGUOUS,
-            f"other places fit as well, confidence {confidence:.2f} is below {least:.2f}",
+            f"other places fit as well, confidence {confidence:.2f} is below {min_confidence:.2f}",
         )
     return Decision(
         False, LOST, f"{steps} images since the start fit many places, best {confidence:.2f}"

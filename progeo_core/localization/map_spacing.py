@@ -1,4 +1,4 @@
-"""Measure a map by its own places: how far apart neighbours are, and how alike they look."""
+"""Spacing of a map: how far apart neighbouring places are, and how similar they look."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from progeo_core.descriptors.standardization import Standardization
 from progeo_core.geo import FloatArray
 from progeo_core.map.place_map import PlaceMap, PlacePoses
 
-# Places that are asked for their neighbours; the medians need no more.
-_ASKED = 100
+# Places whose neighbours are looked for; the medians need no more.
+_SAMPLE = 100
 # Neighbours along one axis that are looked at first, to each side.
 _FIRST_REACH = 64
 
 
 class MapSpacing(NamedTuple):
-    """Hold the medians over places and their nearest place elsewhere.
+    """Medians over places and their nearest place elsewhere.
 
     spacing_m: their distance, 0 where all places are in one spot. neighbour_similarity: their
-    similarity in the map's contrast, 0 then.
+    similarity in the map's standardization, 0 then.
     """
 
     spacing_m: float
@@ -29,7 +29,7 @@ class MapSpacing(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """Hold positions [n, 3] in the order of one axis, and where each row stands in it."""
+    """Positions [n, 3] in the order of one axis, and where each row stands in it."""
 
     position: FloatArray
     axis: int
@@ -64,20 +64,20 @@ class _Line(NamedTuple):
 
 
 def measure_spacing(
-    places: PlacePoses, place_map: PlaceMap, contrast: Standardization
+    places: PlacePoses, place_map: PlaceMap, standardization: Standardization
 ) -> MapSpacing:
-    """Measure a map on a hundred of its places, evenly taken, so that large maps open quickly."""
-    asked, nearest, distances = [], [], []
+    """Measure the spacing on a hundred places, evenly taken, so that large maps open quickly."""
+    sampled, nearest, distances = [], [], []
     line = _Line.along_widest_axis(places.position)
-    for row in range(0, len(places.ids), -(-len(places.ids) // _ASKED)):
+    for row in range(0, len(places.ids), -(-len(places.ids) // _SAMPLE)):
         other, distance = line.nearest_elsewhere(row)
         if np.isfinite(distance):
-            asked.append(row)
+            sampled.append(row)
             nearest.append(other)
             distances.append(distance)
-    if not asked:
+    if not sampled:
         return MapSpacing(0.0, 0.0)
-    views = contrast.apply(place_map.descriptors(places.ids[asked]))
-    others = contrast.apply(place_map.descriptors(places.ids[nearest]))
-    similarity = np.sum(views * others, axis=1)
+    own = standardization.apply(place_map.descriptors(places.ids[sampled]))
+    others = standardization.apply(place_map.descriptors(places.ids[nearest]))
+    similarity = np.sum(own * others, axis=1)
     return MapSpacing(float(np.median(distances)), float(np.median(similarity)))

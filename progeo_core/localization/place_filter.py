@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
+from progeo_core.localization.fitted_constants import SequenceConstants
 from progeo_core.localization.place_grid import PlaceGrid
 from progeo_core.poses.pose_buffer import Travel
 from progeo_core.settings import Settings, setting
@@ -34,42 +35,14 @@ _FREE_REACH = 2.0
 _SUPPORT = 100
 # Places with less than this share of the most belief of unknown velocity do not spread it.
 _MIN_SPREAD = 1e-3
-# A step longer than this many spacings could end anywhere: the belief starts anew.
+# A step longer than this many spacings could end anywhere: the belief is reset.
 _LONGEST_STEP = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
 class PlaceFilterSettings(Settings):
-    """Say how images and motion change the belief."""
+    """Settings for how motion changes the belief."""
 
-    evidence_slope: float = setting(
-        22.0,
-        "Log odds per unit of similarity; below the value of independent images, as neighbouring"
-        " images err alike",
-        low=0.1,
-        high=100.0,
-    )
-    evidence_zero: float = setting(
-        0.125,
-        "Similarity that speaks neither for a place nor for being off the map",
-        low=0.0,
-        high=1.0,
-    )
-    evidence_limit: float = setting(
-        9.0,
-        "Largest log odds that one image may give or take against being off the map",
-        low=0.1,
-        high=50.0,
-    )
-    leave_rate: float = setting(
-        0.01, "Chance per step that the camera left the map or was carried off", low=0.0, high=0.5
-    )
-    enter_rate: float = setting(
-        0.01, "Chance per step that a camera off the map is on it again", low=1e-6, high=1.0
-    )
-    turn_rate: float = setting(
-        0.02, "Chance per step that the velocity changes abruptly", low=0.0, high=1.0
-    )
     max_speed_mps: float = setting(
         15.0,
         "Fastest motion (m/s) where neither odometry nor the track tells it",
@@ -79,7 +52,7 @@ class PlaceFilterSettings(Settings):
 
 
 class Belief(NamedTuple):
-    """Hold the places that carry belief, all [s], heaviest first.
+    """Belief over the places of a map: those that carry some, all [s], heaviest first.
 
     rows: rows of the places. probability: sums to one with `off_map`. position: [s, 3] metres,
     the camera's if it is at that place, which the motion makes finer than the place's own.
@@ -94,7 +67,7 @@ class Belief(NamedTuple):
 
 
 class _Tracks(NamedTuple):
-    """Hold the places that carry belief: row, probability, the camera's position and velocity.
+    """Places that carry belief [s]: row, probability, the camera's position [s, 3] and velocity.
 
     steady: [s] share of the probability whose velocity is known.
     """
@@ -107,13 +80,18 @@ class _Tracks(NamedTuple):
 
 
 class PlaceFilter:
-    """Follow one camera over a map: `predict`, then `update`, for every image that shows more."""
+    """Bayes filter over the places of a map: for every image `predict`, then `update`."""
 
     def __init__(
-        self, position: FloatArray, spacing_m: float, settings: PlaceFilterSettings | None = None
+        self,
+        position: FloatArray,
+        spacing_m: float,
+        settings: PlaceFilterSettings | None = None,
+        constants: SequenceConstants | None = None,
     ) -> None:
-        """Take the places [n, 3] (m) and their typical distance (m, 0 if all are in one spot)."""
-        self.settings = settings or PlaceFilterSettings()
+        """Filter over places [n, 3] (m) of a typical distance (m, 0 if all are in one spot)."""
+        self._max_speed_mps = (settings or PlaceFilterSettings()).max_speed_mps
+        self.constants = constants or SequenceConstants()
         self._position = position
         # All places in one spot: any positive size will do.
         self.spacing_m = spacing_m or 1.0
@@ -127,7 +105,7 @@ class PlaceFilter:
         self._enter_rate = _FIRST_ON_MAP
 
     def doubt(self, share: float) -> None:
-        """Start a share (0-1) of the belief anew, as `reset` does with all of it."""
+        """Reset a share (0-1) of the belief, as `reset` does with all of it."""
         moved = share * (1.0 - self._off_map)
         off_map = self._off_map + moved
         if off_map > 0.0:
@@ -146,7 +124,7 @@ class PlaceFilter:
         if travel is not None:
             reach += travel.distance_m
         elif elapsed_s is not None:
-            reach += self.settings.max_speed_mps * elapsed_s
+            reach += self._max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
         if reach > _LONGEST_STEP * self.spacing_m:
             self.reset()
@@ -155,23 +133,23 @@ class PlaceFilter:
         return self._tracks.rows
 
     def update(self, rows: IntArray, similarity: FloatArray, novelty: float = 1.0) -> Belief:
-        """Weigh the belief with an image and return it.
+        """Weigh the belief by an image and return it.
 
         rows: [k] distinct, first the ones that `predict` returned, in that order, then any others
-        that look alike; places left out are taken to look unlike. similarity: [k] in the map's
-        contrast. novelty: 0-1, how much of the image the last one had not shown.
+        that look similar; those left out are taken to look different. similarity: [k] in the map's
+        standardization. novelty: 0-1, how much of the image the last one had not shown.
         """
         entering = self._enter_rate * self._off_map / len(self._position)
         tracks = self._with_entering(rows, entering)
-        limit = self.settings.evidence_limit
-        odds = self.settings.evidence_slope * (similarity - self.settings.evidence_zero)
+        limit = self.constants.evidence_limit
+        odds = self.constants.evidence_slope * (similarity - self.constants.evidence_zero)
         # The limit guards the odds against being off the map; between places, what tells the best
         # one from the others stays whole.
         excess = max(0.0, float(odds.max(initial=0.0)) - limit)
         mass = tracks.mass * np.exp(novelty * np.maximum(odds - excess, -limit))
         off_map = self._off_map - entering * len(rows)
         total = mass.sum() + off_map
-        self._enter_rate = self.settings.enter_rate
+        self._enter_rate = self.constants.enter_rate
         kept = self._keep_heaviest(tracks._replace(mass=mass / total))
         rows, mass, camera, _, _ = self._tracks
         return Belief(rows, mass, camera, similarity[kept], self._off_map)
@@ -193,7 +171,7 @@ class PlaceFilter:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
         old = self._tracks
         sigma = _STEP_SIGMA * self.spacing_m
-        steady = old.mass * old.steady * (1.0 - self.settings.turn_rate)
+        steady = old.mass * old.steady * (1.0 - self.constants.turn_rate)
         expected = old.camera + step
         led = self._grid.near(expected, 3.0 * sigma)
         kernel = np.exp(-0.5 * (led.distance_m / sigma) ** 2)
@@ -220,7 +198,7 @@ class PlaceFilter:
         )
         rows, target = np.unique(np.concatenate([led.row, free.row]), return_inverse=True)
         mass = np.concatenate([led_mass, free_mass])
-        stay = 1.0 - self.settings.leave_rate
+        stay = 1.0 - self.constants.leave_rate
         arrived = np.maximum(np.bincount(target, mass, len(rows)), 1e-300)
         self._keep_heaviest(
             _Tracks(

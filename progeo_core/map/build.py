@@ -17,6 +17,7 @@ from progeo_core.geo import Datum
 from progeo_core.images.codec import Image, make_thumbnail
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_rows import storable_name
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
@@ -117,15 +118,16 @@ def _discard_if_empty(place_map: PlaceMap) -> None:
                 places,
             )
         else:
-            place_map.close()
-            place_map.path.unlink(missing_ok=True)
+            place_map.discard()
 
 
 def _rows_not_in(place_map: PlaceMap, records: Records) -> NDArray[np.int64]:
     """Return the rows of images that the map does not have yet."""
     table = place_map.places()
     known = set(zip(table.image, table.traverse, table.stamp_ns.tolist(), strict=True))
-    keys = zip(map(str, records.images), records.traverse, records.stamp_ns.tolist(), strict=True)
+    images = (storable_name(str(image)) for image in records.images)
+    traverses = map(storable_name, records.traverse)
+    keys = zip(images, traverses, records.stamp_ns.tolist(), strict=True)
     return np.flatnonzero([key not in known for key in keys])
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 
@@ -22,14 +23,17 @@ from progeo_core.map.index_plan import IndexPlan
 _KIND, _SIGNATURE = b"PGINDEX", b"PGINDEX2"
 _TAIL = struct.Struct("<I8s")
 _READ_BYTES = 1 << 24
+_MAX_SEAL_BYTES = 1 << 20
+# The limit that FAISS reads by is one for the whole process.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class StaleIndexError(DataError):
-    """Report that there is no index of this state of the map yet; nothing is broken."""
+    """There is no index of this state of the map yet; nothing is broken."""
 
 
 class Seal(NamedTuple):
-    """Hold what an index file says of itself: of which map content it is, how made, its checksum.
+    """What an index file says of itself: of which map content it is, how made, its checksum.
 
     plan: the fields of its `IndexPlan`. newest: see `StoredIndex`.
     """
@@ -42,7 +46,7 @@ class Seal(NamedTuple):
 
 
 class StoredIndex(NamedTuple):
-    """Hold an index with the map revision that it is of and the plan that it was made by.
+    """An index with the map revision that it is of and the plan that it was made by.
 
     newest: checksums of the descriptors of its newest places, by id.
     """
@@ -80,12 +84,30 @@ def read_index_file(path: Path) -> StoredIndex:
         if _checksum(path, seal.payload_bytes) != seal.crc32:
             raise DataError("it is damaged")
         newest = {int(place_id): crc32 for place_id, crc32 in seal.newest.items()}
-        places = faiss.read_index(str(path))
-        return StoredIndex(places, seal.revision, IndexPlan(*seal.plan), newest)
+        plan = IndexPlan(*seal.plan)
+        places = _read_payload(path, seal.payload_bytes)
+        if not plan.made(places):
+            raise DataError("it is of another kind than it says")
+        return StoredIndex(places, seal.revision, plan, newest)
     except FileNotFoundError:
         raise StaleIndexError("it is missing") from None
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, MemoryError, ValueError) as error:
         raise DataError(f"it cannot be read ({error})") from error
+
+
+def _read_payload(path: Path, size: int) -> Any:
+    """Let FAISS read an index that takes no more memory than its file is long."""
+    # Older releases lack the limit.
+    limit = getattr(faiss, "set_deserialization_vector_byte_limit", None)
+    if limit is None:
+        return faiss.read_index(str(path))
+    with _ONE_AT_A_TIME:
+        usual = faiss.get_deserialization_vector_byte_limit()
+        limit(min(size, usual) if usual else size)
+        try:
+            return faiss.read_index(str(path))
+        finally:
+            limit(usual)
 
 
 def _read_seal(path: Path) -> Seal:
@@ -96,13 +118,27 @@ def _read_seal(path: Path) -> Seal:
             length, signature = _TAIL.unpack(file.read())
             if signature != _SIGNATURE and signature.startswith(_KIND):
                 raise StaleIndexError("another version of this program wrote it")
-            file.seek(size - _TAIL.size - length)
+            file.seek(size - _TAIL.size - min(length, _MAX_SEAL_BYTES))
             seal = Seal(**json.loads(file.read(length)))
-        except (OSError, struct.error, TypeError, ValueError) as error:
+        except (OSError, struct.error, TypeError, ValueError, RecursionError) as error:
             raise DataError("it is damaged") from error
+    if not _is_typed(seal):
+        raise DataError("it is damaged")
     if signature != _SIGNATURE or seal.payload_bytes != size - _TAIL.size - length:
         raise DataError("it is damaged")
     return seal
+
+
+def _is_typed(seal: Seal) -> bool:
+    """Whether the fields of a seal, which JSON may give any type, are what they should be."""
+    counts = [seal.payload_bytes, seal.crc32]
+    return (
+        isinstance(seal.revision, str)
+        and isinstance(seal.plan, list)
+        and isinstance(seal.newest, dict)
+        and len(seal.plan) == len(IndexPlan._fields)
+        and all(type(n) is int and n >= 0 for n in (*counts, *seal.plan, *seal.newest.values()))
+    )
 
 
 def _checksum(path: Path, size: int) -> int:

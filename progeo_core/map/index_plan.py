@@ -54,6 +54,17 @@ class IndexPlan(NamedTuple):
             return fits and self.is_exact == best.is_exact
         return fits and 0.5 <= best.lists / self.lists <= 2.0
 
+    def made(self, index: Any) -> bool:
+        """Whether an index is of the kind that this plan makes."""
+        own = faiss.downcast_index(index)
+        if not self.is_exact:
+            kind, lists = faiss.IndexIVFPQFastScan, self.lists
+            return isinstance(own, kind) and own.nlist == lists and own.d == self.dimension
+        if not isinstance(own, faiss.IndexIDMap):
+            return False
+        held = faiss.downcast_index(own.index)
+        return isinstance(held, faiss.IndexScalarQuantizer) and held.d == own.d == self.dimension
+
     def training_places(self) -> int:
         """Return how many places the lists and codes are learned from."""
         return self.lists * _TRAINING_PER_LIST

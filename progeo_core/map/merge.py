@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +11,10 @@ import numpy as np
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
+from progeo_core.map.leftovers import remove_leftovers
 from progeo_core.map.place_map import PlaceMap, Places
-from progeo_core.map.sqlite_file import check_name, move_file
+from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
+from progeo_core.map.write_lock import MapLock
 from progeo_core.progress import Advance, no_progress
 
 _COPY_BLOCK = 1024
@@ -45,7 +46,10 @@ def merge_maps(
         first = maps[0]
         if target.exists():
             raise DataError(f"{target} exists already: choose another name for the merged map")
-        folder = Path(opened.enter_context(_scratch_folder(target)))
+        lock = MapLock(target)
+        opened.callback(lock.release)
+        remove_leftovers(target)
+        folder = opened.enter_context(scratch_folder(target))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
             for place_map in maps:
                 _copy_places(place_map, merged, advance)
@@ -64,13 +68,6 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
                 f"{local.path} has no datum, but {placed.path} has one: build the first again with"
                 " --datum, or merge local maps only with each other"
             )
-
-
-def _scratch_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
-    except OSError as error:
-        raise DataError(f"{target}: the map cannot be written ({error.strerror})") from error
 
 
 def _copy_places(source: PlaceMap, target: PlaceMap, advance: Advance) -> None:

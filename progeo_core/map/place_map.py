@@ -1,119 +1,72 @@
 """The place map: places with their descriptors, the model that made them, and the datum.
 
-A map is one SQLite file (`map_file`). While it is written, a log and a lock file lie beside it;
+A map is one SQLite file (`sqlite_file`). While it is written, a log and a lock file lie beside it;
 after the last program has closed it, the one file is the whole map.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import sqlite3
+import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError
-from progeo_core.geo import Datum, FloatArray
-from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
-from progeo_core.map.sqlite_file import check_name, create_file, explained, open_file
+from progeo_core.geo import Datum
+from progeo_core.map.confidence_calibration import Calibration
+from progeo_core.map.leftovers import remove_leftovers
+from progeo_core.map.map_header import (
+    MapHeader,
+    new_revision,
+    next_revision,
+    read_header,
+    write_header,
+)
+from progeo_core.map.place_rows import PlaceRows, storable_name
+from progeo_core.map.places import Float16Array, IdArray, PlacePoses, Places, PlaceTable
+from progeo_core.map.schema import VERSION
+from progeo_core.map.sqlite_file import (
+    OpenFile,
+    check_name,
+    create_file,
+    explained,
+    open_file,
+    time_limit,
+)
+from progeo_core.map.upgrade import upgrade_file, upgrade_if_possible
 from progeo_core.map.write_lock import MapLock
 
-IdArray = NDArray[np.int64]
-Float16Array = NDArray[np.float16]
+__all__ = ["Float16Array", "IdArray", "PlaceMap", "PlacePoses", "PlaceTable", "Places"]
 
 _READ_BLOCK = 4096
-# Digits of a revision that stay the same for the life of a map; the others are drawn anew.
-_LINEAGE = 16
-_NUMBERS = np.dtype([("id", "i8"), ("x", "f8"), ("y", "f8"), ("z", "f8"), ("yaw", "f8")])
-
-
-class Places(NamedTuple):
-    """Hold the columns of places to append.
-
-    position: [n, 3] metres in frame map. yaw_rad: [n] counter-clockwise from east, NaN unknown.
-    stamp_ns: [n] nanoseconds, 0 unknown. camera, traverse, image: n names, "" unknown.
-    thumbnail: n JPEGs, None where there is none.
-    """
-
-    position: FloatArray
-    yaw_rad: FloatArray
-    stamp_ns: NDArray[np.int64]
-    camera: Sequence[str]
-    traverse: Sequence[str]
-    image: Sequence[str]
-    thumbnail: Sequence[bytes | None]
-
-
-class PlacePoses(NamedTuple):
-    """Hold where the places of a map are, one row each, ids ascending; columns as in `Places`."""
-
-    ids: IdArray
-    position: FloatArray
-    yaw_rad: FloatArray
-
-    def rows_of(self, ids: ArrayLike) -> IdArray:
-        """Return the row of every place id, in the shape given; -1 (padding) stays -1.
-
-        Raises `DataError` naming an id that is not in the table.
-        """
-        wanted = np.asarray(ids, np.int64)
-        rows = np.searchsorted(self.ids, wanted)
-        found = np.zeros(wanted.shape, bool)
-        if self.ids.size:
-            found = self.ids.take(rows, mode="clip") == wanted
-        missing = wanted[~found & (wanted != -1)]
-        if missing.size:
-            raise DataError(f"place {missing[0]} is not in the map")
-        return np.where(found, rows, -1)
-
-
-class PlaceTable(NamedTuple):
-    """Hold all that is known of a map's places, one row each; columns as in `Places`."""
-
-    ids: IdArray
-    position: FloatArray
-    yaw_rad: FloatArray
-    stamp_ns: NDArray[np.int64]
-    camera: tuple[str, ...]
-    traverse: tuple[str, ...]
-    image: tuple[str, ...]
-
-    @property
-    def poses(self) -> PlacePoses:
-        """Return where the places are."""
-        return PlacePoses(self.ids, self.position, self.yaw_rad)
 
 
 class PlaceMap:
-    """Read and extend one map file; make one with `create` or `open`, and close it after use.
+    """One open map file; make it with `create` or `open`, and close it after use.
 
     A read-only map is a snapshot of the moment it was opened. A writable one is the only one:
-    another writer is refused until it is closed or its process ends. Threads may share a map.
+    another writer is refused until it is closed or its process ends. Threads may share a map. Every
+    row is compared with its checksum when it is read: `DataError` names the file and the place.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: MapLock | None) -> None:
-        """Take over an open connection and, for a writable map, its lock."""
+    def __init__(self, path: Path, file: OpenFile, lock: MapLock | None) -> None:
+        """Take over an open file and, for a writable map, its lock."""
         self.path = path
-        self._connection = connection
-        self._lock = lock
+        self._connection, self._version, self._lock = *file, lock
         self._threads = threading.RLock()
-        self._revision: str
-        with self._guarded():
-            row = connection.execute("SELECT * FROM map").fetchone()
-        try:
-            _, fingerprint, *datum, self._revision = row
-            self.fingerprint = ModelFingerprint(**json.loads(fingerprint))
-        except (TypeError, ValueError) as error:
-            raise self._damaged("what it says of its model cannot be read") from error
-        self.datum: Datum | None = None if None in datum else Datum(*datum)
+        self._real_path = path.resolve()
+        self._identity = self._real_path.stat()
+        with self._guarded(), time_limit(file.connection):
+            self._header = read_header(file.connection, file.version)
+        self.fingerprint = self._header.fingerprint
+        self.datum: Datum | None = self._header.datum
+        self._rows = PlaceRows(file.connection, file.version, self.fingerprint.dimension)
 
     @classmethod
     def create(
@@ -126,39 +79,45 @@ class PlaceMap:
         """
         path = Path(path)
         check_name(path)
-        return cls._locked(path, create=(fingerprint, datum))
+        header = MapHeader(fingerprint, datum, None, new_revision(), 0, 0, False)
+        with _released_on_error(MapLock(path)) as lock:
+            remove_leftovers(path)
+            create_file(path, lambda connection: write_header(connection, header))
+            return cls._opened(path, lock)
 
     @classmethod
     def open(cls, path: str | Path, writable: bool = False) -> PlaceMap:
         """Open a map; raise `DataError` saying what is wrong with it.
 
-        That is: missing, damaged, of a newer schema, not a map, or (writable) in a read-only folder
-        or being written by another program.
+        That is: missing, damaged, of a newer schema, not a map, or (writable) in a read-only
+        folder, under a second name, or being written by another program. A map of an older schema
+        is upgraded first; where it cannot be written, it is read as it is.
         """
         path = Path(path)
         check_name(path)
         if not writable:
-            return cls._opened(path, None)
-        return cls._locked(path, create=None)
-
-    @classmethod
-    def _locked(cls, path: Path, create: tuple[ModelFingerprint, Datum | None] | None) -> PlaceMap:
-        lock = MapLock(path)
-        try:
-            if create is not None:
-                create_file(path, json.dumps(dataclasses.asdict(create[0])), create[1])
-            return cls._opened(path, lock)
-        except BaseException:
-            lock.release()
-            raise
+            opened = cls._opened(path, None)
+            if opened._version < VERSION and upgrade_if_possible(path):
+                opened.close()
+                return cls._opened(path, None)
+            return opened
+        with _released_on_error(MapLock(path)) as lock:
+            lock.require_one_name()
+            remove_leftovers(path)
+            opened = cls._opened(path, lock)
+            if opened._version < VERSION:
+                opened._connection.close()
+                upgrade_file(path)
+                return cls._opened(path, lock)
+            return opened
 
     @classmethod
     def _opened(cls, path: Path, lock: MapLock | None) -> PlaceMap:
-        connection = open_file(path, writable=lock is not None)
+        file = open_file(path, writable=lock is not None)
         try:
-            return cls(path, connection, lock)
+            return cls(path, file, lock)
         except BaseException:
-            connection.close()
+            file.connection.close()
             raise
 
     def close(self) -> None:
@@ -168,6 +127,15 @@ class PlaceMap:
             if self._lock is not None:
                 self._lock.release()
 
+    def discard(self) -> None:
+        """Close the map and remove its file, unless another file has its name by now."""
+        self._require_writable()
+        with self._threads, explained(self.path):
+            self._connection.close()
+            if self._is_in_place():
+                self._real_path.unlink()
+            self.close()
+
     def __enter__(self) -> PlaceMap:
         return self
 
@@ -175,22 +143,23 @@ class PlaceMap:
         self.close()
 
     def __len__(self) -> int:
-        with self._guarded():
-            return int(self._connection.execute("SELECT count(*) FROM place").fetchone()[0])
+        with self._threads:
+            return self._header.places
 
     @property
     def writable(self) -> bool:
-        """Say whether this map was opened for writing."""
+        """Whether this map was opened for writing."""
         return self._lock is not None
 
     @property
     def revision(self) -> str:
         """Return a random name of the content, another one after every change."""
-        return self._revision
+        with self._threads:
+            return self._header.revision
 
     def is_earlier(self, revision: str) -> bool:
-        """Say whether a revision may be this content or an earlier one of this map."""
-        return revision[:_LINEAGE] == self._revision[:_LINEAGE]
+        """Whether a revision may be this content or an earlier one of this map."""
+        return self._header.is_lineage_of(revision)
 
     def require_model(self, fingerprint: ModelFingerprint) -> None:
         """Raise `ModelMismatchError` with both names unless the map was made with this model."""
@@ -205,40 +174,28 @@ class PlaceMap:
 
         All of them are in the map when this returns, and none of them if it raises or the process
         dies on the way. Descriptors are kept as float16. Raises `DataError` for columns of unequal
-        length, another dimension, a position or descriptor that is not finite, or a failing disk.
+        length, another dimension, a position, yaw or descriptor that is not finite, a failing disk,
+        or a file that was moved or removed meanwhile.
         """
         vectors = self._checked(places, np.asarray(descriptors))
         with self._changing():
-            first = 1 + self._highest_id()
-            ids = np.arange(first, first + len(vectors), dtype=np.int64)
-            numbers = np.column_stack([places.position, places.yaw_rad]).tolist()
-            stamps = np.asarray(places.stamp_ns).tolist()
-            names = zip(places.camera, places.traverse, places.image, strict=True)
-            self._connection.executemany(
-                "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (place_id, *row, stamp, *name)
-                    for place_id, row, stamp, name in zip(
-                        ids.tolist(), numbers, stamps, names, strict=True
-                    )
-                ),
-            )
-            self._connection.executemany(
-                "INSERT INTO descriptor VALUES (?, ?)",
-                ((int(i), vector.tobytes()) for i, vector in zip(ids, vectors, strict=True)),
-            )
-            self._connection.executemany(
-                "INSERT INTO thumbnail VALUES (?, ?)",
-                ((int(i), t) for i, t in zip(ids, places.thumbnail, strict=True) if t is not None),
+            header = self._header
+            ids = np.arange(header.last_id + 1, header.last_id + 1 + len(vectors), dtype=np.int64)
+            self._rows.insert(ids, places, vectors)
+            self._header = header._replace(
+                places=header.places + len(ids),
+                last_id=header.last_id + len(ids),
+                several_cameras=header.several_cameras or self._adds_a_camera(places),
             )
         return ids
 
     def delete(self, ids: ArrayLike) -> None:
         """Remove places in one transaction; their ids are never given again."""
         with self._changing():
-            self._connection.executemany(
-                "DELETE FROM place WHERE id = ?", ((i,) for i in np.asarray(ids, np.int64).tolist())
-            )
+            gone = self._rows.delete(np.asarray(ids, np.int64))
+            places = self._header.places - gone
+            several = self._header.several_cameras and self._has_several_cameras(places)
+            self._header = self._header._replace(places=places, several_cameras=several)
 
     def compact(self) -> None:
         """Give the room of deleted places back to the disk; needs as much free for a while."""
@@ -250,61 +207,47 @@ class PlaceMap:
     def ids(self) -> IdArray:
         """Return the ids of all places, ascending."""
         with self._guarded():
-            rows = self._connection.execute("SELECT place_id FROM descriptor ORDER BY place_id")
-            return np.fromiter((row[0] for row in rows), np.int64)
+            return self._rows.ids(self._header.places)
 
     def poses(self) -> PlacePoses:
         """Return where all places are; about a second for a million."""
         with self._guarded():
-            return self._poses()
+            return self._rows.poses(self._header.places)
 
     def places(self) -> PlaceTable:
-        """Return all places without descriptors and thumbnails; about 2 s for a million."""
+        """Return all places without descriptors and thumbnails; some seconds for a million."""
         with self._guarded():
             # Two passes keep a million rows of Python objects out of memory.
-            poses = self._poses()
-            rows = self._connection.execute(
-                "SELECT stamp_ns, camera, traverse, image FROM place ORDER BY id"
-            ).fetchall()
+            poses = self._rows.poses(self._header.places)
+            # Few names for many places: one object each.
+            rows = [
+                (label.stamp_ns, sys.intern(label.camera), sys.intern(label.traverse), label.image)
+                for label in self._rows.labels(self._header.places)
+            ]
+        if len(rows) != len(poses.ids):
+            raise self._damaged("its names are not those of its places")
         stamp_ns, camera, traverse, image = zip(*rows, strict=True) if rows else ((), (), (), ())
         return PlaceTable(
             *poses,
             stamp_ns=np.array(stamp_ns, np.int64),
-            # Few names for many places: one object each.
-            camera=tuple(map(sys.intern, camera)),
-            traverse=tuple(map(sys.intern, traverse)),
+            camera=camera,
+            traverse=traverse,
             image=image,
         )
 
     def images(self, ids: Sequence[int]) -> list[str]:
-        """Return the names of the images of places, in that order."""
+        """Return the names of the images of places, in that order; `DataError` for another id."""
         with self._guarded():
-            names = dict(
-                self._connection.execute(
-                    "SELECT id, image FROM place WHERE id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(ids),),
-                )
-            )
-        return [names[place_id] for place_id in ids]
+            names = {label.place_id: label.image for label in self._rows.labels_of(ids)}
+        try:
+            return [names[place_id] for place_id in ids]
+        except KeyError as error:
+            raise DataError(f"{self.path}: place {error} is not in the map") from None
 
     def has_several_cameras(self) -> bool:
-        """Say whether places are of more than one camera."""
-        with self._guarded():
-            first, last = self._connection.execute(
-                "SELECT min(camera), max(camera) FROM place"
-            ).fetchone()
-        return bool(first != last)
-
-    def _poses(self) -> PlacePoses:
-        numbers = np.fromiter(
-            self._connection.execute("SELECT id, x_m, y_m, z_m, yaw_rad FROM place ORDER BY id"),
-            _NUMBERS,
-        )
-        return PlacePoses(
-            ids=numbers["id"].copy(),
-            position=np.stack([numbers["x"], numbers["y"], numbers["z"]], axis=-1),
-            yaw_rad=numbers["yaw"].copy(),
-        )
+        """Whether places are of more than one camera."""
+        with self._threads:
+            return self._header.several_cameras
 
     def descriptors(self, ids: ArrayLike | None = None) -> Float16Array:
         """Return the descriptors [n, D] of `ids` in that order, or of all places in id order.
@@ -312,88 +255,71 @@ class PlaceMap:
         Raises `DataError` naming an id that is not in the map.
         """
         if ids is None:
-            blocks = [block for _, block in self.descriptor_blocks(_READ_BLOCK)]
-            return np.concatenate([self._vectors(()), *blocks])
-        wanted = np.asarray(ids, np.int64).tolist()
+            empty = np.empty((0, self.fingerprint.dimension), np.float16)
+            return np.concatenate([empty, *(one for _, one in self.descriptor_blocks(_READ_BLOCK))])
+        wanted = np.asarray(ids, np.int64)
         with self._guarded():
-            # One question for all of them takes a fifth of the time of one for each.
-            found = dict(
-                self._connection.execute(
-                    "SELECT place_id, float16 FROM descriptor"
-                    " WHERE place_id IN (SELECT value FROM json_each(?))",
-                    (json.dumps(wanted),),
-                )
-            )
+            found, vectors = self._rows.descriptors(wanted.tolist())
+        rows = {place_id: row for row, place_id in enumerate(found.tolist())}
         try:
-            return self._vectors(found[place_id] for place_id in wanted)
+            chosen = [rows[place_id] for place_id in wanted.tolist()]
         except KeyError as error:
             raise DataError(f"{self.path}: place {error} is not in the map") from None
+        return vectors[chosen]
 
     def descriptor_blocks(self, size: int) -> Iterator[tuple[IdArray, Float16Array]]:
         """Yield all ids [b] with descriptors [b, D], ids ascending, at most `size` at a time."""
-        after = 0
+        after = read = 0
         while True:
             with self._guarded():
-                rows = self._connection.execute(
-                    "SELECT place_id, float16 FROM descriptor WHERE place_id > ?"
-                    " ORDER BY place_id LIMIT ?",
-                    (after, size),
-                ).fetchall()
-            if not rows:
-                return
-            after = rows[-1][0]
-            ids = np.array([row[0] for row in rows], np.int64)
-            yield ids, self._vectors(row[1] for row in rows)
+                ids, vectors = self._rows.descriptors_after(after, size)
+                places = self._header.places
+            if not len(ids):
+                break
+            after, read = int(ids[-1]), read + len(ids)
+            yield ids, vectors
+        # A writer may have deleted some meanwhile.
+        if read < places:
+            raise self._damaged(f"it holds {read} descriptors of {places} places")
 
     def newest_descriptors(self, count: int) -> tuple[IdArray, Float16Array]:
         """Return the ids and descriptors of the `count` newest places, newest first."""
         with self._guarded():
-            rows = self._connection.execute(
-                "SELECT place_id, float16 FROM descriptor ORDER BY place_id DESC LIMIT ?", (count,)
-            ).fetchall()
-        return np.array([row[0] for row in rows], np.int64), self._vectors(row[1] for row in rows)
+            return self._rows.newest_descriptors(count)
 
     def thumbnail(self, place_id: int) -> bytes | None:
-        """Return the JPEG of a place, None where it has none."""
-        with self._guarded():
-            row = self._connection.execute(
-                "SELECT jpeg FROM thumbnail WHERE place_id = ?", (int(place_id),)
-            ).fetchone()
-        return None if row is None else bytes(row[0])
+        """Return the JPEG of a place, None where it has none; `DataError` for another id."""
+        try:
+            with self._guarded():
+                return self._rows.thumbnail(int(place_id))
+        except KeyError:
+            raise DataError(f"{self.path}: place {place_id} is not in the map") from None
 
     def calibration(self) -> Calibration | None:
         """Return what confidences of this map mean, None where that was never fitted."""
-        with self._guarded():
-            made = self._connection.execute(
-                "SELECT 1 FROM sqlite_master WHERE name = 'calibration'"
-            ).fetchone()
-            query = "SELECT log_odds_offset, slope FROM calibration ORDER BY kind DESC"
-            rows = self._connection.execute(query).fetchall() if made else []
-        return Calibration(*(ConfidenceCurve(*row) for row in rows)) if len(rows) == 2 else None
+        with self._threads:
+            return self._header.calibration
 
     def set_calibration(self, calibration: Calibration) -> None:
-        """Keep what confidences of this map mean; older programs still read the map."""
-        self._require_writable()
-        with self._guarded(), self._connection:
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS calibration (kind TEXT PRIMARY KEY,"
-                " log_odds_offset REAL NOT NULL, slope REAL NOT NULL)"
-            )
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO calibration VALUES (?, ?, ?)",
-                ((kind, *curve) for kind, curve in calibration._asdict().items()),
-            )
+        """Keep what confidences of this map mean, in one transaction."""
+        with self._changing(content=False):
+            self._header = self._header._replace(calibration=calibration)
 
     def verify(self) -> None:
         """Read the whole file and raise `DataError` where it is damaged; seconds per gigabyte."""
         with self._guarded():
             (answer,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-            (orphans,) = self._connection.execute(
-                "SELECT (SELECT count(*) FROM place) - (SELECT count(*) FROM descriptor)"
-            ).fetchone()
-        if answer != "ok" or orphans:
-            found = answer if answer != "ok" else f"{orphans} places lack a descriptor"
-            raise self._damaged(found)
+        if answer != "ok":
+            raise self._damaged(answer)
+        ids = self.places().ids
+        described = [block for block, _ in self.descriptor_blocks(_READ_BLOCK)]
+        if not np.array_equal(ids, np.concatenate([ids[:0], *described])):
+            raise self._damaged("its descriptors are those of other places")
+        with self._guarded():
+            thumbnails = sum(jpeg is not None for _, jpeg in self._rows.thumbnails())
+            (found,) = self._connection.execute("SELECT count(*) FROM thumbnail").fetchone()
+        if found != thumbnails:
+            raise self._damaged(f"{found - thumbnails} thumbnails are of places that it lacks")
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -401,24 +327,48 @@ class PlaceMap:
             yield
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Run the block as one transaction that ends with a new revision, or leaves no trace."""
+    def _changing(self, content: bool = True) -> Iterator[None]:
+        """Run the block as one transaction that writes `self._header`, or leaves no trace.
+
+        content: whether the places change, and the revision with them.
+        """
         self._require_writable()
         with self._guarded():
+            before = self._header
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                (revision,) = self._connection.execute(
-                    f"UPDATE map SET revision = substr(revision, 1, {_LINEAGE})"
-                    " || lower(hex(randomblob(8))) RETURNING revision"
-                ).fetchone()
+                if content:
+                    self._header = self._header._replace(revision=next_revision(before.revision))
+                write_header(self._connection, self._header)
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._header = before
                 # A full disk makes SQLite roll back by itself.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._revision = revision
+            if not self._is_in_place():
+                raise DataError(
+                    f"{self.path}: the map was moved, replaced or removed while it was written;"
+                    " what this program writes from now on is lost: open the map again"
+                )
+
+    def _is_in_place(self) -> bool:
+        """Whether the map's path still leads to the file that is open."""
+        try:
+            return os.path.samestat(self._real_path.stat(), self._identity)
+        except OSError:
+            return False
+
+    def _adds_a_camera(self, places: Places) -> bool:
+        cameras = set(map(storable_name, places.camera))
+        if self._header.places and cameras:
+            cameras.add(next(self._rows.labels(0)).camera)
+        return len(cameras) > 1
+
+    def _has_several_cameras(self, places: int) -> bool:
+        return len({label.camera for label in self._rows.labels(places)}) > 1
 
     def _damaged(self, what: str) -> DataError:
         return DataError(
@@ -444,7 +394,11 @@ class PlaceMap:
             )
         with np.errstate(over="ignore"):
             vectors = descriptors.astype(np.float16)
-        for what, rows in (("position", places.position), ("descriptor", vectors)):
+        # An unknown yaw is NaN.
+        yaw_rad = np.asarray(places.yaw_rad, np.float64)[:, None]
+        known = np.where(np.isnan(yaw_rad), 0.0, yaw_rad)
+        columns = (("position", places.position), ("yaw", known), ("descriptor", vectors))
+        for what, rows in columns:
             bad = np.flatnonzero(~np.isfinite(np.asarray(rows, np.float64)).all(axis=1))
             if bad.size:
                 name = places.image[bad[0]] or f"row {bad[0]}"
@@ -453,13 +407,11 @@ class PlaceMap:
                 )
         return vectors
 
-    def _highest_id(self) -> int:
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence").fetchone()
-        return 0 if row is None else int(row[0])
 
-    def _vectors(self, blobs: Iterable[bytes]) -> Float16Array:
-        """Return the descriptors [n, D] stored in n blobs."""
-        data, dimension = b"".join(blobs), self.fingerprint.dimension
-        if len(data) % (2 * dimension):
-            raise self._damaged(f"a descriptor has not {dimension} values")
-        return np.frombuffer(data, np.float16).reshape(-1, dimension)
+@contextlib.contextmanager
+def _released_on_error(lock: MapLock) -> Iterator[MapLock]:
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise

@@ -24,7 +24,7 @@ _RETRY_S = 5.0
 
 
 class NewPlace(NamedTuple):
-    """Hold one keyframe with its pose in the map; thumbnail: JPEG."""
+    """One keyframe with its pose in the map; thumbnail: JPEG."""
 
     thumbnail: bytes
     descriptor: NDArray[np.float32]
@@ -34,10 +34,10 @@ class NewPlace(NamedTuple):
 
 
 class MapRecorder:
-    """Write one map; another writer of the same file is refused until `close`."""
+    """Writer of one map while its robot drives; another one is refused until `close`."""
 
     def __init__(self, place_map: PlaceMap, traverse: str) -> None:
-        """Take a writable map, and the name of this drive for its places."""
+        """Take a writable map, and the name of this session for its places."""
         self._map, self._traverse = place_map, traverse
         self.places_before = len(place_map)
         self.saved = 0
@@ -69,6 +69,12 @@ class MapRecorder:
             place_map.close()
             raise
 
+    def __enter__(self) -> MapRecorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def path(self) -> Path:
         """Return the file."""
@@ -82,8 +88,8 @@ class MapRecorder:
     def add(self, place: NewPlace) -> bool:
         """Write one place; return whether it is on disk.
 
-        Where that fails, `fault` says why and the place is counted as lost: a full disk ends no
-        drive. Writing is tried again every few seconds.
+        Where that fails, `fault` says why and the place is counted as lost: the session goes on
+        with a full disk or a map that was removed. Writing is tried again every few seconds.
         """
         if self.fault and time.monotonic() - self._failed_at < _RETRY_S:
             self.lost += 1
@@ -110,10 +116,10 @@ class MapRecorder:
 
     def close(self) -> None:
         """Let another process write the map; one without any places is removed again."""
-        empty = not len(self._map)
-        self._map.close()
-        if empty:
-            self.path.unlink(missing_ok=True)
+        if len(self._map):
+            self._map.close()
+        else:
+            self._map.discard()
 
     def _row(self, place: NewPlace) -> Places:
         return Places(

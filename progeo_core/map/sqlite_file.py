@@ -1,7 +1,6 @@
-"""The SQLite file under a place map: its schema, how it opens, what its errors mean.
+"""The SQLite file under a place map: how it is made and opened, and what its errors mean.
 
-Positions, descriptors and thumbnails lie in tables of their own, so that reading one kind does not
-read the others. The journal is a write-ahead log: readers and the writer do not wait for each
+The journal is a write-ahead log: readers and the writer do not wait for each
 other, a kill at any moment loses nothing that was committed, and a power cut never damages the file
 but may lose the last seconds (`synchronous=NORMAL`; the log is not flushed at every commit, which
 would cost a robot's flash card tens of milliseconds per keyframe).
@@ -13,58 +12,47 @@ import contextlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.geo import Datum
+from progeo_core.map.schema import create_tables, schema_version
 
 SUFFIX = ".progeo"
-SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x50474D50  # "PGMP", which `file` and SQLite tools show
 
 # Seven 512-D descriptors or one thumbnail per page; smaller pages waste a quarter on descriptors.
 _PAGE_BYTES = 8192
-
-_SCHEMA = """
-CREATE TABLE map (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    fingerprint TEXT NOT NULL,
-    datum_lat_deg REAL,
-    datum_lon_deg REAL,
-    datum_alt_m REAL,
-    revision TEXT NOT NULL
-);
-CREATE TABLE place (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    x_m REAL NOT NULL,
-    y_m REAL NOT NULL,
-    z_m REAL NOT NULL,
-    yaw_rad REAL,
-    stamp_ns INTEGER NOT NULL,
-    camera TEXT NOT NULL,
-    traverse TEXT NOT NULL,
-    image TEXT NOT NULL
-);
-CREATE TABLE descriptor (
-    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
-    float16 BLOB NOT NULL
-);
-CREATE TABLE thumbnail (
-    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
-    jpeg BLOB NOT NULL
-);
-"""
+# Opening reads a few rows; a file made to keep a program busy is given up after this long.
+_MAX_OPENING_S = 20.0
+# SQLite's virtual instructions between two looks at the clock, about a millisecond.
+_INSTRUCTIONS = 100_000
 
 # What SQLite says, and what it means to the owner of a map.
 _MEANINGS = {
     "not a database": "this is not a progeo map; build one with 'progeo map build'",
     "malformed": "the map is damaged; restore a copy of it or build it again",
+    "Could not decode": "the map is damaged; restore a copy of it or build it again",
+    "unsupported file": "the map is damaged; restore a copy of it or build it again",
+    "interrupted": "the map is damaged, or made to keep programs busy; restore a copy of it",
     "full": "the disk is full; free some space, what was committed is safe",
     "readonly": "the map cannot be written; open it read-only or copy it to a folder of yours",
     "locked": "another program is using the map; try again when it has finished",
     "disk I/O": "the disk failed or its limit is reached; what was committed is safe",
 }
+
+
+class DamageError(Exception):
+    """Content of a map that is not as it was written; says what, without the file's name."""
+
+
+class OpenFile(NamedTuple):
+    """An open map file with the version of its schema."""
+
+    connection: sqlite3.Connection
+    version: int
 
 
 def check_name(path: Path) -> None:
@@ -73,30 +61,40 @@ def check_name(path: Path) -> None:
         raise UsageError(f"{path}: a map file must be called NAME{SUFFIX}")
 
 
-def create_file(path: Path, fingerprint: str, datum: Datum | None) -> None:
+def create_file(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     """Make an empty map; a kill on the way leaves none. The caller holds the map's lock.
 
-    Raises `DataError` if there is a file already, or the folder is missing or cannot be written.
+    fill: writes what is to be in it. Raises `DataError` if there is a file already, or the folder
+    is missing or cannot be written.
     """
     if path.exists():
         raise DataError(f"{path} exists already: append to it, or choose another name")
+    with scratch_folder(path) as folder, explained(path):
+        unfinished = folder / path.name
+        with contextlib.closing(_connection(unfinished, "mode=rwc")) as file:
+            file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            file.execute("PRAGMA journal_mode = WAL")
+            file.execute("BEGIN")
+            create_tables(file)
+            fill(file)
+            file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            file.execute("COMMIT")
+        move_file(unfinished, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside a map that is to be made; it goes with the block.
+
+    The caller holds the map's lock, whose next holder removes what a kill left. Raises `DataError`
+    where the folder cannot be made.
+    """
     try:
         folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-")
     except OSError as error:
         raise DataError(f"{path}: the map cannot be made ({error.strerror})") from error
-    with folder, explained(path):
-        unfinished = Path(folder.name, path.name)
-        with contextlib.closing(_connection(unfinished, "mode=rwc")) as file:
-            file.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            file.execute("PRAGMA journal_mode = WAL")
-            file.executescript(_SCHEMA)
-            file.execute(
-                "INSERT INTO map VALUES (1, ?, ?, ?, ?, lower(hex(randomblob(16))))",
-                (fingerprint, *(datum or (None, None, None))),
-            )
-            file.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        move_file(unfinished, path)
+    with folder:
+        yield Path(folder.name)
 
 
 def move_file(closed: Path, path: Path) -> None:
@@ -107,8 +105,8 @@ def move_file(closed: Path, path: Path) -> None:
     os.replace(closed, path)
 
 
-def open_file(path: Path, *, writable: bool) -> sqlite3.Connection:
-    """Open a map and check that it is one, of a schema known here.
+def open_file(path: Path, *, writable: bool) -> OpenFile:
+    """Open a map and check that it is one, of a schema known here and with nothing besides.
 
     A read-only connection holds a snapshot: it sees the map as it was when it was opened, whatever
     a writer does meanwhile. Raises `DataError` for a file that is missing, damaged, newer, not a
@@ -121,18 +119,34 @@ def open_file(path: Path, *, writable: bool) -> sqlite3.Connection:
     with explained(path):
         connection = _writer(path) if writable else _reader(path)
         try:
-            _check_kind(path, connection)
+            with time_limit(connection):
+                return OpenFile(connection, _checked_version(path, connection))
         except BaseException:
             connection.close()
             raise
-        return connection
+
+
+@contextlib.contextmanager
+def time_limit(connection: sqlite3.Connection) -> Iterator[None]:
+    """Interrupt what the block asks of SQLite when it takes longer than opening ever does."""
+    deadline = time.monotonic() + _MAX_OPENING_S
+    connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _INSTRUCTIONS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors inside the block into `DataError` with the path and the mend."""
+    """Turn errors of SQLite and of damage inside the block into `DataError` with path and fix."""
     try:
         yield
+    except DamageError as error:
+        raise DataError(f"{path}: {_MEANINGS['malformed']} ({error})") from error
+    except UnicodeDecodeError as error:
+        # A message of SQLite's that quotes the file.
+        raise DataError(f"{path}: {_MEANINGS['malformed']}") from error
     except sqlite3.Error as error:
         text = str(error)
         for clue, meaning in _MEANINGS.items():
@@ -143,18 +157,21 @@ def explained(path: Path) -> Iterator[None]:
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:
     # Transactions are written out by the callers; their lock makes sharing among threads safe.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=10.0,
     )
+    # What a file's own schema calls may do nothing outside the file.
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
 
 
 def _writer(path: Path) -> sqlite3.Connection:
     # SQLite would open it all the same, and refuse at the first append.
-    if not _may_write(path):
+    if not may_write(path):
         raise DataError(f"{path}: {_MEANINGS['readonly']}")
     connection = _connection(path, "mode=rw")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -164,12 +181,10 @@ def _writer(path: Path) -> sqlite3.Connection:
 
 def _reader(path: Path) -> sqlite3.Connection:
     # Opened for writing where that is allowed: the last one to close then tidies the log away.
-    connection = _connection(path, "mode=rw")
     try:
-        return _snapshot(connection)
+        return _snapshot(_connection(path, "mode=rw"))
     except sqlite3.OperationalError as error:
-        connection.close()
-        if _may_write(path.resolve().parent):
+        if may_write(path.resolve().parent):
             raise
         return _reader_in_read_only_folder(path, error)
 
@@ -186,25 +201,29 @@ def _reader_in_read_only_folder(path: Path, error: sqlite3.Error) -> sqlite3.Con
     return _snapshot(_connection(path, "mode=ro&immutable=1"))
 
 
-def _may_write(path: Path) -> bool:
+def may_write(path: Path) -> bool:
+    """Whether this process may write a file or into a folder."""
     return os.access(path, os.W_OK, effective_ids=True)
 
 
 def _snapshot(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute("BEGIN")
-    # The transaction starts with the first thing that is read.
-    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    try:
+        with time_limit(connection):
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            # The transaction starts with the first thing that is read.
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _check_kind(path: Path, connection: sqlite3.Connection) -> None:
+def _checked_version(path: Path, connection: sqlite3.Connection) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != _APPLICATION_ID:
         raise DataError(f"{path}: this is not a progeo map; build one with 'progeo map build'")
-    if version > SCHEMA_VERSION:
-        raise DataError(
-            f"{path}: the map has schema {version}, this program reads up to {SCHEMA_VERSION};"
-            " update progeo"
-        )
+    try:
+        return schema_version(connection)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

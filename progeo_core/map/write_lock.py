@@ -12,7 +12,7 @@ from progeo_core.errors import DataError
 
 
 class MapLock:
-    """Hold the right to write one map until `release`, or until the process ends, even by kill -9.
+    """The right to write one map until `release`, or until the process ends, even by kill -9.
 
     An advisory lock (flock) on an empty file beside the map: readers never look at it, the kernel
     drops it with the process, and locks that SQLite takes on the map itself are left alone.
@@ -20,8 +20,8 @@ class MapLock:
 
     def __init__(self, map_path: Path) -> None:
         """Take the lock; raise `DataError` naming the holder, or the folder that is read-only."""
-        # The name that SQLite would use, so that links to one map share one lock.
-        real = map_path.resolve()
+        # The name that SQLite would use, so that symbolic links to one map share one lock.
+        self._map_path, real = map_path, map_path.resolve()
         self._path = real.with_name(f"{real.name}-lock")
         self._file = self._acquired(map_path)
 
@@ -30,6 +30,20 @@ class MapLock:
         if not self._file.closed:
             self._path.unlink(missing_ok=True)
             self._file.close()
+
+    def require_one_name(self) -> None:
+        """Raise `DataError` where the map has a second name (hard link).
+
+        Lock and log go by the name, so two programs could write such a file at once, and SQLite
+        could not put the log of one right after a crash.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            names = self._map_path.stat().st_nlink
+            if names > 1:
+                raise DataError(
+                    f"{self._map_path}: the map has {names} names (hard links), and writing it"
+                    " under one damages it under the others; copy it and write the copy"
+                )
 
     def _acquired(self, map_path: Path) -> TextIO:
         while True:
@@ -58,7 +72,7 @@ class MapLock:
             file.close()
 
     def _is_current(self, file: TextIO) -> bool:
-        """Say whether the name still means this file; its last holder may just have removed it."""
+        """Whether the name still means this file; its last holder may just have removed it."""
         try:
             return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
         except FileNotFoundError:

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import progeo_core  # noqa: F401  first, as it settles how the threads of others wait
 from test.benchmarks.report import Section, write_report
@@ -44,17 +45,29 @@ def main() -> None:
     parser.add_argument("--out", metavar="FILE.json", type=Path, default=Path("benchmarks.json"))
     arguments = parser.parse_args()
     chosen = [arguments.only] if arguments.only else NAMES
+    if arguments.only and (reason := why_skipped(arguments.only)):
+        parser.exit(1, f"{arguments.only}: nothing is measured: {reason}\n")
     with tempfile.TemporaryDirectory() as folder:
         sections = [run(name, Path(folder)) for name in chosen]
     print(write_report(arguments.out, sections).read_text(encoding="utf-8"))
 
 
+def module_of(name: str) -> ModuleType:
+    """Import the module of one benchmark."""
+    return importlib.import_module(f"test.benchmarks.{name}_benchmark")
+
+
+def why_skipped(name: str) -> str:
+    """Return why a benchmark cannot run here, "" where it can."""
+    module = module_of(name)
+    return str(module.why_skipped()) if hasattr(module, "why_skipped") else ""
+
+
 def run(name: str, folder: Path) -> Section:
     """Run one benchmark."""
-    module = importlib.import_module(f"test.benchmarks.{name}_benchmark")
+    module = module_of(name)
     measures = " ".join(inspect.cleandoc(module.__doc__ or "").split())
-    reason = module.why_skipped() if hasattr(module, "why_skipped") else ""
-    if reason:
+    if reason := why_skipped(name):
         return Section(name, f"{measures} Skipped: {reason}.", [])
     rows = []
     for row in module.rows(folder):

@@ -122,7 +122,7 @@ def fill(drive: Session, course: Course, dimension: int) -> None:
         for number, view in enumerate(course.views(first, BLOCK), first):
             pose = pose_of(number)
             keyframe = Keyframe(number, max(number, 1) * NS, pose, 0, True, number * STEP_M)
-            closer._memory.add(keyframe, view)
+            closer._index.add(keyframe, view)
             closer._closed_with.append(number % LAP)
     drive._cameras[CAMERA] = drive._camera(CAMERA)._replace(closer=closer)
 

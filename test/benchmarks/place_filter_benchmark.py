@@ -23,7 +23,8 @@ from progeo_core.evaluation.metrics import Evaluation, evaluate, precision_recal
 from progeo_core.images.codec import Image, load_images, make_thumbnail, read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import Localization, Match
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.records.records import read_records

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from test.benchmarks.clustered_map import DIMENSION, clustered_map
 from test.benchmarks.map_opening_benchmark import NoEncoder
 from test.benchmarks.row import Row

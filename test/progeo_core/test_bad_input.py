@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, Places
 
 SECOND = 1_000_000_000

@@ -1,21 +1,11 @@
 import numpy as np
-import pytest
 
-from progeo_core import cli, demo
-from progeo_core.commands.options import ModelSettings
+from progeo_core import demo
 from progeo_core.evaluation.queries import evaluate_records
 from progeo_core.inference.loading import load_encoder
 from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
-
-
-def few(site, count):
-    """Return a site with a few of its images."""
-    return site._replace(
-        reference=site.reference.select(slice(0, count)),
-        queries=site.queries.select(slice(0, count)),
-    )
 
 
 def test_sites_are_the_shipped_images():
@@ -35,39 +25,3 @@ def test_the_campus_loop_reaches_its_figure(tmp_path):
         run = evaluate_records(place_map, site.queries, encoder, site.radius_m)
     assert run.skipped == ()
     assert np.median(run.evaluation.error_m) <= 3.5
-
-
-@pytest.fixture
-def few_images(monkeypatch, small_model):
-    """Let the demo run on few images, with the small model."""
-    sites = few(demo.corridor(), 6), few(demo.campus_loop(), 6)
-    monkeypatch.setattr(demo, "corridor", lambda: sites[0])
-    monkeypatch.setattr(demo, "campus_loop", lambda: sites[1])
-    settings = ModelSettings(model=str(small_model))
-    monkeypatch.setattr("progeo_core.commands.demo.MODEL", settings)
-    monkeypatch.setenv("COLUMNS", "120")
-
-
-def test_without_rclpy_the_command_says_so_and_replays_offline(
-    few_images, monkeypatch, tmp_path, capfd
-):
-    monkeypatch.setattr("progeo_core.evaluation.replay.has_ros", lambda: False)
-    out = tmp_path / "demo"
-    for _ in range(2):  # a second run replaces the first
-        assert cli.main(["demo", "--out", str(out)]) == 0
-    captured = capfd.readouterr()
-    assert "rclpy is not installed, so the bags are replayed offline" in captured.out
-    for told in ("Recall@1, single image", "images answered", "its datum is nominal"):
-        assert told in captured.out
-    for name in ("corridor", "campus"):
-        assert str(out / f"{name}_report" / "report.html") in captured.out
-        assert (out / f"{name}_report" / "matches" / "best_1.jpg").is_file()
-    with PlaceMap.open(out / "campus.progeo") as place_map:
-        assert place_map.datum == demo.CAMPUS_DATUM
-    assert f"{demo.CAMPUS_DATUM.lat_deg:.2f}" in captured.out
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path, capfd):
-    (tmp_path / "file").touch()
-    assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 1
-    assert "the demo cannot write here" in capfd.readouterr().err

@@ -8,7 +8,7 @@ from rclpy.parameter import Parameter
 
 from progeo_core.errors import UsageError
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.localizer import LocalizerSettings
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_ros.parameters import NodeParameters, parameter_fields
 from progeo_ros.settings import NodeSettings
 
@@ -83,10 +83,10 @@ def test_descriptors_carry_meaning_range_and_type(declare: Declare) -> None:
 
 
 def test_overrides_reach_the_settings(declare: Declare) -> None:
-    declared = declare(cameras=["/a", "/b"], localizer__top_k=3, consensus__sharpness=7.5)
+    declared = declare(cameras=["/a", "/b"], localizer__top_k=3, consensus__place_radius_m=7.5)
     assert declared.parameters.get(NodeSettings).cameras == ("/a", "/b")
     assert declared.parameters.get(LocalizerSettings).top_k == 3
-    assert declared.parameters.get(ConsensusSettings).sharpness == 7.5
+    assert declared.parameters.get(ConsensusSettings).place_radius_m == 7.5
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def many(tmp_path, fingerprint, make_places, unit_vectors):
 
 @pytest.mark.parametrize("kept", [1, 7, 1024])
 def test_views_are_the_same_however_few_are_kept(many, monkeypatch, kept):
-    monkeypatch.setattr(descriptor_cache, "_KEPT", kept)
+    monkeypatch.setattr(descriptor_cache, "_CAPACITY", kept)
     place_map, ids, contrast = many
     expected = contrast.apply(place_map.descriptors(ids))
     views = DescriptorCache(place_map, ids, contrast)

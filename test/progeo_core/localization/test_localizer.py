@@ -11,7 +11,10 @@ from progeo_core.geo import Datum, enu_from_wgs84, wrap_angle
 from progeo_core.images.codec import load_images, make_thumbnail
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
-from progeo_core.localization.localizer import Localizer, LocalizerSettings
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.records.records import read_records
 from progeo_core.verification.two_view_geometry import Intrinsics
@@ -65,12 +68,12 @@ def fill(path, records, images, datum=None):
         place_map.append(columns, ENCODER.encode(images))
 
 
-def random_map(path, position, seed=0):
+def random_map(path, position, seed=0, fingerprint=ENCODER.fingerprint):
     """Make a map of random descriptors at given positions; return the descriptors."""
     vectors = np.random.default_rng(seed).normal(size=(len(position), 256)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     count = len(position)
-    with PlaceMap.create(path, ENCODER.fingerprint, None) as place_map:
+    with PlaceMap.create(path, fingerprint, None) as place_map:
         names = [""] * count
         nothing = np.full(count, math.nan), np.zeros(count, np.int64)
         place_map.append(Places(position, *nothing, names, names, names, [None] * count), vectors)
@@ -119,7 +122,7 @@ def test_map_of_another_model_is_refused_with_both_names(campus_map):
 def test_model_without_unit_length_is_refused(tmp_path):
     raw = SmallPictureEncoder()
     raw.fingerprint = dataclasses.replace(ENCODER.fingerprint, normalized=False)
-    PlaceMap.create(tmp_path / "raw.progeo", raw.fingerprint).close()
+    random_map(tmp_path / "raw.progeo", np.zeros((1, 3)), fingerprint=raw.fingerprint)
     with pytest.raises(ModelMismatchError, match="not normalised"):
         Localizer.open(tmp_path / "raw.progeo", raw)
 
@@ -193,23 +196,25 @@ def test_odometry_is_taken_whatever_it_says(campus, campus_map):
     assert answer.matches[0].image == "image_5.png"
 
 
-def test_reload_sees_places_that_were_added(tmp_path):
-    position = np.arange(30)[:, None] * [10.0, 0.0, 0.0]
-    random_map(tmp_path / "grow.progeo", position)
-    vectors = random_map(tmp_path / "other.progeo", position + 1000.0, seed=1)
-    from progeo_core.map.place_index import PlaceIndex
+def test_opened_localizer_closes_its_map_and_takes_a_path_as_text(campus, campus_map):
+    _, images = campus
+    with Localizer.open(str(campus_map), ENCODER) as localizer:
+        assert localizer.localize(CameraFrame(images[30])).accepted
+    with pytest.raises(DataError, match="closed"):
+        localizer.localize(CameraFrame(images[31]))
 
-    with PlaceMap.open(tmp_path / "grow.progeo", writable=True) as place_map:
-        index = PlaceIndex.open(place_map)
-        localizer = Localizer(place_map, index, ENCODER)
-        with PlaceMap.open(tmp_path / "other.progeo") as other:
-            table = other.places()
-            added = Places(*table[1:], thumbnail=[None] * len(table.ids))
-            index.add(place_map.append(added, vectors), vectors)
-        localizer.reload()
-        answer = localizer.localize_descriptor(vectors[7])
-    assert answer.accepted
-    np.testing.assert_allclose(answer.estimate.position, position[7] + 1000.0, atol=0.1)
+
+def test_localizers_of_one_prepared_map_follow_apart(campus, campus_map):
+    _, images = campus
+    with PlaceMap.open(campus_map) as place_map:
+        prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+        single = Localizer(prepared, ENCODER)
+        following = Localizer(prepared, ENCODER, LocalizerSettings(sequence=True))
+        alone = [single.localize(CameraFrame(image)).estimate for image in images[:5]]
+        for image in images[:5]:
+            following.localize(CameraFrame(image))
+        again = single.localize(CameraFrame(images[4])).estimate
+    assert again.confidence == alone[4].confidence
 
 
 @pytest.mark.parametrize("sequence", [False, True])

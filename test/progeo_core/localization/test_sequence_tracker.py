@@ -10,93 +10,128 @@ LINE = np.array([[x, 0.0, 0.0] for x in range(40)], dtype=float)
 ROWS = np.arange(len(LINE))
 
 
-def views():
-    """Views of places on a line: neighbours share half of what they show."""
+def descriptors():
+    """Descriptors of places on a line: neighbours share half of what they show."""
     rng = np.random.default_rng(0)
     parts = rng.normal(size=(len(LINE) + 1, 200))
     shown = parts[:-1] + parts[1:]
     return (shown / np.linalg.norm(shown, axis=1, keepdims=True)).astype(np.float32)
 
 
-VIEWS = views()
+DESCRIPTORS = descriptors()
 
 
-def track(odometry=None):
-    return SequenceTracker(PlaceFilter(LINE, 1.0), neighbour_similarity=0.5, odometry=odometry)
+class Robot:
+    """A tracker with the odometry and the map that it needs, as the ranker uses it."""
 
+    def __init__(self, place_filter=None, odometry=None):
+        self.odometry = odometry or PoseBuffer()
+        self.tracker = SequenceTracker(place_filter or PlaceFilter(LINE, 1.0), 0.5)
 
-def observe(place_track, stamp_s, row):
-    view = VIEWS[row]
-    return place_track.observe(
-        round(stamp_s * SECOND), view, ROWS, lambda rows: (VIEWS[rows] @ view).astype(float)
-    )
+    def sees(self, stamp_s, descriptor, camera="", similarity=None):
+        """Take an image; return whether it counted."""
+        stamp_ns = round(stamp_s * SECOND)
+        travel = self.odometry.travel(self.tracker.last_stamp_ns, stamp_ns)
+        carried = self.tracker.predict(stamp_ns, descriptor, camera, travel)
+        if carried is None:
+            return False
+        rows = np.concatenate([carried, np.setdiff1d(ROWS, carried)])
+        given = DESCRIPTORS @ descriptor if similarity is None else similarity
+        self.tracker.update(rows, given[rows].astype(float))
+        return True
+
+    def passes(self, stamp_s, row):
+        """Take the image of a place; return whether it counted."""
+        return self.sees(stamp_s, DESCRIPTORS[row])
+
+    @property
+    def belief(self):
+        return self.tracker.belief
 
 
 def test_track_finds_the_moving_camera():
-    place_track = track()
+    robot = Robot()
     for row in range(8):
-        seen = observe(place_track, 100 + row, row)
-    assert seen.steps == 8
-    assert seen.belief.rows[0] == 7
-    assert seen.belief.probability[0] > 0.8
+        robot.passes(100 + row, row)
+    assert robot.tracker.steps == 8
+    assert robot.belief.rows[0] == 7
+    assert robot.belief.probability[0] > 0.8
 
 
 def test_same_image_again_is_no_new_evidence():
-    place_track = track()
-    first = observe(place_track, 1, 5)
+    robot = Robot()
+    assert robot.passes(1, 5)
+    first = robot.belief
     for stamp_s in range(2, 30):
-        again = observe(place_track, stamp_s, 5)
-        assert again == first._replace(counted=False)
-    assert first.counted
+        assert not robot.passes(stamp_s, 5)
+    assert robot.belief is first
+    assert robot.tracker.steps == 1
 
 
 @pytest.mark.parametrize("stamps", [(10, 10), (0, 0)])
 def test_duplicate_and_unknown_stamps_still_count_when_the_view_changed(stamps):
-    place_track = track()
-    observe(place_track, stamps[0], 5)
-    assert observe(place_track, stamps[1], 6).steps == 2
+    robot = Robot()
+    robot.passes(stamps[0], 5)
+    assert robot.passes(stamps[1], 6)
+    assert robot.tracker.steps == 2
 
 
 def test_late_image_changes_nothing():
-    place_track = track()
-    observe(place_track, 10.0, 5)
-    last = observe(place_track, 11.0, 6)
-    assert observe(place_track, 10.5, 30) == last._replace(counted=False)
+    robot = Robot()
+    robot.passes(10.0, 5)
+    robot.passes(11.0, 6)
+    last = robot.belief
+    assert not robot.passes(10.5, 30)
+    assert robot.belief is last
 
 
-def test_time_set_back_starts_anew():
-    place_track = track()
+def test_time_set_back_starts_again():
+    robot = Robot()
     for row in range(8):
-        observe(place_track, 100 + row, row)
-    assert observe(place_track, 3, 20).steps == 1
+        robot.passes(100 + row, row)
+    robot.passes(3, 20)
+    assert robot.tracker.steps == 1
+    assert robot.tracker.last_stamp_ns == 3 * SECOND
 
 
 def test_jump_is_doubted_at_once():
-    place_track = track()
+    robot = Robot()
     for row in range(8):
-        seen = observe(place_track, 100 + row, row)
-    before = seen.belief.probability[:3].sum()
-    after = observe(place_track, 108, 30).belief
+        robot.passes(100 + row, row)
+    before = robot.belief.probability[:3].sum()
+    robot.passes(108, 30)
+    after = robot.belief
     old_place = after.probability[np.abs(after.rows - 8) <= 2].sum()
     assert before > 0.8
     assert old_place < 0.3
 
 
 def test_odometry_tells_a_fast_step_from_a_jump():
-    odometry = PoseBuffer()
-    place_track = track(odometry)
+    robot = Robot()
     for row in range(0, 24, 4):
-        odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
-        seen = observe(place_track, 100 + row, row)
-    assert seen.belief.rows[0] == 20
-    assert seen.belief.off_map < 0.2
+        robot.odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
+        robot.passes(100 + row, row)
+    assert robot.belief.rows[0] == 20
+    assert robot.belief.off_map < 0.2
 
 
 def test_reset_forgets():
-    place_track = track()
-    observe(place_track, 1, 5)
-    place_track.reset()
-    assert observe(place_track, 2, 5).steps == 1
+    robot = Robot()
+    robot.passes(1, 5)
+    robot.tracker.reset()
+    assert robot.passes(2, 5)
+    assert robot.tracker.steps == 1
+
+
+def test_more_evidence_of_an_image_moves_the_belief():
+    robot = Robot()
+    similarity = np.where(np.isin(ROWS, (5, 30)), 0.45, 0.0)
+    robot.sees(1, DESCRIPTORS[5], similarity=similarity)
+    before = robot.belief
+    after = robot.tracker.weigh(np.where(before.rows == 30, 3.0, 0.0))
+    assert after is robot.belief
+    assert after.rows[0] == 30
+    assert after.probability[0] > 0.8
 
 
 def test_drive_whose_images_always_share_little_is_no_string_of_jumps():
@@ -107,9 +142,9 @@ def test_drive_whose_images_always_share_little_is_no_string_of_jumps():
             doubts.append(share)
             super().doubt(share)
 
-    place_track = SequenceTracker(Recording(LINE, 1.0), neighbour_similarity=0.5)
+    robot = Robot(Recording(LINE, 1.0))
     for step in range(30):
-        observe(place_track, 100 + step, 4 * step % len(LINE))
+        robot.passes(100 + step, 4 * step % len(LINE))
     assert doubts[0] > 0.5
     assert doubts[-1] < 0.1
 
@@ -119,15 +154,14 @@ def test_cameras_of_one_stamp_settle_together_what_each_leaves_open():
     looks = {"front": (5, 30), "left": (5, 20)}
     rng = np.random.default_rng(3)
 
-    def look(place_track, camera, stamp_s):
-        view = rng.normal(size=200).astype(np.float32)
-        alike = np.where(np.isin(ROWS, looks[camera]), 0.45, 0.0)
-        return place_track.observe(
-            round(stamp_s * SECOND), view, ROWS, lambda rows: alike[rows], camera=camera
-        ).belief
+    def look(robot, camera, stamp_s):
+        descriptor = rng.normal(size=200).astype(np.float32)
+        similarity = np.where(np.isin(ROWS, looks[camera]), 0.45, 0.0)
+        robot.sees(stamp_s, descriptor, camera, similarity)
+        return robot.belief
 
-    alone = look(track(), "front", 1.0)
-    both = track()
+    alone = look(Robot(), "front", 1.0)
+    both = Robot()
     look(both, "front", 1.0)
     joint = look(both, "left", 1.0)
     assert alone.probability[0] == pytest.approx(alone.probability[1])
@@ -136,38 +170,29 @@ def test_cameras_of_one_stamp_settle_together_what_each_leaves_open():
 
 
 def test_camera_a_little_behind_another_still_counts_but_its_own_late_image_does_not():
-    place_track = track()
+    robot = Robot()
     for camera, stamp_s, row, steps in (
         ("front", 10.0, 5, 1),
         ("left", 9.95, 20, 2),
         ("left", 9.9, 30, 2),
         ("left", 11.0, 21, 3),
     ):
-        view = VIEWS[row]
-        seen = place_track.observe(
-            round(stamp_s * SECOND),
-            view,
-            ROWS,
-            lambda rows, view=view: (VIEWS[rows] @ view).astype(float),
-            camera=camera,
-        )
-        assert seen.steps == steps
+        robot.sees(stamp_s, DESCRIPTORS[row], camera)
+        assert robot.tracker.steps == steps
 
 
 def test_passer_by_does_not_move_a_robot_whose_odometry_says_that_it_stands():
-    odometry = PoseBuffer()
-    place_track = track(odometry)
+    robot = Robot()
     for row in range(8):
-        odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
-        seen = observe(place_track, 100 + row, row)
-    assert seen.belief.rows[0] == 7
+        robot.odometry.add((100 + row) * SECOND, [float(row), 0.0, 0.0], 0.0)
+        robot.passes(100 + row, row)
+    assert robot.belief.rows[0] == 7
     # Parked for a minute, then somebody fills the picture.
-    odometry.add(170 * SECOND, [7.0, 0.0, 0.0], 0.0)
-    view = np.random.default_rng(5).normal(size=200).astype(np.float32)
-    hidden = place_track.observe(
-        170 * SECOND, view, ROWS, lambda rows: np.full(len(rows), 0.05)
-    ).belief
-    assert hidden.rows[0] == 7
-    clear = observe(place_track, 171, 7).belief
+    robot.odometry.add(170 * SECOND, [7.0, 0.0, 0.0], 0.0)
+    passer_by = np.random.default_rng(5).normal(size=200).astype(np.float32)
+    robot.sees(170, passer_by, similarity=np.full(len(LINE), 0.05))
+    assert robot.belief.rows[0] == 7
+    robot.passes(171, 7)
+    clear = robot.belief
     assert clear.rows[0] == 7
     assert clear.probability[np.abs(clear.rows - 7) <= 1].sum() > 0.8

@@ -155,7 +155,7 @@ def reference(corridor):
 
 
 def test_every_image_becomes_a_place(tmp_path, reference):
-    steps = []
+    steps: list[int] = []
     encoder = CoarseEncoder()
     path = str(tmp_path / "a.progeo")
     report = build_map(path, FileSource(reference), encoder, advance=steps.append)
@@ -171,7 +171,7 @@ def test_every_image_becomes_a_place(tmp_path, reference):
         images = list(load_images(reference.images))
         found = PlaceIndex.open(new_map).search(encoder.encode(images), 1)
         np.testing.assert_array_equal(found.place_ids[:, 0], table.ids)
-        picture = decode_image(new_map.thumbnail(table.ids[-1]), "thumbnail")
+        picture = decode_image(new_map.thumbnail(table.ids[-1]) or b"", "thumbnail")
     assert max(picture.shape) <= 240
 
 

@@ -171,7 +171,8 @@ def test_ids_are_never_given_again(filled_map, make_places, unit_vectors):
     with PlaceMap.open(filled_map, writable=True) as place_map:
         place_map.delete([5])
         assert place_map.append(make_places(1), unit_vectors(1)).tolist() == [6]
-        assert place_map.thumbnail(5) is None
+        with pytest.raises(DataError, match="place 5 is not in the map"):
+            place_map.thumbnail(5)
 
 
 def test_compacting_gives_room_back(tmp_path, fingerprint, make_places, unit_vectors):
@@ -390,8 +391,8 @@ def test_files_that_are_no_maps(tmp_path, filled_map):
 
 
 def test_newer_schema(filled_map):
-    edited(filled_map, "PRAGMA user_version = 2")
-    with pytest.raises(DataError, match="has schema 2, this program reads up to 1; update progeo"):
+    edited(filled_map, "PRAGMA user_version = 3")
+    with pytest.raises(DataError, match="has schema 3, this program reads up to 2; update progeo"):
         PlaceMap.open(filled_map)
 
 
@@ -414,11 +415,11 @@ def test_damaged_page(tmp_path, fingerprint, make_places, unit_vectors):
 
 def test_damaged_descriptor_and_fingerprint(filled_map):
     edited(filled_map, "UPDATE descriptor SET float16 = x'0000' WHERE place_id = 3")
-    values = r"damaged.*a descriptor has not 8 values"
+    values = r"damaged.*place 3: its descriptor has not 8 values"
     with PlaceMap.open(filled_map) as place_map, pytest.raises(DataError, match=values):
         place_map.descriptors()
     edited(filled_map, "DELETE FROM descriptor WHERE place_id = 3")
-    lacking = "1 places lack a descriptor"
+    lacking = "it holds 4 descriptors of 5 places"
     with PlaceMap.open(filled_map) as place_map, pytest.raises(DataError, match=lacking):
         place_map.verify()
     edited(filled_map, "UPDATE map SET fingerprint = 'nothing'")

@@ -80,7 +80,8 @@ def test_arrays_keep_their_images_and_poses_together():
     images = [np.full((4, 5 + row, 3), row, np.uint8) for row in range(4)]
     source = source_of_arrays(images, [[row, 2.0 * row] for row in range(4)], yaw_rad=range(4))
     chosen = source.select(np.array([1, 3]))
-    assert [int(image[0, 0, 0]) for image in chosen.images()] == [1, 3]
+    shown = [image for image in chosen.images() if not isinstance(image, ImageError)]
+    assert [int(image[0, 0, 0]) for image in shown] == [1, 3]
     np.testing.assert_array_equal(chosen.records.position, [[1, 2, 0], [3, 6, 0]])
     np.testing.assert_array_equal(chosen.records.yaw_rad, [1, 3])
     assert [str(name) for name in chosen.records.images] == ["1", "3"]

@@ -1,11 +1,8 @@
-import json
 import shlex
-from pathlib import Path
 
 import pytest
 
 from progeo_core.train.options import read_options
-from progeo_core.train.run_folder import create_run_folder
 from progeo_core.train.settings import TrainingSettings
 
 # The flags of the authors' scripts that have a default of their own, and that default.
@@ -42,14 +39,3 @@ def test_a_bad_value_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit, match="2"):
         read_options("train", ["--hue", "0.7"])
     assert "Stage2Settings.hue = 0.7: must be between 0 and 0.5" in capsys.readouterr().err
-
-
-def test_a_run_folder_holds_settings_and_versions(tmp_path: Path) -> None:
-    settings = read_options("train", ["--seed", "7", "--save_dir", "mine"])
-    folders = {create_run_folder(settings, "stage2", tmp_path) for _ in range(3)}
-    assert len(folders) == 3
-    folder = folders.pop()
-    assert folder.parent == tmp_path / "mine" / "stage2"
-    content = json.loads((folder / "settings.json").read_text())
-    assert content["settings"]["run"]["seed"] == 7
-    assert content["versions"]["torch"][0].isdigit()

@@ -4,7 +4,7 @@ import pytest
 from progeo_core.images.codec import read_image
 from progeo_core.records.records import read_records
 from progeo_core.verification.dense_features import find_cells
-from progeo_core.verification.dense_similarity import GRID, dense_similarity, similarity_log_odds
+from progeo_core.verification.dense_similarity import dense_similarity, similarity_log_odds
 
 
 @pytest.fixture(scope="module")
@@ -12,12 +12,6 @@ def passes(corridor):
     """Return the cells of every tenth image of both passes, taken in other light."""
     files = [read_records(corridor / f"{name}.csv").images[::10] for name in ("query", "ref")]
     return [[find_cells(image) for image in map(read_image, of_pass)] for of_pass in files]
-
-
-def test_cells_have_unit_length(passes):
-    cells = passes[0][0]
-    assert (cells.shape, cells.dtype) == ((GRID * GRID, 96), np.float32)
-    np.testing.assert_allclose(np.linalg.norm(cells, axis=1), 1.0, atol=1e-5)
 
 
 def test_similarity_of_an_image_to_itself_is_one(passes):

@@ -1,0 +1,84 @@
+"""Answers to the images of a drive, one by one and as a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.errors import ImageError
+from progeo_core.images.codec import Image
+from progeo_core.localization.answer import Localization
+from progeo_core.localization.localizer import Localizer
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.progress import Advance, no_progress
+
+
+class DescribedImage(NamedTuple):
+    """One image of a drive with its descriptor [D]; encode_s: time (s) that describing it took."""
+
+    row: int
+    image: Image
+    stamp_ns: int
+    camera: str
+    descriptor: NDArray[np.float32]
+    encode_s: float = 0.0
+
+
+class Answers(NamedTuple):
+    """Answers to images [n], each by itself and (if asked for) as part of the drive.
+
+    rows: [n] which images were answered. skipped: why each image without an answer cannot be used.
+    radius_m: distance within which the confidences promise the positions to be.
+    """
+
+    rows: list[int]
+    single: list[Localization]
+    sequence: list[Localization]
+    skipped: list[str]
+    radius_m: float
+
+
+def answer_drive(
+    place_map: PlaceMap,
+    encoder: Encoder,
+    described: Iterable[DescribedImage | ImageError],
+    *,
+    sequence: bool = True,
+    geometric_checks: int = 0,
+    advance: Advance = no_progress,
+) -> Answers:
+    """Localize images; sequence: they are one drive in the order of time, and followed, too.
+
+    geometric_checks: as `LocalizerSettings` has it. `advance` counts images, skipped ones included.
+    Raises what `Localizer` raises.
+    """
+    prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+    localizer, follower = (
+        Localizer(
+            prepared,
+            encoder,
+            LocalizerSettings(sequence=following, geometric_checks=geometric_checks),
+        )
+        for following in (False, True)
+    )
+    answers = Answers([], [], [], [], localizer.place_radius_m)
+    for one in described:
+        if isinstance(one, ImageError):
+            answers.skipped.append(str(one))
+        else:
+            query = one.descriptor, one.stamp_ns, one.camera, one.image
+            answer = localizer.localize_descriptor(*query)
+            seconds = answer.seconds._replace(encode=one.encode_s)
+            answers.rows.append(one.row)
+            answers.single.append(answer._replace(seconds=seconds))
+            if sequence:
+                answers.sequence.append(follower.localize_descriptor(*query))
+        advance(1)
+    return answers

@@ -1,0 +1,33 @@
+"""Settings of the localizer that a user may tune."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from progeo_core.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizerSettings(Settings):
+    """Settings for how many places are compared and when an answer is accepted."""
+
+    top_k: int = setting(20, "Matches reported with every answer, best first", low=1, high=1000)
+    candidates: int = setting(
+        50, "Similar places that the estimate is made from", low=1, high=10_000
+    )
+    min_confidence: float = setting(
+        0.9, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
+    )
+    sequence: bool = setting(
+        False,
+        "Follow the robot from image to image with the place filter; several cameras help each"
+        " other if the map has images of all of them",
+    )
+    geometric_checks: int = setting(
+        0,
+        "Places whose images are compared with an uncertain image by local features; 10 is good,"
+        " 0 is off. Costs some 30 ms per image and per place seen for the first time, 2 ms per"
+        " known one. With a calibrated camera one more refines the pose",
+        low=0,
+        high=50,
+    )

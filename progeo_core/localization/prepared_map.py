@@ -1,0 +1,89 @@
+"""A map made ready to localize in: what the rankers read of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.standardization import Standardization, sample_of
+from progeo_core.errors import DataError
+from progeo_core.geo import FloatArray, wgs84_from_enu
+from progeo_core.localization.answer import Match
+from progeo_core.localization.descriptor_cache import DescriptorCache
+from progeo_core.localization.map_spacing import measure_spacing
+from progeo_core.localization.place_grid import PlaceGrid
+from progeo_core.map.confidence_calibration import Calibration
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
+
+IntArray = NDArray[np.int64]
+
+# Places within this share of the map's spacing are one pose of a rig of cameras.
+_SAME_POSE = 0.3
+
+
+class PreparedMap:
+    """An open map with its index and all that is measured on it once.
+
+    Places are named by their row in `places` (`PlaceMap.poses`). spacing: of the places.
+    calibration: of confidences. has_rig: whether several cameras made the map, so that several
+    places may show one pose.
+    """
+
+    def __init__(self, place_map: PlaceMap, index: PlaceIndex) -> None:
+        """Measure a map; `DataError` if it holds no places. The map stays the caller's to close."""
+        self.place_map, self._index = place_map, index
+        self.places = place_map.poses()
+        if not len(self.places.ids):
+            raise DataError(f"{place_map.path}: the map holds no places; build it first")
+        self.standardization = Standardization.of_descriptors(
+            place_map.descriptors(sample_of(self.places.ids))
+        )
+        self._descriptors = DescriptorCache(place_map, self.places.ids, self.standardization)
+        self.spacing = measure_spacing(self.places, place_map, self.standardization)
+        self.calibration = place_map.calibration() or Calibration()
+        self.has_rig = place_map.has_several_cameras()
+        self._pose_radius_m = _SAME_POSE * (self.spacing.spacing_m or 1.0)
+        self._poses = PlaceGrid(self.places.position, self._pose_radius_m) if self.has_rig else None
+
+    def search(self, descriptor: NDArray[np.float32], count: int) -> IntArray:
+        """Return the rows of the `count` places most similar to a descriptor [D]."""
+        found = self._index.search(descriptor[None], min(count, len(self.places.ids)))
+        return self.places.rows_of(found.place_ids[0][found.place_ids[0] >= 0])
+
+    def similarity(self, standardized: NDArray[np.float32], rows: IntArray) -> FloatArray:
+        """Return the similarity [k] of places to a standardized descriptor [D]."""
+        similarity: FloatArray = (self._descriptors.of_rows(rows) @ standardized).astype(np.float64)
+        return similarity
+
+    def similarity_of_poses(self, standardized: NDArray[np.float32], rows: IntArray) -> FloatArray:
+        """Return the similarity [k] of the best image at each place's pose: a rig has several."""
+        if self._poses is None:
+            return self.similarity(standardized, rows)
+        pairs = self._poses.near(self.places.position[rows], self._pose_radius_m)
+        there, back = np.unique(pairs.row, return_inverse=True)
+        best = np.full(len(rows), -1.0)
+        np.maximum.at(best, pairs.point, self.similarity(standardized, there)[back])
+        return best
+
+    def matches(self, rows: IntArray, similarity: FloatArray) -> tuple[Match, ...]:
+        """Return what the map knows of places [k], in their order."""
+        ids = self.places.ids[rows].tolist()
+        columns = zip(rows, ids, similarity, self.place_map.images(ids), strict=True)
+        return tuple(
+            Match(
+                place_id=place_id,
+                similarity=float(value),
+                position=self.places.position[row],
+                yaw_rad=float(self.places.yaw_rad[row]),
+                image=image,
+            )
+            for row, place_id, value, image in columns
+        )
+
+    def geodetic(self, position: FloatArray) -> tuple[float, float, float] | None:
+        """Return latitude, longitude (degrees), altitude (m) of a position [3]; None: no datum."""
+        if self.place_map.datum is None:
+            return None
+        lat, lon, alt = wgs84_from_enu(position[None], self.place_map.datum)[0]
+        return float(lat), float(lon), float(alt)

@@ -1,0 +1,85 @@
+"""Places ranked for one image by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.images.codec import Image
+from progeo_core.localization.consensus import (
+    ConsensusSettings,
+    estimate_pose,
+    match_weights,
+    pose_from_weights,
+)
+from progeo_core.localization.decision import decide_image
+from progeo_core.localization.fitted_constants import SingleImageConstants
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.ranking import Query, Ranking
+from progeo_core.poses.pose_estimate import PoseEstimate
+
+
+class SingleImageRanker:
+    """Ranker of places by similarity, and by verification where that leaves doubt."""
+
+    def __init__(
+        self,
+        prepared: PreparedMap,
+        consensus: ConsensusSettings,
+        verifier: PlaceVerifier,
+        constants: SingleImageConstants | None = None,
+    ) -> None:
+        """Rank the places of a map."""
+        self._map, self._consensus, self._verifier = prepared, consensus, verifier
+        self._constants = constants or SingleImageConstants()
+
+    def rank(self, query: Query, settings: LocalizerSettings) -> Ranking:
+        """Return the candidates of an image in the order of their similarity."""
+        similarity = self._map.similarity(query.standardized, query.candidates)
+        order = np.argsort(-similarity, kind="stable")
+        rows, similarity = query.candidates[order], similarity[order]
+        estimate = estimate_pose(
+            similarity,
+            self._map.places.position[rows],
+            self._map.places.yaw_rad[rows],
+            self._consensus,
+            constants=self._constants,
+            resolution_m=self._map.spacing.spacing_m,
+        )
+        confidence = self._map.calibration.single.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
+        ranking = _decided(rows, similarity, estimate, settings)
+        if query.image is None or ranking.decision.accepted:
+            return ranking
+        return self._verified(query.image, ranking, settings)
+
+    def _verified(self, image: Image, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
+        """Return the ranking after the images of its best places were compared."""
+        weight = match_weights(ranking.similarity, self._constants.sharpness)
+        verified = self._verifier.weigh_matches(
+            image, ranking.estimate.confidence, ranking.rows, weight, settings.geometric_checks
+        )
+        order = np.argsort(-verified.weight, kind="stable")
+        rows = ranking.rows[order]
+        estimate = pose_from_weights(
+            verified.weight[order],
+            self._map.places.position[rows],
+            self._map.places.yaw_rad[rows],
+            self._consensus,
+            confidence=verified.confidence,
+            resolution_m=self._map.spacing.spacing_m,
+        )
+        return _decided(rows, ranking.similarity[order], estimate, settings)
+
+
+def _decided(
+    rows: NDArray[np.int64],
+    similarity: FloatArray,
+    estimate: PoseEstimate,
+    settings: LocalizerSettings,
+) -> Ranking:
+    decision = decide_image(estimate.confidence, settings.min_confidence)
+    return Ranking(rows, similarity, estimate, decision)

@@ -1,0 +1,171 @@
+"""Tables of a map file, of this version and the one before, and nothing besides them.
+
+Positions, descriptors and thumbnails lie in tables of their own, so that reading one kind does not
+read the others. Columns called crc32 or checksum cover the others of their row (see `checksums`);
+that of a thumbnail lies with its place, so that a lost thumbnail is noticed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from progeo_core.errors import DataError
+
+VERSION = 2
+
+MAP_TABLE = """CREATE TABLE map (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    fingerprint TEXT NOT NULL,
+    datum_lat_deg REAL,
+    datum_lon_deg REAL,
+    datum_alt_m REAL,
+    revision TEXT NOT NULL,
+    places INTEGER NOT NULL,
+    last_id INTEGER NOT NULL,
+    several_cameras INTEGER NOT NULL,
+    single_offset REAL,
+    single_slope REAL,
+    sequence_offset REAL,
+    sequence_slope REAL,
+    crc32 INTEGER NOT NULL
+) STRICT"""
+
+PLACE_TABLE = """CREATE TABLE place (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    x_m REAL NOT NULL,
+    y_m REAL NOT NULL,
+    z_m REAL NOT NULL,
+    yaw_rad REAL,
+    stamp_ns INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    traverse TEXT NOT NULL,
+    image TEXT NOT NULL,
+    thumbnail_crc32 INTEGER,
+    pose_checksum INTEGER NOT NULL,
+    label_crc32 INTEGER NOT NULL
+) STRICT"""
+
+DESCRIPTOR_TABLE = """CREATE TABLE descriptor (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    float16 BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT"""
+
+THUMBNAIL_TABLE = """CREATE TABLE thumbnail (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    jpeg BLOB NOT NULL
+) STRICT"""
+
+# SQLite makes this one by itself for AUTOINCREMENT.
+_SEQUENCE = ("table", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
+
+_TABLES = {
+    ("table", "map", MAP_TABLE),
+    ("table", "place", PLACE_TABLE),
+    ("table", "descriptor", DESCRIPTOR_TABLE),
+    ("table", "thumbnail", THUMBNAIL_TABLE),
+    _SEQUENCE,
+}
+
+_TABLES_V1 = {
+    (
+        "table",
+        "map",
+        """CREATE TABLE map (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    fingerprint TEXT NOT NULL,
+    datum_lat_deg REAL,
+    datum_lon_deg REAL,
+    datum_alt_m REAL,
+    revision TEXT NOT NULL
+)""",
+    ),
+    (
+        "table",
+        "place",
+        """CREATE TABLE place (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    x_m REAL NOT NULL,
+    y_m REAL NOT NULL,
+    z_m REAL NOT NULL,
+    yaw_rad REAL,
+    stamp_ns INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    traverse TEXT NOT NULL,
+    image TEXT NOT NULL
+)""",
+    ),
+    (
+        "table",
+        "descriptor",
+        """CREATE TABLE descriptor (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    float16 BLOB NOT NULL
+)""",
+    ),
+    (
+        "table",
+        "thumbnail",
+        """CREATE TABLE thumbnail (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    jpeg BLOB NOT NULL
+)""",
+    ),
+    _SEQUENCE,
+}
+# Made when a map was calibrated first.
+_CALIBRATION_V1 = {
+    (
+        "table",
+        "calibration",
+        "CREATE TABLE calibration (kind TEXT PRIMARY KEY,"
+        " log_odds_offset REAL NOT NULL, slope REAL NOT NULL)",
+    ),
+    ("index", "sqlite_autoindex_calibration_1", None),
+}
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of a new map."""
+    for table in (MAP_TABLE, PLACE_TABLE, DESCRIPTOR_TABLE, THUMBNAIL_TABLE):
+        connection.execute(table)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def has_calibration_v1(connection: sqlite3.Connection) -> bool:
+    """Whether a map of the first version was ever calibrated."""
+    query = "SELECT count(*) FROM sqlite_schema WHERE name = 'calibration'"
+    return bool(connection.execute(query).fetchone()[0])
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Return the version of a map file after comparing its schema; `DataError` says what differs.
+
+    The message is about the file, without its name.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise DataError(
+            f"the map has schema {version}, this program reads up to {VERSION}; update progeo"
+        )
+    if version not in (1, VERSION):
+        raise DataError(
+            f"the map is damaged; restore a copy of it or build it again (schema {version} never"
+            " was one)"
+        )
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_schema LIMIT 100").fetchall()
+    found, wanted = set(rows), _TABLES if version == VERSION else _TABLES_V1
+    allowed = wanted if version == VERSION else wanted | _CALIBRATION_V1
+    for kind, name, _ in sorted(found - allowed, key=str):
+        altered = name in {own for _, own, _ in allowed}
+        what = "is not as this program made it" if altered else "does not belong in a map"
+        raise DataError(
+            f"its {kind} '{name}' {what}: another program changed the map, or it is damaged;"
+            " restore a copy of it or build it again"
+        )
+    for _, name, _ in sorted(wanted - found, key=str):
+        raise DataError(
+            f"the map is damaged; restore a copy of it or build it again (its table {name} is"
+            " missing)"
+        )
+    return int(version)

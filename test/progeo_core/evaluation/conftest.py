@@ -1,0 +1,26 @@
+"""A replay that the tests of its report share."""
+
+import pytest
+
+from progeo_core.bags.writer import write_bag
+from progeo_core.evaluation.replay import read_input, replay_offline
+from progeo_core.map.build import build_map
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import read_records
+
+
+@pytest.fixture(scope="session")
+def run(campus_loop, small_encoder, tmp_path_factory):
+    """Return an offline replay of eighteen campus frames against eighteen others."""
+    folder = tmp_path_factory.mktemp("replay")
+    records = read_records(campus_loop / "records.csv")
+    build_map(folder / "campus.progeo", FileSource(records.select(slice(0, 36, 2))), small_encoder)
+    write_bag(folder / "drive <&> back", records.select(slice(1, 37, 2)))
+    source = read_input(
+        folder / "drive <&> back",
+        folder / "campus.progeo",
+        "/camera/image_raw",
+        "/ground_truth/pose",
+        4.0,
+    )
+    return replay_offline(source, small_encoder)

@@ -1,0 +1,47 @@
+import numpy as np
+
+from progeo_core.errors import ImageError
+from progeo_core.evaluation.answers import DescribedImage, answer_drive
+from progeo_core.map.place_map import PlaceMap
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+
+
+class NoEncoder:
+    def __init__(self, fingerprint):
+        self.fingerprint = fingerprint
+
+    def encode(self, images):
+        raise AssertionError("the images are described already")
+
+
+def described(vectors):
+    for row, vector in enumerate(vectors):
+        yield DescribedImage(row, IMAGE, (row + 1) * 10**9, "", vector, 0.5)
+    yield ImageError("last.jpg: the image is truncated")
+
+
+def test_every_image_is_answered_singly_and_as_a_drive(make_map, make_places, unit_vectors):
+    vectors = unit_vectors(30)
+    path = make_map("line", make_places(30), vectors)
+    counted: list[int] = []
+    with PlaceMap.open(path) as place_map:
+        encoder = NoEncoder(place_map.fingerprint)
+        answers = answer_drive(place_map, encoder, described(vectors[:6]), advance=counted.append)
+    assert answers.rows == [0, 1, 2, 3, 4, 5]
+    assert answers.skipped == ["last.jpg: the image is truncated"]
+    assert sum(counted) == 7
+    assert [answer.matches[0].image for answer in answers.single] == [f"{n}.jpg" for n in range(6)]
+    assert answers.single[0].seconds.encode == 0.5
+    truth = [5.0, 2.5, 0.0]
+    assert np.linalg.norm(answers.sequence[-1].estimate.position - truth) < 2.5
+    assert answers.sequence[-1].reason != answers.single[-1].reason
+
+
+def test_sequence_is_left_out_where_nobody_asks(make_map, make_places, unit_vectors):
+    vectors = unit_vectors(30)
+    with PlaceMap.open(make_map("line", make_places(30), vectors)) as place_map:
+        encoder = NoEncoder(place_map.fingerprint)
+        answers = answer_drive(place_map, encoder, described(vectors[:2]), sequence=False)
+    assert len(answers.single) == 2
+    assert answers.sequence == []

@@ -1,0 +1,93 @@
+import numpy as np
+
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.decision import LOCALIZED
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilter
+from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.ranking import Query
+from progeo_core.localization.sequence_ranker import SequenceRanker
+from progeo_core.poses.pose_buffer import PoseBuffer
+from test.progeo_core.localization.conftest import random_descriptors
+
+SECOND = 1_000_000_000
+SETTINGS = LocalizerSettings(sequence=True, geometric_checks=4)
+
+
+class FavouringVerifier(PlaceVerifier):
+    """Verification that speaks for one place, and counts how often it was asked."""
+
+    def __init__(self, row):
+        self.row, self.asked = row, 0
+
+    def log_odds(self, image, belief, count):
+        self.asked += 1
+        return np.where(belief.rows == self.row, 5.0, -5.0)
+
+
+class Follower:
+    def __init__(self, prepared, verifier=None, odometry=None):
+        self.prepared = prepared
+        spacing_m = prepared.spacing.spacing_m
+        self.ranker = SequenceRanker(
+            prepared,
+            ConsensusSettings().widened(spacing_m),
+            verifier or FavouringVerifier(0),
+            PlaceFilter(prepared.places.position, spacing_m),
+            odometry or PoseBuffer(),
+        )
+
+    def sees(self, vector, stamp_s, image=None):
+        standardized = self.prepared.standardization.apply(vector[None])[0]
+        candidates = self.prepared.search(vector, 20)
+        query = Query(round(stamp_s * SECOND), "", vector, standardized, candidates, image)
+        return self.ranker.rank(query, SETTINGS)
+
+
+def test_belief_grows_along_a_drive_and_is_forgotten_on_reset(prepare):
+    vectors = random_descriptors(40)
+    follower = Follower(prepare(vectors))
+    first, *_, last = (follower.sees(vectors[row], row + 1) for row in range(10, 18))
+    assert last.rows[0] == 17
+    assert last.decision.state == LOCALIZED
+    assert last.estimate.confidence >= first.estimate.confidence
+    follower.ranker.reset()
+    again = follower.sees(vectors[10], 11)
+    assert again.estimate.confidence == first.estimate.confidence
+
+
+def test_repeated_image_leaves_the_answer_as_it_is(prepare):
+    vectors = random_descriptors(40)
+    follower = Follower(prepare(vectors))
+    first = follower.sees(vectors[10], 1)
+    again = follower.sees(vectors[10], 2)
+    assert again.estimate.confidence == first.estimate.confidence
+
+
+def test_verification_settles_two_equal_places_and_is_not_asked_of_sure_ones(prepare):
+    vectors = random_descriptors(40)
+    vectors[30] = vectors[12]
+    verifier = FavouringVerifier(30)
+    follower = Follower(prepare(vectors), verifier)
+    image = np.zeros((8, 8, 3), np.uint8)
+    settled = follower.sees(vectors[12], 1, image)
+    assert settled.rows[0] == 30
+    assert settled.decision.accepted
+    assert verifier.asked == 1
+    follower.ranker.reset()
+    follower.sees(vectors[5], 2, image)
+    assert verifier.asked == 1
+
+
+def test_odometry_holds_the_belief_where_a_robot_stands_and_images_say_nothing(prepare):
+    vectors, unknown = random_descriptors(40), random_descriptors(1, seed=9)[0]
+    prepared, odometry = prepare(vectors), PoseBuffer()
+    standing, moving = Follower(prepared, odometry=odometry), Follower(prepared)
+    for row in range(5):
+        odometry.add((row + 1) * SECOND, [10.0 * row, 0.0, 0.0], 0.0)
+        for follower in (standing, moving):
+            follower.sees(vectors[row], row + 1)
+    odometry.add(9 * SECOND, [40.0, 0.0, 0.0], 0.0)
+    held, led_on = (follower.sees(unknown, 9) for follower in (standing, moving))
+    assert abs(held.estimate.position[0] - 40.0) < 10.0
+    assert led_on.estimate.position[0] > 60.0

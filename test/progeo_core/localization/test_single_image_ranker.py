@@ -1,0 +1,73 @@
+import numpy as np
+
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
+from progeo_core.localization.fitted_constants import SingleImageConstants
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.ranking import Query
+from progeo_core.localization.single_image_ranker import SingleImageRanker
+from test.progeo_core.localization.conftest import random_descriptors
+
+
+class FavouringVerifier(PlaceVerifier):
+    """Verification that finds one place right and all others wrong, and says that it was asked."""
+
+    def __init__(self, row):
+        self.row, self.asked = row, 0
+
+    def weigh_matches(self, image, confidence, rows, weight, count):
+        from progeo_core.localization.place_verification import VerifiedPlaces
+
+        self.asked = count
+        return VerifiedPlaces(np.where(rows == self.row, 1.0, 1e-9), 0.99)
+
+
+def query(prepared, vector, image=None):
+    standardized = prepared.standardization.apply(vector[None])[0]
+    return Query(0, "", vector, standardized, prepared.search(vector, 20), image)
+
+
+def rank(prepared, vector, *, verifier=None, image=None, constants=None, checks=0):
+    consensus = ConsensusSettings().widened(prepared.spacing.spacing_m)
+    ranker = SingleImageRanker(prepared, consensus, verifier or FavouringVerifier(0), constants)
+    return ranker.rank(query(prepared, vector, image), LocalizerSettings(geometric_checks=checks))
+
+
+def test_places_come_by_their_similarity_and_the_first_is_the_answer(prepare):
+    vectors = random_descriptors(40)
+    ranking = rank(prepare(vectors), vectors[12])
+    assert ranking.rows[0] == 12
+    assert list(ranking.similarity) == sorted(ranking.similarity, reverse=True)
+    assert ranking.decision.state == LOCALIZED
+    np.testing.assert_allclose(ranking.estimate.position, [120.0, 0.0, 0.0], atol=0.1)
+
+
+def test_two_equal_places_are_ambiguous_until_verification_settles_them(prepare):
+    vectors = random_descriptors(40)
+    vectors[30] = vectors[12]
+    prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
+    assert rank(prepared, vectors[12]).decision.state == AMBIGUOUS
+    verifier = FavouringVerifier(30)
+    settled = rank(prepared, vectors[12], verifier=verifier, image=image, checks=7)
+    assert verifier.asked == 7
+    assert settled.rows[0] == 30
+    assert settled.decision.accepted
+
+
+def test_sure_image_is_not_verified(prepare):
+    vectors = random_descriptors(40)
+    verifier = FavouringVerifier(3)
+    image = np.zeros((8, 8, 3), np.uint8)
+    rank(prepare(vectors), vectors[12], verifier=verifier, image=image, checks=7)
+    assert verifier.asked == 0
+
+
+def test_constants_decide_how_sure_a_gap_makes(prepare):
+    vectors = random_descriptors(40)
+    blurred = vectors[12] + 0.8 * vectors[30]
+    blurred /= np.linalg.norm(blurred)
+    prepared = prepare(vectors)
+    usual = rank(prepared, blurred).estimate.confidence
+    strict = rank(prepared, blurred, constants=SingleImageConstants(gap_at_half=0.9))
+    assert strict.estimate.confidence < 0.01 < usual
