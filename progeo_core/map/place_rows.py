@@ -11,7 +11,7 @@ import itertools
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +123,7 @@ class PlaceRows:
             # As float64, as a damaged one may be any number.
             equal = pose_checksums(poses).astype(np.float64) == table[:, 5]
             _require(equal, ids, "its pose does not match its checksum")
-        elif (row := self._connection.execute(_NO_POSE).fetchone()) is not None:
+        elif self._connection.execute(_NO_POSE).fetchone() is not None:
             # SQLite's text of a number passes for one.
             raise self._no_pose()
         return poses
@@ -208,25 +208,21 @@ class PlaceRows:
         numbers, blobs, checksums = zip(*rows, strict=True) if rows else ((), (), ())
         ids = np.array(numbers, np.int64)
         vectors = self._vectors(ids, blobs)
-        _require(
-            (vectors.view(np.uint16) & _FLOAT16_EXPONENT).max(axis=1) < _FLOAT16_EXPONENT,
-            ids,
-            "its descriptor is not finite",
-        )
-        if self._has_checksums:
-            equal = [
-                own == kept
-                for own, kept in zip(
-                    descriptor_checksums(ids, vectors).tolist(), checksums, strict=True
-                )
-            ]
-            _require(np.array(equal, bool), ids, "its descriptor does not match its checksum")
+        # Of all at once, as these are many numbers.
+        if np.max(vectors.view(np.uint16) & _FLOAT16_EXPONENT, initial=0) == _FLOAT16_EXPONENT:
+            _require(np.isfinite(vectors).all(axis=1), ids, "its descriptor is not finite")
+        if self._has_checksums and (own := descriptor_checksums(ids, vectors).tolist()) != [
+            *checksums
+        ]:
+            equal = [one == kept for one, kept in zip(own, checksums, strict=True)]
+            _require(np.array(equal), ids, "its descriptor does not match its checksum")
         return ids, vectors
 
-    def _vectors(self, ids: IdArray, blobs: Iterable[Any]) -> Float16Array:
+    def _vectors(self, ids: IdArray, blobs: Sequence[Any]) -> Float16Array:
         size = 2 * self._dimension
-        fits = [type(blob) is bytes and len(blob) == size for blob in blobs]
-        _require(np.array(fits, bool), ids, f"its descriptor has not {self._dimension} values")
+        if set(map(type, blobs)) - {bytes} or set(map(len, blobs)) - {size}:
+            fits = [type(blob) is bytes and len(blob) == size for blob in blobs]
+            _require(np.array(fits), ids, f"its descriptor has not {self._dimension} values")
         return np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self._dimension)
 
     def _no_pose(self) -> DamageError:
