@@ -97,8 +97,9 @@ class PlaceMap:
         check_name(path)
         if not writable:
             opened = cls._opened(path, None)
-            if opened._version < VERSION and upgrade_if_possible(path):
+            if opened._version < VERSION:
                 opened.close()
+                upgrade_if_possible(path)
                 return cls._opened(path, None)
             return opened
         with _released_on_error(MapLock(path)) as lock:
