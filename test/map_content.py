@@ -1,4 +1,4 @@
-"""All that a reader can see of a map, to compare before and after something happened to its file."""
+"""All that a reader can see of a map, to compare before and after its file was harmed."""
 
 from __future__ import annotations
 

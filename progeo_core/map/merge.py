@@ -93,7 +93,7 @@ def _warn_if_far(source: PlaceMap, added: PlacePoses, merged: PlacePoses) -> Non
     # Between the boxes around both, 0 where these overlap.
     after = added.position.min(axis=0) - merged.position.max(axis=0)
     before = merged.position.min(axis=0) - added.position.max(axis=0)
-    gap_m = float(np.linalg.norm(np.maximum(np.maximum(after, before), 0.0)[:2]))
+    gap_m = float(np.linalg.norm(np.maximum(np.maximum(after, before), 0.0)))
     if gap_m > _FAR_M:
         _log.warning(
             "%s: its places are %.1f km from those of the other maps; check that it is of the same"

@@ -62,6 +62,7 @@ class PlaceMap:
         self._threads = threading.RLock()
         self._real_path = path.resolve()
         self._identity = self._real_path.stat()
+        self._log_path = self._real_path.with_name(f"{self._real_path.name}-wal")
         with self._guarded(), time_limit(file.connection):
             self._header = read_header(file.connection, file.version)
         self.fingerprint = self._header.fingerprint
@@ -349,7 +350,8 @@ class PlaceMap:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            if not self._is_in_place():
+            # What is written reaches the log first, which is found by its name, too.
+            if not (self._is_in_place() and self._log_path.exists()):
                 raise DataError(
                     f"{self.path}: the map was moved, replaced or removed while it was written;"
                     " what this program writes from now on is lost: open the map again"

@@ -48,7 +48,9 @@ def test_rows_of_two_places_are_not_exchanged_unseen() -> None:
     numbers = np.random.default_rng(0).normal(size=(2, 4))
     vectors = numbers.astype(np.float16)
     one, other = np.array([1, 2]), np.array([2, 1])
-    assert (pose_checksums(poses_of(one, numbers)) != pose_checksums(poses_of(other, numbers))).all()
+    assert (
+        pose_checksums(poses_of(one, numbers)) != pose_checksums(poses_of(other, numbers))
+    ).all()
     assert (descriptor_checksums(one, vectors) != descriptor_checksums(other, vectors)).all()
     assert label_checksum(1, 0, "a", "b", "c", None) != label_checksum(2, 0, "a", "b", "c", None)
     assert label_checksum(1, 0, "a", "bc", "", None) != label_checksum(1, 0, "ab", "c", "", None)
@@ -63,7 +65,9 @@ def test_what_sqlite_does_not_keep_does_not_count() -> None:
 def test_checksums_are_part_of_the_file_format() -> None:
     numbers = np.array([[1.0, -2.5, 3.0, 0.5]])
     assert pose_checksums(poses_of([1], numbers)).tolist() == [2532569928880156]
-    assert descriptor_checksums(np.array([1]), numbers.astype(np.float16)).tolist() == [1109788779642294]
+    assert descriptor_checksums(np.array([1]), numbers.astype(np.float16)).tolist() == [
+        1109788779642294
+    ]
     assert label_checksum(1, 2, "front", "", "ü.jpg", None) == 3515820305
     assert fields_checksum("a", 1.5, None, 3) == 3694184379
     assert pose_checksums(poses_of(np.empty(0, np.int64), np.empty((0, 4)))).shape == (0,)

@@ -1,4 +1,4 @@
-"""Files that were changed behind the program's back: one error that names the file and the place."""
+"""Files changed behind the program's back: one error that names the file and the place."""
 
 import random
 
@@ -100,6 +100,7 @@ def test_a_calibration_that_a_kill_tore_counts_as_none(schema1_map, edited):
         assert place_map.calibration() is None
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_changes_what_is_read_or_passes_the_check(full_map, tmp_path):
     wanted, good = read_content(full_map), full_map.read_bytes()
     path = tmp_path / "flips" / "flipped.progeo"

@@ -43,7 +43,7 @@ def test_a_schema_under_the_version_of_another_is_refused(filled_map, schema1_ma
     edited(filled_map, "PRAGMA user_version = 1")
     edited(schema1_map, "PRAGMA user_version = 2")
     for path in (filled_map, schema1_map):
-        with pytest.raises(DataError, match="is not as this program made it|not belong in a map"):
+        with pytest.raises(DataError, match=r"is not as this program made it|not belong in a map"):
             PlaceMap.open(path)
 
 
@@ -53,5 +53,5 @@ def test_a_table_of_another_name_or_type_is_noticed_in_the_bytes(filled_map, tmp
         path = tmp_path / "changed.progeo"
         shutil.copy(filled_map, path)
         path.write_bytes(good.replace(found, instead))
-        with pytest.raises(DataError, match="changed.progeo"):
+        with pytest.raises(DataError, match=r"changed\.progeo"):
             PlaceMap.open(path)

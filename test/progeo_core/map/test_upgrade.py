@@ -17,7 +17,7 @@ from progeo_core.map.schema import VERSION
 from progeo_core.map.write_lock import MapLock
 from test.map_content import content_of, read_content
 
-KILLS = 12
+KILLS = 6
 # Stops itself at the n-th statement of an upgrade, as a kill would.
 UPGRADER = """
 import os, signal, sqlite3, sys
@@ -119,6 +119,7 @@ def test_a_damaged_map_stays_as_it_is(schema1_map, edited, caplog):
     assert version_of(schema1_map) == 1
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_statement_leaves_the_map_whole(schema1_map, unchanged, tmp_path):
     good = schema1_map.read_bytes()
     seen = set()
