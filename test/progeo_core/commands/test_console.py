@@ -1,10 +1,8 @@
-import io
 import json
 import logging
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from progeo_core.commands import console
 from progeo_core.errors import DataError
@@ -48,16 +46,6 @@ def test_nothing_is_drawn_off_a_terminal(capfd: pytest.CaptureFixture[str]) -> N
     with console.progress("counting", 3) as advance, console.waiting("for something"):
         advance(3)
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_terminal_sees_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(console, "messages", Console(file=screen, force_terminal=True, width=100))
-    with console.progress("mapping", 3) as advance:
-        advance(2)
-        advance(1)
-    assert "mapping" in screen.getvalue()
-    assert "3/3" in screen.getvalue()
 
 
 def test_fields_are_aligned(
