@@ -86,6 +86,17 @@ def check_geodetic(lat_deg: ArrayLike, lon_deg: ArrayLike) -> None:
             )
 
 
+def is_fix(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.bool_]:
+    """Whether degrees are a place that a receiver found, [n] or one.
+
+    They are within their ranges, and not the 0, 0 that receivers and phones give before they know.
+    """
+    lat, lon = np.asarray(lat_deg, np.float64), np.asarray(lon_deg, np.float64)
+    # Written so that NaN counts as bad.
+    on_earth = (np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0)
+    return np.asarray(on_earth & ((lat != 0.0) | (lon != 0.0)))
+
+
 def utm_zone(lat_deg: float, lon_deg: float) -> int:
     """Return the UTM zone 1-60 of a point, with the exceptions of Norway and Svalbard."""
     if 56.0 <= lat_deg < 64.0 and 3.0 <= lon_deg < 12.0:

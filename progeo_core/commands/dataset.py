@@ -16,9 +16,10 @@ from progeo_core.commands.console import (
     say_skipped,
     waiting,
 )
-from progeo_core.commands.options import JsonFlag, setting_option
+from progeo_core.commands.options import JsonFlag, PoseGapOption, setting_option
 from progeo_core.dataset.plan import DatasetSettings
 from progeo_core.geo import parse_datum
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def from_bag(
             " images' stamps.",
         ),
     ],
+    max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     cell: CellOption = _DEFAULTS.cell_m,
     val_fraction: ValOption = _DEFAULTS.val_fraction,
     test_fraction: TestOption = _DEFAULTS.test_fraction,
@@ -103,7 +105,8 @@ def from_bag(
     from progeo_core.records.image_source import JoinedSource
 
     def read() -> ImageSource:
-        return JoinedSource(tuple(source_of_bag(bag, image_topic, pose_topic) for bag in bags))
+        parts = [source_of_bag(bag, image_topic, pose_topic, max_pose_gap) for bag in bags]
+        return JoinedSource(tuple(parts))
 
     settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
     _make(read, out, settings, datum, as_json=as_json)

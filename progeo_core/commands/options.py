@@ -71,6 +71,16 @@ ChecksOption = Annotated[
         max=50,
     ),
 ]
+PoseGapOption = Annotated[
+    float,
+    typer.Option(
+        "--max-pose-gap",
+        metavar="S",
+        help="An image of a bag needs a pose within this time (s) on either side, between which"
+        " its own is interpolated; raise it where poses come seldom.",
+        min=0.0,
+    ),
+]
 MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)

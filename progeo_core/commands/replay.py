@@ -12,6 +12,7 @@ from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
 from progeo_core.commands.evaluate import print_evaluation
 from progeo_core.errors import UsageError
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 if TYPE_CHECKING:
     from progeo_core.evaluation.replay import Replay
@@ -49,6 +50,7 @@ def replay(
     map_path: options.MapOption,
     image_topic: ImageTopicOption,
     ground_truth_topic: TruthTopicOption,
+    max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
     geometric_checks: options.ChecksOption = 0,
@@ -81,7 +83,9 @@ def replay(
             "--device and --runtime go with an offline replay; the live node chooses by itself"
         )
     with waiting("reading the bag"):
-        source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
+        source = read_input(
+            bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
+        )
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
     else:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 
 class CameraFrame(NamedTuple):

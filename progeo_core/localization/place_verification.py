@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.place_filter import Belief
 from progeo_core.map.place_map import PlaceMap, PlacePoses
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.verification.geometric_verifier import GeometricVerifier
 from progeo_core.verification.pose_refinement import refine_pose
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 IntArray = NDArray[np.int64]
 

@@ -11,6 +11,7 @@ from progeo_core.geo import (
     Datum,
     enu_from_wgs84,
     heading_from_yaw,
+    is_fix,
     parse_datum,
     utm_from_wgs84,
     wgs84_from_enu,
@@ -229,3 +230,12 @@ def test_headings_turn_clockwise_from_north():
     assert yaw_from_heading([0.0, 90.0, 180.0, 270.0]) == pytest.approx(expected)
     # Due north, missed by a rounding error to the west, is 0 and not 360.
     assert float(heading_from_yaw(np.nextafter(np.pi / 2, 4))) < 360.0
+
+
+def test_a_fix_is_a_place_on_earth_and_not_where_receivers_begin():
+    lat, lon = (
+        np.array([48.0, 0.0, 0.0, -90.0, 91.0, math.nan]),
+        np.array([11.0, 0.0, 9, 180, 1, 1]),
+    )
+    assert is_fix(lat, lon).tolist() == [True, False, True, True, False, False]
+    assert bool(is_fix(0.0, -0.0)) is False
