@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.geo import utm_in_zone
 from progeo_core.records.cosplace_names import read_names
 from progeo_core.records.image_list import ImageList, list_images
+from progeo_core.records.zoneless_utm import matched_zone
 from progeo_core.train.search import nearest
 from progeo_core.train.set_folders import find_benchmark_folder
 
@@ -87,7 +89,10 @@ class Recall:
 
 
 def find_benchmarks(
-    folder: str, split: str, database_folder: str = "database", queries_folder: str = ""
+    folder: str,
+    split: str = "test",
+    database_folder: str = "database",
+    queries_folder: str = "",
 ) -> tuple[Benchmark, ...]:
     """Read the database and each set of queries of a folder or a set (see `find_benchmark_folder`).
 
@@ -103,7 +108,7 @@ def find_benchmarks(
             " other names: --queries_folder"
         )
     database = read_places(root / database_folder)
-    return tuple(Benchmark(name, database, read_places(root / name)) for name in names)
+    return tuple(_matched(name, database, read_places(root / name)) for name in names)
 
 
 def read_places(folder: Path) -> Places:
@@ -119,6 +124,19 @@ def read_places(folder: Path) -> Places:
     return Places(images, columns.signed_zone(), columns.east_m, columns.north_m)
 
 
+def _matched(name: str, database: Places, queries: Places) -> Benchmark:
+    """Pair a database with queries; where only one of them has UTM zones, the other gets them."""
+    places = (database, queries)
+    metres = [np.stack([one.east_m, one.north_m], axis=-1) for one in places]
+    zones = [
+        matched_zone(str(one.images.folder), one.zone, own, other.zone, others)
+        for one, own, other, others in zip(
+            places, metres, reversed(places), reversed(metres), strict=True
+        )
+    ]
+    return Benchmark(name, database._replace(zone=zones[0]), queries._replace(zone=zones[1]))
+
+
 def predict(
     queries: NDArray[np.float32], database: NDArray[np.float32], device: torch.device
 ) -> NDArray[np.int64]:
@@ -129,17 +147,25 @@ def predict(
 def right_predictions(
     benchmark: Benchmark, predictions: NDArray[np.int64], radius_m: float
 ) -> NDArray[np.bool_]:
-    """Return which predictions [q, n] lie within `radius_m` of their query.
+    """Return which predictions [q, n] lie within `radius_m` of their query."""
+    return np.asarray(distances_m(benchmark, predictions) <= radius_m)
 
-    Images of different UTM zones are never near.
+
+def distances_m(benchmark: Benchmark, predictions: NDArray[np.int64]) -> FloatArray:
+    """Return how far predictions [q, n] lie from their query, in the query's UTM zone.
+
+    NaN where there is no prediction, and for zones far away.
     """
     queries, database = benchmark.queries, benchmark.database
-    distance = np.hypot(
-        database.east_m[predictions] - queries.east_m[:, None],
-        database.north_m[predictions] - queries.north_m[:, None],
-    )
-    same_zone = database.zone[predictions] == queries.zone[:, None]
-    return np.asarray((distance <= radius_m) & same_zone & (predictions >= 0))
+    distance = np.full(predictions.shape, np.nan)
+    for zone in np.unique(queries.zone).tolist():
+        rows = queries.zone == zone
+        east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
+        distance[rows] = np.hypot(
+            east[predictions[rows]] - queries.east_m[rows, None],
+            north[predictions[rows]] - queries.north_m[rows, None],
+        )
+    return np.where(predictions >= 0, distance, np.nan)
 
 
 def recall_of(
@@ -161,14 +187,17 @@ def recall_of(
 def _count_with_positives(benchmark: Benchmark, radius_m: float) -> int:
     """Count queries with a database image within the radius, looking only near them."""
     queries, database = benchmark.queries, benchmark.database
-    order = np.argsort(database.east_m)
-    east, north, zone = (
-        column[order] for column in (database.east_m, database.north_m, database.zone)
-    )
-    first = np.searchsorted(east, queries.east_m - radius_m, "left")
-    last = np.searchsorted(east, queries.east_m + radius_m, "right")
     count = 0
-    for query, near in enumerate(map(slice, first, last)):
-        offset = np.hypot(east[near] - queries.east_m[query], north[near] - queries.north_m[query])
-        count += bool(np.any((offset <= radius_m) & (zone[near] == queries.zone[query])))
+    for zone in np.unique(queries.zone).tolist():
+        east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
+        order = np.argsort(east)  # NaN, of zones far away, comes last
+        east, north = east[order], north[order]
+        own_east, own_north = (
+            column[queries.zone == zone] for column in (queries.east_m, queries.north_m)
+        )
+        first = np.searchsorted(east, own_east - radius_m, "left")
+        last = np.searchsorted(east, own_east + radius_m, "right")
+        for query, near in enumerate(map(slice, first, last)):
+            offset = np.hypot(east[near] - own_east[query], north[near] - own_north[query])
+            count += bool(np.any(offset <= radius_m))
     return count

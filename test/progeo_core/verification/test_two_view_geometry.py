@@ -7,9 +7,10 @@ import pytest
 
 from progeo_core.geo import wrap_angle
 from progeo_core.images.codec import read_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.records.records import read_records
 from progeo_core.verification.local_features import LocalFeatures, find_features
-from progeo_core.verification.two_view_geometry import Intrinsics, two_view_geometry
+from progeo_core.verification.two_view_geometry import two_view_geometry
 
 # The drive's camera is not documented; at this focal length its turns are those of its odometry.
 CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
@@ -115,8 +116,8 @@ def test_a_camera_that_turned_in_place_before_far_points_tells_its_turn(turn_deg
     of_query = (points - [-0.3, 0.0, 0.0]) @ axes
     seen = [one @ CAMERA.matrix((426, 240)).T for one in (of_query, points)]
     pixels = [(one[:, :2] / one[:, 2:]) + random.normal(0.0, 0.1, (900, 2)) for one in seen]
-    inside = np.logical_and(*(((one > 0) & (one < (426, 240))).all(axis=1) for one in pixels))
-    inside &= of_query[:, 2] > 0
+    seen_by_both = [((one > 0) & (one < (426, 240))).all(axis=1) for one in pixels]
+    inside = seen_by_both[0] & seen_by_both[1] & (of_query[:, 2] > 0)
     descriptors = random.normal(size=(int(inside.sum()), 128))
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     query, place = (
