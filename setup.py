@@ -93,9 +93,9 @@ setup(
     entry_points={
         "console_scripts": [
             "progeo = progeo_core.cli:main",
-            "progeo_localizer = progeo_ros.localizer_node:main",
-            "progeo_pose_graph = progeo_ros.pose_graph_node:main",
-            "progeo_pose_relay = progeo_ros.pose_relay_node:main",
+            "progeo_localizer = progeo_ros.start:localizer",
+            "progeo_pose_graph = progeo_ros.start:pose_graph",
+            "progeo_pose_relay = progeo_ros.start:pose_relay",
         ],
     },
     zip_safe=False,
