@@ -13,11 +13,10 @@ from torch.nn import functional as F
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, MissingDependencyError
-from progeo_core.model.model_card import ModelCard
+from progeo_core.model.model_card import CARD_PROPERTY, ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
 
-CARD_PROPERTY = "progeo_model_card"
 _OPSET = 17
 
 
