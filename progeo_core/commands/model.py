@@ -23,7 +23,7 @@ def info(
     ] = MODEL.model,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a model is: backbone, head, descriptor length, preprocessing, weights.
+    """Show what a model is: backbone, head, descriptor length, preprocessing, weights.
 
         progeo model info
         progeo model info best_model.pth
@@ -62,9 +62,7 @@ def import_model(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
-        ),
+        typer.Option("--out", metavar="DIR", help="Model folder to write. Default: progeo-B."),
     ] = None,
     image_size: Annotated[
         int | None,
@@ -72,8 +70,8 @@ def import_model(
             "--image-size",
             metavar="PIXELS",
             min=32,
-            help="Side of the images that the model sees; give the --image_size that a ResNet was"
-            " trained with. Default: 512, for a ViT what it was trained for.",
+            help="Side of the images that the model sees: for a ResNet, the --image_size of its"
+            " training. Default: 512, for a ViT what it was trained for.",
         ),
     ] = None,
     with_text: Annotated[
@@ -82,11 +80,7 @@ def import_model(
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw",
-            help="Leave descriptors unnormalised, as the authors evaluate their ViTs; maps and"
-            " the localizer need normalised ones.",
-        ),
+        typer.Option("--raw", help="Do not normalise descriptors, as the authors do for ViTs."),
     ] = False,
 ) -> None:
     """Turn a checkpoint of the authors' network into a model folder, which --model then takes.
@@ -99,12 +93,12 @@ def import_model(
     """
     from progeo_core.model.authors_checkpoint import import_checkpoint
 
-    target = out or Path(f"progeo-{backbone}")
+    out = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
         folder = import_checkpoint(
             checkpoint,
             backbone,
-            target,
+            out,
             with_text=with_text,
             normalized=not raw,
             image_size=image_size,

@@ -21,7 +21,7 @@ _OPSET = 17
 
 
 class _Describer(nn.Module):
-    """Normalise, describe and scale: all that the encoder does after resizing."""
+    """All that the encoder does after resizing: normalise, describe and scale."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """A model on disk: a folder with `model.safetensors` and `model.json`.
 
-The weights carry the card, too. So a model is there in one step, with its weights: whoever is killed
-before the card is written, or reads between the two, finds the card that belongs to the weights.
+The weights carry the card, too. So a model is there in one step, with its weights: after a kill
+before the card is written, and between the two, readers find the card that belongs to the weights.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def is_model_folder(path: Path) -> bool:
 
 
 def save_model(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> Path:
-    """Write weights and card into `folder`, which holds the old model or the new; return the folder.
+    """Write weights and card into a folder, and return it.
 
-    Raises `DataError` where that is impossible.
+    After a kill at any moment it holds the old model or the new one, whole. Raises `DataError`
+    where it cannot be written.
     """
     weights = {name: tensor.detach().contiguous() for name, tensor in state.items()}
     text = json.dumps(card.to_json(), indent=2) + "\n"

@@ -76,7 +76,7 @@ def has_text(state: Mapping[str, Tensor]) -> bool:
 def sha256_of(state: Mapping[str, Tensor]) -> str:
     """Digest the visual weights: names, types, shapes and bytes, whatever file they come from.
 
-    The text side has no say in descriptors and none here.
+    The text side does not change descriptors, and is left out.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(visual_part(state).items()):
@@ -120,7 +120,7 @@ def _read(path: Path) -> Any:
 
 
 def _unwrapped(content: Any) -> State:
-    """Take the weights out of a training checkpoint."""
+    """Return the weights that a training checkpoint holds."""
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
