@@ -1,4 +1,4 @@
-"""Turn the places that look most alike into one pose, with honest uncertainty."""
+"""Consensus of the most similar places: one pose with its uncertainty."""
 
 from __future__ import annotations
 

@@ -1,13 +1,18 @@
 """The script that fits the localizer's constants."""
 
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from progeo_core.localization.fitted_constants import SequenceConstants, SingleImageConstants
-from training import fit_localization
-from training.fit_localization import Outcome, fit
+
+SCRIPT = runpy.run_path(
+    str(Path(__file__).resolve().parents[2] / "training" / "fit_localization.py")
+)
+Outcome, fit = SCRIPT["Outcome"], SCRIPT["fit"]
 
 
 def test_loss_punishes_sure_and_wrong_most() -> None:
@@ -36,7 +41,7 @@ def test_script_measures_scenes_with_their_images_on_and_off_the_map(
     campus = str(campus_loop / "records.csv")
     arguments = ["--scene", "campus", campus, campus, "9"]
     arguments += ["--scene", "corridor", *map(str, corridor_few), "2.5"]
-    fit_localization.main([*arguments, "--model", str(small_model), "--rounds", "0"])
+    SCRIPT["main"]([*arguments, "--model", str(small_model), "--rounds", "0"])
     printed = capsys.readouterr().out
     assert "2 scenes" in printed
     for name, value in SequenceConstants()._asdict().items():
