@@ -133,9 +133,8 @@ def report(
     together = fit(start, functools.partial(losses, scenes), rounds)
     print(f"\n{title}")
     print(f"{'log loss':22}{'today':>8}{'fitted':>8}{'left out':>10}{'ECE today':>11}")
-    for left_out in range(len(scenes)):
-        scene = scenes[left_out]
-        others = [*scenes[:left_out], *scenes[left_out + 1 :]] or list(scenes)
+    for scene in scenes:
+        others = [other for other in scenes if other is not scene] or scenes
         apart = fit(start, functools.partial(losses, others), rounds)
         today = answer(scene, start)
         error = reliability(today.confidence, today.right).expected_error

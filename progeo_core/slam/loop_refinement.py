@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from progeo_core.images.codec import decode_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.planar_pose import between
 from progeo_core.slam.keyframe_images import KeyframeImages
 from progeo_core.slam.keyframes import Keyframe
@@ -21,7 +22,6 @@ from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import refine_relative
 from progeo_core.verification.local_features import LocalFeatures, find_features
 from progeo_core.verification.two_view_geometry import (
-    Intrinsics,
     TwoViewGeometry,
     two_view_geometry,
 )
