@@ -134,7 +134,7 @@ def report(
     print(f"\n{title}")
     print(f"{'log loss':22}{'today':>8}{'fitted':>8}{'left out':>10}{'ECE today':>11}")
     for scene in scenes:
-        others = [other for other in scenes if other is not scene] or scenes
+        others = [other for other in scenes if other.name != scene.name] or scenes
         apart = fit(start, functools.partial(losses, others), rounds)
         today = answer(scene, start)
         error = reliability(today.confidence, today.right).expected_error

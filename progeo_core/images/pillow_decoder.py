@@ -48,7 +48,7 @@ def open_header(file: IO[bytes], source: str) -> PIL.ImageFile.ImageFile:
                 return photo
             except Exception as error:
                 raise ImageError(f"{source}: the image is damaged ({error})") from error
-    missing = "" if _reads_heic() else "; for HEIC photos install pillow-heif"
+    missing = "" if reads_heic() else "; for HEIC photos install pillow-heif"
     raise ImageError(f"{source}: not an image, or one of an unknown kind{missing}")
 
 
@@ -79,12 +79,12 @@ def decode(data: bytes, source: str, max_pixels: int) -> NDArray[np.uint8 | np.u
 def _plugins() -> tuple[tuple[Any, Any], ...]:
     """Return what opens each format that is understood, and what recognizes its first bytes."""
     PIL.Image.init()
-    _reads_heic()
+    reads_heic()
     return tuple(PIL.Image.OPEN[form] for form in _FORMATS if form in PIL.Image.OPEN)
 
 
 @functools.cache
-def _reads_heic() -> bool:
+def reads_heic() -> bool:
     """Whether pillow-heif is installed; it reads HEIC once it is registered."""
     with contextlib.suppress(ImportError):
         import pillow_heif
