@@ -90,13 +90,15 @@ def check_geodetic(lat_deg: ArrayLike, lon_deg: ArrayLike) -> None:
             )
 
 
-def has_fix(lat_deg: float, lon_deg: float) -> bool:
-    """Whether degrees are those of a receiver that knew where it was.
+def is_fix(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.bool_]:
+    """Whether degrees are a place that a receiver found, [n] or one.
 
-    NaN and values out of range are none, and neither is 0, 0, which receivers give until they know.
+    They are within their ranges, and not the 0, 0 that receivers and phones give before they know.
     """
-    in_range = abs(lat_deg) <= 90.0 and abs(lon_deg) <= 180.0
-    return in_range and not (lat_deg == 0.0 and lon_deg == 0.0)
+    lat, lon = np.asarray(lat_deg, np.float64), np.asarray(lon_deg, np.float64)
+    # Written so that NaN counts as bad.
+    on_earth = (np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0)
+    return np.asarray(on_earth & ((lat != 0.0) | (lon != 0.0)))
 
 
 def known_altitude(alt_m: float) -> float:

@@ -46,36 +46,40 @@ def info(
         print_fields(described.name, shown)
 
 
+BackboneOption = Annotated[
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="B",
+        help="CLIP-RN50, CLIP-RN101, CLIP-ViT-B-16 or CLIP-ViT-B-32, as it was trained.",
+    ),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        metavar="PIXELS",
+        min=32,
+        help="Side of the images that the model sees; give the --image_size that a ResNet was"
+        " trained with. Default: 512, for a ViT what it was trained for.",
+    ),
+]
+
+
 @app.command("import")
 def import_model(
     checkpoint: Annotated[
         Path,
         typer.Argument(metavar="CHECKPOINT", help="best_model.pth of the authors' code."),
     ],
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            metavar="B",
-            help="CLIP-RN50, CLIP-RN101, CLIP-ViT-B-16 or CLIP-ViT-B-32, as it was trained.",
-        ),
-    ],
+    backbone: BackboneOption,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
         ),
     ] = None,
-    image_size: Annotated[
-        int | None,
-        typer.Option(
-            "--image-size",
-            metavar="PIXELS",
-            min=32,
-            help="Side of the images that the model sees; give the --image_size that a ResNet was"
-            " trained with. Default: 512, for a ViT what it was trained for.",
-        ),
-    ] = None,
+    image_size: ImageSizeOption = None,
     with_text: Annotated[
         bool,
         typer.Option("--with-text", help="Keep CLIP's text side, which only training needs."),

@@ -118,13 +118,15 @@ def rgb_from_compressed(
         raise ImageError(
             f"{source}: format '{format}' is a depth image; use the topic of a colour or grey image"
         )
-    encoded = bytes(data)
-    if encoded.startswith(_VIDEO_START) or any(name in format.lower() for name in _VIDEO):
+    octets = np.frombuffer(data, np.uint8)
+    if octets[:4].tobytes().startswith(_VIDEO_START) or any(
+        name in format.lower() for name in _VIDEO
+    ):
         raise ImageError(
-            f"{source}: format '{format}' is a video stream; republish the topic as JPEG"
-            " (image_transport's `compressed`)"
+            f"{source}: this is video (format '{format}'), whose frames are no images;"
+            " republish it as JPEG: ros2 run image_transport republish"
         )
-    image = decode_image(encoded, source, max_pixels=max_pixels)
+    image = decode_image(octets, source, max_pixels=max_pixels)
     original, _, compression = format.partition(";")
     layout = _LAYOUTS.get(original.strip())
     converted_first = any(word in compression for word in ("bgr8", "rgb8", "mono8"))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import PIL.ExifTags
 
 from progeo_core.errors import ImageError
-from progeo_core.geo import has_fix, known_altitude
+from progeo_core.geo import is_fix, known_altitude
 from progeo_core.images.pillow_decoder import open_header
 from progeo_core.records.stamps import UNKNOWN, stamp_from_time
 
@@ -53,7 +53,7 @@ def read_photo_tags(path: Path) -> PhotoTags:
             raise ImageError(f"{path}: its EXIF tags cannot be read ({error})") from error
     lat_deg = _angle(gps, _GPS.GPSLatitude, _GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0})
     lon_deg = _angle(gps, _GPS.GPSLongitude, _GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0})
-    if _text(gps.get(_GPS.GPSStatus)).upper() == _VOID or not has_fix(lat_deg, lon_deg):
+    if _text(gps.get(_GPS.GPSStatus)).upper() == _VOID or not is_fix(lat_deg, lon_deg):
         lat_deg = lon_deg = math.nan
     true_north = _text(gps.get(_GPS.GPSImgDirectionRef)) == "T"
     return PhotoTags(

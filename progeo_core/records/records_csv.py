@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from progeo_core.errors import DataError
-from progeo_core.geo import Frame, has_fix, known_altitude
+from progeo_core.geo import Frame, is_fix, known_altitude
 from progeo_core.records.plain_number import plain_number
 from progeo_core.records.stamps import NANOSECONDS, unit_of
 
@@ -146,11 +146,11 @@ def _split_by_fix(
     """Return the rows with a position, and why each of the others has none."""
     if family is _LOCAL:
         return rows, ()
-    placed = [row for row in rows if has_fix(*row.position[:2])]
+    placed = [row for row in rows if is_fix(*row.position[:2])]
     unplaced = tuple(
         f"{row.image}: no GPS fix (latitude 0, longitude 0)"
         for row in rows
-        if not has_fix(*row.position[:2])
+        if not is_fix(*row.position[:2])
     )
     if not placed:
         raise DataError(f"{file}: all {len(rows)} records are at latitude 0, longitude 0")

@@ -10,8 +10,8 @@ from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import (
     Datum,
     enu_from_wgs84,
-    has_fix,
     heading_from_yaw,
+    is_fix,
     known_altitude,
     parse_datum,
     utm_from_wgs84,
@@ -178,13 +178,13 @@ def test_a_datum_that_is_nowhere_is_refused_wherever_it_comes_from(lat):
 
 
 def test_a_receiver_without_a_fix():
-    assert has_fix(48.0, 11.0)
-    assert has_fix(0.0, 11.0)
-    assert has_fix(51.5, 0.0)
-    assert not has_fix(0.0, 0.0)
-    assert not has_fix(-0.0, 0.0)
-    assert not has_fix(91.0, 0.0)
-    assert not has_fix(math.nan, 11.0)
+    assert is_fix(48.0, 11.0)
+    assert is_fix(0.0, 11.0)
+    assert is_fix(51.5, 0.0)
+    assert not is_fix(0.0, 0.0)
+    assert not is_fix(-0.0, 0.0)
+    assert not is_fix(91.0, 0.0)
+    assert not is_fix(math.nan, 11.0)
 
 
 def test_no_data_is_no_altitude():
@@ -294,3 +294,12 @@ def test_headings_turn_clockwise_from_north():
     assert yaw_from_heading([0.0, 90.0, 180.0, 270.0]) == pytest.approx(expected)
     # Due north, missed by a rounding error to the west, is 0 and not 360.
     assert float(heading_from_yaw(np.nextafter(np.pi / 2, 4))) < 360.0
+
+
+def test_a_fix_is_a_place_on_earth_and_not_where_receivers_begin():
+    lat, lon = (
+        np.array([48.0, 0.0, 0.0, -90.0, 91.0, math.nan]),
+        np.array([11.0, 0.0, 9, 180, 1, 1]),
+    )
+    assert is_fix(lat, lon).tolist() == [True, False, True, True, False, False]
+    assert bool(is_fix(0.0, -0.0)) is False

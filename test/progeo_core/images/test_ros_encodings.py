@@ -252,7 +252,7 @@ def test_damaged_compressed_images_are_refused_by_source(data, format, message):
     ],
 )
 def test_video_is_told_from_damage(data, format):
-    with pytest.raises(ImageError, match=r"/camera: .*is a video stream; republish .* as JPEG"):
+    with pytest.raises(ImageError, match=r"/camera: this is video .*republish it as JPEG"):
         rgb_from_compressed(data, format, "/camera")
 
 
