@@ -40,16 +40,20 @@ DatumOption = Annotated[
         "--datum",
         metavar="LAT,LON[,ALT]",
         help="Degrees and metres (WGS84) of the point that local metres start from (x east,"
-        " y north). Without it their names have no UTM zone.",
+        " y north). Without it, file names have no UTM zone.",
     ),
 ]
 CellOption = Annotated[float, setting_option(DatasetSettings, "cell_m", "--cell", "M")]
-ValOption = Annotated[float, setting_option(DatasetSettings, "val_fraction", "--val-fraction")]
-TestOption = Annotated[float, setting_option(DatasetSettings, "test_fraction", "--test-fraction")]
+ValOption = Annotated[
+    float, setting_option(DatasetSettings, "val_fraction", "--val-fraction", "SHARE")
+]
+TestOption = Annotated[
+    float, setting_option(DatasetSettings, "test_fraction", "--test-fraction", "SHARE")
+]
 DistanceOption = Annotated[
     float, setting_option(DatasetSettings, "min_distance_m", "--min-distance", "M")
 ]
-SeedOption = Annotated[int, setting_option(DatasetSettings, "seed", "--seed")]
+SeedOption = Annotated[int, setting_option(DatasetSettings, "seed", "--seed", "N")]
 
 
 @app.command("from-bag")
@@ -67,8 +71,8 @@ def from_bag(
         typer.Option(
             "--pose-topic",
             metavar="P",
-            help="NavSatFix, PoseStamped, PoseWithCovarianceStamped or Odometry, interpolated to"
-            " the images' stamps.",
+            help="NavSatFix, PoseStamped (also with covariance) or Odometry, interpolated to the"
+            " images' stamps.",
         ),
     ],
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
@@ -90,7 +94,8 @@ def from_bag(
         progeo dataset from-bag monday/ tuesday/ --image-topic /camera/image_raw \\
             --pose-topic /gps/fix --out site/
         progeo dataset from-bag drive/ --image-topic /camera/image_raw \\
-            --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 --out site/
+            --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 \\
+            --out site/
 
     JSON (also in DIR/dataset.json): schema (1), dataset, images (by folder), left_out (by reason;
     DIR/left_out.csv lists them), queries_by_pass (of val and test), positions (utm or local),

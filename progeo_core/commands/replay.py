@@ -29,18 +29,18 @@ TruthTopicOption = Annotated[
     typer.Option(
         "--ground-truth-topic",
         metavar="G",
-        help="PoseStamped, PoseWithCovarianceStamped or Odometry in the map's metres, or"
-        " NavSatFix; interpolated to the images' stamps.",
+        help="PoseStamped (also with covariance) or Odometry in the map's metres, or NavSatFix;"
+        " interpolated to the images' stamps.",
     ),
 ]
 ReportOption = Annotated[
-    Path, typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing.")
+    Path, typer.Option("--report", metavar="DIR", help="Folder for the report; created if missing.")
 ]
 LiveFlag = Annotated[
     bool,
     typer.Option(
         "--live",
-        help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
+        help="Play the bag to the real ROS 2 node in its own process, over DDS at the bag's pace.",
     ),
 ]
 
@@ -59,7 +59,7 @@ def replay(
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
 ) -> None:
-    """Replay a bag against a map and report how right, how sure and how fast the answers were.
+    """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
     Offline, every image is answered, one after the other, as fast as it goes. With --live the bag
     is played to the node; a busy node drops old images, and the report counts them.
@@ -68,7 +68,7 @@ def replay(
             --ground-truth-topic /ground_truth/pose --report report/
         progeo replay drive/ --live …
 
-    The folder gets report.html (one file, nothing to load), summary.json, trajectory.tum and
+    The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
     ground_truth.tum (for evo), and matches/ (queries beside their best matches).
 
     summary.json: the keys of `evaluate --json` over all answered images with ground truth, and

@@ -51,9 +51,9 @@ def label_checksum(
     return zlib.crc32(f"{lengths}{camera}{traverse}{image}".encode())
 
 
-def fields_checksum(*fields: str | float | None) -> int:
-    """Return the checksum of the fields of one row."""
-    return zlib.crc32(json.dumps(fields).encode())
+def fields_checksum(*fields: str | float | bytes | None) -> int:
+    """Return the checksum of the fields of one row; bytes are in a damaged one only."""
+    return zlib.crc32(json.dumps(fields, default=bytes.hex).encode())
 
 
 def _checksums(ids: IdArray, words: NDArray[np.uint32]) -> IdArray:
@@ -67,7 +67,7 @@ def _checksums(ids: IdArray, words: NDArray[np.uint32]) -> IdArray:
 
 @functools.lru_cache(maxsize=8)
 def _keys(count: int) -> NDArray[np.uint64]:
-    """Return the odd keys [count], which are part of the file format: SplitMix64 of 1, 2, …"""
+    """Return the odd keys [count] of the file format: SplitMix64 of 1, 2 and so on."""
     key = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -35,6 +35,7 @@ NAMES = (
     "pose_graph",
     "loop_views",
     "prune",
+    "dataset_kills",
     "training",
 )
 

@@ -18,6 +18,8 @@ from progeo_ros.process.localizer_process import LocalizerProcess
 from test.drifting_drive import LAP
 from test.progeo_ros.test_mapping_over_dds import NODE, Robot, mapping_parameters
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 # The even images of a lap, then the odd ones: what both laps share begins at 0.
 FIRST, SECOND = np.arange(0, LAP, 2), np.arange(1, LAP // 2, 2)
 

@@ -25,6 +25,8 @@ from progeo_ros.localizer_node import LocalizerNode
 from progeo_ros.outputs.loop_messages import keyframe_stamp
 from progeo_ros.process.localizer_process import LocalizerProcess
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 NODE = "/progeo_localizer"
 FIRST, SECOND = 40, 26
 # Where in the corridor the drive begins.

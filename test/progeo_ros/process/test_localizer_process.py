@@ -6,6 +6,8 @@ import pytest
 from progeo_core.errors import ProgeoError
 from progeo_ros.process.localizer_process import LocalizerProcess
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 
 def test_sigterm_ends_an_idle_node_cleanly(peer, corridor_map: Path) -> None:
     with LocalizerProcess({"map": corridor_map, "device": "cpu"}) as process:
