@@ -41,8 +41,15 @@ def main() -> None:
     answers = localize_all(reference, queries)
     frames = [draw_frame(row, answers, queries, reference.records) for row in range(len(answers))]
     first, *others = frames
-    options = {"duration": MILLISECONDS, "loop": 0, "quality": 60, "method": 6}
-    first.save(TARGET, save_all=True, append_images=others, **options)
+    first.save(
+        TARGET,
+        save_all=True,
+        append_images=others,
+        duration=MILLISECONDS,
+        loop=0,
+        quality=60,
+        method=6,
+    )
 
 
 def localize_all(reference: ImageSource, queries: Records) -> list[Localization]:
@@ -63,7 +70,7 @@ def draw_frame(
     figure = Figure(figsize=(9.6, 2.7), dpi=100)
     grid = figure.add_gridspec(1, 3, width_ratios=(1.78, 1.78, 1.35))
     figure.subplots_adjust(left=0.005, right=0.995, top=0.88, bottom=0.02, wspace=0.03)
-    camera, match, plan = (figure.add_subplot(cell) for cell in grid)
+    camera, match, plan = (figure.add_subplot(grid[0, column]) for column in range(3))
     draw_picture(camera, queries.images[row], "camera")
     draw_picture(match, Path(answer.matches[0].image), "best match in the map")
     draw_plan(plan, answers[: row + 1], queries.position[row], reference)

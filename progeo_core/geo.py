@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyproj
@@ -20,6 +20,10 @@ _BANDS = "CDEFGHJKLMNPQRSTUVWX"
 _UTM_SOUTH_DEG, _UTM_NORTH_DEG = -80.0, 84.0
 # Metres within a zone, with room for a site that crosses its border or the equator.
 _UTM_EAST_M, _UTM_NORTH_M = (-5e5, 1.5e6), (-1e6, 1.1e7)
+# A site that crosses the border of a band may use one letter for all of it.
+_BAND_MARGIN_DEG = 1.0
+# What surveys and cameras write where they know no altitude.
+_NO_ALTITUDE_M = (-9999.0, -99999.0, -32768.0, -32767.0)
 
 
 class Frame(enum.Enum):
@@ -86,6 +90,22 @@ def check_geodetic(lat_deg: ArrayLike, lon_deg: ArrayLike) -> None:
             )
 
 
+def is_fix(lat_deg: ArrayLike, lon_deg: ArrayLike) -> NDArray[np.bool_]:
+    """Whether degrees are a place that a receiver found, [n] or one.
+
+    They are within their ranges, and not the 0, 0 that receivers and phones give before they know.
+    """
+    lat, lon = np.asarray(lat_deg, np.float64), np.asarray(lon_deg, np.float64)
+    # Written so that NaN counts as bad.
+    on_earth = (np.abs(lat) <= 90.0) & (np.abs(lon) <= 180.0)
+    return np.asarray(on_earth & ((lat != 0.0) | (lon != 0.0)))
+
+
+def known_altitude(alt_m: float) -> float:
+    """Return an altitude, NaN for the numbers that stand for an unknown one, as -9999."""
+    return math.nan if alt_m in _NO_ALTITUDE_M else alt_m
+
+
 def utm_zone(lat_deg: float, lon_deg: float) -> int:
     """Return the UTM zone 1-60 of a point, with the exceptions of Norway and Svalbard."""
     if 56.0 <= lat_deg < 64.0 and 3.0 <= lon_deg < 12.0:
@@ -119,8 +139,9 @@ def wgs84_from_utm(
 ) -> tuple[FloatArray, FloatArray]:
     """Return latitude and longitude (degrees) of positions that share one zone and letter.
 
-    Arrays keep their shape; numbers give 0-d arrays. Raises `DataError` for an unknown zone or
-    letter and for metres that no zone has, NaN included.
+    Arrays keep their shape; numbers give 0-d arrays. The letter N may stand for all of the north.
+    Raises `DataError` for an unknown zone or letter, for metres that no zone has, NaN included, and
+    for latitudes outside the letter's band, as where S means south.
     """
     if not 1 <= zone <= 60 or len(letter) != 1 or letter not in _BANDS:
         raise DataError(
@@ -134,10 +155,35 @@ def wgs84_from_utm(
             f"UTM east {east.ravel()[bad[0]]}, north {north.ravel()[bad[0]]} in zone"
             f" {zone}{letter}: not metres of a UTM zone; check the numbers, or give no zone"
         )
-    lon, lat = _utm_projection(zone, letter < "N").transform(
-        east, north, direction=pyproj.enums.TransformDirection.INVERSE
-    )
-    return np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+    lat, lon = _wgs84_of_zone(east, north, zone if letter >= "N" else -zone)
+    outside = np.flatnonzero(~_in_band(lat, letter))
+    if outside.size:
+        south, _ = _wgs84_of_zone(east, north, -zone)
+        meant = f"; if S means south, write {utm_letter(south.min())}" if letter == "S" else ""
+        raise DataError(
+            f"UTM north {north.ravel()[outside[0]]} in zone {zone}{letter} is latitude"
+            f" {lat.ravel()[outside[0]]:.4f}, which is not in band {letter}{meant}"
+        )
+    return lat, lon
+
+
+def utm_in_zone(
+    east_m: FloatArray, north_m: FloatArray, zones: NDArray[np.integer[Any]], zone: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return east and north [n] in `zone` of metres [n] in `zones` [n].
+
+    Zones are negative in the south, and 0 for local metres, which are in no zone. What lies in
+    `zone` already is unchanged; NaN for zones that do not border it.
+    """
+    east, north = (np.where(zones == zone, column, np.nan) for column in (east_m, north_m))
+    for other in np.unique(zones).tolist():
+        apart = (abs(other) - abs(zone)) % 60
+        if other == zone or not other or not zone or apart not in (0, 1, 59):
+            continue
+        rows = zones == other
+        lat, lon = _wgs84_of_zone(east_m[rows], north_m[rows], other)
+        east[rows], north[rows] = _utm_projection(abs(zone), zone < 0).transform(lon, lat)
+    return east, north
 
 
 def enu_from_wgs84(geodetic: ArrayLike, datum: Datum) -> FloatArray:
@@ -189,6 +235,23 @@ def heading_from_yaw(yaw_rad: ArrayLike) -> FloatArray:
     return np.asarray(np.where(heading >= 360.0, 0.0, heading))
 
 
+def _wgs84_of_zone(
+    east_m: FloatArray, north_m: FloatArray, zone: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return latitude and longitude of metres in a zone, which is negative in the south."""
+    lon, lat = _utm_projection(abs(zone), zone < 0).transform(
+        east_m, north_m, direction=pyproj.enums.TransformDirection.INVERSE
+    )
+    return np.asarray(lat, np.float64), np.asarray(lon, np.float64)
+
+
+def _in_band(lat_deg: FloatArray, letter: str) -> NDArray[np.bool_]:
+    """Whether latitudes are in the band of a letter, or near it; N may mean all of the north."""
+    low = _UTM_SOUTH_DEG + 8.0 * _BANDS.index(letter)
+    high = _UTM_NORTH_DEG if letter in "NX" else low + 8.0
+    return _within(lat_deg, low - _BAND_MARGIN_DEG, high + _BAND_MARGIN_DEG)
+
+
 def _within(values: FloatArray, low: float, high: float) -> NDArray[np.bool_]:
     return np.asarray((values >= low) & (values <= high))
 
@@ -205,7 +268,11 @@ def _utm_projection(zone: int, south: bool) -> pyproj.Transformer:
 
 @functools.lru_cache(maxsize=32)
 def _topocentric(datum: Datum) -> pyproj.Transformer:
-    """Return (lon, lat in degrees, alt) → east, north, up metres at a datum."""
+    """Return (lon, lat in degrees, alt) → east, north, up metres at a datum.
+
+    Raises `UsageError` for a datum that is no point on earth, as of a file that somebody wrote.
+    """
+    Datum.checked(*datum)
     return pyproj.Transformer.from_pipeline(
         "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
         " +step +proj=cart +ellps=WGS84"

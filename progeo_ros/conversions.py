@@ -18,6 +18,7 @@ from progeo_core.images import codec
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.poses.pose_messages import nanoseconds
 from progeo_ros.settings import NODE
 
 try:
@@ -30,7 +31,7 @@ except ImportError:  # PyPI has no geographic_msgs.
 
 def stamp_to_ns(stamp: Time) -> int:
     """Return a ROS stamp as nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return nanoseconds(stamp.sec, stamp.nanosec)
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:
@@ -63,14 +64,6 @@ def quaternion_from_yaw(yaw_rad: float) -> Quaternion:
     """Return a rotation about the vertical; none where the yaw is unknown (NaN)."""
     half = 0.0 if math.isnan(yaw_rad) else yaw_rad / 2.0
     return Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half))
-
-
-def yaw_from_quaternion(rotation: Quaternion) -> float:
-    """Return the rotation about the vertical (rad), NaN for a quaternion that is none."""
-    x, y, z, w = rotation.x, rotation.y, rotation.z, rotation.w
-    if not abs(x * x + y * y + z * z + w * w - 1.0) < 0.01:
-        return math.nan
-    return math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))
 
 
 def pose_message(

@@ -19,10 +19,11 @@ from visualization_msgs.msg import MarkerArray
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError, ProgeoError, UsageError
-from progeo_core.geo import Datum, FloatArray
+from progeo_core.geo import Datum
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.poses.pose_messages import PoseReading
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
 from progeo_core.slam.session import Session
@@ -203,23 +204,21 @@ class MappingSession:
         self._drive.start_mapping(live_map, by_reference=by_reference)
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
 
-    def _on_reference(self, stamp_ns: int, position: FloatArray, yaw_rad: float) -> None:
+    def _on_reference(self, reading: PoseReading) -> None:
         if self._settings.mapping_reference != "fix":
-            self._drive.reference.add(stamp_ns, position, yaw_rad)
+            self._drive.reference.add(*reading[:3])
             return
+        latitude, longitude, altitude = reading.position
         if self._awaiting_fix:
             path, self._awaiting_fix = self._awaiting_fix, ""
-            altitude = float(np.nan_to_num(position[2]))
+            datum = Datum.checked(latitude, longitude, float(np.nan_to_num(altitude)))
             try:
-                self._extend(
-                    Path(path).expanduser(),
-                    Datum.checked(float(position[0]), float(position[1]), altitude),
-                )
+                self._extend(Path(path).expanduser(), datum)
             except ProgeoError as error:
                 self._fault = f"mapping cannot begin: {error}"
                 _log.error("%s", self._fault)
         if self._datum is not None:
-            self._drive.add_fix(stamp_ns, position, self._datum)
+            self._drive.add_fix(reading.stamp_ns, np.array(reading.position), self._datum)
 
     def _publish(self, closures: tuple[LoopClosure, ...]) -> None:
         self._marked.extend(closures)

@@ -10,6 +10,7 @@ from nav_msgs.msg import Odometry
 
 from progeo_core.poses.planar_pose import compose
 from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.poses.pose_messages import read_pose, stamp_of
 from progeo_core.slam.pose_graph import (
     LoopConstraint,
     OptimizedTrajectory,
@@ -17,7 +18,6 @@ from progeo_core.slam.pose_graph import (
     PoseGraphSettings,
     PosePrior,
 )
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.outputs.loop_messages import keyframe_stamp
 
@@ -103,7 +103,7 @@ class PoseGraphInputs:
 def loop_constraint(message: Odometry) -> LoopConstraint | None:
     """Read a message of ~/loop_closure; None where it names no keyframe or no pose."""
     from_ns = keyframe_stamp(message.header.frame_id)
-    to_ns = stamp_to_ns(message.header.stamp)
+    to_ns = stamp_of(message)
     read = _planar(message)
     if read is None or not min(from_ns, to_ns) > 0 or from_ns == to_ns:
         return None
@@ -112,7 +112,7 @@ def loop_constraint(message: Odometry) -> LoopConstraint | None:
 
 def pose_prior(message: PoseWithCovarianceStamped) -> PosePrior | None:
     """Read a pose in the map; None where it has no stamp, no pose or no covariance."""
-    stamp_ns, read = stamp_to_ns(message.header.stamp), _planar(message)
+    stamp_ns, read = stamp_of(message), _planar(message)
     return PosePrior(stamp_ns, *read) if read is not None and stamp_ns > 0 else None
 
 
@@ -120,9 +120,7 @@ def _planar(
     message: Odometry | PoseWithCovarianceStamped,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return pose [3] and covariance [3, 3] on level ground, None where they are none."""
-    position = message.pose.pose.position
-    yaw = yaw_from_quaternion(message.pose.pose.orientation)
-    pose = np.array([position.x, position.y, yaw])
+    pose = read_pose(message).planar
     covariance = np.array(message.pose.covariance).reshape(6, 6)[_PLANAR]
     if not (np.isfinite(pose).all() and np.isfinite(covariance).all()):
         return None

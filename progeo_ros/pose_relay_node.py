@@ -20,7 +20,7 @@ from std_srvs.srv import Trigger
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.tracker_monitor import TrackerMonitor, TrackerSettings
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
+from progeo_core.poses.pose_messages import read_pose, stamp_of
 from progeo_ros.parameters import POSE_RELAY_GROUPS, NodeParameters
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.process.spinning import run_node
@@ -60,9 +60,9 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         self._global.publish(self._of_base(message))
-        pose, sigma = _planar(message), _sigma(message)
+        pose, sigma = read_pose(message).planar, _sigma(message)
         with self._lock:
-            is_lost = self._check.locate(stamp_to_ns(message.header.stamp), pose, sigma)
+            is_lost = self._check.locate(stamp_of(message), pose, sigma)
             start, self._is_asked = is_lost or self._is_asked, False
         if start:
             self._initial.publish(message)
@@ -71,7 +71,7 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
 
     def _on_tracked(self, message: PoseWithCovarianceStamped) -> None:
         with self._lock:
-            self._check.track(_planar(message))
+            self._check.track(read_pose(message).planar)
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
@@ -84,11 +84,6 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         named.header = copy.copy(message.header)
         named.header.frame_id = self._base_frame
         return named
-
-
-def _planar(message: PoseWithCovarianceStamped) -> FloatArray:
-    point = message.pose.pose.position
-    return np.array([point.x, point.y, yaw_from_quaternion(message.pose.pose.orientation)])
 
 
 def _sigma(message: PoseWithCovarianceStamped) -> FloatArray:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import Image, load_images
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.records.records import read_records
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
 from progeo_core.slam.session import Session
-from progeo_core.verification.two_view_geometry import Intrinsics
 from test.drifting_drive import LAP, Poses, stamp
 
 CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)

@@ -1,11 +1,14 @@
 """Settings shared by every test."""
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from progeo_core.descriptors.encoder import Encoder
 
 # Tests talk to each other over DDS on this machine only.
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -46,3 +49,25 @@ def corridor_loop() -> Path:
 def authors_npz() -> Path:
     """Return the values computed by the authors' code."""
     return ROOT / "test" / "data" / "authors.npz"
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model folder with the shipped weights at 128 x 128: real, and quick enough."""
+    from progeo_core.model.model_folder import read_model, save_model
+    from progeo_core.model.named_model import find_model_folder
+
+    shipped = find_model_folder("mobilenetv2-gem")
+    assert shipped is not None
+    card, state = read_model(shipped, with_text=False)
+    size = card.preprocessing._replace(height=128, width=128)
+    small = dataclasses.replace(card, name="small", preprocessing=size)
+    return save_model(tmp_path_factory.mktemp("models") / "small", small, state)
+
+
+@pytest.fixture(scope="session")
+def small_encoder(small_model: Path) -> Encoder:
+    """Return the encoder of the small model."""
+    from progeo_core.inference.loading import load_encoder
+
+    return load_encoder(str(small_model), "cpu")

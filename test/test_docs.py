@@ -13,6 +13,7 @@ import typer
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from PIL import Image
+from typer.testing import CliRunner
 
 from progeo_core import cli
 
@@ -93,6 +94,12 @@ def command_names(command: typer.core.TyperGroup, prefix: str) -> list[str]:
         elif not sub.hidden:
             names.append(f"{prefix} {name}")
     return names
+
+
+def all_commands() -> list[str]:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return command_names(group, "progeo")
 
 
 def docs_script(name: str) -> ModuleType:
@@ -193,10 +200,17 @@ def test_the_readme_names_the_two_commands() -> None:
 
 
 def test_every_command_is_listed() -> None:
-    group = typer.main.get_command(cli.app)
-    assert isinstance(group, typer.core.TyperGroup)
     listed = table_keys((ROOT / "docs" / "cli.md").read_text(encoding="utf-8"))
-    assert sorted(listed) == sorted(command_names(group, "progeo"))
+    assert sorted(listed) == sorted(all_commands())
+
+
+@pytest.mark.parametrize("command", all_commands())
+def test_help_fits_a_screen_of_80_columns(command: str) -> None:
+    runner = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    shown = runner.invoke(cli.app, [*command.split()[1:], "--help"]).output
+    assert "Usage" in shown
+    assert re.findall(r"\S*\w…", shown) == [], "a word of an option is too long for its column"
+    assert [line for line in shown.splitlines() if line.strip() == "\\"] == [], "too long a line"
 
 
 INTERFACE = ROOT / "docs" / "ros_interface.md"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from progeo_core.bags.reader import Bag
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import Image
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
 
@@ -20,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BagSource:
-    """Read images from one topic of a bag; rows: which images of the topic the records are."""
+    """Images of one topic of a bag; rows: which images of the topic the records are."""
 
     path: Path
     topic: str
@@ -39,8 +40,13 @@ class BagSource:
         return dataclasses.replace(self, records=self.records.select(rows), rows=self.rows[rows])
 
 
-def source_of_bag(path: Path, image_topic: str, pose_topic: str) -> ImageSource:
-    """Read a bag, poses interpolated to the images' stamps; images without a pose are left out."""
+def source_of_bag(
+    path: Path, image_topic: str, pose_topic: str, max_pose_gap_s: float = MAX_POSE_GAP_S
+) -> ImageSource:
+    """Read a bag, poses interpolated to the images' stamps; images without a pose are left out.
+
+    max_pose_gap_s: an image needs a pose on either side within this time (s).
+    """
     with Bag(path) as bag:
-        records, rows, unplaced = bag.records(image_topic, pose_topic)
+        records, rows, unplaced = bag.records(image_topic, pose_topic, max_pose_gap_s)
     return BagSource(path, image_topic, records, rows, unplaced)

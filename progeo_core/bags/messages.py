@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from progeo_core.errors import ImageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import Image
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+from progeo_core.poses.pose_messages import PoseReading, nanoseconds, read_fix, read_pose
 
 RAW_IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -38,23 +39,14 @@ POSE_FRAMES = {
 DAMAGED_MESSAGE = (SerdeError, struct.error, ValueError, IndexError)
 
 _NS_PER_S = 1_000_000_000
-_NO_FIX = -1
-_UNKNOWN = (math.nan, math.nan, math.nan)
+_NOTHING = (math.nan, math.nan, math.nan)
 
 
 class Header(NamedTuple):
-    """Hold the stamp (ns, 0 or less unknown) and the frame of a message."""
+    """Stamp (ns, 0 or less unknown) and frame of a message."""
 
     stamp_ns: int
     frame_id: str
-
-
-class Pose(NamedTuple):
-    """Hold a stamp (ns), a position (metres, or degrees and metres), a yaw (rad); NaN unknown."""
-
-    stamp_ns: int
-    position: tuple[float, float, float]
-    yaw_rad: float
 
 
 @functools.cache
@@ -67,9 +59,9 @@ def read_header(data: bytes) -> Header:
     """Read the header that serialised `data` starts with, without touching what follows."""
     # Four bytes say how the rest is encoded; the lowest bit of the second is set for little-endian.
     order = "<" if data[1] & 1 else ">"
-    seconds, nanoseconds, length = struct.unpack_from(order + "iII", data, 4)
+    sec, nanosec, length = struct.unpack_from(order + "iII", data, 4)
     frame_id = data[16 : 16 + length].rstrip(b"\0").decode()
-    return Header(seconds * _NS_PER_S + nanoseconds, frame_id)
+    return Header(nanoseconds(sec, nanosec), frame_id)
 
 
 def read_image(data: bytes, message_type: str, source: str) -> Image:
@@ -90,48 +82,13 @@ def read_image(data: bytes, message_type: str, source: str) -> Image:
         raise ImageError(f"{source}: the message is damaged ({error})") from error
 
 
-def read_pose(data: bytes, message_type: str) -> Pose:
-    """Read a message of one of `POSE_FRAMES`; damaged data gives a pose of which all is unknown."""
+def read_position(data: bytes, message_type: str) -> PoseReading:
+    """Read a message of one of `POSE_FRAMES`; damaged data has no stamp and no position."""
     try:
         message: Any = typestore().deserialize_cdr(data, message_type)
     except DAMAGED_MESSAGE:
-        return Pose(0, _UNKNOWN, math.nan)
-    stamp_ns = message.header.stamp.sec * _NS_PER_S + message.header.stamp.nanosec
-    return _POSE_READERS[message_type](stamp_ns, message)
-
-
-def yaw_from_quaternion(x: float, y: float, z: float, w: float) -> float:
-    """Return the heading of the turned x axis in the plane (rad); NaN for the zero quaternion."""
-    norm = x * x + y * y + z * z + w * w
-    if not 0.0 < norm < math.inf:
-        return math.nan
-    return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
-
-
-def _pose(stamp_ns: int, pose: Any) -> Pose:
-    point, turn = pose.position, pose.orientation
-    return Pose(
-        stamp_ns,
-        (point.x, point.y, point.z),
-        yaw_from_quaternion(turn.x, turn.y, turn.z, turn.w),
-    )
-
-
-def _fix(stamp_ns: int, message: Any) -> Pose:
-    # Receivers fill the position of a message without a fix with anything, often 0, 0.
-    if message.status.status == _NO_FIX:
-        return Pose(stamp_ns, _UNKNOWN, math.nan)
-    if not (abs(message.latitude) <= 90.0 and abs(message.longitude) <= 180.0):
-        return Pose(stamp_ns, _UNKNOWN, math.nan)
-    return Pose(stamp_ns, (message.latitude, message.longitude, message.altitude), math.nan)
-
-
-_POSE_READERS: dict[str, Callable[[int, Any], Pose]] = {
-    POSE: lambda stamp_ns, message: _pose(stamp_ns, message.pose),
-    POSE_WITH_COVARIANCE: lambda stamp_ns, message: _pose(stamp_ns, message.pose.pose),
-    ODOMETRY: lambda stamp_ns, message: _pose(stamp_ns, message.pose.pose),
-    FIX: _fix,
-}
+        return PoseReading(0, _NOTHING, math.nan, "damaged")
+    return read_fix(message) if message_type == FIX else read_pose(message)
 
 
 def image_message(header: Header, image: Image) -> memoryview:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import dataclasses
 import functools
+import itertools
 import logging
-from collections.abc import Collection, Container, Iterator, Mapping
+import math
+import os
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple
@@ -21,27 +26,32 @@ from progeo_core.bags.messages import (
     Header,
     read_header,
     read_image,
-    read_pose,
+    read_position,
 )
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import Image
-from progeo_core.poses.pose_track import PoseTrack
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PoseTrack
+from progeo_core.poses.stamp_units import NANOSECONDS, StampUnit, unit_of_stamps
 from progeo_core.prefetch import prefetch
 from progeo_core.records.records import Records
 
 _log = logging.getLogger(__name__)
+# Messages that show in which unit the stamps of a topic are.
+_SHOWN = 100
+# What an mcap file begins with, and ends with if its recorder could finish it.
+_MCAP_MAGIC = b"\x89MCAP0\r\n"
 
 
 @dataclasses.dataclass(frozen=True)
 class TopicInfo:
-    """Hold the message type of a topic (several joined by commas) and its number of messages."""
+    """Message type of a topic (several joined by commas) and its number of messages."""
 
     type: str
     count: int
 
 
 class RawMessage(NamedTuple):
-    """Hold one message as recorded: serialised (CDR), with the time (ns) the recorder got it."""
+    """One message as recorded: serialised (CDR), with the time (ns) the recorder got it."""
 
     topic: str
     received_ns: int
@@ -49,7 +59,7 @@ class RawMessage(NamedTuple):
 
 
 class BagImage(NamedTuple):
-    """Hold one image, or why it cannot be used, and its times (ns) and camera (its frame_id).
+    """One image, or why it cannot be used, with its times (ns) and camera (its frame_id).
 
     An image without a stamp has the time it was received as its stamp.
     """
@@ -61,7 +71,7 @@ class BagImage(NamedTuple):
 
 
 class BagRecords(NamedTuple):
-    """Hold the images that have a pose, which images of their topic these are [n], and the others.
+    """Images that have a pose, which images of their topic these are [n], and the others.
 
     unplaced: the name of every image without a pose, and why it has none.
     """
@@ -72,7 +82,7 @@ class BagRecords(NamedTuple):
 
 
 class Bag:
-    """Read one bag: a folder with metadata.yaml, or a single .mcap or .db3 file.
+    """One bag: a folder with metadata.yaml, or a single .mcap or .db3 file.
 
     Raises `DataError` for a bag that is missing, empty, damaged or of ROS 1, for a topic that is
     absent or of another kind, and where reading meets damage. Types that are not asked for need
@@ -81,6 +91,7 @@ class Bag:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._units: dict[str, StampUnit] = {}
         self._reader = _open_reader(path)
         self.topics: Mapping[str, TopicInfo] = MappingProxyType(_topics(self._reader))
         if not any(info.count for info in self.topics.values()):
@@ -115,7 +126,9 @@ class Bag:
         `rows` chooses among them by their number, 0 for the first; the others are not decoded.
         """
         self._require(topic, IMAGE_TYPES, "images")
-        decode = functools.partial(_decode, message_type=self.topics[topic].type)
+        decode = functools.partial(
+            _decode, message_type=self.topics[topic].type, unit=self._unit(topic)
+        )
         messages = enumerate(self._messages([topic]))
         return prefetch(decode, (one for row, one in messages if rows is None or row in rows))
 
@@ -127,55 +140,74 @@ class Bag:
     def pose_track(self, topic: str) -> PoseTrack:
         """Read every pose of a topic: PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix.
 
-        Poses without stamp, position or fix are dropped and counted; `DataError` if none is left.
+        A pose without a stamp has the time it was received as its stamp, as images have. Poses
+        without a position are dropped and counted by reason; `DataError` if none is left.
         """
         self._require(topic, POSE_FRAMES, "poses")
         kind = self.topics[topic].type
-        poses = [read_pose(message.data, kind) for message in self._messages([topic])]
+        readings, received = [], []
+        for message in self._messages([topic]):
+            readings.append(read_position(message.data, kind))
+            received.append(message.received_ns)
+        stamps = self._stamps(topic, [one.stamp_ns for one in readings], received, "poses")
+        usable = [row for row, reading in enumerate(readings) if not reading.problem]
         track = PoseTrack.from_poses(
-            [pose.stamp_ns for pose in poses],
-            [pose.position for pose in poses],
+            [stamps[row] for row in usable],
+            [readings[row].position for row in usable],
             POSE_FRAMES[kind],
-            [pose.yaw_rad for pose in poses],
+            [readings[row].yaw_rad for row in usable],
         )
+        reasons = collections.Counter(one.problem for one in readings if one.problem)
+        reasons["a stamp twice"] = track.dropped
+        why = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         if not len(track):
             raise DataError(
-                f"{self.path}: none of the {track.dropped} poses of '{topic}' has a stamp and a"
-                " position; record them again, or use another topic"
+                f"{self.path}: none of the {len(readings)} poses of '{topic}' has a position"
+                f" ({why}); record them again, or use another topic"
             )
-        if track.dropped:
+        if why:
             _log.warning(
-                "%s: %d poses of '%s' dropped: no stamp, no position, or a stamp twice",
+                "%s: %d of %d poses of '%s' dropped: %s",
                 self.path,
-                track.dropped,
+                reasons.total(),
+                len(readings),
                 topic,
+                why,
             )
-        return track
+        return dataclasses.replace(track, dropped=reasons.total())
 
-    def records(self, image_topic: str, pose_topic: str) -> BagRecords:
+    def records(
+        self, image_topic: str, pose_topic: str, max_pose_gap_s: float = MAX_POSE_GAP_S
+    ) -> BagRecords:
         """Pair images with poses interpolated to their stamps; images without a pose are left out.
 
+        max_pose_gap_s: an image needs a pose on either side within this time (s).
         Images are named "TOPIC@STAMP", cameras by frame_id, the traverse by the bag. Raises
         `DataError` if no image has a pose.
         """
         headers = self._image_headers(image_topic)
         stamps = np.array([header.stamp_ns for header in headers], np.int64)
         track = self.pose_track(pose_topic)
-        position, yaw_rad = track.at(stamps)
+        position, yaw_rad = track.at(stamps, max_pose_gap_s)
         placed = np.isfinite(position[:, :2]).all(axis=1)
         rows = np.flatnonzero(placed)
+        lacking = f"no pose of '{pose_topic}' within {max_pose_gap_s:g} s on either side"
         if not rows.size:
             raise DataError(
-                f"{self.path}: no image of '{image_topic}' has a pose of '{pose_topic}' near in"
-                f" time: images {_span(stamps)}, poses {_span(track.stamp_ns)};"
-                " both must be stamped by the same clock"
+                f"{self.path}: no image of '{image_topic}' is near in time to poses of"
+                f" '{pose_topic}': images {_span(stamps)}, poses {_span(track.stamp_ns)}"
+                + (_advice(track, max_pose_gap_s) or "; both must be stamped by the same clock")
             )
-        unplaced = tuple(
-            f"{image_topic}@{stamp}: no pose of '{pose_topic}' near in time"
-            for stamp in stamps[~placed]
-        )
+        unplaced = tuple(f"{image_topic}@{stamp}: {lacking}" for stamp in stamps[~placed])
         if unplaced:
-            _log.warning("%s: %d images without a pose left out", self.path, len(unplaced))
+            _log.warning(
+                "%s: %d of %d images left out: %s%s",
+                self.path,
+                len(unplaced),
+                len(headers),
+                lacking,
+                _advice(track, max_pose_gap_s),
+            )
         records = Records(
             images=tuple(Path(f"{image_topic}@{stamps[row]}") for row in rows),
             position=position[rows],
@@ -188,21 +220,48 @@ class Bag:
         return BagRecords(records, rows, unplaced)
 
     def _image_headers(self, topic: str) -> list[Header]:
+        """Return the headers of all images, every one of them with a stamp."""
         self._require(topic, IMAGE_TYPES, "images")
-        headers, unstamped = [], 0
+        headers, received = [], []
         for message in self._messages([topic]):
-            header = _header(message)
-            unstamped += header.stamp_ns <= 0
-            headers.append(_stamped(header, message.received_ns))
+            headers.append(_header(message))
+            received.append(message.received_ns)
+        stamps = self._stamps(topic, [one.stamp_ns for one in headers], received, "images")
+        return [one._replace(stamp_ns=stamp) for one, stamp in zip(headers, stamps, strict=True)]
+
+    def _stamps(
+        self, topic: str, stamps: Sequence[int], received_ns: Sequence[int], what: str
+    ) -> list[int]:
+        """Return the stamps (ns) of the messages of a topic; say where they had to be made."""
+        unit = self._unit(topic)
+        if unit is not NANOSECONDS:
+            _log.warning(
+                "%s: the stamps of '%s' are %s, not nanoseconds, by their size; taken as such",
+                self.path,
+                topic,
+                unit.name,
+            )
+        unstamped = sum(stamp <= 0 for stamp in stamps)
         if unstamped:
             _log.warning(
-                "%s: %d of %d images of '%s' have no stamp; the time they were received is used",
+                "%s: %d of %d %s of '%s' have no stamp; the time they were received is used",
                 self.path,
                 unstamped,
-                len(headers),
+                len(stamps),
+                what,
                 topic,
             )
-        return headers
+        return [
+            _stamp_ns(stamp, received, unit)
+            for stamp, received in zip(stamps, received_ns, strict=True)
+        ]
+
+    def _unit(self, topic: str) -> StampUnit:
+        """Return in which unit the stamps of a topic are, as its first messages show it."""
+        if topic not in self._units:
+            first = itertools.islice(self._messages([topic]), _SHOWN)
+            self._units[topic] = unit_of_stamps([_header(message).stamp_ns for message in first])
+        return self._units[topic]
 
     def _require(self, topic: str, types: Collection[str], what: str) -> None:
         """Raise `DataError` unless `topic` has messages of one of `types`."""
@@ -248,6 +307,13 @@ def _open_reader(path: Path) -> Any:
         raise DataError(
             f"{path}: this is a ROS 1 bag; convert it: rosbags-convert --src {path} --dst FOLDER"
         )
+    unfinished = _unfinished_mcap(path)
+    if unfinished is not None:
+        raise DataError(
+            f"{path}: the bag cannot be read: {unfinished.name} has no end, as its recorder was"
+            f" killed; run `mcap recover {unfinished} -o recovered.mcap` (mcap.dev), and use"
+            " recovered.mcap"
+        )
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         raise DataError(
             f"{path}: not a rosbag2 (no metadata.yaml); if the recorder was killed, run"
@@ -261,6 +327,19 @@ def _open_reader(path: Path) -> Any:
             f"{path}: the bag cannot be read ({error}); use a copy, or `ros2 bag reindex`"
         ) from error
     return reader
+
+
+def _unfinished_mcap(path: Path) -> Path | None:
+    """Return the first mcap file of a bag that was not finished."""
+    for file in sorted(path.glob("*.mcap")) if path.is_dir() else [path]:
+        # What cannot be read at all is for the reader to say.
+        with contextlib.suppress(OSError), file.open("rb") as content:
+            if content.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
+                continue
+            content.seek(-len(_MCAP_MAGIC), os.SEEK_END)
+            if content.read() != _MCAP_MAGIC or content.tell() == len(_MCAP_MAGIC):
+                return file
+    return None
 
 
 def _topics(reader: Any) -> dict[str, TopicInfo]:
@@ -281,18 +360,28 @@ def _header(message: RawMessage) -> Header:
         return Header(0, "")
 
 
-def _stamped(header: Header, received_ns: int) -> Header:
-    return header if header.stamp_ns > 0 else header._replace(stamp_ns=received_ns)
+def _stamp_ns(stamp: int, received_ns: int, unit: StampUnit) -> int:
+    return stamp * unit.nanoseconds if stamp > 0 else received_ns
 
 
-def _decode(message: RawMessage, message_type: str) -> BagImage:
-    header = _stamped(_header(message), message.received_ns)
+def _decode(message: RawMessage, message_type: str, unit: StampUnit) -> BagImage:
+    header = _header(message)
+    stamp_ns = _stamp_ns(header.stamp_ns, message.received_ns, unit)
     image: Image | ImageError
     try:
-        image = read_image(message.data, message_type, f"{message.topic}@{header.stamp_ns}")
+        image = read_image(message.data, message_type, f"{message.topic}@{stamp_ns}")
     except ImageError as error:
         image = error
-    return BagImage(header.stamp_ns, message.received_ns, image, header.frame_id)
+    return BagImage(stamp_ns, message.received_ns, image, header.frame_id)
+
+
+def _advice(track: PoseTrack, max_gap_s: float) -> str:
+    """Return what to do where poses come too seldom, "" where that is not the reason."""
+    steps_s = np.diff(track.stamp_ns) / 1e9
+    if not steps_s.size or np.median(steps_s) <= max_gap_s:
+        return ""
+    enough_s = math.ceil(11.0 * np.percentile(steps_s, 90)) / 10.0
+    return f"; these poses come every {np.median(steps_s):.2g} s: --max-pose-gap {enough_s:g}"
 
 
 def _span(stamps_ns: NDArray[np.int64]) -> str:

@@ -10,7 +10,7 @@ import typer
 from progeo_core.commands.console import print_fields, progress, say_skipped
 from progeo_core.records.records import read_records
 
-app = typer.Typer(no_args_is_help=True, help="Make recordings.")
+app = typer.Typer(no_args_is_help=True, help="Make bags.")
 
 
 @app.command()
@@ -29,13 +29,14 @@ def make(
         typer.Option(
             "--rate",
             metavar="HZ",
-            help="Images per second, evenly. Default: the records' own stamps, 10 Hz without any.",
+            help="Images per second, evenly spaced. Default: the stamps of the records, or 10 Hz if"
+            " they have none.",
         ),
     ] = None,
     compressed: Annotated[
         bool,
         typer.Option(
-            "--compressed", help="CompressedImage (JPEG, PNG) in place of raw rgb8 Image."
+            "--compressed", help="Write CompressedImage (JPEG, PNG) instead of raw rgb8 Image."
         ),
     ] = False,
     storage: Annotated[

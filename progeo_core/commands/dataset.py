@@ -16,9 +16,10 @@ from progeo_core.commands.console import (
     say_skipped,
     waiting,
 )
-from progeo_core.commands.options import JsonFlag, setting_option
+from progeo_core.commands.options import JsonFlag, PoseGapOption, setting_option
 from progeo_core.dataset.plan import DatasetSettings
 from progeo_core.geo import parse_datum
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
@@ -39,16 +40,20 @@ DatumOption = Annotated[
         "--datum",
         metavar="LAT,LON[,ALT]",
         help="Degrees and metres (WGS84) of the point that local metres start from (x east,"
-        " y north). Without it their names have no UTM zone.",
+        " y north). Without it, file names have no UTM zone.",
     ),
 ]
 CellOption = Annotated[float, setting_option(DatasetSettings, "cell_m", "--cell", "M")]
-ValOption = Annotated[float, setting_option(DatasetSettings, "val_fraction", "--val-fraction")]
-TestOption = Annotated[float, setting_option(DatasetSettings, "test_fraction", "--test-fraction")]
+ValOption = Annotated[
+    float, setting_option(DatasetSettings, "val_fraction", "--val-fraction", "SHARE")
+]
+TestOption = Annotated[
+    float, setting_option(DatasetSettings, "test_fraction", "--test-fraction", "SHARE")
+]
 DistanceOption = Annotated[
     float, setting_option(DatasetSettings, "min_distance_m", "--min-distance", "M")
 ]
-SeedOption = Annotated[int, setting_option(DatasetSettings, "seed", "--seed")]
+SeedOption = Annotated[int, setting_option(DatasetSettings, "seed", "--seed", "N")]
 
 
 @app.command("from-bag")
@@ -66,10 +71,11 @@ def from_bag(
         typer.Option(
             "--pose-topic",
             metavar="P",
-            help="NavSatFix, PoseStamped, PoseWithCovarianceStamped or Odometry, interpolated to"
-            " the images' stamps.",
+            help="NavSatFix, PoseStamped (also with covariance) or Odometry, interpolated to the"
+            " images' stamps.",
         ),
     ],
+    max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     cell: CellOption = _DEFAULTS.cell_m,
     val_fraction: ValOption = _DEFAULTS.val_fraction,
     test_fraction: TestOption = _DEFAULTS.test_fraction,
@@ -88,7 +94,8 @@ def from_bag(
         progeo dataset from-bag monday/ tuesday/ --image-topic /camera/image_raw \\
             --pose-topic /gps/fix --out site/
         progeo dataset from-bag drive/ --image-topic /camera/image_raw \\
-            --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 --out site/
+            --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 \\
+            --out site/
 
     JSON (also in DIR/dataset.json): schema (1), dataset, images (by folder), left_out (by reason;
     DIR/left_out.csv lists them), queries_by_pass (of val and test), positions (utm or local),
@@ -98,7 +105,8 @@ def from_bag(
     from progeo_core.records.image_source import JoinedSource
 
     def read() -> ImageSource:
-        return JoinedSource(tuple(source_of_bag(bag, image_topic, pose_topic) for bag in bags))
+        parts = [source_of_bag(bag, image_topic, pose_topic, max_pose_gap) for bag in bags]
+        return JoinedSource(tuple(parts))
 
     settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
     _make(read, out, settings, datum, as_json=as_json)

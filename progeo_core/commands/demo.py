@@ -25,10 +25,10 @@ def demo(
 ) -> None:
     """Run everything on images that come with the package: about two minutes on two cores.
 
-    Maps one pass of a corridor and asks it where the images of the other pass were taken: from
-    files, and from a rosbag2 that is played to the live ROS 2 node over DDS. Then the same with a
-    loop around a campus building, whose map has a datum, so that the node publishes fixes. Ends
-    with a table and the places of the reports. Without rclpy the bags are replayed offline.
+    Maps one pass of a corridor and localizes the images of the other pass: from files, and from a
+    rosbag2 that is played to the live ROS 2 node over DDS. Then the same with a loop around a
+    campus building, whose map has a datum, so that the node publishes fixes. Ends with a table and
+    the paths of the reports. Without rclpy the bags are replayed offline.
 
         progeo demo
         progeo demo --out /tmp/progeo

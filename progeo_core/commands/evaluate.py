@@ -28,7 +28,7 @@ SequenceFlag = Annotated[
     bool,
     typer.Option(
         "--sequence",
-        help="The queries are one traverse in order: let the place filter answer them, too.",
+        help="The queries are one traverse in order: also answer them with the place filter.",
     ),
 ]
 JsonOption = Annotated[
@@ -52,11 +52,13 @@ def evaluate(
 
     Recall@N: share of all queries with a place within the radius among their N best. Errors are
     horizontal distances of the estimated positions. Precision and recall are over all confidence
-    thresholds; calibration compares stated confidence with the share that was right. A start is
-    found at the first right accepted answer after the first image, or after the truth jumped.
+    thresholds; calibration compares stated confidence with the share that was right. Time to
+    localize runs from the first image, or from a jump of the true position, to the first accepted
+    answer that is right.
 
         progeo evaluate --map city.progeo --queries queries.csv
-        progeo evaluate --map office.progeo --queries lap2.csv --radius 2 --sequence --json out.json
+        progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
+            --sequence --json out.json
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
     position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,

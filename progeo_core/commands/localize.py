@@ -47,7 +47,7 @@ def localize(
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
 
-    JSON: schema (1), map, answers; of each image: image, accepted, state, reason, confidence
+    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence
     (0 to 1), position (x, y, z in metres east, north, up), yaw_rad (counter-clockwise from east,
     or null), sigma_m (standard deviations of x, y, z), covariance (6 × 6 by rows: x y z roll pitch
     yaw), geodetic (lat, lon, alt, or null), matches (place_id, similarity, position, yaw_rad,

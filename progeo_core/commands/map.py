@@ -21,6 +21,7 @@ from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
     ModelOption,
+    PoseGapOption,
     RuntimeOption,
     setting_option,
 )
@@ -28,6 +29,7 @@ from progeo_core.errors import UsageError
 from progeo_core.geo import Datum, parse_datum
 from progeo_core.map.export import ExportFormat
 from progeo_core.map.prune import PruneSettings
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
@@ -83,6 +85,10 @@ _DatumOption = Annotated[
         " a datum the map gives metres only.",
     ),
 ]
+_CheckFlag = Annotated[
+    bool,
+    typer.Option("--check", help="Read the whole file and fail unless all of it is undamaged."),
+]
 _AppendFlag = Annotated[
     bool,
     typer.Option(
@@ -103,6 +109,7 @@ def build(
     bag: _BagOption = None,
     image_topic: _ImageTopicOption = None,
     pose_topic: _PoseTopicOption = None,
+    max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     heading_convention: _HeadingOption = Heading.UNKNOWN,
     datum: _DatumOption = None,
     append: _AppendFlag = False,
@@ -126,7 +133,9 @@ def build(
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
-    source = _source(records, images, bag, image_topic, pose_topic, heading_convention)
+    source = _source(
+        records, images, bag, image_topic, pose_topic, heading_convention, max_pose_gap
+    )
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)
     with progress("building the map", len(source.records)) as advance:
@@ -138,13 +147,14 @@ def build(
 
 
 @app.command()
-def info(map_path: MapArgument, as_json: JsonFlag = False) -> None:
+def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = False) -> None:
     """Say what a map holds: places, extent, cameras, traverses, datum and model.
 
-    The whole file is read to see that it is undamaged.
+    Places are compared with their checksums as they are read; --check does so with descriptors and
+    thumbnails, too, and sees every flipped bit.
 
         progeo map info office.progeo
-        progeo map info office.progeo --json
+        progeo map info office.progeo --check --json
 
     JSON: schema (1), map, places, places_with_yaw, datum (lat_deg, lon_deg, alt_m, or null),
     extent_m (min and max of x, y, z, or null), cameras and
@@ -154,8 +164,9 @@ def info(map_path: MapArgument, as_json: JsonFlag = False) -> None:
     from progeo_core.map.summary import summarize_map
 
     with PlaceMap.open(map_path) as place_map:
-        with waiting("checking the file"):
-            place_map.verify()
+        if check:
+            with waiting("checking the file"):
+                place_map.verify()
         summary = summarize_map(place_map)
     if as_json:
         print_json(summary.to_json())
@@ -321,6 +332,7 @@ def _source(
     image_topic: str | None,
     pose_topic: str | None,
     heading: Heading,
+    max_pose_gap_s: float,
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
     from progeo_core.bags.bag_source import source_of_bag
@@ -334,8 +346,10 @@ def _source(
     if len(named) != 1:
         found = " and ".join(named) or "none"
         raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
-    if bag is None and (image_topic or pose_topic):
-        raise UsageError(f"--image-topic and --pose-topic go with --bag, not with {named[0]}")
+    if bag is None and (image_topic or pose_topic or max_pose_gap_s != MAX_POSE_GAP_S):
+        raise UsageError(
+            f"--image-topic, --pose-topic and --max-pose-gap go with --bag, not with {named[0]}"
+        )
     if records is not None:
         return source_of_records(records)
     if images is not None:
@@ -343,7 +357,7 @@ def _source(
     assert bag is not None
     if image_topic is None or pose_topic is None:
         raise UsageError("--bag needs --image-topic and --pose-topic: name one topic of each")
-    return source_of_bag(bag, image_topic, pose_topic)
+    return source_of_bag(bag, image_topic, pose_topic, max_pose_gap_s)
 
 
 def _readable(datum: Datum | None) -> str:

@@ -46,41 +46,51 @@ def info(
         print_fields(described.name, shown)
 
 
+BackboneOption = Annotated[
+    str,
+    typer.Option(
+        "--backbone",
+        metavar="B",
+        help="CLIP-RN50, CLIP-RN101, CLIP-ViT-B-16 or CLIP-ViT-B-32, as it was trained.",
+    ),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--image-size",
+        metavar="PIXELS",
+        min=32,
+        help="Side of the images that the model sees; give the --image_size that a ResNet was"
+        " trained with. Default: 512, for a ViT what it was trained for.",
+    ),
+]
+
+
 @app.command("import")
 def import_model(
     checkpoint: Annotated[
         Path,
         typer.Argument(metavar="CHECKPOINT", help="best_model.pth of the authors' code."),
     ],
-    backbone: Annotated[
-        str,
-        typer.Option(
-            "--backbone",
-            metavar="B",
-            help="CLIP-RN50, CLIP-RN101, CLIP-ViT-B-16 or CLIP-ViT-B-32, as it was trained.",
-        ),
-    ],
+    backbone: BackboneOption,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Model folder to write. Default: progeo-B."),
-    ] = None,
-    image_size: Annotated[
-        int | None,
         typer.Option(
-            "--image-size",
-            metavar="PIXELS",
-            min=32,
-            help="Side of the images that the model sees: for a ResNet, the --image_size of its"
-            " training. Default: 512, for a ViT what it was trained for.",
+            "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
         ),
     ] = None,
+    image_size: ImageSizeOption = None,
     with_text: Annotated[
         bool,
         typer.Option("--with-text", help="Keep CLIP's text side, which only training needs."),
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Do not normalise descriptors, as the authors do for ViTs."),
+        typer.Option(
+            "--raw",
+            help="Leave descriptors unnormalised, as the authors evaluate their ViTs; maps and"
+            " the localizer need normalised ones.",
+        ),
     ] = False,
 ) -> None:
     """Turn a checkpoint of the authors' network into a model folder, which --model then takes.
@@ -93,12 +103,12 @@ def import_model(
     """
     from progeo_core.model.authors_checkpoint import import_checkpoint
 
-    out = out or Path(f"progeo-{backbone}")
+    target = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
         folder = import_checkpoint(
             checkpoint,
             backbone,
-            out,
+            target,
             with_text=with_text,
             normalized=not raw,
             image_size=image_size,

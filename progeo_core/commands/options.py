@@ -19,10 +19,10 @@ class ModelSettings(Settings):
 
     model: str = setting(
         DEFAULT_MODEL,
-        "Model of the descriptors: a built-in name, a model folder (see `progeo model import`), or"
-        " an open_clip backbone with the origin of its weights, BACKBONE:PRETRAINED",
+        "Model that makes the descriptors: a built-in name, a model folder (see `progeo model"
+        " import`), or an open_clip backbone and its weights, BACKBONE:PRETRAINED",
     )
-    device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
+    device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N")
     runtime: str = setting(
         "auto",
         "What runs the model: auto (the faster of torch and onnx that agrees with torch, measured"
@@ -65,10 +65,20 @@ ChecksOption = Annotated[
     typer.Option(
         "--geometric-checks",
         metavar="N",
-        help="Verify an uncertain image against the thumbnails of N places, as"
-        " localizer.geometric_checks of the node does; 10 is a good value, 0 none.",
+        help="Verify an uncertain image against the thumbnails of N places, as the node's"
+        " geometric_checks; 10 is a good value, 0 none.",
         min=0,
         max=50,
+    ),
+]
+PoseGapOption = Annotated[
+    float,
+    typer.Option(
+        "--max-pose-gap",
+        metavar="S",
+        help="An image of a bag needs a pose within this time (s) on either side, between which"
+        " its own is interpolated; raise it where poses come seldom.",
+        min=0.0,
     ),
 ]
 MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]

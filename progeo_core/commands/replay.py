@@ -12,6 +12,7 @@ from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
 from progeo_core.commands.evaluate import print_evaluation
 from progeo_core.errors import UsageError
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 if TYPE_CHECKING:
     from progeo_core.evaluation.replay import Replay
@@ -28,18 +29,18 @@ TruthTopicOption = Annotated[
     typer.Option(
         "--ground-truth-topic",
         metavar="G",
-        help="PoseStamped, PoseWithCovarianceStamped or Odometry in the map's metres, or"
-        " NavSatFix; interpolated to the images' stamps.",
+        help="PoseStamped (also with covariance) or Odometry in the map's metres, or NavSatFix;"
+        " interpolated to the images' stamps.",
     ),
 ]
 ReportOption = Annotated[
-    Path, typer.Option("--report", metavar="DIR", help="Folder for the report; made if missing.")
+    Path, typer.Option("--report", metavar="DIR", help="Folder for the report; created if missing.")
 ]
 LiveFlag = Annotated[
     bool,
     typer.Option(
         "--live",
-        help="Through the real ROS 2 node in its own process, over DDS at the bag's pace.",
+        help="Play the bag to the real ROS 2 node in its own process, over DDS at the bag's pace.",
     ),
 ]
 
@@ -49,6 +50,7 @@ def replay(
     map_path: options.MapOption,
     image_topic: ImageTopicOption,
     ground_truth_topic: TruthTopicOption,
+    max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
     geometric_checks: options.ChecksOption = 0,
@@ -57,7 +59,7 @@ def replay(
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
 ) -> None:
-    """Replay a bag against a map and report how right, how sure and how fast the answers were.
+    """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
     Offline, every image is answered, one after the other, as fast as it goes. With --live the bag
     is played to the node; a busy node drops old images, and the report counts them.
@@ -66,7 +68,7 @@ def replay(
             --ground-truth-topic /ground_truth/pose --report report/
         progeo replay drive/ --live …
 
-    The folder gets report.html (one file, nothing to load), summary.json, trajectory.tum and
+    The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
     ground_truth.tum (for evo), and matches/ (queries beside their best matches).
 
     summary.json: the keys of `evaluate --json` over all answered images with ground truth, and
@@ -81,7 +83,9 @@ def replay(
             "--device and --runtime go with an offline replay; the live node chooses by itself"
         )
     with waiting("reading the bag"):
-        source = read_input(bag_path, map_path, image_topic, ground_truth_topic, radius)
+        source = read_input(
+            bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
+        )
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
     else:

@@ -26,7 +26,7 @@ from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_core.poses.pose_track import PosesAt, PoseTrack
+from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
 
 _NODE_MODULE = "progeo_ros.replay.live_replay"
@@ -92,11 +92,17 @@ class Replay:
 
 
 def read_input(
-    bag_path: Path, map_path: Path, image_topic: str, ground_truth_topic: str, radius_m: float
+    bag_path: Path,
+    map_path: Path,
+    image_topic: str,
+    ground_truth_topic: str,
+    radius_m: float,
+    max_pose_gap_s: float = MAX_POSE_GAP_S,
 ) -> ReplayInput:
     """Read stamps, ground truth and places; nothing is decoded and no model is needed.
 
-    radius_m: distance within which an answer is right. Raises `DataError` for a bag or map that
+    radius_m: distance within which an answer is right. max_pose_gap_s: an image has ground truth if
+    there are poses on either side within this time (s). Raises `DataError` for a bag or map that
     cannot be read, topics that are absent or of another kind, ground truth in degrees with a map
     without datum, and where no image has ground truth.
     """
@@ -105,11 +111,12 @@ def read_input(
     with Bag(bag_path) as bag:
         stamps = bag.stamps(image_topic)
         track = bag.pose_track(ground_truth_topic)
-    truth = _in_map_metres(track, stamps, datum, map_path)
+    truth = _in_map_metres(track, track.at(stamps, max_pose_gap_s), datum, map_path)
     if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
         raise DataError(
-            f"{bag_path}: no image of '{image_topic}' has a pose of '{ground_truth_topic}' near in"
-            " time; both must be stamped by the same clock"
+            f"{bag_path}: no image of '{image_topic}' has a pose of '{ground_truth_topic}' within"
+            f" {max_pose_gap_s:g} s on either side; both must be stamped by the same clock, and"
+            " --max-pose-gap takes poses that come seldom"
         )
     return ReplayInput(
         bag_path,
@@ -282,9 +289,8 @@ def _replay(
 
 
 def _in_map_metres(
-    track: PoseTrack, stamps: NDArray[np.int64], datum: Datum | None, map_path: Path
+    track: PoseTrack, truth: PosesAt, datum: Datum | None, map_path: Path
 ) -> PosesAt:
-    truth = track.at(stamps)
     if track.frame is Frame.LOCAL:
         return truth
     if datum is None:

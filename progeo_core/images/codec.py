@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,46 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import ImageError
-from progeo_core.images import jpeg_header
+from progeo_core.images import jpeg_header, opencv_decoder, pillow_decoder, png_header
+from progeo_core.images.bit_depth import rgb8_from_any_depth
+from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.prefetch import prefetch
 
 Image: TypeAlias = NDArray[np.uint8]  # [h, w, 3] RGB
 
-_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# JPEGs decode to a half, a quarter or an eighth in less time. A quarter more than what is needed
-# keeps descriptors to a cosine above 0.999; at the very size they would lose ten times as much.
-_REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_REDUCED |= {2: cv2.IMREAD_REDUCED_COLOR_2}
-_SPARE = 1.25
-
-# OpenCV would print lines of its own beside the one message that callers give; releases that
-# cannot be told so from Python just print them.
-with contextlib.suppress(AttributeError):
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
 
 def decode_image(
-    data: bytes | bytearray | memoryview | Image, source: str, needed_side: int = 0
+    data: bytes | bytearray | memoryview | Image,
+    source: str,
+    needed_side: int = 0,
+    max_pixels: int = MAX_PIXELS,
 ) -> Image:
-    """Decode an encoded image (JPEG, PNG and whatever else OpenCV reads) to RGB uint8 [h, w, 3].
+    """Decode an encoded image (JPEG, PNG and whatever else Pillow reads) to RGB uint8 [h, w, 3].
 
     The EXIF orientation is applied, grey and palette become RGB, 16 bits are scaled to 8, alpha is
     dropped. A JPEG much larger than `needed_side` pixels each way is decoded at a half, a quarter
-    or an eighth of its size, still larger than that; 0 asks for the full size. Raises `ImageError`
-    naming `source` for empty, truncated or unknown data.
+    or an eighth of its size, still larger than that; 0 asks for the full size. The size is read
+    before anything is decoded: a JPEG of more than `max_pixels` comes at a half or a quarter of its
+    size where that suffices, any other such image is refused. A JPEG that only lacks its end marker
+    is read, with a warning. Raises `ImageError` naming `source` for empty, truncated, damaged or
+    unknown data, and for too many pixels.
     """
     encoded = bytes(data)
     if not encoded:
         raise ImageError(f"{source}: the image is empty (0 bytes)")
-    if _is_truncated(encoded):
-        raise ImageError(f"{source}: the image is truncated after {len(encoded)} bytes")
-    try:
-        decoded = cv2.imdecode(np.frombuffer(encoded, np.uint8), _flag(encoded, needed_side))
-    except cv2.error as error:
-        raise ImageError(f"{source}: the image cannot be decoded ({error.err})") from error
-    if decoded is None:
-        raise ImageError(f"{source}: not an image, or one that is damaged ({len(encoded)} bytes)")
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+    if encoded.startswith(jpeg_header.START):
+        pixels = opencv_decoder.decode_jpeg(encoded, source, needed_side, max_pixels)
+    elif encoded.startswith(png_header.START):
+        pixels = opencv_decoder.decode_png(encoded, source, max_pixels)
+    else:
+        pixels = pillow_decoder.decode(encoded, source, max_pixels)
+    return rgb8_from_any_depth(pixels)
 
 
 def read_image(path: str | Path, needed_side: int = 0) -> Image:
@@ -89,28 +82,8 @@ def make_thumbnail(image: Image, longest_side: int = 240) -> bytes:
     return encode_jpeg(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
 
 
-def _flag(encoded: bytes, needed_side: int) -> int:
-    """Return how OpenCV is to decode: as small as it can be and still be large enough."""
-    if not needed_side or not encoded.startswith(jpeg_header.START):
-        return cv2.IMREAD_COLOR
-    spare = jpeg_header.shorter_side(encoded) / (_SPARE * needed_side)
-    return next((flag for factor, flag in _REDUCED.items() if factor <= spare), cv2.IMREAD_COLOR)
-
-
 def _image_or_error(path: Path, needed_side: int) -> Image | ImageError:
     try:
         return read_image(path, needed_side)
     except ImageError as error:
         return error
-
-
-def _is_truncated(data: bytes) -> bool:
-    """Whether a JPEG or PNG ends before its end marker.
-
-    Older OpenCV fills the missing part with grey and reports nothing.
-    """
-    if data.startswith(jpeg_header.START):
-        return data.find(jpeg_header.END, jpeg_header.scan_offset(data)) < 0
-    if data.startswith(_PNG_START):
-        return data.rfind(_PNG_END) < 0
-    return False

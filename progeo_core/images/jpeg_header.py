@@ -1,4 +1,4 @@
-"""What stands before the pixels of a JPEG: its size, and where the pixels begin."""
+"""The header of a JPEG: its size, how its pixels are stored, and where they begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,20 @@ START, END = b"\xff\xd8", b"\xff\xd9"
 _SCAN = 0xDA
 # Start-of-frame markers; the three left out of the range mean tables.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_NOT_FOUND = 0
+# Baseline and extended sequential, both with Huffman codes.
+_SEQUENTIAL = frozenset({0xC0, 0xC1})
+
+
+class Frame(NamedTuple):
+    """Size (pixels) of a JPEG, and how its pixels are stored.
+
+    one_pass: whether all colours come in one scan from top to bottom, so that a decoder needs
+    memory for a few rows only and can shrink what it gives out.
+    """
+
+    width: int
+    height: int
+    one_pass: bool
 
 
 class _Segment(NamedTuple):
@@ -17,19 +30,32 @@ class _Segment(NamedTuple):
     offset: int
 
 
+def read_frame(data: bytes) -> Frame | None:
+    """Return the frame that stands before the first scan; None where the header is cut."""
+    frame, parts = None, 0
+    for marker, offset in _segments(data):
+        if marker in _FRAMES and frame is None and offset + 10 <= len(data):
+            # Marker and length take four bytes, the sample depth one; then height and width.
+            height, width = (
+                int.from_bytes(data[offset + at : offset + at + 2], "big") for at in (5, 7)
+            )
+            parts = data[offset + 9]
+            frame = Frame(width, height, one_pass=marker in _SEQUENTIAL)
+        if marker == _SCAN and frame is not None:
+            return frame._replace(
+                one_pass=frame.one_pass and data[offset + 4 :][:1] == bytes([parts])
+            )
+    return None
+
+
 def scan_offset(data: bytes) -> int:
     """Return where the first scan starts: a thumbnail before it has an end marker of its own."""
     return next((one.offset for one in _segments(data) if one.marker == _SCAN), len(data))
 
 
-def shorter_side(data: bytes) -> int:
-    """Return the smaller of width and height (pixels), 0 where the header does not say."""
-    for marker, offset in _segments(data):
-        if marker in _FRAMES:
-            # Marker and length take four bytes, the sample depth one; then height and width.
-            sides = data[offset + 5 : offset + 7], data[offset + 7 : offset + 9]
-            return min(int.from_bytes(side, "big") for side in sides)
-    return _NOT_FOUND
+def count_scans(data: bytes) -> int:
+    """Return how many scans there are; each may take as long to decode as the whole image."""
+    return data.count(bytes([0xFF, _SCAN]), scan_offset(data))
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:

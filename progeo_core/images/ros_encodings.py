@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import ImageError
+from progeo_core.images.bit_depth import rgb8_from_any_depth
 from progeo_core.images.codec import Image, decode_image
+from progeo_core.images.size_limit import MAX_PIXELS, check_size
 
 if TYPE_CHECKING:
     from array import array
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     MessageData: TypeAlias = bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]
     _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
 
-# 65535 becomes 255, as in cv_bridge; shifting by 8 bits would darken by up to one step.
-_SCALE_16_TO_8 = 255.0 / 65535.0
+# What CompressedImage also carries; by the format, or by the start code of H.264 and H.265.
+_VIDEO = ("h264", "h265", "hevc", "av1", "vp8", "vp9", "mpeg", "ffmpeg")
+_VIDEO_START = (b"\0\0\0\x01", b"\0\0\x01")
 
 
 class _Layout(NamedTuple):
@@ -67,13 +70,21 @@ _LAYOUTS = _layouts()
 
 
 def rgb_from_raw(
-    data: MessageData, *, height: int, width: int, encoding: str, step: int, is_bigendian: bool
+    data: MessageData,
+    *,
+    height: int,
+    width: int,
+    encoding: str,
+    step: int,
+    is_bigendian: bool,
+    max_pixels: int = MAX_PIXELS,
 ) -> Image:
     """Return the pixels of a sensor_msgs/Image as RGB uint8 [height, width, 3].
 
     The fields are the message's; `step` (bytes per row) may be any length that holds a row. An
     rgb8 image is a view that shares memory with `data`: copy it to keep it past the message.
-    Raises `ImageError` for an unknown encoding, no pixels, a step or data too short.
+    Samples of 16 bits become 8 by `to_eight_bits`. Raises `ImageError` for an unknown encoding, no
+    pixels or more than `max_pixels`, a step or data too short.
     """
     layout = _LAYOUTS.get(encoding)
     if layout is None:
@@ -85,6 +96,7 @@ def rgb_from_raw(
     rows = height * layout.rows_per_two // 2
     octets = np.frombuffer(data, np.uint8)
     _check_sizes(what, octets.size, rows=rows, row_bytes=row_bytes, step=step)
+    check_size(what, width, height, max_pixels)
     used: _Samples = octets[: rows * step].reshape(rows, step)[:, :row_bytes]
     samples = used if layout.sample_bytes == 1 else _native_uint16(used, bool(is_bigendian))
     if layout.channels > 1:
@@ -92,18 +104,29 @@ def rgb_from_raw(
     return _to_rgb8(what, samples, layout.conversion)
 
 
-def rgb_from_compressed(data: MessageData, format: str, source: str) -> Image:
+def rgb_from_compressed(
+    data: MessageData, format: str, source: str, max_pixels: int = MAX_PIXELS
+) -> Image:
     """Return the pixels of a sensor_msgs/CompressedImage as RGB uint8 [h, w, 3].
 
     JPEG or PNG is recognized by the data, as drivers fill `format` freely; a Bayer mosaic that was
     compressed unchanged (`bayer_rggb8; jpeg compressed`) becomes colour. Raises `ImageError`
-    naming `source` for damaged data and for depth images (compressedDepth).
+    naming `source` for damaged data, too many pixels (see `decode_image`), video and depth images
+    (compressedDepth).
     """
     if "compressedDepth" in format:
         raise ImageError(
             f"{source}: format '{format}' is a depth image; use the topic of a colour or grey image"
         )
-    image = decode_image(np.frombuffer(data, np.uint8), source)
+    octets = np.frombuffer(data, np.uint8)
+    if octets[:4].tobytes().startswith(_VIDEO_START) or any(
+        name in format.lower() for name in _VIDEO
+    ):
+        raise ImageError(
+            f"{source}: this is video (format '{format}'), whose frames are no images;"
+            " republish it as JPEG: ros2 run image_transport republish"
+        )
+    image = decode_image(octets, source, max_pixels=max_pixels)
     original, _, compression = format.partition(";")
     layout = _LAYOUTS.get(original.strip())
     converted_first = any(word in compression for word in ("bgr8", "rgb8", "mono8"))
@@ -133,10 +156,10 @@ def _native_uint16(samples: _Samples, is_bigendian: bool) -> _Samples:
 
 def _to_rgb8(what: str, samples: _Samples, conversion: int | None) -> Image:
     """Convert the colours at full depth and reduce to 8 bits after, which is cv_bridge's order."""
+    if conversion == cv2.COLOR_GRAY2RGB:
+        return rgb8_from_any_depth(samples)
     try:
         rgb = samples if conversion is None else cv2.cvtColor(samples, conversion)
     except cv2.error as error:
         raise ImageError(f"{what}: these sizes cannot be converted ({error.err})") from error
-    if rgb.dtype == np.uint16:
-        rgb = cv2.convertScaleAbs(rgb, alpha=_SCALE_16_TO_8)
-    return np.asarray(rgb, np.uint8)
+    return rgb8_from_any_depth(rgb)

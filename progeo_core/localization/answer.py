@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 
 class CameraFrame(NamedTuple):
-    """Hold one image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
+    """One image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
 
     image: Image
     stamp_ns: int = 0
@@ -23,7 +23,7 @@ class CameraFrame(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Hold one place of the map that looks like the image.
+    """One place of the map that looks similar to the image.
 
     similarity: cosine after removing what all places of the map share, -1 to 1, near 0 for
     unrelated images.
@@ -37,7 +37,7 @@ class Match(NamedTuple):
 
 
 class StepSeconds(NamedTuple):
-    """Hold how long each step of one answer took (s)."""
+    """Time that each step of one answer took (s)."""
 
     encode: float = 0.0
     search: float = 0.0
@@ -45,10 +45,10 @@ class StepSeconds(NamedTuple):
 
 
 class Localization(NamedTuple):
-    """Hold the answer to one image; `accepted` says whether a robot may use it.
+    """Answer to one image; `accepted` says whether a robot may use it.
 
     geodetic: latitude, longitude (degrees), altitude (m) where the map has a datum.
-    state: one of `verdict`'s words, reason: one readable line. matches: best first, at most
+    state: one of the words of `decision`, reason: one readable line. matches: best first, at most
     `top_k`; in a sequence by belief.
     descriptor: [D] float32.
     """

@@ -1,4 +1,4 @@
-"""Turn the places that look most alike into one pose, with honest uncertainty."""
+"""Consensus of the most similar places: one pose with its uncertainty."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ConsensusSettings(Settings):
         "Matches within this distance (m) are the same place, and the confidence is about being"
         " this near; at least one and a half spacings of the map's places",
         low=0.01,
-        high=1e4,
+        high=1e8,
     )
     position_floor_m: float = setting(
         0.5, "Smallest standard deviation of a position (m), per axis", low=1e-3, high=1e3

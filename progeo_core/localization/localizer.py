@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame, Localization, StepSeconds
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -24,7 +25,6 @@ from progeo_core.localization.single_image_ranker import SingleImageRanker
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 
 class Localizer:

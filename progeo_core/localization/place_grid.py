@@ -1,4 +1,4 @@
-"""Find the places of a map within a distance of many points at once."""
+"""Search for the places of a map within a distance of many points at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMN = np.int64(1) << np.int64(32)
 
 
 class Pairs(NamedTuple):
-    """Hold which place lies near which point, all [p]: indices of points, rows of places, m."""
+    """Which place lies near which point, all [p]: indices of points, rows of places, m."""
 
     point: IntArray
     row: IntArray
@@ -24,10 +24,10 @@ class Pairs(NamedTuple):
 
 
 class PlaceGrid:
-    """Sort places into square cells of the plane; heights count in distances only."""
+    """Grid of places in square cells of the plane; heights count in distances only."""
 
     def __init__(self, position: FloatArray, cell_m: float) -> None:
-        """Take positions [n, 3] and the cell size, best about the radius of the searches."""
+        """Sort positions [n, 3] into cells of a size, best about the radius of the searches."""
         self._position = position
         self._cell_m = cell_m
         keys = self._keys(np.floor(position[:, :2] / cell_m).astype(np.int64))

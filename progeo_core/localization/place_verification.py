@@ -1,4 +1,4 @@
-"""Let local features decide between the places of an uncertain answer, and refine a sure one."""
+"""Verification of the places of an uncertain answer, and refinement of a sure one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.place_filter import Belief
 from progeo_core.map.place_map import PlaceMap, PlacePoses
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.verification.geometric_verifier import GeometricVerifier
 from progeo_core.verification.pose_refinement import refine_pose
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 IntArray = NDArray[np.int64]
 
@@ -24,26 +24,26 @@ _APART_RADII = 2.0
 
 
 class _Compared(NamedTuple):
-    """Hold the place [k] of each match, -1 not compared, and the log odds of each place [m]."""
+    """Place [k] of each match, -1 not compared, and the log odds of each place [m]."""
 
     place: IntArray
     log_odds: FloatArray
 
 
 class PlaceVerifier:
-    """Compare images with the pictures of a map's most probable places."""
+    """Verifier of a map's most probable places by the images that the map keeps of them."""
 
     def __init__(
         self, place_map: PlaceMap, places: PlacePoses, radius_m: float, spacing_m: float
     ) -> None:
-        """Take a map, its places, and what is one place (m) and the spacing of places (m)."""
+        """Verify places of a map; radius_m: of one place. spacing_m: of the places."""
         self._places, self._radius_m, self._spacing_m = places, radius_m, spacing_m
         self._geometry = GeometricVerifier(place_map)
 
     def weigh_matches(
         self, image: Image, confidence: float, rows: IntArray, weight: FloatArray, count: int
     ) -> VerifiedPlaces:
-        """Weigh the matches of one image, heaviest first, after looking at `count` places.
+        """Weigh the matches of one image, heaviest first, after comparing `count` places.
 
         confidence: that the heaviest place is right. rows, weight: [k].
         """
@@ -51,10 +51,10 @@ class PlaceVerifier:
         return rerank_places(confidence, weight, compared.place, compared.log_odds)
 
     def log_odds(self, image: Image, belief: Belief, count: int) -> FloatArray:
-        """Return what the views say of the places of a belief [s]; only `count` are looked at."""
+        """Return the log odds of the places of a belief [s], of which `count` are compared."""
         compared = self._compare(image, belief.rows, belief.probability, belief.position, count)
-        said: FloatArray = np.append(compared.log_odds, 0.0)[compared.place]
-        return said
+        log_odds: FloatArray = np.append(compared.log_odds, 0.0)[compared.place]
+        return log_odds
 
     def refine(
         self, image: Image, intrinsics: Intrinsics, estimate: PoseEstimate, rows: IntArray
@@ -89,7 +89,7 @@ class PlaceVerifier:
 
 
 class VerifiedPlaces(NamedTuple):
-    """Hold the weights [k] of an image's matches, and how probable the best place is."""
+    """Weights [k] of an image's matches, and how probable the best place is."""
 
     weight: FloatArray
     confidence: float
@@ -102,7 +102,7 @@ def rerank_places(
 
     confidence: that place 0 is right. weight: [k] of the matches. place: [k] number of each one's
     place, -1 not checked. log_odds: [m] per place. Before the check, other places are less probable
-    than place 0 as they weigh less; what is left is for all that was not checked, or off the map.
+    than place 0 as they weigh less; the rest is for all that was not checked, or off the map.
     """
     # Row 0 stands for all that was not checked, of which nothing is said.
     owner = place + 1

@@ -1,8 +1,8 @@
-"""Tell whether a tracker, such as a particle filter on a laser, still knows where the robot is.
+"""Whether a tracker, such as a particle filter on a laser, still knows where the robot is.
 
 A tracker follows its own sensor precisely but cannot tell that it is lost. Poses from images are
 coarse, yet say where on the map the robot is: several in a row that contradict the tracker, and
-not each other, are worth starting it anew. One alone never is, as that costs what the tracker knew.
+not each other, are worth starting it again. One alone never is: that costs what the tracker knew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KNOWN_YAW_RAD = 1.5
 
 @dataclasses.dataclass(frozen=True)
 class TrackerSettings(Settings):
-    """Say when a tracker counts as lost."""
+    """Settings for when a tracker counts as lost."""
 
     distance_m: float = setting(
         3.0,
@@ -53,10 +53,10 @@ class TrackerSettings(Settings):
 
 
 class TrackerMonitor:
-    """Compare poses [3] (x, y in m, yaw in rad) of one robot in one frame."""
+    """Monitor of a tracker by poses [3] (x, y in m, yaw in rad) of one robot in one frame."""
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
-        """Begin with a tracker that knows nothing."""
+        """Start with a tracker that knows nothing."""
         self.settings = settings or TrackerSettings()
         self._tracked: FloatArray | None = None
         self._last: FloatArray | None = None
@@ -64,11 +64,11 @@ class TrackerMonitor:
         self._started_ns: int | None = None
 
     def track(self, pose: FloatArray) -> None:
-        """Take where the tracker believes the robot to be."""
+        """Note where the tracker believes the robot to be."""
         self._tracked = pose if np.isfinite(pose).all() else None
 
     def locate(self, stamp_ns: int, pose: FloatArray, sigma: FloatArray) -> bool:
-        """Take a pose from an image with deviations [3]; say whether the tracker starts with it."""
+        """Whether the tracker should start at this pose from an image, of deviations [3]."""
         if not (np.isfinite(pose).all() and sigma[2] < _KNOWN_YAW_RAD):
             return False
         agrees = self._last is None or not self._contradicts(self._last, pose, sigma)
@@ -81,7 +81,7 @@ class TrackerMonitor:
         return True
 
     def _is_starting(self, stamp_ns: int) -> bool:
-        """Say whether the tracker was started a moment ago; not if time went back since."""
+        """Whether the tracker was started a moment ago; not if time went back since."""
         if self._started_ns is None:
             return False
         return 0 <= stamp_ns - self._started_ns < self.settings.patience_s * 1e9

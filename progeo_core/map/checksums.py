@@ -67,7 +67,7 @@ def _checksums(ids: IdArray, words: NDArray[np.uint32]) -> IdArray:
 
 @functools.lru_cache(maxsize=8)
 def _keys(count: int) -> NDArray[np.uint64]:
-    """Return the odd keys [count], which are part of the file format: SplitMix64 of 1, 2, …"""
+    """Return the odd keys [count] of the file format: SplitMix64 of 1, 2 and so on."""
     key = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

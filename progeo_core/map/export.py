@@ -6,20 +6,26 @@ import csv
 import enum
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, TextIO
-from xml.sax.saxutils import escape
+from xml.etree import ElementTree
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 
+# Spreadsheets run a cell that starts with one of these as a formula (OWASP, "CSV Injection").
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Characters that XML 1.0 has no way to write.
+_NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 class ExportFormat(enum.Enum):
-    """Name the files that `export_map` writes."""
+    """Files that `export_map` writes."""
 
     GEOJSON = "geojson"
     KML = "kml"
@@ -27,7 +33,7 @@ class ExportFormat(enum.Enum):
 
 
 class _Place(NamedTuple):
-    """Hold one place as it is written; directions are NaN and stamps 0 where unknown."""
+    """One place as it is written; directions are NaN and stamps 0 where unknown."""
 
     place_id: int
     image: str
@@ -43,7 +49,9 @@ def export_map(place_map: PlaceMap, target: str | Path, form: ExportFormat) -> i
 
     GeoJSON (RFC 7946) and KML hold longitude, latitude and altitude and need a map with a datum:
     `UsageError` without one. CSV has the columns of records.csv after the place's id: degrees where
-    the map has a datum, metres where it has none. Raises `DataError` where nothing can be written.
+    the map has a datum, metres where it has none; a text that a spreadsheet would run as a formula
+    starts with "./" if it is an image's path and with "'" else. Raises `DataError` where nothing
+    can be written.
     """
     if place_map.datum is None and form is not ExportFormat.CSV:
         raise UsageError(
@@ -90,8 +98,14 @@ def _write_csv(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None:
     writer.writerow(["place_id", "image", *columns, "stamp_ns", "camera", "traverse"])
     for place in _places(place_map, table):
         direction = "" if math.isnan(place.direction) else place.direction
-        names = (place.stamp_ns or "", place.camera, place.traverse)
-        writer.writerow([place.place_id, place.image, *place.position, direction, *names])
+        image = _no_formula(place.image, "./")
+        names = _no_formula(place.camera, "'"), _no_formula(place.traverse, "'")
+        stamp = place.stamp_ns or ""
+        writer.writerow([place.place_id, image, *place.position, direction, stamp, *names])
+
+
+def _no_formula(text: str, prefix: str) -> str:
+    return prefix + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def _write_geojson(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None:
@@ -110,26 +124,42 @@ def _write_geojson(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None
                 "heading_deg": None if math.isnan(place.direction) else place.direction,
             },
         }
-        file.write((",\n" if number else "\n") + json.dumps(feature, ensure_ascii=False))
+        file.write(
+            (",\n" if number else "\n") + json.dumps(feature, ensure_ascii=False, allow_nan=False)
+        )
     file.write("\n]}\n")
 
 
 def _write_kml(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None:
-    file.write('<?xml version="1.0" encoding="UTF-8"?>\n')
-    file.write('<kml xmlns="http://www.opengis.net/kml/2.2"><Document>\n')
-    file.write(f"<name>{escape(place_map.path.stem)}</name>\n")
+    # One element at a time: a million of them would take gigabytes.
+    head = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
+    name = ElementTree.SubElement(ElementTree.SubElement(head, "Document"), "name")
+    name.text = _xml_text(place_map.path.stem)
+    closing = "</Document></kml>"
+    whole = ElementTree.tostring(head, encoding="unicode")
+    file.write(f'<?xml version="1.0" encoding="UTF-8"?>\n{whole.removesuffix(closing)}\n')
     for place in _places(place_map, table):
-        lat, lon, alt = place.position
-        time = _time(place.stamp_ns)
-        file.write(f"<Placemark><name>{escape(place.image or str(place.place_id))}</name>")
-        if time is not None:
-            file.write(f"<TimeStamp><when>{time}</when></TimeStamp>")
-        if not math.isnan(place.direction):
-            heading = f"<heading>{place.direction:.3f}</heading>"
-            file.write(f"<Style><IconStyle>{heading}</IconStyle></Style>")
-        coordinates = f"{lon:.9f},{lat:.9f},{alt:.3f}"
-        file.write(f"<Point><coordinates>{coordinates}</coordinates></Point></Placemark>\n")
-    file.write("</Document></kml>\n")
+        file.write(ElementTree.tostring(_placemark(place), encoding="unicode") + "\n")
+    file.write(f"{closing}\n")
+
+
+def _placemark(place: _Place) -> ElementTree.Element:
+    lat, lon, alt = place.position
+    mark = ElementTree.Element("Placemark")
+    ElementTree.SubElement(mark, "name").text = _xml_text(place.image or str(place.place_id))
+    time = _time(place.stamp_ns)
+    if time is not None:
+        ElementTree.SubElement(ElementTree.SubElement(mark, "TimeStamp"), "when").text = time
+    if not math.isnan(place.direction):
+        icon = ElementTree.SubElement(ElementTree.SubElement(mark, "Style"), "IconStyle")
+        ElementTree.SubElement(icon, "heading").text = f"{place.direction:.3f}"
+    point = ElementTree.SubElement(mark, "Point")
+    ElementTree.SubElement(point, "coordinates").text = f"{lon:.9f},{lat:.9f},{alt:.3f}"
+    return mark
+
+
+def _xml_text(text: str) -> str:
+    return _NOT_IN_XML.sub("\ufffd", text)
 
 
 def _time(stamp_ns: int) -> str | None:

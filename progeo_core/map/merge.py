@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,16 +13,20 @@ import numpy as np
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
 from progeo_core.map.leftovers import remove_leftovers
-from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_map import PlaceMap, PlacePoses, Places, PlaceTable
 from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
 from progeo_core.progress import Advance, no_progress
 
+_log = logging.getLogger(__name__)
+
 _COPY_BLOCK = 1024
+# Maps this far apart (m) are hardly of one site.
+_FAR_M = 10_000.0
 
 
 class MergeReport(NamedTuple):
-    """Say how many places the joined map has, and the datum its metres start from."""
+    """Number of places of the joined map, and the datum that its metres start from."""
 
     places: int
     datum: Datum | None
@@ -33,6 +38,7 @@ def merge_maps(
     """Copy the places of several maps into a new one, in the order given.
 
     Maps of another datum than the first have positions and yaw re-expressed from the first one's.
+    A map far from all others is warned about, with the distance: one of the datums may be wrong.
     The new map appears whole or not at all. Raises `ModelMismatchError` for maps of different
     models, `UsageError` where only some have a datum, `DataError` where the target exists.
     """
@@ -52,7 +58,9 @@ def merge_maps(
         folder = opened.enter_context(scratch_folder(target))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
             for place_map in maps:
-                _copy_places(place_map, merged, advance)
+                table = _table_from_datum(place_map, merged.datum)
+                _warn_if_far(place_map, table.poses, merged.poses())
+                _copy_places(place_map, table, merged, advance)
             report = MergeReport(len(merged), merged.datum)
         move_file(folder / target.name, target)
     return report
@@ -70,16 +78,37 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
             )
 
 
-def _copy_places(source: PlaceMap, target: PlaceMap, advance: Advance) -> None:
+def _table_from_datum(source: PlaceMap, datum: Datum | None) -> PlaceTable:
+    """Return the places of a map with positions and yaw as seen from a datum."""
     table = source.places()
-    position, yaw = table.position, table.yaw_rad
-    if source.datum is not None and target.datum is not None and source.datum != target.datum:
-        position, yaw = _from_other_datum(position, yaw, source.datum, target.datum)
+    if source.datum is None or datum is None or source.datum == datum:
+        return table
+    position, yaw_rad = _from_other_datum(table.position, table.yaw_rad, source.datum, datum)
+    return table._replace(position=position, yaw_rad=yaw_rad)
+
+
+def _warn_if_far(source: PlaceMap, added: PlacePoses, merged: PlacePoses) -> None:
+    if not len(added.ids) or not len(merged.ids):
+        return
+    # Between the boxes around both, 0 where these overlap.
+    after = added.position.min(axis=0) - merged.position.max(axis=0)
+    before = merged.position.min(axis=0) - added.position.max(axis=0)
+    gap_m = float(np.linalg.norm(np.maximum(np.maximum(after, before), 0.0)))
+    if gap_m > _FAR_M:
+        _log.warning(
+            "%s: its places are %.1f km from those of the other maps; check that it is of the same"
+            " site and its datum is right",
+            source.path,
+            gap_m / 1000.0,
+        )
+
+
+def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance: Advance) -> None:
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
         rows = table.poses.rows_of(ids)
         places = Places(
-            position=position[rows],
-            yaw_rad=yaw[rows],
+            position=table.position[rows],
+            yaw_rad=table.yaw_rad[rows],
             stamp_ns=table.stamp_ns[rows],
             camera=[table.camera[row] for row in rows],
             traverse=[table.traverse[row] for row in rows],

@@ -62,6 +62,7 @@ class PlaceMap:
         self._threads = threading.RLock()
         self._real_path = path.resolve()
         self._identity = self._real_path.stat()
+        self._log_path = self._real_path.with_name(f"{self._real_path.name}-wal")
         with self._guarded(), time_limit(file.connection):
             self._header = read_header(file.connection, file.version)
         self.fingerprint = self._header.fingerprint
@@ -97,8 +98,9 @@ class PlaceMap:
         check_name(path)
         if not writable:
             opened = cls._opened(path, None)
-            if opened._version < VERSION and upgrade_if_possible(path):
+            if opened._version < VERSION:
                 opened.close()
+                upgrade_if_possible(path)
                 return cls._opened(path, None)
             return opened
         with _released_on_error(MapLock(path)) as lock:
@@ -348,7 +350,8 @@ class PlaceMap:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            if not self._is_in_place():
+            # What is written reaches the log first, which is found by its name, too.
+            if not (self._is_in_place() and self._log_path.exists()):
                 raise DataError(
                     f"{self.path}: the map was moved, replaced or removed while it was written;"
                     " what this program writes from now on is lost: open the map again"

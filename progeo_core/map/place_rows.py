@@ -7,11 +7,12 @@ their values are still checked for their types and for being finite.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,10 +111,12 @@ class PlaceRows:
             " FROM place ORDER BY id LIMIT ?",
             (places + 1,),
         )
-        try:
-            table = np.fromiter(itertools.chain.from_iterable(rows), np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise self._no_pose() from error
+        # An open cursor would keep the file locked for as long as someone holds the exception.
+        with contextlib.closing(rows):
+            try:
+                table = np.fromiter(itertools.chain.from_iterable(rows), np.float64)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise self._no_pose() from error
         table = table.reshape(-1, _POSE_FIELDS)
         ids = _complete(table[:, 0].astype(np.int64), places)
         poses = PlacePoses(ids, np.ascontiguousarray(table[:, 1:4]), table[:, 4].copy())
@@ -123,7 +126,7 @@ class PlaceRows:
             # As float64, as a damaged one may be any number.
             equal = pose_checksums(poses).astype(np.float64) == table[:, 5]
             _require(equal, ids, "its pose does not match its checksum")
-        elif (row := self._connection.execute(_NO_POSE).fetchone()) is not None:
+        elif self._connection.execute(_NO_POSE).fetchone() is not None:
             # SQLite's text of a number passes for one.
             raise self._no_pose()
         return poses
@@ -139,17 +142,17 @@ class PlaceRows:
     def _labels(self, where: str, value: int | str) -> Iterator[Label]:
         checks = "thumbnail_crc32, label_crc32" if self._has_checksums else "NULL, NULL"
         query = f"SELECT id, stamp_ns, camera, traverse, image, {checks} FROM place WHERE {where}"
-        for *fields, crc32 in self._connection.execute(query, (value,)):
-            label = Label(*fields)
-            if not isinstance(label.stamp_ns, int) or any(
-                not isinstance(name, str) for name in label[2:5]
-            ):
-                raise DamageError(f"place {label.place_id}: its names or stamp cannot be read")
-            if self._has_checksums and label_checksum(*label) != crc32:
-                raise DamageError(
-                    f"place {label.place_id}: its names and stamp do not match their checksum"
-                )
-            yield label
+        with contextlib.closing(self._connection.execute(query, (value,))) as rows:
+            for *fields, crc32 in rows:
+                label = Label(*fields)
+                names = label.camera, label.traverse, label.image
+                if type(label.stamp_ns) is not int or set(map(type, names)) != {str}:
+                    raise DamageError(f"place {label.place_id}: its names or stamp cannot be read")
+                if self._has_checksums and label_checksum(*label) != crc32:
+                    raise DamageError(
+                        f"place {label.place_id}: its names and stamp do not match their checksum"
+                    )
+                yield label
 
     def descriptors(self, ids: Sequence[int]) -> tuple[IdArray, Float16Array]:
         """Return the ids [m] and descriptors [m, D] of those of `ids` that there are, each once."""
@@ -188,10 +191,12 @@ class PlaceRows:
     def thumbnails(self) -> Iterator[tuple[int, bytes | None]]:
         """Yield every place's id and JPEG."""
         crc32 = "thumbnail_crc32" if self._has_checksums else "NULL"
-        for place_id, expected, jpeg in self._connection.execute(
+        query = (
             f"SELECT id, {crc32}, jpeg FROM place LEFT JOIN thumbnail ON place_id = id ORDER BY id"
-        ):
-            yield place_id, self._thumbnail(place_id, expected, jpeg)
+        )
+        with contextlib.closing(self._connection.execute(query)) as rows:
+            for place_id, expected, jpeg in rows:
+                yield place_id, self._thumbnail(place_id, expected, jpeg)
 
     def _thumbnail(self, place_id: int, crc32: Any, jpeg: Any) -> bytes | None:
         if not isinstance(jpeg, (bytes, type(None))):
@@ -208,25 +213,21 @@ class PlaceRows:
         numbers, blobs, checksums = zip(*rows, strict=True) if rows else ((), (), ())
         ids = np.array(numbers, np.int64)
         vectors = self._vectors(ids, blobs)
-        _require(
-            (vectors.view(np.uint16) & _FLOAT16_EXPONENT).max(axis=1) < _FLOAT16_EXPONENT,
-            ids,
-            "its descriptor is not finite",
-        )
-        if self._has_checksums:
-            equal = [
-                own == kept
-                for own, kept in zip(
-                    descriptor_checksums(ids, vectors).tolist(), checksums, strict=True
-                )
-            ]
-            _require(np.array(equal, bool), ids, "its descriptor does not match its checksum")
+        # Of all at once, as these are many numbers.
+        if np.max(vectors.view(np.uint16) & _FLOAT16_EXPONENT, initial=0) == _FLOAT16_EXPONENT:
+            _require(np.isfinite(vectors).all(axis=1), ids, "its descriptor is not finite")
+        if self._has_checksums and (own := descriptor_checksums(ids, vectors).tolist()) != [
+            *checksums
+        ]:
+            equal = [one == kept for one, kept in zip(own, checksums, strict=True)]
+            _require(np.array(equal), ids, "its descriptor does not match its checksum")
         return ids, vectors
 
-    def _vectors(self, ids: IdArray, blobs: Iterable[Any]) -> Float16Array:
+    def _vectors(self, ids: IdArray, blobs: Sequence[Any]) -> Float16Array:
         size = 2 * self._dimension
-        fits = [type(blob) is bytes and len(blob) == size for blob in blobs]
-        _require(np.array(fits, bool), ids, f"its descriptor has not {self._dimension} values")
+        if set(map(type, blobs)) - {bytes} or set(map(len, blobs)) - {size}:
+            fits = [type(blob) is bytes and len(blob) == size for blob in blobs]
+            _require(np.array(fits), ids, f"its descriptor has not {self._dimension} values")
         return np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self._dimension)
 
     def _no_pose(self) -> DamageError:

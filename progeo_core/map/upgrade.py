@@ -30,26 +30,24 @@ _log = logging.getLogger(__name__)
 _BLOCK = 4096
 
 
-def upgrade_if_possible(path: Path) -> bool:
-    """Upgrade a map that is to be read; return False where it has to be read as it is.
+def upgrade_if_possible(path: Path) -> None:
+    """Upgrade a map that is to be read, unless it has to be read as it is.
 
     That is in a read-only folder, on a full disk, while another program writes it, or damaged.
     """
     if not may_write(path):
-        return False
+        return
     try:
         lock = MapLock(path)
     except DataError:
-        return False
+        return
     try:
         lock.require_one_name()
         upgrade_file(path)
     except DataError as error:
         _log.warning("the map is read without checksums, as it cannot be upgraded: %s", error)
-        return False
     finally:
         lock.release()
-    return True
 
 
 def upgrade_file(path: Path) -> None:

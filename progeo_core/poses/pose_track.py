@@ -12,12 +12,14 @@ from progeo_core.geo import Frame, wrap_angle
 
 FloatArray = NDArray[np.float64]
 
+# Time (s) to the poses on either side, up to which a pose between them is interpolated.
+MAX_POSE_GAP_S = 1.0
 _LONGITUDE = 1
 _NS_PER_S = 1_000_000_000
 
 
 class PosesAt(NamedTuple):
-    """Hold positions [m, 3] and yaw (rad) [m]; rows are NaN where no pose is near in time."""
+    """Positions [m, 3] and yaw (rad) [m]; rows are NaN where no pose is near in time."""
 
     position: FloatArray
     yaw_rad: FloatArray
@@ -25,7 +27,7 @@ class PosesAt(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PoseTrack:
-    """Hold the poses of one topic in order of their stamps, each stamp once.
+    """Poses of one topic in the order of their stamps, each stamp once.
 
     stamp_ns: [n] nanoseconds, increasing.
     position: [n, 3] x, y, z metres (LOCAL) or latitude, longitude degrees, altitude metres (WGS84,
@@ -60,7 +62,7 @@ class PoseTrack:
     def __len__(self) -> int:
         return len(self.stamp_ns)
 
-    def at(self, stamps_ns: ArrayLike, max_gap_s: float = 1.0) -> PosesAt:
+    def at(self, stamps_ns: ArrayLike, max_gap_s: float = MAX_POSE_GAP_S) -> PosesAt:
         """Interpolate to stamps [m] (ns): positions on a line, yaw along the shorter arc.
 
         A stamp needs a pose on either side, neither further than `max_gap_s`: nothing is

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.records.plain_number import plain_number
+from progeo_core.records.stamps import UNKNOWN, stamp_from_time
 
 _FORM = "@utm_east@utm_north@zone@letter@lat@lon@pano@tile@heading@pitch@roll@height@time@note@.jpg"
 # Decimals written: millimetres, about a millimetre in degrees, hundredths of a degree.
@@ -158,12 +160,12 @@ def stamp_from_timestamp(timestamp: str) -> int:
     """
     digits = timestamp.replace("_", "")
     if len(digits) != 14 or not digits.isdigit():
-        return 0
+        return UNKNOWN
     try:
         time = datetime.datetime.strptime(digits, "%Y%m%d%H%M%S")
     except ValueError:
-        return 0
-    return int(time.replace(tzinfo=datetime.timezone.utc).timestamp()) * 1_000_000_000
+        return UNKNOWN
+    return stamp_from_time(time.replace(tzinfo=datetime.timezone.utc))
 
 
 def _row(name: str) -> tuple[object, ...]:
@@ -193,14 +195,15 @@ def _fields(name: str) -> list[str]:
 
 
 def _number(field: str) -> float:
-    return float(field) if field else math.nan
+    return plain_number(field) if field else math.nan
 
 
 def _zone(field: str) -> int:
-    zone = int(field) if field else 0
-    if not 0 <= zone <= 60:
+    if not field:
+        return 0
+    if not (field.isascii() and field.isdigit() and len(field) <= 3 and int(field) <= 60):
         raise ValueError(f"UTM zone '{field}' is not 1 to 60")
-    return zone
+    return int(field)
 
 
 def _letter(field: str) -> str:

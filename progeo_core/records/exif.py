@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import PIL.ExifTags
-import PIL.Image
 
 from progeo_core.errors import ImageError
+from progeo_core.geo import is_fix, known_altitude
+from progeo_core.images.pillow_decoder import open_header
+from progeo_core.records.stamps import UNKNOWN, stamp_from_time
 
 _GPS = PIL.ExifTags.GPS
 _TAG = PIL.ExifTags.Base
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+_VOID = "V"  # the receiver had no fix
 
 
 class PhotoTags(NamedTuple):
@@ -34,21 +36,30 @@ class PhotoTags(NamedTuple):
 def read_photo_tags(path: Path) -> PhotoTags:
     """Read the EXIF tags of one photo.
 
-    A magnetic heading counts as unknown. A time without its offset is taken as UTC. Raises
-    `ImageError` naming a file that is not an image.
+    A position without a fix (GPSStatus V, or 0, 0) and a magnetic heading count as unknown. A time
+    without its offset is taken as UTC. Raises `ImageError` naming a file that is not an image.
     """
     try:
-        with PIL.Image.open(path) as photo:
+        file = path.open("rb")
+    except OSError as error:
+        raise ImageError(f"{path}: the image cannot be read ({error.strerror})") from error
+    with file, open_header(file, str(path)) as photo:
+        # Tags of damaged files raise anything.
+        try:
             exif = photo.getexif()
             gps = exif.get_ifd(PIL.ExifTags.IFD.GPSInfo)
             details = exif.get_ifd(PIL.ExifTags.IFD.Exif)
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: not an image whose EXIF tags can be read ({error})") from error
+        except Exception as error:
+            raise ImageError(f"{path}: its EXIF tags cannot be read ({error})") from error
+    lat_deg = _angle(gps, _GPS.GPSLatitude, _GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0})
+    lon_deg = _angle(gps, _GPS.GPSLongitude, _GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0})
+    if _text(gps.get(_GPS.GPSStatus)).upper() == _VOID or not is_fix(lat_deg, lon_deg):
+        lat_deg = lon_deg = math.nan
     true_north = _text(gps.get(_GPS.GPSImgDirectionRef)) == "T"
     return PhotoTags(
-        lat_deg=_angle(gps, _GPS.GPSLatitude, _GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0}),
-        lon_deg=_angle(gps, _GPS.GPSLongitude, _GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0}),
-        alt_m=_altitude(gps),
+        lat_deg=lat_deg,
+        lon_deg=lon_deg,
+        alt_m=known_altitude(_altitude(gps)),
         heading_deg=_number(gps.get(_GPS.GPSImgDirection)) if true_north else math.nan,
         stamp_ns=_stamp(details),
     )
@@ -78,16 +89,17 @@ def _stamp(details: Mapping[int, Any]) -> int:
     except ValueError:
         return 0
     fraction = _text(details.get(_TAG.SubsecTimeOriginal))
-    nanoseconds = int(f"{fraction:0<9.9}") if fraction.isdigit() else 0
-    seconds = (time - _EPOCH) // datetime.timedelta(seconds=1)
-    return max(0, seconds * 1_000_000_000 + nanoseconds)
+    # Also true of superscripts and other scripts: isdigit() alone.
+    nanoseconds = int(f"{fraction:0<9.9}") if fraction.isascii() and fraction.isdigit() else 0
+    stamp_ns = stamp_from_time(time)
+    return stamp_ns + nanoseconds if stamp_ns else UNKNOWN
 
 
 def _number(value: Any) -> float:
     """Return a rational as a number; cameras without a fix write nothing or 0/0."""
     try:
         return float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ArithmeticError):
         return math.nan
 
 

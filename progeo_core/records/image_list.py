@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import logging
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.images.pillow_decoder import reads_heic
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
+)
+_HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+# Pictures of cameras and phones that are not read here: raw photos, animations, rare formats.
+_OTHER_SUFFIXES = (
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
+    *(".gif", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".psd", ".ppm", ".pgm", ".insp"),
+)
 
 
 class ImageList(Sequence[Path]):
@@ -61,12 +74,17 @@ class ImageList(Sequence[Path]):
 def list_images(folder: Path) -> ImageList:
     """List the images under `folder`, in an order that is the same on every machine.
 
-    If `FOLDER_images_paths.txt` stands beside the folder, its lines (relative to the folder) are
-    taken instead, in their order, which saves walking millions of files. Raises `DataError` for a
-    missing folder, a folder without images, and a list whose first image does not exist.
+    Linked folders are read, too, each folder once. If `FOLDER_images_paths.txt` stands beside the
+    folder, its lines (relative to the folder) are taken instead, in their order, which saves
+    walking millions of files. Pictures that are not read, as raw photos, are counted in a warning;
+    HEIC is read where pillow-heif is installed. Raises `DataError` for a missing folder, a folder
+    without images, and a list whose first image does not exist.
     """
     listing = folder.with_name(f"{folder.name}_images_paths.txt")
-    images = ImageList(folder, _listed(listing) if listing.is_file() else _walk(folder))
+    unread: collections.Counter[str] = collections.Counter()
+    images = ImageList(folder, _listed(listing) if listing.is_file() else _walk(folder, unread))
+    if unread:
+        _log.warning("%s: %s", folder, _said(unread))
     if not images:
         raise DataError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder")
     if listing.is_file() and not images[0].is_file():
@@ -74,6 +92,15 @@ def list_images(folder: Path) -> ImageList:
             f"{listing}, line 1: {images[0]} does not exist; write the list again or delete it"
         )
     return images
+
+
+def _said(unread: collections.Counter[str]) -> str:
+    """Return how many pictures are not read, by suffix, and what to do about it."""
+    counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
+    fix = "convert them to JPEG or PNG"
+    if not set(_HEIC_SUFFIXES).isdisjoint(unread):
+        fix += ", or install pillow-heif for HEIC"
+    return f"{unread.total()} pictures are not read ({counts}): {fix}"
 
 
 def _listed(listing: Path) -> Iterator[str]:
@@ -84,14 +111,33 @@ def _listed(listing: Path) -> Iterator[str]:
                 yield name
 
 
-def _walk(folder: Path) -> Iterator[str]:
+def _walk(folder: Path, unread: collections.Counter[str]) -> Iterator[str]:
+    """Yield the images below a folder; count pictures of other kinds by their suffix."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    for place, folders, files in os.walk(folder):
+    read = (*IMAGE_SUFFIXES, *(_HEIC_SUFFIXES if reads_heic() else ()))
+    other = {*_HEIC_SUFFIXES, *_OTHER_SUFFIXES}.difference(read)
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if not _is_first_visit(place, seen):
+            folders.clear()
+            continue
         # Sorting in place also steers the walk; hidden ones are other programs' leftovers.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         relative = os.path.relpath(place, folder)
         prefix = "" if relative == os.curdir else f"{relative}{os.sep}"
         for name in sorted(files):
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in read and not name.startswith("."):
                 yield prefix + name
+            elif suffix in other and not name.startswith("."):
+                unread[suffix] += 1
+
+
+def _is_first_visit(place: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether a folder was not seen under another name: links may lead back to it."""
+    status = os.stat(place)
+    key = status.st_dev, status.st_ino
+    first = key not in seen
+    seen.add(key)
+    return first

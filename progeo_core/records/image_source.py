@@ -19,7 +19,7 @@ from progeo_core.records.records import (
     Records,
     join_records,
     read_image_folder,
-    read_records,
+    read_placed_records,
 )
 
 IntArray = NDArray[np.int64]
@@ -119,7 +119,7 @@ class JoinedSource:
 
 def source_of_records(csv: str | Path) -> ImageSource:
     """Read a records.csv; `DataError` names file, line, column and fix."""
-    return FileSource(read_records(Path(csv)))
+    return FileSource(*read_placed_records(Path(csv)))
 
 
 def source_of_folder(folder: str | Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +20,12 @@ from progeo_core.records.cosplace_names import NameColumns, is_image_name, read_
 from progeo_core.records.exif import PhotoTags, read_photo_tags
 from progeo_core.records.image_list import ImageList, list_images
 from progeo_core.records.records_csv import read_rows
+from progeo_core.records.zoneless_utm import enu_from_zoneless_utm
 
 _log = logging.getLogger(__name__)
+
+# Degrees in a name may be rounded, and of the car rather than the camera: about a kilometre.
+_MAX_APART_DEG = 0.01
 
 
 class Heading(enum.Enum):
@@ -84,10 +89,12 @@ class Records:
     def to_local(self, datum: Datum | None) -> Records:
         """Return records in east-north-up metres from `datum`; LOCAL records are unchanged.
 
-        Raises `UsageError` for WGS84 records without a datum.
+        LOCAL metres that are UTM metres near the datum are turned, with a warning. Raises
+        `UsageError` for WGS84 records without a datum.
         """
         if self.frame is Frame.LOCAL:
-            return self
+            turned = None if datum is None else enu_from_zoneless_utm(self.position, datum)
+            return self if turned is None else dataclasses.replace(self, position=turned)
         if datum is None:
             raise UsageError(
                 "the positions are latitude and longitude: a datum LAT,LON[,ALT] is needed"
@@ -97,8 +104,8 @@ class Records:
         return dataclasses.replace(self, position=position, frame=Frame.LOCAL)
 
 
-class FolderRecords(NamedTuple):
-    """Images of a folder that have a position, and why each of the others has none."""
+class PlacedRecords(NamedTuple):
+    """Images of a folder or table that have a position, and why each of the others has none."""
 
     records: Records
     unplaced: tuple[str, ...]
@@ -124,16 +131,21 @@ def join_records(parts: Sequence[Records]) -> Records:
 
 
 def read_records(csv: Path) -> Records:
+    """Read a records.csv, less the rows without a position; see `read_placed_records`."""
+    return read_placed_records(csv).records
+
+
+def read_placed_records(csv: Path) -> PlacedRecords:
     """Read a records.csv.
 
     Columns: `image` (relative to the file, or absolute) and `x_m,y_m[,z_m][,yaw_rad]` or
     `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `stamp_ns`, `camera`, `traverse`. A blank cell
-    of an optional column is unknown; other columns are ignored. Raises `DataError` naming file,
-    line, column and fix.
+    of an optional column is unknown; other columns are ignored. Rows at latitude 0, longitude 0 are
+    skipped and counted in a warning. Raises `DataError` naming file, line, column and fix.
     """
-    frame, rows = read_rows(csv)
+    frame, rows, unplaced = read_rows(csv)
     direction = np.array([row.direction for row in rows])
-    return Records(
+    records = Records(
         images=tuple(row.image for row in rows),
         position=np.array([row.position for row in rows]),
         frame=frame,
@@ -144,9 +156,10 @@ def read_records(csv: Path) -> Records:
         camera=tuple(row.camera for row in rows),
         traverse=tuple(row.traverse for row in rows),
     )
+    return PlacedRecords(records, unplaced)
 
 
-def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> FolderRecords:
+def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> PlacedRecords:
     """Read the images under a folder by their '@' names, or else by the EXIF GPS of photos.
 
     `heading` states what the heading field of '@' names means; unless it is stated, yaw is unknown.
@@ -155,7 +168,7 @@ def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> Folde
     """
     images = list_images(folder)
     if any(is_image_name(name) for name in images.names()):
-        return FolderRecords(_records_of_names(images, heading), ())
+        return PlacedRecords(_records_of_names(images, heading), ())
     return _records_of_photos(images)
 
 
@@ -202,9 +215,35 @@ def _geodetic(images: ImageList, columns: NameColumns) -> FloatArray:
                 columns.east_m[rows], columns.north_m[rows], int(zone), str(letter)
             )
         except DataError as error:
-            raise DataError(f"{images[int(np.flatnonzero(rows)[0])]}: {error}") from error
+            first = int(np.flatnonzero(rows)[0])
+            beside = _degrees_in_words(columns, first) if _has_degrees(columns)[first] else ""
+            raise DataError(f"{images[first]}: {error}{beside}") from error
         position[rows, 0], position[rows, 1] = lat, lon
+    _check_degrees(images, columns, position)
     return position
+
+
+def _check_degrees(images: ImageList, columns: NameColumns, position: FloatArray) -> None:
+    """Raise `DataError` for a name whose degrees are not where its UTM metres are."""
+    both = np.flatnonzero(_has_utm(columns) & _has_degrees(columns))
+    north = columns.lat_deg[both] - position[both, 0]
+    east = (columns.lon_deg[both] - position[both, 1] + 180.0) % 360.0 - 180.0
+    apart = np.hypot(north, east * np.cos(np.radians(position[both, 0])))
+    wrong = both[apart > _MAX_APART_DEG]
+    if wrong.size:
+        row = int(wrong[0])
+        raise DataError(
+            f"{images[row]}: UTM zone {columns.zone[row]}{columns.letter[row]} puts it at latitude"
+            f" {position[row, 0]:.5f}, longitude {position[row, 1]:.5f}"
+            f"{_degrees_in_words(columns, row)}; {wrong.size} of {len(images)} names are like this"
+        )
+
+
+def _degrees_in_words(columns: NameColumns, row: int) -> str:
+    return (
+        f", but its degrees are latitude {columns.lat_deg[row]:.5f}, longitude"
+        f" {columns.lon_deg[row]:.5f}"
+    )
 
 
 def _has_utm(columns: NameColumns) -> NDArray[np.bool_]:
@@ -217,7 +256,7 @@ def _has_degrees(columns: NameColumns) -> NDArray[np.bool_]:
     return np.asarray((np.abs(columns.lat_deg) <= 90.0) & (np.abs(columns.lon_deg) <= 180.0))
 
 
-def _records_of_photos(images: ImageList) -> FolderRecords:
+def _records_of_photos(images: ImageList) -> PlacedRecords:
     placed: list[tuple[Path, PhotoTags]] = []
     unplaced: list[str] = []
     for path in images:
@@ -226,8 +265,7 @@ def _records_of_photos(images: ImageList) -> FolderRecords:
         except ImageError as error:
             unplaced.append(str(error))
             continue
-        # False for NaN, which is unknown, and for what no GPS receiver can mean.
-        if abs(tags.lat_deg) <= 90.0 and abs(tags.lon_deg) <= 180.0:
+        if not math.isnan(tags.lat_deg):
             placed.append((path, tags))
         else:
             unplaced.append(f"{path}: no GPS position in its EXIF tags")
@@ -238,7 +276,7 @@ def _records_of_photos(images: ImageList) -> FolderRecords:
         )
     if unplaced:
         _log.warning("%d of %d photos skipped, first: %s", len(unplaced), len(images), unplaced[0])
-    return FolderRecords(_records_of_tags(placed), tuple(unplaced))
+    return PlacedRecords(_records_of_tags(placed), tuple(unplaced))
 
 
 def _records_of_tags(placed: list[tuple[Path, PhotoTags]]) -> Records:

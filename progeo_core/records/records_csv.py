@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from progeo_core.errors import DataError
-from progeo_core.geo import Frame
+from progeo_core.geo import Frame, is_fix, known_altitude
+from progeo_core.records.plain_number import plain_number
+from progeo_core.records.stamps import NANOSECONDS, unit_of
+
+_log = logging.getLogger(__name__)
+
+_MAX_STAMP = np.iinfo(np.int64).max
+_MAX_STAMP_DIGITS = 19
 
 
 class RecordRow(NamedTuple):
@@ -21,6 +31,14 @@ class RecordRow(NamedTuple):
     stamp_ns: int
     camera: str
     traverse: str
+
+
+class RecordRows(NamedTuple):
+    """Checked rows of one kind, and why each of the others has no position."""
+
+    frame: Frame
+    rows: list[RecordRow]
+    unplaced: tuple[str, ...]
 
 
 class _Family(NamedTuple):
@@ -68,7 +86,7 @@ class _Cells(NamedTuple):
         if not text:
             return unknown
         try:
-            value = float(text)
+            value = plain_number(text)
         except ValueError:
             raise self.refusal(column, f"'{text}' is not a number") from None
         if not math.isfinite(value) or abs(value) > limit:
@@ -81,8 +99,11 @@ class _Cells(NamedTuple):
         text = self.text("stamp_ns")
         if not text:
             return 0
-        if not text.isdecimal() or int(text) >= 2**63:
-            raise self.refusal("stamp_ns", f"'{text}' is not a whole number of nanoseconds")
+        # Checked by length first: Python refuses to read thousands of digits.
+        whole = text.isascii() and text.isdecimal() and len(text) <= _MAX_STAMP_DIGITS
+        if not whole or int(text) > _MAX_STAMP:
+            shown = text if len(text) <= 2 * _MAX_STAMP_DIGITS else f"{len(text)} characters"
+            raise self.refusal("stamp_ns", f"'{shown}' is not a whole number of nanoseconds")
         return int(text)
 
     def image(self) -> Path:
@@ -96,8 +117,12 @@ class _Cells(NamedTuple):
         return path
 
 
-def read_rows(file: Path) -> tuple[Frame, list[RecordRow]]:
-    """Read and check all rows; see `progeo_core.records.records.read_records` for the form."""
+def read_rows(file: Path) -> RecordRows:
+    """Read and check all rows; see `progeo_core.records.records.read_records` for the form.
+
+    Rows at latitude and longitude 0, 0, where a receiver had no fix, are left out and counted in a
+    warning, as is what looks like another unit: stamps, which are converted, and yaw, which is not.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines, skipinitialspace=True, strict=True)
@@ -110,7 +135,51 @@ def read_rows(file: Path) -> tuple[Frame, list[RecordRow]]:
         raise DataError(f"{file}: not a CSV file in UTF-8 ({error})") from error
     if not rows:
         raise DataError(f"{file}: no records below the header")
-    return family.frame, rows
+    _warn_of_degrees(file, family, rows)
+    placed, unplaced = _split_by_fix(file, family, rows)
+    return RecordRows(family.frame, _with_stamps_in_ns(file, placed), unplaced)
+
+
+def _split_by_fix(
+    file: Path, family: _Family, rows: list[RecordRow]
+) -> tuple[list[RecordRow], tuple[str, ...]]:
+    """Return the rows with a position, and why each of the others has none."""
+    if family is _LOCAL:
+        return rows, ()
+    placed = [row for row in rows if is_fix(*row.position[:2])]
+    unplaced = tuple(
+        f"{row.image}: no GPS fix (latitude 0, longitude 0)"
+        for row in rows
+        if not is_fix(*row.position[:2])
+    )
+    if not placed:
+        raise DataError(f"{file}: all {len(rows)} records are at latitude 0, longitude 0")
+    if unplaced:
+        _log.warning(
+            "%s: %d of %d records skipped, first: %s", file, len(unplaced), len(rows), unplaced[0]
+        )
+    return placed, unplaced
+
+
+def _warn_of_degrees(file: Path, family: _Family, rows: list[RecordRow]) -> None:
+    turns = [abs(row.direction) for row in rows if abs(row.direction) > 2.0 * math.pi]
+    if family is _LOCAL and turns:
+        _log.warning(
+            "%s: %d of %d values of yaw_rad are more than a full turn, up to %g; yaw is in radians,"
+            " counter-clockwise from the x axis",
+            file,
+            len(turns),
+            len(rows),
+            max(turns),
+        )
+
+
+def _with_stamps_in_ns(file: Path, rows: list[RecordRow]) -> list[RecordRow]:
+    unit = unit_of(np.array([row.stamp_ns for row in rows], np.int64))
+    if unit == NANOSECONDS:
+        return rows
+    _log.warning("%s: the stamps are %s by their size, and are read as such", file, unit.name)
+    return [row._replace(stamp_ns=row.stamp_ns * unit.ns) for row in rows]
 
 
 def _family(file: Path, columns: Sequence[str]) -> _Family:
@@ -135,6 +204,11 @@ def _family(file: Path, columns: Sequence[str]) -> _Family:
     return family
 
 
+def _height(value: float, family: _Family) -> float:
+    """Return an altitude, or a height in metres from the origin, which may be any number."""
+    return value if family is _LOCAL else known_altitude(value)
+
+
 def _row(cells: _Cells, family: _Family) -> RecordRow:
     # DictReader keeps what is beyond the header under the key None.
     if None in cells.cells:
@@ -146,7 +220,7 @@ def _row(cells: _Cells, family: _Family) -> RecordRow:
         position=(
             cells.required(family.first, family.first_limit),
             cells.required(family.second, family.second_limit),
-            cells.optional(family.third, family.third_unknown),
+            _height(cells.optional(family.third, family.third_unknown), family),
         ),
         direction=cells.optional(family.direction, math.nan),
         stamp_ns=cells.stamp(),

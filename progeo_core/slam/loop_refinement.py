@@ -14,17 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from progeo_core.images.codec import decode_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.planar_pose import between
 from progeo_core.slam.keyframe_images import KeyframeImages
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import refine_relative
 from progeo_core.verification.local_features import LocalFeatures, find_features
-from progeo_core.verification.two_view_geometry import (
-    Intrinsics,
-    TwoViewGeometry,
-    two_view_geometry,
-)
+from progeo_core.verification.two_view_geometry import TwoViewGeometry, two_view_geometry
 
 # The first closures of a revisit come up to 15 at once, and each takes some 25 ms of two cores.
 _MAX_AT_ONCE = 5

@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.geo import utm_in_zone
 from progeo_core.records.cosplace_names import read_names
 from progeo_core.records.image_list import ImageList, list_images
+from progeo_core.records.zoneless_utm import matched_zone
 from progeo_core.train.search import nearest
 
 RECALL_AT = (1, 5, 10, 20)
@@ -108,7 +110,7 @@ def find_benchmarks(folder: str) -> tuple[Benchmark, ...]:
     if not names or not (root / "database").is_dir():
         raise DataError(f"{root}: needs database/ and one or more of {', '.join(_QUERIES)}")
     database = read_places(root / "database")
-    return tuple(Benchmark(name, database, read_places(root / name)) for name in names)
+    return tuple(_matched(name, database, read_places(root / name)) for name in names)
 
 
 def read_places(folder: Path) -> Places:
@@ -124,6 +126,19 @@ def read_places(folder: Path) -> Places:
     return Places(images, columns.signed_zone(), columns.east_m, columns.north_m)
 
 
+def _matched(name: str, database: Places, queries: Places) -> Benchmark:
+    """Pair a database with queries; where only one of them has UTM zones, the other gets them."""
+    places = (database, queries)
+    metres = [np.stack([one.east_m, one.north_m], axis=-1) for one in places]
+    zones = [
+        matched_zone(str(one.images.folder), one.zone, own, other.zone, others)
+        for one, own, other, others in zip(
+            places, metres, reversed(places), reversed(metres), strict=True
+        )
+    ]
+    return Benchmark(name, database._replace(zone=zones[0]), queries._replace(zone=zones[1]))
+
+
 def predict(
     queries: NDArray[np.float32], database: NDArray[np.float32], device: torch.device
 ) -> NDArray[np.int64]:
@@ -136,15 +151,19 @@ def right_predictions(
 ) -> NDArray[np.bool_]:
     """Return which predictions [q, n] lie within `radius_m` of their query.
 
-    Images of different UTM zones are never near.
+    Positions are compared in the query's UTM zone.
     """
     queries, database = benchmark.queries, benchmark.database
-    distance = np.hypot(
-        database.east_m[predictions] - queries.east_m[:, None],
-        database.north_m[predictions] - queries.north_m[:, None],
-    )
-    same_zone = database.zone[predictions] == queries.zone[:, None]
-    return np.asarray((distance <= radius_m) & same_zone & (predictions >= 0))
+    right = np.zeros(predictions.shape, np.bool_)
+    for zone in np.unique(queries.zone).tolist():
+        rows = queries.zone == zone
+        east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
+        distance = np.hypot(
+            east[predictions[rows]] - queries.east_m[rows, None],
+            north[predictions[rows]] - queries.north_m[rows, None],
+        )
+        right[rows] = distance <= radius_m  # NaN, of zones far away, is not
+    return right & (predictions >= 0)
 
 
 def recall_of(
@@ -166,14 +185,17 @@ def recall_of(
 def _count_with_positives(benchmark: Benchmark, radius_m: float) -> int:
     """Count queries with a database image within the radius, looking only near them."""
     queries, database = benchmark.queries, benchmark.database
-    order = np.argsort(database.east_m)
-    east, north, zone = (
-        column[order] for column in (database.east_m, database.north_m, database.zone)
-    )
-    first = np.searchsorted(east, queries.east_m - radius_m, "left")
-    last = np.searchsorted(east, queries.east_m + radius_m, "right")
     count = 0
-    for query, near in enumerate(map(slice, first, last)):
-        offset = np.hypot(east[near] - queries.east_m[query], north[near] - queries.north_m[query])
-        count += bool(np.any((offset <= radius_m) & (zone[near] == queries.zone[query])))
+    for zone in np.unique(queries.zone).tolist():
+        east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
+        order = np.argsort(east)  # NaN, of zones far away, comes last
+        east, north = east[order], north[order]
+        own_east, own_north = (
+            column[queries.zone == zone] for column in (queries.east_m, queries.north_m)
+        )
+        first = np.searchsorted(east, own_east - radius_m, "left")
+        last = np.searchsorted(east, own_east + radius_m, "right")
+        for query, near in enumerate(map(slice, first, last)):
+            offset = np.hypot(east[near] - own_east[query], north[near] - own_north[query])
+            count += bool(np.any(offset <= radius_m))
     return count

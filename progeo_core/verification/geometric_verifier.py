@@ -15,14 +15,11 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image, decode_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.dense_similarity import Cells, dense_similarity, similarity_log_odds
 from progeo_core.verification.local_features import LocalFeatures, find_features, mutual_matches
-from progeo_core.verification.two_view_geometry import (
-    Intrinsics,
-    TwoViewGeometry,
-    two_view_geometry,
-)
+from progeo_core.verification.two_view_geometry import TwoViewGeometry, two_view_geometry
 
 # Distance from an epipolar line (pixels), confidence of RANSAC, and its iterations.
 _REPROJECTION_PX, _RANSAC_CONFIDENCE, _ITERATIONS = 2.0, 0.999, 300

@@ -7,7 +7,6 @@ of one camera that is level; otherwise there is no result.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.verification.local_features import LocalFeatures, mutual_matches
 
 # On a campus drive 25 inliers gave yaws within 0.04 rad nine times in ten; fewer err more often.
@@ -28,43 +28,6 @@ _REPROJECTION_PX, _RANSAC_CONFIDENCE = 1.0, 0.999
 _MAX_TILT_RAD = 0.2
 # Images whose aspect ratios differ by more than this are not of one camera.
 _ASPECT_TOLERANCE = 0.02
-
-
-@dataclasses.dataclass(frozen=True)
-class Intrinsics:
-    """Calibration of a camera, in pixels of its images of width x height.
-
-    distortion: OpenCV's coefficients, at most 14, none for rectified images.
-    """
-
-    width: int
-    height: int
-    focal_x: float
-    focal_y: float
-    center_x: float
-    center_y: float
-    distortion: tuple[float, ...] = ()
-
-    @property
-    def usable(self) -> bool:
-        """Whether these are numbers of a camera: a driver without calibration sends zeros."""
-        numbers = (self.focal_x, self.focal_y, self.center_x, self.center_y, *self.distortion)
-        return (
-            min(self.width, self.height) > 0
-            and all(map(math.isfinite, numbers))
-            and min(self.focal_x, self.focal_y) > 0.0
-        )
-
-    def matrix(self, size: tuple[int, int]) -> FloatArray:
-        """Return the camera matrix [3, 3] for its images scaled to a size (width, height)."""
-        x, y = size[0] / self.width, size[1] / self.height
-        return np.array(
-            [
-                [self.focal_x * x, 0.0, self.center_x * x],
-                [0.0, self.focal_y * y, self.center_y * y],
-                [0.0, 0.0, 1.0],
-            ]
-        )
 
 
 class TwoViewGeometry(NamedTuple):

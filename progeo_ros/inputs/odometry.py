@@ -11,7 +11,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 
 from progeo_core.geo import FloatArray
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
+from progeo_core.poses.pose_messages import read_pose
 
 _DEPTH = 50
 
@@ -62,12 +62,11 @@ class OdometryInput:
 
 def read_odometry(message: Odometry) -> OdometryPose:
     """Return what matters of an odometry message; NaN where it is not a pose."""
-    pose, header = message.pose.pose, message.header
-    point, yaw = pose.position, yaw_from_quaternion(pose.orientation)
+    reading = read_pose(message)
     return OdometryPose(
-        stamp_to_ns(header.stamp),
-        (point.x, point.y, point.z),
-        yaw,
-        header.frame_id,
+        reading.stamp_ns,
+        reading.position,
+        reading.yaw_rad,
+        message.header.frame_id,
         message.child_frame_id,
     )

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-import numpy as np
-from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import NavSatFix, NavSatStatus
-from std_msgs.msg import Header
+from sensor_msgs.msg import NavSatFix
 
-from progeo_core.geo import FloatArray
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
-
-# Takes a stamp (ns), x, y, z (m) or latitude, longitude, altitude [3], and a yaw (rad, NaN).
-Deliver = Callable[[int, FloatArray, float], None]
+from progeo_core.poses.pose_messages import PoseReading, read_fix, read_pose
 
 _POSES = {
     "pose": PoseStamped,
@@ -27,11 +20,12 @@ _POSES = {
 
 
 class ReferenceInput:
-    """Subscribe to `pose_reference` or `fix_reference`; messages of no use are left out."""
+    """Subscription to `pose_reference` or `fix_reference`; what is of no use is counted."""
 
-    def __init__(self, node: Node, kind: str, deliver: Deliver) -> None:
+    def __init__(self, node: Node, kind: str, deliver: Callable[[PoseReading], None]) -> None:
         """Subscribe; `deliver` runs in the executor's thread and must be quick."""
         self._node, self._deliver = node, deliver
+        self.dropped = 0
         if kind == "fix":
             self._subscription = node.create_subscription(
                 NavSatFix, "fix_reference", self._on_fix, qos_profile_sensor_data
@@ -46,15 +40,17 @@ class ReferenceInput:
         self._node.destroy_subscription(self._subscription)
 
     def _on_pose(self, message: PoseStamped | PoseWithCovarianceStamped | Odometry) -> None:
-        stamped = isinstance(message, PoseStamped)
-        self._pose(message.header, message.pose if stamped else message.pose.pose)
+        self._take(read_pose(message))
 
-    def _pose(self, header: Header, pose: Pose) -> None:
-        point = pose.position
-        yaw = yaw_from_quaternion(pose.orientation)
-        self._deliver(stamp_to_ns(header.stamp), np.array([point.x, point.y, point.z]), yaw)
+    def _on_fix(self, message: NavSatFix) -> None:
+        self._take(read_fix(message))
 
-    def _on_fix(self, fix: NavSatFix) -> None:
-        geodetic = np.array([fix.latitude, fix.longitude, fix.altitude])
-        if fix.status.status >= NavSatStatus.STATUS_FIX and np.isfinite(geodetic[:2]).all():
-            self._deliver(stamp_to_ns(fix.header.stamp), geodetic, math.nan)
+    def _take(self, reading: PoseReading) -> None:
+        problem = "no stamp" if reading.stamp_ns <= 0 else reading.problem
+        if not problem:
+            self._deliver(reading)
+            return
+        self.dropped += 1
+        self._node.get_logger().warning(
+            f"reference dropped: a message has {problem}", throttle_duration_sec=5.0
+        )

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from progeo_core.geo import wrap_angle
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.inference.loading import load_encoder
 from progeo_core.poses.planar_pose import between
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.pose_graph import LoopConstraint
-from progeo_core.verification.two_view_geometry import Intrinsics
 from test.benchmarks.pose_graph_benchmark import (
     CAMPUS,
     SEEDS,

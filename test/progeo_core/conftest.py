@@ -1,6 +1,5 @@
 """Maps, folders and a small model that the tests of the core share."""
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap, Places
@@ -108,25 +106,3 @@ def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         os.seteuid(0)
     for path in restricted:
         path.chmod(0o755)
-
-
-@pytest.fixture(scope="session")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a model folder with the shipped weights at 128 x 128: real, and quick enough."""
-    from progeo_core.model.model_folder import read_model, save_model
-    from progeo_core.model.named_model import find_model_folder
-
-    shipped = find_model_folder("mobilenetv2-gem")
-    assert shipped is not None
-    card, state = read_model(shipped, with_text=False)
-    size = card.preprocessing._replace(height=128, width=128)
-    small = dataclasses.replace(card, name="small", preprocessing=size)
-    return save_model(tmp_path_factory.mktemp("models") / "small", small, state)
-
-
-@pytest.fixture(scope="session")
-def small_encoder(small_model: Path) -> Encoder:
-    """Return the encoder of the small model."""
-    from progeo_core.inference.loading import load_encoder
-
-    return load_encoder(str(small_model), "cpu")

@@ -11,8 +11,11 @@ from progeo_core.geo import (
     Datum,
     enu_from_wgs84,
     heading_from_yaw,
+    is_fix,
+    known_altitude,
     parse_datum,
     utm_from_wgs84,
+    utm_in_zone,
     wgs84_from_enu,
     wgs84_from_utm,
     wrap_angle,
@@ -21,6 +24,7 @@ from progeo_core.geo import (
 
 anytime = settings(deadline=None)  # a busy machine is no failure
 METRES_PER_DEGREE = 111_320.0
+COLUMNS = ("east_m", "north_m")
 
 utm_latitudes = st.floats(-80.0, 84.0)
 longitudes = st.floats(-180.0, 180.0)
@@ -121,11 +125,72 @@ def test_utm_refuses_what_is_no_place(lat, lon, words):
         (5e5, 4e6, 10, "", "UTM zone 10:"),
         (math.nan, 4e6, 10, "S", "not metres of a UTM zone"),
         (5e5, 1e12, 10, "S", "not metres of a UTM zone"),
+        (334_873, 6_252_266, 56, "S", "zone 56S is latitude 56.3861, .* if S means south, write H"),
+        (5e5, 4e6, 10, "H", "which is not in band H$"),
     ],
 )
 def test_utm_refuses_what_is_no_position(east, north, zone, letter, words):
     with pytest.raises(DataError, match=words):
         wgs84_from_utm(east, north, zone, letter)
+
+
+def test_a_site_across_a_band_may_use_one_letter_and_n_means_north():
+    utm = utm_from_wgs84(39.5, 9.0)
+    assert utm.letter == "S"
+    for letter in "STN":
+        lat, lon = wgs84_from_utm(utm.east_m, utm.north_m, utm.zone, letter)
+        assert (float(lat), float(lon)) == pytest.approx((39.5, 9.0), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((48.0, 11.9999), (48.0, 12.0001)),  # zones 32 and 33
+        ((-0.0001, 9.0), (0.0001, 9.0)),  # either side of the equator
+        ((-17.0, 179.9999), (-17.0, -179.9999)),  # zones 60 and 1
+        ((0.0001, 5.9999), (-0.0001, 6.0001)),  # both borders at once
+    ],
+)
+def test_neighbours_across_a_border_are_near_in_one_zone(one, other):
+    near, far = utm_from_wgs84(*one), utm_from_wgs84(*other)
+    zones = np.array([-utm.zone if utm.letter < "N" else utm.zone for utm in (near, far)])
+    east, north = (np.array([getattr(utm, axis) for utm in (near, far)]) for axis in COLUMNS)
+    in_first = utm_in_zone(east, north, zones, int(zones[0]))
+    assert (in_first[0][0], in_first[1][0]) == (east[0], north[0])
+    apart = math.hypot(*(np.diff(column)[0] for column in in_first))
+    assert apart == pytest.approx(metres_apart(one, other), rel=0.01)
+
+
+def test_zones_far_apart_and_local_metres_have_no_frame_in_common():
+    column = np.array([5e5, 5e5, 5e5, 1.0])
+    east, north = utm_in_zone(column, column, np.array([32, 35, -32, 0]), 32)
+    assert np.isfinite(east).tolist() == [True, False, True, False]
+    assert north[0] == 5e5
+    east, _ = utm_in_zone(column, column, np.array([32, 35, -32, 0]), 0)
+    assert np.isfinite(east).tolist() == [False, False, False, True]
+
+
+@pytest.mark.parametrize("lat", [91.0, math.nan])
+def test_a_datum_that_is_nowhere_is_refused_wherever_it_comes_from(lat):
+    for turn in (enu_from_wgs84, wgs84_from_enu):
+        with pytest.raises(UsageError, match="datum latitude"):
+            turn([[1.0, 2.0, 3.0]], Datum(lat, 11.0))
+
+
+def test_a_receiver_without_a_fix():
+    assert is_fix(48.0, 11.0)
+    assert is_fix(0.0, 11.0)
+    assert is_fix(51.5, 0.0)
+    assert not is_fix(0.0, 0.0)
+    assert not is_fix(-0.0, 0.0)
+    assert not is_fix(91.0, 0.0)
+    assert not is_fix(math.nan, 11.0)
+
+
+def test_no_data_is_no_altitude():
+    assert math.isnan(known_altitude(-9999.0))
+    assert math.isnan(known_altitude(math.nan))
+    assert known_altitude(-430.0) == -430.0
 
 
 @anytime
@@ -229,3 +294,12 @@ def test_headings_turn_clockwise_from_north():
     assert yaw_from_heading([0.0, 90.0, 180.0, 270.0]) == pytest.approx(expected)
     # Due north, missed by a rounding error to the west, is 0 and not 360.
     assert float(heading_from_yaw(np.nextafter(np.pi / 2, 4))) < 360.0
+
+
+def test_a_fix_is_a_place_on_earth_and_not_where_receivers_begin():
+    lat, lon = (
+        np.array([48.0, 0.0, 0.0, -90.0, 91.0, math.nan]),
+        np.array([11.0, 0.0, 9, 180, 1, 1]),
+    )
+    assert is_fix(lat, lon).tolist() == [True, False, True, True, False, False]
+    assert bool(is_fix(0.0, -0.0)) is False

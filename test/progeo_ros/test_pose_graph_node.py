@@ -15,7 +15,8 @@ from nav_msgs.msg import Path as PathMessage
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.poses.planar_pose import between, compose
-from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns, yaw_from_quaternion
+from progeo_core.poses.pose_messages import yaw_from_quaternion
+from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.outputs.loop_messages import keyframe_frame
 from progeo_ros.replay.live_replay import values_of
 from test.drifting_drive import LAP, SIGMA, ate, drifting, stamp, two_laps

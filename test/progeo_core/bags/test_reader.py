@@ -12,7 +12,7 @@ from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from ruamel.yaml import YAML
-from sensor_msgs.msg import Image, NavSatFix
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix
 
 from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import COMPRESSED_IMAGE_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
@@ -175,9 +175,9 @@ def test_images_are_paired_with_poses_around_them(tmp_path, caplog):
     np.testing.assert_array_equal(rows, [1, 2, 3])
     np.testing.assert_allclose(records.position[:, 0], [10.0, 20.0, 30.0])
     assert records.camera == ("camera",) * 3
-    assert "3 images without a pose left out" in caplog.text
+    assert "3 of 6 images left out: no pose of '/pose' within 1 s on either side" in caplog.text
     assert len(unplaced) == 3
-    assert all("/camera@" in why and "no pose of '/pose' near" in why for why in unplaced)
+    assert all("/camera@" in why and "no pose of '/pose' within 1 s" in why for why in unplaced)
 
 
 def test_poses_that_never_come_are_an_error_that_shows_both_clocks(tmp_path):
@@ -186,24 +186,27 @@ def test_poses_that_never_come_are_an_error_that_shows_both_clocks(tmp_path):
         Bag(make_bag(tmp_path / "bag", messages)) as bag,
         pytest.raises(
             DataError,
-            match=r"no image of '/camera' .* images from 1700000000.000 .*"
+            match=r"no image of '/camera' .*: images from 1700000000.000 .*"
             r"poses from 1699999000.000 .* the same clock",
         ),
     ):
         bag.records("/camera", "/pose")
 
 
-def test_unusable_poses_are_dropped_with_a_warning(tmp_path, caplog):
+def test_unusable_poses_are_dropped_and_counted_by_reason(tmp_path, caplog):
     messages = [
-        ("/pose", 0, pose(None, 1.0)),
         ("/pose", 1, pose(1, float("nan"))),
         ("/pose", 2, ("geometry_msgs/msg/PoseStamped", b"\x00\x01\x00\x00cut")),
         ("/pose", 3, pose(3, 5.0)),
+        ("/pose", 4, pose(3, 6.0)),
     ]
     with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
         track = bag.pose_track("/pose")
     assert (len(track), track.dropped) == (1, 3)
-    assert "3 poses of '/pose' dropped" in caplog.text
+    assert (
+        "3 of 4 poses of '/pose' dropped: 1 no finite position, 1 damaged, 1 a stamp twice"
+        in caplog.text
+    )
 
 
 def test_a_topic_without_one_usable_pose_is_an_error(tmp_path):
@@ -211,7 +214,7 @@ def test_a_topic_without_one_usable_pose_is_an_error(tmp_path):
     fix.status.status = -1
     with (
         Bag(make_bag(tmp_path / "bag", [("/fix", 0, fix)])) as bag,
-        pytest.raises(DataError, match="none of the 1 poses of '/fix' has a stamp and a position"),
+        pytest.raises(DataError, match=r"none of the 1 poses of .* a position \(1 no fix\)"),
     ):
         bag.pose_track("/fix")
 
@@ -243,6 +246,79 @@ def test_an_image_without_stamp_takes_the_time_it_was_received(tmp_path, caplog)
         assert bag.stamps("/camera").tolist() == expected
         assert [shown.stamp_ns for shown in bag.images("/camera")] == expected
     assert "1 of 2 images of '/camera' have no stamp" in caplog.text
+
+
+def test_a_pose_without_stamp_takes_the_time_it_was_received_as_well(tmp_path, caplog):
+    messages = [("/camera", n, image(None)) for n in (1, 2)]
+    messages += [("/pose", n, pose(None, 10.0 * n)) for n in (0.5, 1.5, 2.5)]
+    with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
+        records = bag.records("/camera", "/pose").records
+    np.testing.assert_allclose(records.position[:, 0], [10.0, 20.0])
+    assert "3 of 3 poses of '/pose' have no stamp; the time they were received is" in caplog.text
+
+
+@pytest.mark.parametrize(("period_s", "flag_s"), [(1.5, 1.7), (5.0, 5.5)])
+def test_poses_that_come_seldom_name_the_limit_and_the_flag(tmp_path, caplog, period_s, flag_s):
+    messages = [("/camera", t, image(t)) for t in np.arange(0.1, 10.0, 0.5).tolist()]
+    messages += [("/pose", t, pose(t, t)) for t in np.arange(0.0, 11.0, period_s).tolist()]
+    with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
+        if period_s > 2.0:
+            with pytest.raises(DataError, match=f"come every 5 s: --max-pose-gap {flag_s}"):
+                bag.records("/camera", "/pose")
+        else:
+            assert bag.records("/camera", "/pose").unplaced
+            assert f"come every 1.5 s: --max-pose-gap {flag_s}" in caplog.text
+        read = bag.records("/camera", "/pose", max_pose_gap_s=flag_s)
+    assert read.unplaced == ()
+    np.testing.assert_allclose(read.records.position[:, 0], np.arange(0.1, 10.0, 0.5))
+
+
+@pytest.mark.parametrize("status", [-2, -1, 0])
+def test_a_receiver_without_a_fix_places_nothing(tmp_path, caplog, status):
+    """As receivers start: at 0, 0, whatever their status says, which is -2 by default."""
+    messages = [("/camera", t, image(t)) for t in (0.5, 1.5, 2.5)]
+    for seconds in range(4):
+        found = seconds >= 2
+        fix = NavSatFix(latitude=48.0 if found else 0.0, longitude=11.0 if found else 0.0)
+        fix.status.status = 0 if found else status
+        messages.append(("/fix", seconds, at(fix, seconds)))
+    with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
+        read = bag.records("/camera", "/fix")
+    np.testing.assert_array_equal(read.records.position[:, :2], [[48.0, 11.0]])
+    assert len(read.unplaced) == 2
+    assert "2 of 4 poses of '/fix' dropped: 2 no" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "name"), [(10**9, "seconds"), (10**6, "milliseconds"), (10**3, "microseconds")]
+)
+def test_stamps_in_another_unit_are_recognised_by_their_size(tmp_path, caplog, nanoseconds, name):
+    def stamped(message, seconds):
+        stamp = (START + round(seconds * SECOND)) // nanoseconds
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, SECOND)
+        return message
+
+    messages = [("/camera", n, stamped(image(0), n)) for n in range(1, 6)]
+    messages += [("/pose", n, stamped(pose(0, 10.0 * n), n)) for n in range(7)]
+    with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
+        records = bag.records("/camera", "/pose").records
+        shown = [one.stamp_ns for one in bag.images("/camera")]
+    np.testing.assert_allclose(records.position[:, 0], [10.0, 20.0, 30.0, 40.0, 50.0])
+    assert records.stamp_ns.tolist() == shown == [START + n * SECOND for n in range(1, 6)]
+    for topic in ("/camera", "/pose"):
+        assert f"the stamps of '{topic}' are {name}, not nanoseconds" in caplog.text
+
+
+def test_video_in_a_compressed_image_says_what_to_record_instead(tmp_path):
+    frame = b"\x00\x00\x00\x01\x67\x42\x00\x0a" + bytes(50)
+    messages = [
+        ("/camera", n, at(CompressedImage(format=format, data=frame), n))
+        for n, format in enumerate(("h264", "hevc", "jpeg"))
+    ]
+    with Bag(make_bag(tmp_path / "bag", messages)) as bag:
+        for shown in bag.images("/camera"):
+            assert "video" in str(shown.image)
+            assert "republish" in str(shown.image)
 
 
 def test_a_bad_image_is_an_error_in_its_place(tmp_path):
@@ -363,6 +439,22 @@ def test_a_cut_storage_file_is_refused_or_stops_with_an_error(tmp_path, records,
 
     with pytest.raises(DataError, match=r"bag: the bag (cannot be read|is damaged after \d+)"):
         read_all()
+
+
+@pytest.mark.parametrize("given", ["folder", "folder without metadata", "file"])
+def test_an_mcap_whose_recorder_was_killed_names_what_recovers_it(tmp_path, records, given):
+    path = tmp_path / "bag"
+    write_bag(path, records, storage="mcap")
+    (file,) = path.glob("*.mcap")
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])
+    if given == "folder without metadata":
+        (path / "metadata.yaml").unlink()
+    with pytest.raises(
+        DataError, match=r"recorder was killed; run `mcap recover .*bag\.mcap"
+    ) as said:
+        Bag(file if given == "file" else path)
+    assert "reindex" not in str(said.value)
 
 
 def test_metadata_of_another_bag_is_found_out(tmp_path, bag_path):

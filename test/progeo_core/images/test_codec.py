@@ -1,3 +1,4 @@
+import contextlib
 import io
 import itertools
 import os
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageOps
+import PIL.PngImagePlugin
 import pytest
 
 from progeo_core.errors import ImageError
@@ -19,6 +21,7 @@ from progeo_core.images.codec import (
     make_thumbnail,
     read_image,
 )
+from test.progeo_core.images import bombs
 
 PHOTOS = sorted((Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images").glob("*.jpg"))
 
@@ -70,13 +73,28 @@ def test_cmyk_jpeg_keeps_its_colours(photo):
     assert error.mean() < 2.0
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_are_scaled_to_eight(channels):
+@pytest.mark.parametrize(("channels", "step"), [(1, 4.0), (3, 1.0)])
+@pytest.mark.parametrize("form", [".png", ".tiff"])
+def test_sixteen_bits_are_scaled_to_eight(form, channels, step):
     ramp = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
-    data = cv2.imencode(".png", np.dstack([ramp] * channels))[1].tobytes()
+    data = cv2.imencode(form, np.dstack([ramp] * channels))[1].tobytes()
     image = decode_image(data, "ramp")
     assert image.dtype == np.uint8
-    assert np.abs(image - (ramp / 257.0)[..., None]).max() <= 1.0
+    # Grey loses its darkest and its brightest percent.
+    assert np.abs(image - (ramp / 257.0)[..., None]).max() <= step
+
+
+@pytest.mark.parametrize("form", [".png", ".tiff"])
+def test_a_thermal_file_is_seen_whole(form):
+    scene = (7200 + np.arange(4096).reshape(64, 64) % 1000).astype(np.uint16)
+    image = decode_image(cv2.imencode(form, scene)[1].tobytes(), "thermal")
+    assert len(np.unique(image)) > 200
+
+
+def test_pixels_of_32_bits_are_refused():
+    data = cv2.imencode(".tiff", np.ones((8, 8), np.float32))[1].tobytes()
+    with pytest.raises(ImageError, match="depth: pixels of 32 bits are not read; convert"):
+        decode_image(data, "depth")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -125,11 +143,86 @@ def test_a_damaged_png_is_refused(photo):
         decode_image(data, "photo")
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("tail", [b"", bytes(5000)])
+def test_only_the_end_marker_may_be_missing(photo, caplog, progressive, tail):
+    data = encoded(photo, "JPEG", progressive=progressive)
+    image = decode_image(data[:-2] + tail, "/camera")
+    np.testing.assert_array_equal(image, as_array(data))
+    with pytest.raises(ImageError, match="truncated"):
+        decode_image(data[:-200] + tail, "/camera")
+
+
+def test_missing_end_markers_are_counted(photo, caplog, monkeypatch):
+    monkeypatch.setattr("progeo_core.images.opencv_decoder._without_end", itertools.count(1))
+    for number in range(25):
+        decode_image(encoded(photo.resize((64, 48)), "JPEG")[:-2], f"{number}.jpg")
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert "9.jpg: the JPEG lacks its end marker; it is read" in said[1]
+    assert "(10 such images so far)" in said[1]
+
+
+@pytest.mark.slow
+def test_a_phone_photo_of_200_million_pixels_is_read_at_half_its_size(tmp_path):
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(bombs.sequential_jpeg(14_140))
+    assert read_image(path).shape == (7070, 7070, 3)
+
+
+def test_a_progressive_photo_over_the_limit_is_refused(photo):
+    data = encoded(photo, "JPEG", progressive=True)
+    assert decode_image(encoded(photo, "JPEG"), "p", max_pixels=50_000).shape == (192, 256, 3)
+    with pytest.raises(ImageError, match="p: 512x384 pixels are too many"):
+        decode_image(data, "p", max_pixels=50_000)
+
+
+def test_a_png_is_read_without_what_only_pictures_for_people_need(photo, capfd):
+    info = PIL.PngImagePlugin.PngInfo()
+    info.add_text("comment", "x" * 1000, zip=True)
+    frames = [photo.rotate(10)]
+    data = encoded(
+        photo, "PNG", pnginfo=info, save_all=True, append_images=frames, icc_profile=b"x"
+    )
+    np.testing.assert_array_equal(decode_image(data, "photo"), np.asarray(photo))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("form", ["AVIF", "JPEG2000", "GIF", "PPM"])
+def test_other_formats_and_their_damage(photo, form):
+    data = encoded(photo, form)
+    np.testing.assert_array_equal(decode_image(data, "photo"), as_array(data))
+    for share in (0.05, 0.5):
+        with pytest.raises(ImageError, match="photo"):
+            decode_image(data[: int(len(data) * share)], "photo")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "JPEG2000", "GIF"])
+def test_flipped_bytes_give_an_image_or_a_refusal(photo, form):
+    data = encoded(photo.resize((40, 30)), form)
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in rng.integers(0, min(len(data), 400), 3):
+            damaged[place] = rng.choice([0, 255, 127, 128, rng.integers(256)])
+        with contextlib.suppress(ImageError):
+            assert decode_image(bytes(damaged), "photo").ndim == 3
+
+
+def test_heic_needs_its_package(photo):
+    heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    heif.from_pillow(photo).save(buffer, quality=-1)
+    error = np.abs(decode_image(buffer.getvalue(), "photo").astype(int) - np.asarray(photo))
+    assert error.mean() < 3
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"", r"topic: the image is empty \(0 bytes\)"),
-        (b"\0" * 1000, r"topic: not an image, or one that is damaged \(1000 bytes\)"),
+        (b"\0" * 1000, r"topic: not an image, or one of an unknown kind"),
         (b"image,x_m,y_m\n", "topic: not an image"),
         (b"\xff\xd8", "topic: the image is truncated after 2 bytes"),
     ],

@@ -96,10 +96,14 @@ def test_sixteen_bits_are_read_in_the_messages_byte_order(rgb, encoding, arrange
 
 
 @pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
-def test_every_sixteen_bit_value_scales_by_255_over_65535_and_rounds(encoding):
-    values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    expected = np.rint(values * (255 / 65535)).astype(np.uint8)
-    np.testing.assert_array_equal(convert(values, encoding)[:, :, 2], expected)
+@pytest.mark.parametrize("used", [1023, 4095, 16383, 65535])
+def test_grey_of_sixteen_bits_is_stretched_by_what_it_uses(rgb, encoding, used):
+    grey = rgb[:, :, 1]
+    samples = (grey.astype(float) * used / 255).astype(np.uint16)
+    pixels = convert(samples, encoding)
+    assert pixels.min() == 0
+    assert pixels.max() == 255
+    assert np.corrcoef(pixels[:, :, 2].ravel(), grey.ravel())[0, 1] > 0.99
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -185,6 +189,10 @@ def test_any_size_with_any_padding_gives_the_same_pixels(height, width, padding,
         ({"height": 0}, r"there are no pixels"),
         ({"width": 0}, r"there are no pixels"),
         ({"height": 2**31, "step": 2**31}, r"24 bytes of data where 4611686018427387904"),
+        (
+            {"height": 8000, "width": 8000, "step": 24000, "data": np.zeros(192_000_000, np.uint8)},
+            "rgb8 image of 8000x8000 .* are too many; the limit is 50 million",
+        ),
         ({"encoding": "uyvy", "width": 3}, r"uyvy image of 3x2 .* cannot be converted"),
     ],
 )
@@ -232,3 +240,27 @@ def test_colour_made_from_bayer_before_compression_is_left_alone(rgb):
 def test_damaged_compressed_images_are_refused_by_source(data, format, message):
     with pytest.raises(ImageError, match=message):
         rgb_from_compressed(data, format, "/camera")
+
+
+@pytest.mark.parametrize(
+    ("data", "format"),
+    [
+        (b"\0\0\0\x01\x67\x42" + bytes(99), "jpeg"),
+        (b"\0\0\x01\x40" + bytes(99), ""),
+        (b"\x12\0\x0a" + bytes(99), "av1"),
+        (bytes(99), "H264"),
+    ],
+)
+def test_video_is_told_from_damage(data, format):
+    with pytest.raises(ImageError, match=r"/camera: this is video .*republish it as JPEG"):
+        rgb_from_compressed(data, format, "/camera")
+
+
+def test_the_limit_of_pixels_is_the_callers(rgb, corridor):
+    height, width = rgb.shape[:2]
+    fields = {"height": height, "width": width, "encoding": "rgb8", "step": 3 * width}
+    with pytest.raises(ImageError, match=r"rgb8 image of .* are too many; the limit is 0.01"):
+        rgb_from_raw(rgb.tobytes(), **fields, is_bigendian=False, max_pixels=10_000)
+    data = cv2.imencode(".png", rgb)[1].tobytes()
+    with pytest.raises(ImageError, match=r"/camera: .* are too many"):
+        rgb_from_compressed(data, "png", "/camera", 10_000)

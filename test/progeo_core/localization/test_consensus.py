@@ -149,3 +149,7 @@ def test_any_matches_give_a_usable_pose(matches):
     assert np.isfinite(found.position).all()
     assert np.linalg.eigvalsh(found.covariance).min() > 0.0
     assert 0.0 <= found.confidence <= 1.0
+
+
+def test_a_map_of_places_kilometres_apart_has_a_radius() -> None:
+    assert SETTINGS.widened(20_000.0).place_radius_m == 30_000.0

@@ -9,6 +9,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.geo import Datum, enu_from_wgs84, wrap_angle
 from progeo_core.images.codec import load_images, make_thumbnail
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
 from progeo_core.localization.localizer import Localizer
@@ -17,7 +18,6 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.records.records import read_records
-from progeo_core.verification.two_view_geometry import Intrinsics
 
 SECOND = 1_000_000_000
 

@@ -95,6 +95,39 @@ def test_csv_reads_back_as_records(tmp_path, fingerprint, unit_vectors, make_pla
         assert [row["place_id"] for row in csv.DictReader(file)] == ["1", "2", "3"]
 
 
+def test_no_cell_is_a_formula(tmp_path, fingerprint, unit_vectors, make_places):
+    starts = ["=1+1", "+1", "-1", "@E@N.jpg", "\tx", "\rx", "\nx", "a=1"]
+    places = make_places(8)._replace(image=starts, camera=starts, traverse=starts)
+    target = str(tmp_path / "odd.csv")
+    with PlaceMap.create(tmp_path / "odd.progeo", fingerprint) as place_map:
+        place_map.append(places, unit_vectors(8))
+        export_map(place_map, target, ExportFormat.CSV)
+    with open(target, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row, text in zip(rows[:-1], starts, strict=False):
+        assert row["image"] == f"./{text}"
+        assert row["camera"] == row["traverse"] == f"'{text}"
+    assert rows[-1]["image"] == rows[-1]["camera"] == "a=1"
+    # Numbers stay numbers.
+    assert [row["x_m"] for row in rows[:2]] == ["0.0", "1.0"]
+
+
+def test_kml_and_geojson_of_any_text_are_well_formed(
+    tmp_path, fingerprint, unit_vectors, make_places
+):
+    odd = "".join(map(chr, [*range(1, 32), 0x7F, 0xFFFE, 0xFFFF])) + "]]>&<\"'ü𝄞"
+    with PlaceMap.create(tmp_path / "a & <b>.progeo", fingerprint, DATUM) as place_map:
+        place_map.append(make_places(1)._replace(image=[odd], camera=[odd]), unit_vectors(1))
+        for form in (ExportFormat.KML, ExportFormat.GEOJSON):
+            export_map(place_map, tmp_path / form.value, form)
+    root = ElementTree.parse(tmp_path / "kml").getroot()
+    names = [name.text for name in root.findall(".//kml:name", KML)]
+    assert names[0] == "a & <b>"
+    assert names[1].endswith("]]>&<\"'ü𝄞")
+    (feature,) = json.loads((tmp_path / "geojson").read_text())["features"]
+    assert feature["properties"]["image"] == odd
+
+
 def test_no_datum_no_earth(tmp_path, fingerprint):
     with PlaceMap.create(tmp_path / "a.progeo", fingerprint) as place_map:
         for form in (ExportFormat.GEOJSON, ExportFormat.KML):

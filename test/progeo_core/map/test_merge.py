@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pytest
@@ -80,3 +81,19 @@ def test_merge_that_fails_leaves_nothing(tmp_path, make_map, make_places, unit_v
     with pytest.raises(KeyboardInterrupt):
         merge_maps([source], tmp_path / "both.progeo", advance=interrupt)
     assert os.listdir(tmp_path) == ["local.progeo"]
+
+
+def test_maps_of_two_cities_are_merged_with_a_warning(
+    tmp_path, make_map, make_places, unit_vectors, caplog
+):
+    munich, sydney = Datum(48.0, 11.0), Datum(-33.9, 151.2)
+    near = make_map("near", make_places(3), unit_vectors(3), munich)
+    beside = make_map("beside", make_places(3), unit_vectors(3), Datum(48.01, 11.0))
+    far = make_map("far", make_places(3), unit_vectors(3), sydney)
+    merge_maps([str(near), str(beside)], str(tmp_path / "site.progeo"))
+    assert not caplog.records
+    merge_maps([near, beside, far], tmp_path / "all.progeo")
+    (record,) = caplog.records
+    # Through the earth, as metres of the map are.
+    (distance_km,) = re.findall(r"far\.progeo: its places are ([\d.]+) km from", record.message)
+    assert float(distance_km) == pytest.approx(12_290, rel=0.02)

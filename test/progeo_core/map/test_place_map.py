@@ -2,7 +2,6 @@ import os
 import random
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
+from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_map import PlaceMap, Places
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -134,37 +134,6 @@ def test_descriptors_by_id_and_in_blocks(filled_map, unit_vectors):
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), vectors)
         with pytest.raises(DataError, match="place 6 is not in the map"):
             place_map.descriptors([1, 6])
-
-
-def test_rows_of_ids_survive_deletion(filled_map):
-    with PlaceMap.open(filled_map, writable=True) as place_map:
-        place_map.delete([2, 3])
-        table = place_map.poses()
-        assert table.ids.tolist() == [1, 4, 5]
-        assert table.rows_of([[5, 1], [-1, 4]]).tolist() == [[2, 0], [-1, 1]]
-        with pytest.raises(DataError, match="place 2 is not in the map"):
-            table.rows_of([1, 2])
-
-
-def test_parts_of_the_table_are_the_table(filled_map):
-    with PlaceMap.open(filled_map) as place_map:
-        table, poses = place_map.places(), place_map.poses()
-        for own, all_of_it in zip(poses, table.poses, strict=True):
-            np.testing.assert_array_equal(own, all_of_it)
-        ids = [4, 1, 4]
-        assert place_map.images(ids) == [table.image[table.ids.tolist().index(i)] for i in ids]
-        assert place_map.has_several_cameras() == (len(set(table.camera)) > 1)
-
-
-def test_rows_of_an_empty_map(tmp_path, fingerprint):
-    with PlaceMap.create(tmp_path / "a.progeo", fingerprint) as place_map:
-        table = place_map.poses()
-        assert table.position.shape == (0, 3)
-        assert table.rows_of([[-1, -1]]).tolist() == [[-1, -1]]
-        with pytest.raises(DataError, match="place 1"):
-            table.rows_of([1])
-        assert place_map.descriptors().shape == (0, 8)
-        assert list(place_map.descriptor_blocks(10)) == []
 
 
 def test_ids_are_never_given_again(filled_map, make_places, unit_vectors):
@@ -353,6 +322,11 @@ def test_bad_appends_are_refused(filled_map, make_places, unit_vectors):
     short = make_places(2)._replace(camera=["front"])
     cases = [
         (nan_position, unit_vectors(2), "the position of 1.jpg is not finite"),
+        (
+            make_places(2)._replace(yaw_rad=np.array([0.0, np.inf])),
+            unit_vectors(2),
+            "the yaw of 1.jpg is not finite",
+        ),
         (make_places(2), np.full((2, 8), np.inf), "the descriptor of 0.jpg is not finite"),
         (make_places(2), np.full((2, 8), 1e6), "the descriptor of 0.jpg is not finite"),
         (make_places(2), np.zeros((2, 9)), r"shape \[2, 9\].* gives 8 values each"),
@@ -366,42 +340,6 @@ def test_bad_appends_are_refused(filled_map, make_places, unit_vectors):
         assert len(place_map) == 5
 
 
-def edited(path, statement):
-    with sqlite3.connect(path) as connection:
-        connection.execute(statement)
-    connection.close()
-
-
-def test_files_that_are_no_maps(tmp_path, filled_map):
-    text, empty = tmp_path / "text.progeo", tmp_path / "empty.progeo"
-    text.write_text("no database " * 100)
-    empty.touch()
-    other = tmp_path / "other.progeo"
-    edited(other, "CREATE TABLE cake (layers)")
-    for path in (text, empty, other):
-        with pytest.raises(DataError, match=f"{path.name}: this is not a progeo map"):
-            PlaceMap.open(path)
-    for path in (tmp_path / "none.progeo", tmp_path):
-        folder = path.with_suffix(".progeo")
-        with pytest.raises(DataError, match=r"there is no map here.*progeo map build"):
-            PlaceMap.open(folder)
-    with pytest.raises(DataError, match="there is no map here"):
-        PlaceMap.open(tmp_path / "none.progeo", writable=True)
-    assert not (tmp_path / "none.progeo-lock").exists()
-
-
-def test_newer_schema(filled_map):
-    edited(filled_map, "PRAGMA user_version = 3")
-    with pytest.raises(DataError, match="has schema 3, this program reads up to 2; update progeo"):
-        PlaceMap.open(filled_map)
-
-
-def test_truncated_map(filled_map):
-    os.truncate(filled_map, filled_map.stat().st_size - 10_000)
-    with pytest.raises(DataError, match="the map is damaged; restore a copy"):
-        PlaceMap.open(filled_map)
-
-
 def test_damaged_page(tmp_path, fingerprint, make_places, unit_vectors):
     path = tmp_path / "a.progeo"
     with PlaceMap.create(path, fingerprint) as place_map:
@@ -413,7 +351,7 @@ def test_damaged_page(tmp_path, fingerprint, make_places, unit_vectors):
         place_map.verify()
 
 
-def test_damaged_descriptor_and_fingerprint(filled_map):
+def test_damaged_descriptor_and_fingerprint(filled_map, edited):
     edited(filled_map, "UPDATE descriptor SET float16 = x'0000' WHERE place_id = 3")
     values = r"damaged.*place 3: its descriptor has not 8 values"
     with PlaceMap.open(filled_map) as place_map, pytest.raises(DataError, match=values):
@@ -450,11 +388,66 @@ def test_new_map_ignores_the_log_of_a_deleted_one(filled_map, fingerprint, write
         place_map.verify()
 
 
-def test_names_with_odd_characters(tmp_path, fingerprint):
-    folder = tmp_path / "50% of? #1 ü"
-    folder.mkdir()
-    path = folder / "map & co.progeo"
-    PlaceMap.create(path, fingerprint).close()
-    with PlaceMap.open(path) as place_map:
+def test_a_map_of_two_names_is_not_written(filled_map, make_places, unit_vectors):
+    link = filled_map.with_name("link.progeo")
+    with PlaceMap.open(filled_map, writable=True) as writer:
+        os.link(filled_map, link)
+        with pytest.raises(DataError, match=r"link\.progeo: the map has 2 names .* copy it"):
+            PlaceMap.open(link, writable=True)
+        writer.append(make_places(1), unit_vectors(1))
+    with pytest.raises(DataError, match="has 2 names"):
+        PlaceMap.open(filled_map, writable=True)
+    link.unlink()
+    with PlaceMap.open(str(filled_map), writable=True) as writer:
+        assert len(writer) == 6
+        writer.verify()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_nothing_counts_as_saved_in_a_file_that_was_removed(
+    filled_map, make_places, unit_vectors, suffix
+):
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        place_map.append(make_places(1), unit_vectors(1))
+        filled_map.with_name(filled_map.name + suffix).unlink()
+        with pytest.raises(DataError, match=r"moved, replaced or removed while it was written"):
+            place_map.append(make_places(1), unit_vectors(1))
+
+
+def test_discarding_removes_this_map_and_no_other(tmp_path, fingerprint, filled_map):
+    path = tmp_path / "new.progeo"
+    PlaceMap.create(path, fingerprint).discard()
+    assert os.listdir(tmp_path) == ["filled.progeo"]
+    place_map = PlaceMap.create(path, fingerprint)
+    os.replace(filled_map, path)
+    place_map.discard()
+    with PlaceMap.open(path) as moved:
+        assert len(moved) == 5
+    assert os.listdir(tmp_path) == ["new.progeo"]
+
+
+def test_a_calibration_is_one_step(full_map, tmp_path):
+    with PlaceMap.open(full_map, writable=True) as place_map:
+        revision, before = place_map.revision, place_map.calibration()
+        assert before is not None
+        place_map.set_calibration(Calibration())
+        assert place_map.calibration() == Calibration()
+        # The index of the places stays good.
+        assert place_map.revision == revision
+    with PlaceMap.open(full_map) as place_map:
+        assert place_map.calibration() == Calibration()
+        place_map.verify()
+
+
+def test_cameras_are_counted_through_deletions(tmp_path, fingerprint, make_places, unit_vectors):
+    with PlaceMap.create(tmp_path / "a.progeo", fingerprint) as place_map:
+        assert not place_map.has_several_cameras()
+        place_map.append(make_places(2, camera="front"), unit_vectors(2))
+        assert not place_map.has_several_cameras()
+        ids = place_map.append(make_places(1, camera="rear"), unit_vectors(1))
+        assert place_map.has_several_cameras()
+        place_map.delete(ids)
+        assert not place_map.has_several_cameras()
+        place_map.delete([1, 2, 3])
         assert len(place_map) == 0
-    assert os.listdir(folder) == [path.name]
+        place_map.verify()

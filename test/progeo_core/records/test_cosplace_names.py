@@ -111,6 +111,8 @@ def test_southern_zones_are_negative():
         ("@east@2@.jpg", r"could not convert string to float: 'east'; rename the image"),
         ("@1@2@ten@S@.jpg", "'ten'"),
         ("@1@2@61@S@.jpg", "UTM zone '61' is not 1 to 60"),
+        (f"@1@2@{'9' * 5000}@S@.jpg", "is not 1 to 60"),
+        ("@1_000@2@.jpg", "'1_000' is not a number; rename the image"),
         ("@1@2@10@South@.jpg", "UTM zone letter 'South' is not one letter"),
     ],
 )
@@ -142,6 +144,10 @@ def test_is_image_name():
         ("201307", 0),
         ("20130704_1011", 0),
         ("20131399_101112", 0),
+        ("00010101_000000", 0),
+        ("23000101_000000", 0),
+        ("2013070410111²", 0),
+        ("9" * 5000, 0),
         ("a summer's day", 0),
     ],
 )

@@ -1,3 +1,4 @@
+import contextlib
 import math
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from progeo_core.errors import ImageError
 from progeo_core.records.exif import read_photo_tags
+from test.progeo_core.images import bombs
 
 PHOTO = Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images/1.jpg"
 GPS_IFD, EXIF_IFD = 0x8825, 0x8769
@@ -67,7 +69,7 @@ def test_a_magnetic_heading_is_unknown(tagged):
 def test_half_a_latitude_is_unknown(tagged, missing):
     tags = read_photo_tags(tagged({key: SOUTH_WEST[key] for key in SOUTH_WEST if key != missing}))
     assert math.isnan(tags.lat_deg)
-    assert tags.lon_deg == pytest.approx(-70.5)
+    assert math.isnan(tags.lon_deg)
 
 
 def test_no_tags_at_all():
@@ -84,6 +86,10 @@ def test_no_tags_at_all():
         ({0x9003: "2013:07:04 10:11:12", 0x9011: "+02:00"}, 1_372_925_472_000_000_000),
         ({0x9003: "0000:00:00 00:00:00"}, 0),
         ({0x9003: "yesterday"}, 0),
+        ({0x9003: "2300:01:01 00:00:00"}, 0),
+        ({0x9003: "0001:01:01 00:00:00"}, 0),
+        ({0x9003: "2013:07:04 10:11:12", 0x9291: "1²"}, 1_372_932_672_000_000_000),
+        ({0x9003: "2013:07:04 10:11:12", 0x9291: "9" * 5000}, 1_372_932_672_999_999_999),
     ],
 )
 def test_time_of_exposure(tagged, details, stamp_ns):
@@ -94,4 +100,53 @@ def test_what_is_no_image_is_refused(tmp_path):
     path = tmp_path / "empty.jpg"
     path.touch()
     with pytest.raises(ImageError, match=r"empty\.jpg: not an image"):
+        read_photo_tags(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{9: "V"}, {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, {2: (95.0, 0.0, 0.0)}]
+)
+def test_a_receiver_without_a_fix_has_no_position(tagged, change):
+    tags = read_photo_tags(tagged(SOUTH_WEST | change))
+    assert math.isnan(tags.lat_deg)
+    assert math.isnan(tags.lon_deg)
+    assert tags.heading_deg == pytest.approx(123.5)
+
+
+def test_a_void_altitude_is_unknown(tagged):
+    assert math.isnan(read_photo_tags(tagged({**SOUTH_WEST, 5: b"\x01", 6: 9999.0})).alt_m)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".avif", ".tif"])
+def test_flipped_bytes_give_tags_or_a_refusal(tagged, suffix, tmp_path):
+    details = {0x9003: "2013:07:04 10:11:12", 0x9291: "25"}
+    data = tagged(SOUTH_WEST, details, suffix).read_bytes()
+    rng = np.random.default_rng(1)
+    odd = tmp_path / f"odd{suffix}"
+    for _ in range(60):
+        damaged = bytearray(data[: rng.integers(100, len(data))])
+        for place in rng.integers(0, min(len(damaged), 600), 4):
+            damaged[place] = rng.choice([0, 255, rng.integers(256)])
+        odd.write_bytes(damaged)
+        with contextlib.suppress(ImageError):
+            assert read_photo_tags(odd).stamp_ns >= 0
+
+
+def test_a_photo_of_any_size_has_tags(tmp_path):
+    path = tmp_path / "phone.jpg"
+    exif = PIL.Image.Exif()
+    exif.get_ifd(GPS_IFD).update(SOUTH_WEST)
+    large = bombs.sequential_jpeg(20_000, truncated=True)
+    tags = exif.tobytes()
+    path.write_bytes(
+        large[:2] + b"\xff\xe1" + (len(tags) + 2).to_bytes(2, "big") + tags + large[2:]
+    )
+    assert read_photo_tags(path).lon_deg == pytest.approx(-70.5)
+
+
+def test_a_damaged_avif_is_refused_by_name(tagged):
+    path = tagged(SOUTH_WEST, suffix=".avif")
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(ImageError, match=r"photo\.avif: the image is damaged"):
         read_photo_tags(path)

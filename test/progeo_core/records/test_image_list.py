@@ -53,3 +53,36 @@ def test_folders_without_images_are_refused(tmp_path):
         list_images(tmp_path)
     with pytest.raises(DataError, match="gone: no such folder"):
         list_images(tmp_path / "gone")
+
+
+def test_linked_folders_are_read_once_and_cycles_end(tmp_path):
+    folder, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    touch(folder, *(f"{number}.jpg" for number in range(3)))
+    touch(elsewhere, *(f"{number}.jpg" for number in range(9)))
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "again").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    (folder / "self").symlink_to(folder)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    names = list(list_images(folder).names())
+    assert len(names) == 12
+    assert names[:4] == ["0.jpg", "1.jpg", "2.jpg", "again/0.jpg"]
+
+
+def test_every_common_suffix_of_a_photo_is_read(tmp_path):
+    names = ["a.JPE", "b.jfif", "c.JFIF", "d.avif", "e.tiff"]
+    touch(tmp_path, *names)
+    assert list(list_images(tmp_path).names()) == names
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_pictures_that_are_not_read_are_said(tmp_path, caplog, monkeypatch, installed):
+    monkeypatch.setattr("progeo_core.records.image_list.reads_heic", lambda: installed)
+    touch(tmp_path, "1.jpg", "2.HEIC", "3.heic", "4.dng", "notes.txt", ".5.dng")
+    assert len(list_images(tmp_path)) == (3 if installed else 1)
+    (said,) = (record.getMessage() for record in caplog.records)
+    if installed:
+        assert said.endswith("1 pictures are not read (1 .dng): convert them to JPEG or PNG")
+    else:
+        assert "3 pictures are not read (1 .dng, 2 .heic): convert" in said
+        assert "install pillow-heif" in said

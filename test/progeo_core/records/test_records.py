@@ -1,5 +1,6 @@
 import csv
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, Frame, utm_from_wgs84, yaw_from_heading
 from progeo_core.records.cosplace_names import ImageName, format_name
+from progeo_core.records.image_source import FileSource, source_of_records
 from progeo_core.records.records import (
     Heading,
     Records,
     join_records,
     read_image_folder,
+    read_placed_records,
     read_records,
 )
+from test.progeo_core.images import bombs
 
 PHOTO = Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images/1.jpg"
 
@@ -179,6 +183,15 @@ def test_degrees_in_the_name_stand_in_for_a_missing_zone(folder):
         ),
         (["@5e9@4e6@10@S@.jpg"], r"@5e9.*not metres of a UTM zone"),
         (["@1@2@.jpg", "photo.jpg"], r"photo\.jpg: not an image name"),
+        (
+            ["@334873@6252266@56@S@-33.86@151.21@.jpg"],
+            "zone 56S is latitude 56.3861, which is not in band S; if S means south, write H, but"
+            " its degrees are latitude -33.86000, longitude 151.21000",
+        ),
+        (
+            ["@334873@6252266@56@H@-33.85@151.21@.jpg", "@334873@6252266@56@H@33.86@151.21@.jpg"],
+            r"@33\.86@.*puts it at latitude -33\.85.*, but its degrees are latitude 33\.86.*1 of 2",
+        ),
     ],
 )
 def test_names_without_a_usable_position_are_refused(folder, names, words):
@@ -217,3 +230,58 @@ def test_joined_records_are_of_one_kind(corridor, folder):
     degrees = read_image_folder(folder(name_at(48.0, 11.0))).records
     with pytest.raises(UsageError, match="give sources of one kind only"):
         join_records([query, degrees])
+
+
+def test_degrees_beside_metres_may_be_rounded(folder):
+    records = read_image_folder(folder("@334873@6252266@56@H@-33.86@151.21@.jpg")).records
+    assert records.position[0, :2] == pytest.approx([-33.857, 151.2145], abs=1e-3)
+
+
+def test_one_odd_photo_does_not_stop_the_others(folder):
+    images = folder()
+    write_geotagged(images / "a.jpg", 48, 11)
+    write_geotagged(images / "null.jpg", 0, 0)
+    write_geotagged(images / os.fsdecode(b"caf\xe9.jpg"), 48, 12)
+    with PIL.Image.open(PHOTO) as photo:
+        photo.save(images / "damaged.avif")
+    (images / "damaged.avif").write_bytes((images / "damaged.avif").read_bytes()[:99])
+    (images / "bomb.png").write_bytes(bombs.png_with_a_damaged_length(PHOTO))
+    records, unplaced = read_image_folder(images)
+    assert [os.fsencode(path.name) for path in records.images] == [b"a.jpg", b"caf\xe9.jpg"]
+    assert len(unplaced) == 3
+    assert len(list(FileSource(records).images())) == 2
+
+
+def test_rows_of_a_table_without_a_fix_are_named(tmp_path):
+    path = tmp_path / "records.csv"
+    path.write_text(f"image,lat_deg,lon_deg\n{PHOTO},48.1,11.5\n{PHOTO},0,0\n")
+    records, unplaced = read_placed_records(path)
+    assert len(records) == len(read_records(path)) == 1
+    assert unplaced == source_of_records(path).unplaced
+    assert "no GPS fix" in unplaced[0]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(48.0, 11.9999), (48.0, 12.0001)],  # UTM zones
+        [(-0.0001, 9.0), (0.0001, 9.0)],  # the equator
+        [(-17.0, 179.9999), (-17.0, -179.9999)],  # the antimeridian
+    ],
+)
+def test_neighbours_across_a_border_are_neighbours_in_metres(folder, places):
+    records = read_image_folder(folder(*(name_at(*place) for place in places))).records
+    local = records.to_local(records.default_datum()).position
+    assert 10.0 < np.linalg.norm(local[1] - local[0]) < 25.0
+
+
+def test_metres_of_utm_without_a_zone_meet_the_map_that_has_one(folder, caplog):
+    utm = utm_from_wgs84(48.001, 11.001)
+    records = read_image_folder(folder(f"@{utm.east_m}@{utm.north_m}@.jpg")).records
+    assert records.frame is Frame.LOCAL
+    near = records.to_local(Datum(48.0, 11.0, 500.0))
+    assert near.position[0] == pytest.approx([74.6, 111.2, 0.0], abs=0.1)
+    assert "taken to be in zone 32U" in caplog.text
+    # Elsewhere they are what they are.
+    assert records.to_local(Datum(-33.0, 151.0)).position.tolist() == records.position.tolist()
+    assert records.to_local(None) is records

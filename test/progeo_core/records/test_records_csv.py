@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from progeo_core.errors import DataError
@@ -18,7 +20,7 @@ def written(tmp_path):
 
 
 def test_cells_become_values(written, tmp_path):
-    frame, (row,) = read_rows(
+    frame, (row,), _ = read_rows(
         written(
             "image,x_m,y_m,z_m,yaw_rad,stamp_ns,camera,traverse,mood\n1.jpg,1,2.5,-3,.5,7,c,t,m"
         )
@@ -29,7 +31,7 @@ def test_cells_become_values(written, tmp_path):
 
 def test_byte_order_marks_blanks_quotes_and_blank_lines(written):
     text = '\ufeffimage, lat_deg , lon_deg\r\n"1.jpg", 48.1, 11.5\r\n\r\n'
-    frame, (row,) = read_rows(written(text))
+    frame, (row,), _ = read_rows(written(text))
     assert frame is Frame.WGS84
     assert row.position[:2] == (48.1, 11.5)
 
@@ -63,6 +65,13 @@ def test_byte_order_marks_blanks_quotes_and_blank_lines(written):
         ),
         ("image,x_m,y_m,stamp_ns\n1.jpg,1,2,-5\n", "column stamp_ns: '-5'"),
         (f"image,x_m,y_m,stamp_ns\n1.jpg,1,2,{2**63}\n", "column stamp_ns"),
+        (
+            f"image,x_m,y_m,stamp_ns\n1.jpg,1,2,{'9' * 5000}\n",
+            "column stamp_ns: '5000 characters' is not a whole number of nanoseconds$",
+        ),
+        ("image,x_m,y_m,stamp_ns\n1.jpg,1,2,１２\n", "column stamp_ns: '１２' is not a whole"),
+        ("image,x_m,y_m\n1.jpg,1_000,2\n", "column x_m: '1_000' is not a number"),
+        ("image,lat_deg,lon_deg\n1.jpg,0,0.0\n", "all 1 records are at latitude 0, longitude 0"),
         ("image,x_m,y_m\n,1,2\n", "line 2, column image: is blank; name an image file"),
         ("image,x_m,y_m\n1.jpg,1,2\n2.jpg,1,2\n", r"line 3, column image: no such file .*2\.jpg"),
         ('image,x_m,y_m\n"1.jpg,1,2\n', "not a CSV file"),
@@ -78,3 +87,44 @@ def test_other_encodings_and_missing_files_are_refused(written, tmp_path):
         read_rows(written("image,x_m,y_m\ncafé.jpg,1,2", encoding="latin-1"))
     with pytest.raises(DataError, match=r"gone\.csv: the records cannot be read \(No such file"):
         read_rows(tmp_path / "gone.csv")
+
+
+def test_rows_without_a_fix_are_skipped_and_counted(written, tmp_path, caplog):
+    text = "image,lat_deg,lon_deg\n1.jpg,0,0\n1.jpg,48,11\n1.jpg,0.0,-0\n1.jpg,0,11\n"
+    _, rows, unplaced = read_rows(written(text))
+    assert [row.position[:2] for row in rows] == [(48.0, 11.0), (0.0, 11.0)]
+    assert unplaced == (f"{tmp_path / '1.jpg'}: no GPS fix (latitude 0, longitude 0)",) * 2
+    assert "2 of 4 records skipped, first: " in caplog.text
+
+
+def test_the_origin_of_local_metres_is_a_place(written):
+    _, rows, unplaced = read_rows(written("image,x_m,y_m\n1.jpg,0,0\n"))
+    assert (len(rows), unplaced) == (1, ())
+
+
+def test_degrees_of_yaw_are_said_and_full_turns_are_not(written, caplog):
+    read_rows(written("image,x_m,y_m,yaw_rad\n1.jpg,1,2,6.28\n"))
+    assert not caplog.records
+    read_rows(written("image,x_m,y_m,yaw_rad\n1.jpg,1,2,90\n1.jpg,1,2,1\n1.jpg,1,2,-270\n"))
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "2 of 3 values of yaw_rad are more than a full turn, up to 270; yaw is in rad" in said
+    caplog.clear()
+    read_rows(written("image,lat_deg,lon_deg,heading_deg\n1.jpg,1,2,270\n"))
+    assert not caplog.records
+
+
+def test_no_data_is_no_altitude_and_may_be_a_height(written):
+    text = "image,lat_deg,lon_deg,alt_m\n1.jpg,48,11,-9999\n1.jpg,48,11,-9998\n"
+    _, rows, _ = read_rows(written(text))
+    assert math.isnan(rows[0].position[2])
+    assert rows[1].position[2] == -9998.0
+    _, (row,), _ = read_rows(written("image,x_m,y_m,z_m\n1.jpg,48,11,-9999\n"))
+    assert row.position[2] == -9999.0
+
+
+@pytest.mark.parametrize(("per_s", "name"), [(1, "seconds"), (1000, "millis"), (10**6, "micros")])
+def test_stamps_of_another_unit_are_recognized_and_said(written, caplog, per_s, name):
+    rows = "".join(f"1.jpg,{second},0,{(1_700_000_000 + second) * per_s}\n" for second in range(4))
+    _, rows, _ = read_rows(written("image,x_m,y_m,stamp_ns\n" + rows))
+    assert [row.stamp_ns for row in rows] == [(1_700_000_000 + s) * 10**9 for s in range(4)]
+    assert f"the stamps are {name}" in caplog.text

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from progeo_core.geo import wrap_angle
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.inference.loading import load_encoder
 from progeo_core.poses.planar_pose import between
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_refinement import CameraYaw
-from progeo_core.verification.two_view_geometry import Intrinsics
 from test.campus_laps import CAMERA, Laps, close, read_laps
 from test.drifting_drive import Poses, drifting, stamp
 

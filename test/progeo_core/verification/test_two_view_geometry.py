@@ -7,9 +7,10 @@ import pytest
 
 from progeo_core.geo import wrap_angle
 from progeo_core.images.codec import read_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.records.records import read_records
 from progeo_core.verification.local_features import find_features
-from progeo_core.verification.two_view_geometry import Intrinsics, two_view_geometry
+from progeo_core.verification.two_view_geometry import two_view_geometry
 
 # The drive's camera is not documented; at this focal length its turns are those of its odometry.
 CAMERA = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)

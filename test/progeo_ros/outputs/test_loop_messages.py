@@ -3,10 +3,11 @@ import pytest
 from visualization_msgs.msg import Marker
 
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE
+from progeo_core.poses.pose_messages import yaw_from_quaternion
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import RelativePose
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
+from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.outputs.loop_messages import (
     keyframe_frame,
     keyframe_stamp,

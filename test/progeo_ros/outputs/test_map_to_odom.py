@@ -10,7 +10,8 @@ from progeo_core.errors import MissingDependencyError
 from progeo_core.poses.planar_pose import compose
 from progeo_core.poses.pose_buffer import BufferedPose
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_ros.conversions import stamp_to_ns, yaw_from_quaternion
+from progeo_core.poses.pose_messages import yaw_from_quaternion
+from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, odom_in_map, transform_message
 

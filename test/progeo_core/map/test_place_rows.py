@@ -1,0 +1,140 @@
+"""Files changed behind the program's back: one error that names the file and the place."""
+
+import random
+
+import numpy as np
+import pytest
+
+from progeo_core.errors import DataError, ProgeoError
+from progeo_core.map.checksums import descriptor_checksums
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.map.place_rows import storable_name
+from test.map_content import check, content_of, read_content
+
+FLIPS = 400
+NAN = np.full(8, np.nan, np.float16)
+
+CHANGED = [
+    ("UPDATE place SET x_m = x_m + 1 WHERE id = 3", "place 3: its pose does not match"),
+    ("UPDATE place SET z_m = 9e999 WHERE id = 3", "place 3: its position is not finite"),
+    ("UPDATE place SET yaw_rad = 9e999 WHERE id = 3", "place 3: its pose does not match"),
+    ("UPDATE place SET yaw_rad = NULL WHERE id = 3", "place 3: its pose does not match"),
+    ("UPDATE place SET yaw_rad = 0.5 WHERE id = 1", "place 1: its pose does not match"),
+    ("UPDATE place SET pose_checksum = 0 WHERE id = 3", "place 3: its pose does not match"),
+    ("UPDATE place SET stamp_ns = 1 WHERE id = 3", "place 3: its names and stamp do not match"),
+    ("UPDATE place SET camera = '' WHERE id = 3", "place 3: its names and stamp do not match"),
+    ("UPDATE place SET image = 'x' WHERE id = 3", "place 3: its names and stamp do not match"),
+    ("UPDATE place SET camera = CAST(x'ff' AS TEXT) WHERE id = 3", "full.progeo: the map is dam"),
+    ("UPDATE thumbnail SET jpeg = x'00' WHERE place_id = 3", "place 3: its thumbnail does not"),
+    ("DELETE FROM thumbnail WHERE place_id = 3", "place 3: its thumbnail does not match"),
+    ("INSERT INTO thumbnail VALUES (4, x'00')", "place 4: its thumbnail does not match"),
+    (
+        "UPDATE descriptor SET float16 = zeroblob(16) WHERE place_id = 3",
+        "place 3: its descriptor does not match its checksum",
+    ),
+    (
+        "UPDATE descriptor SET float16 = zeroblob(14) WHERE place_id = 3",
+        "place 3: its descriptor has not 8 values",
+    ),
+    (
+        f"UPDATE descriptor SET float16 = x'{NAN.tobytes().hex()}',"
+        f" checksum = {descriptor_checksums(np.array([3]), NAN[None])[0]} WHERE place_id = 3",
+        "place 3: its descriptor is not finite",
+    ),
+    ("DELETE FROM descriptor WHERE place_id = 60", "59 descriptors of 60 places"),
+    ("DELETE FROM place WHERE id = 60", "it holds other places than the 60 that it should"),
+    ("UPDATE place SET id = 1000 WHERE id = 60", "place 1000: its pose does not match"),
+    (
+        "INSERT INTO place SELECT 1000, x_m, y_m, z_m, yaw_rad, stamp_ns, camera, traverse, image,"
+        " thumbnail_crc32, pose_checksum, label_crc32 FROM place WHERE id = 3",
+        "it holds other places than the 60 that it should",
+    ),
+]
+CHANGED_V1 = [
+    ("UPDATE place SET x_m = 'east' WHERE id = 3", "place 3: its position is no number"),
+    ("UPDATE place SET x_m = x'00' WHERE id = 3", "place 3: its position is no number"),
+    ("UPDATE place SET y_m = 9e999 WHERE id = 3", "place 3: its position is not finite"),
+    ("UPDATE place SET yaw_rad = -9e999 WHERE id = 3", "place 3: its position is no number"),
+    ("UPDATE place SET yaw_rad = 'north' WHERE id = 3", "place 3: its position is no number"),
+    ("UPDATE place SET stamp_ns = 'now' WHERE id = 3", "place 3: its names or stamp cannot be"),
+    ("UPDATE place SET stamp_ns = 9e999 WHERE id = 3", "place 3: its names or stamp cannot be"),
+    ("UPDATE place SET camera = x'ff' WHERE id = 3", "place 3: its names or stamp cannot be"),
+    ("UPDATE descriptor SET float16 = 'text' WHERE place_id = 3", "place 3: its descriptor has"),
+    ("UPDATE descriptor SET float16 = 7.0 WHERE place_id = 3", "place 3: its descriptor has"),
+    (
+        f"UPDATE descriptor SET float16 = x'{NAN.tobytes().hex()}' WHERE place_id = 3",
+        "place 3: its descriptor is not finite",
+    ),
+    ("UPDATE thumbnail SET jpeg = 'picture' WHERE place_id = 2", "place 2: its thumbnail cannot"),
+    ("UPDATE map SET datum_lat_deg = 'north'", "what it says of itself cannot be read"),
+    ("UPDATE map SET datum_lat_deg = 91", "datum latitude 91.0: must be"),
+    ("UPDATE map SET revision = 5.5, fingerprint = x'00'", "the map is damaged"),
+    ("UPDATE calibration SET slope = 9e999", "its calibration is not finite"),
+    ("UPDATE calibration SET slope = 'steep'", "what it says of itself cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("statement", "message"), CHANGED)
+def test_changed_rows_are_one_error_that_names_the_place(full_map, edited, statement, message):
+    edited(full_map, "PRAGMA foreign_keys = OFF", statement)
+    for act in (read_content, check):
+        with pytest.raises(DataError) as raised:
+            act(full_map)
+        assert str(full_map) in str(raised.value)
+        assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(("statement", "message"), CHANGED_V1)
+def test_changed_rows_without_checksums_are_one_error(schema1_map, edited, statement, message):
+    edited(schema1_map, "PRAGMA ignore_check_constraints = ON", statement)
+    for act in (read_content, check):
+        with pytest.raises(DataError) as raised:
+            act(schema1_map)
+        assert str(schema1_map) in str(raised.value)
+        assert message in str(raised.value)
+
+
+def test_a_calibration_that_a_kill_tore_counts_as_none(schema1_map, edited):
+    edited(schema1_map, "DELETE FROM calibration WHERE kind = 'single'")
+    with PlaceMap.open(schema1_map) as place_map:
+        assert place_map.calibration() is None
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_changes_what_is_read_or_passes_the_check(full_map, tmp_path):
+    wanted, good = read_content(full_map), full_map.read_bytes()
+    path = tmp_path / "flips" / "flipped.progeo"
+    path.parent.mkdir()
+    chosen = random.Random(0)
+    noticed = 0
+    for _ in range(FLIPS):
+        bit = chosen.randrange(8 * len(good))
+        for left in path.parent.iterdir():
+            left.unlink()
+        flipped = bytearray(good)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            with PlaceMap.open(path) as place_map:
+                assert content_of(place_map) == wanted, f"bit {bit} changes what is read"
+        except ProgeoError:
+            noticed += 1
+            with pytest.raises(ProgeoError, match=r"flipped\.progeo"):
+                check(path)
+    assert noticed > FLIPS / 10
+
+
+def test_zeroed_bytes_are_seen(full_map):
+    good = full_map.read_bytes()
+    places = good.find("10 ü.jpg".encode())
+    full_map.write_bytes(good[: places - 20] + bytes(40) + good[places + 20 :])
+    for act in (read_content, check):
+        with pytest.raises(DataError, match=r"full\.progeo"):
+            act(full_map)
+
+
+def test_names_that_are_no_unicode_are_kept_readable(filled_map, make_places, unit_vectors):
+    latin = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        ids = place_map.append(make_places(1)._replace(image=[latin]), unit_vectors(1))
+        assert place_map.images(ids.tolist()) == [storable_name(latin)] == ["caf\\udce9.jpg"]

@@ -1,0 +1,259 @@
+"""Fit the constants of the localizer to drives, and say what a drive loses that was left out.
+
+A scene is a map and the images of another pass of it. Every scene's images are also asked of all
+other maps, as images off the map. What is minimised is the log loss of the stated confidences: the
+mean of -log(probability given to what turned out true), over all scenes alike. The constants are
+those of `progeo_core/localization/fitted_constants.py`; this script prints, and changes no file.
+
+    python training/fit_localization.py
+    python training/fit_localization.py --scene yard monday.csv tuesday.csv 2.5 --rounds 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.encoder import Described, Encoder, describe
+from progeo_core.evaluation.metrics import reliability
+from progeo_core.geo import FloatArray
+from progeo_core.images.codec import load_images
+from progeo_core.inference.loading import load_encoder
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.fitted_constants import SequenceConstants, SingleImageConstants
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilter
+from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.ranking import Query
+from progeo_core.localization.sequence_ranker import SequenceRanker
+from progeo_core.localization.single_image_ranker import SingleImageRanker
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.model.built_in import DEFAULT_MODEL
+from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.records.records import Records, read_records
+
+Constants = TypeVar("Constants", SingleImageConstants, SequenceConstants)
+
+_DEMO = Path(__file__).resolve().parent.parent / "progeo_core" / "demo_data"
+# Each constant is tried smaller and larger by these factors, round by round.
+_FACTORS = (1.5, 1.2, 1.1, 1.05)
+_SETTINGS = LocalizerSettings()
+
+
+class Drive(NamedTuple):
+    """Descriptors [n, D] of the images of one pass, their positions [n, 3] (m) and stamps (ns)."""
+
+    descriptors: NDArray[np.float32]
+    position: FloatArray
+    stamp_ns: NDArray[np.int64]
+
+
+class Scene(NamedTuple):
+    """A map, a pass of the same site, and passes of other sites; radius_m: what counts as right."""
+
+    name: str
+    prepared: PreparedMap
+    drive: Drive
+    elsewhere: tuple[Drive, ...]
+    radius_m: float
+
+
+class Outcome(NamedTuple):
+    """Stated confidences [n] of a scene, and whether the answers were right [n]."""
+
+    confidence: FloatArray
+    right: NDArray[np.bool_]
+
+    @property
+    def loss(self) -> float:
+        """Return the log loss: 0 for certain and right, 0.69 for knowing nothing."""
+        stated = np.clip(self.confidence, 1e-4, 1.0 - 1e-4)
+        return float(-np.mean(np.log(np.where(self.right, stated, 1.0 - stated))))
+
+
+def answer_singly(scene: Scene, constants: SingleImageConstants) -> Outcome:
+    """Answer every image of a scene by itself."""
+    consensus = ConsensusSettings().widened(scene.prepared.spacing.spacing_m)
+    ranker = SingleImageRanker(scene.prepared, consensus, _verifier(scene), constants)
+    drives = (scene.drive, *scene.elsewhere)
+    return _joined([_outcome(scene, drive, ranker) for drive in drives])
+
+
+def answer_sequences(scene: Scene, constants: SequenceConstants) -> Outcome:
+    """Answer every pass of a scene as a sequence of its own."""
+    spacing_m = scene.prepared.spacing.spacing_m
+    outcomes = []
+    for drive in (scene.drive, *scene.elsewhere):
+        place_filter = PlaceFilter(scene.prepared.places.position, spacing_m, constants=constants)
+        ranker = SequenceRanker(
+            scene.prepared,
+            ConsensusSettings().widened(spacing_m),
+            _verifier(scene),
+            place_filter,
+            PoseBuffer(),
+        )
+        outcomes.append(_outcome(scene, drive, ranker))
+    return _joined(outcomes)
+
+
+def fit(start: Constants, losses: Callable[[Constants], Sequence[float]], rounds: int) -> Constants:
+    """Return constants whose mean loss no single change of one of them lowers, after `rounds`."""
+    best, lowest = start, float(np.mean(losses(start)))
+    for factor in _FACTORS[:rounds]:
+        for name in start._fields:
+            for changed in (factor, 1.0 / factor):
+                tried = best._replace(**{name: getattr(best, name) * changed})
+                loss = float(np.mean(losses(tried)))
+                if loss < lowest:
+                    best, lowest = tried, loss
+    return best
+
+
+def report(
+    title: str,
+    scenes: Sequence[Scene],
+    start: Constants,
+    answer: Callable[[Scene, Constants], Outcome],
+    rounds: int,
+) -> None:
+    """Print the losses of today's constants, of fitted ones, and of each scene left out."""
+
+    def losses(chosen: Sequence[Scene], constants: Constants) -> list[float]:
+        return [answer(scene, constants).loss for scene in chosen]
+
+    together = fit(start, functools.partial(losses, scenes), rounds)
+    print(f"\n{title}")
+    print(f"{'log loss':22}{'today':>8}{'fitted':>8}{'left out':>10}{'ECE today':>11}")
+    for scene in scenes:
+        others = [other for other in scenes if other.name != scene.name] or scenes
+        apart = fit(start, functools.partial(losses, others), rounds)
+        today = answer(scene, start)
+        error = reliability(today.confidence, today.right).expected_error
+        print(
+            f"{scene.name:22}{today.loss:8.3f}{answer(scene, together).loss:8.3f}"
+            f"{answer(scene, apart).loss:10.3f}{error:11.3f}"
+        )
+    for name, value in together._asdict().items():
+        print(f"  {name}: {getattr(start, name):g} today, {value:.4g} fitted to all scenes")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    options = _parser().parse_args(argv)
+    given = options.scene or [
+        ["corridor", _DEMO / "corridor/ref.csv", _DEMO / "corridor/query.csv", 2.5],
+        ["corridor swapped", _DEMO / "corridor/query.csv", _DEMO / "corridor/ref.csv", 2.5],
+        ["campus", _DEMO / "campus_loop/records.csv", _DEMO / "campus_loop/records.csv", 9.0],
+    ]
+    encoder = load_encoder(options.model)
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = make_scenes(given, encoder, Path(folder))
+        print(f"{len(scenes)} scenes, model {encoder.fingerprint}")
+        report("single images", scenes, SingleImageConstants(), answer_singly, options.rounds)
+        report("sequences", scenes, SequenceConstants(), answer_sequences, options.rounds)
+
+
+def make_scenes(
+    given: Sequence[Sequence[str | Path | float]], encoder: Encoder, folder: Path
+) -> list[Scene]:
+    """Make a map of every scene; a table that is map and pass at once is shared out by turns."""
+    prepared, drives = [], []
+    for number, (_, database, queries, _) in enumerate(given):
+        rows, asked = read_records(Path(str(database))), read_records(Path(str(queries)))
+        if database == queries:
+            rows, asked = rows.select(slice(0, None, 2)), asked.select(slice(1, None, 2))
+        prepared.append(_map(folder / f"{number}.progeo", _drive(rows, encoder), encoder))
+        drives.append(_drive(asked, encoder))
+    # Passes whose map is of the same images are of the same site.
+    sites = [{str(database), str(queries)} for _, database, queries, _ in given]
+    return [
+        Scene(
+            str(name),
+            prepared[number],
+            drives[number],
+            tuple(drive for other, drive in enumerate(drives) if not sites[other] & sites[number]),
+            float(str(radius_m)),
+        )
+        for number, (name, _, _, radius_m) in enumerate(given)
+    ]
+
+
+def _outcome(scene: Scene, drive: Drive, ranker: SingleImageRanker | SequenceRanker) -> Outcome:
+    """Ask for the images of a drive in their order."""
+    at_home = drive is scene.drive
+    confidence, right = [], []
+    for descriptor, position, stamp_ns in zip(*drive, strict=True):
+        standardized = scene.prepared.standardization.apply(descriptor[None])[0]
+        candidates = scene.prepared.search(descriptor, _SETTINGS.candidates)
+        query = Query(int(stamp_ns), "", descriptor, standardized, candidates, None)
+        estimate = ranker.rank(query, _SETTINGS).estimate
+        error_m = np.linalg.norm((estimate.position - position)[:2])
+        confidence.append(estimate.confidence)
+        right.append(at_home and error_m <= scene.radius_m)
+    return Outcome(np.array(confidence), np.array(right))
+
+
+def _joined(outcomes: Sequence[Outcome]) -> Outcome:
+    return Outcome(*(np.concatenate(columns) for columns in zip(*outcomes, strict=True)))
+
+
+def _verifier(scene: Scene) -> PlaceVerifier:
+    prepared = scene.prepared
+    spacing_m = prepared.spacing.spacing_m
+    return PlaceVerifier(prepared.place_map, prepared.places, scene.radius_m, spacing_m)
+
+
+def _drive(records: Records, encoder: Encoder) -> Drive:
+    described = describe(encoder, load_images(records.images))
+    kept = [one for one in described if isinstance(one, Described)]
+    rows = [one.index for one in kept]
+    local = records.to_local(records.default_datum())
+    return Drive(
+        np.stack([one.descriptor for one in kept]), local.position[rows], local.stamp_ns[rows]
+    )
+
+
+def _map(path: Path, drive: Drive, encoder: Encoder) -> PreparedMap:
+    count = len(drive.position)
+    names = [""] * count
+    place_map = PlaceMap.create(path, encoder.fingerprint)
+    unknown = np.full(count, np.nan), np.zeros(count, np.int64)
+    places = Places(drive.position, *unknown, names, names, names, [None] * count)
+    place_map.append(places, drive.descriptors)
+    return PreparedMap(place_map, PlaceIndex.open(place_map))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--scene",
+        nargs=4,
+        action="append",
+        metavar=("NAME", "MAP_CSV", "QUERIES_CSV", "RADIUS_M"),
+        help="records of the map and of another pass, and within how many metres an answer is"
+        " right; may be given several times (default: the shipped corridor, both ways, and campus)",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="as for progeo (%(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        choices=range(len(_FACTORS) + 1),
+        default=2,
+        help="rounds of the search, each with smaller steps; 0 only measures (%(default)s)",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
