@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; known errors end in one line."""
     log, warnings = logging.getLogger("progeo_core"), MessageHandler(logging.WARNING)
     log.addHandler(warnings)
+    # Libraries that log through the root logger give it a handler, which would print them again.
+    log.propagate = False
     try:
         return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
     except ProgeoError as error:
@@ -98,6 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     finally:
+        log.propagate = True
         log.removeHandler(warnings)
 
 

@@ -23,7 +23,7 @@ def info(
     ] = MODEL.model,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a model is: backbone, head, descriptor length, preprocessing, weights.
+    """Show what a model is: backbone, head, descriptor length, preprocessing, weights.
 
         progeo model info
         progeo model info best_model.pth
@@ -75,9 +75,7 @@ def import_model(
     backbone: BackboneOption,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
-        ),
+        typer.Option("--out", metavar="DIR", help="Model folder to write. Default: progeo-B."),
     ] = None,
     image_size: ImageSizeOption = None,
     with_text: Annotated[
@@ -86,11 +84,7 @@ def import_model(
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw",
-            help="Leave descriptors unnormalised, as the authors evaluate their ViTs; maps and"
-            " the localizer need normalised ones.",
-        ),
+        typer.Option("--raw", help="Do not normalise descriptors, as the authors do for ViTs."),
     ] = False,
 ) -> None:
     """Turn a checkpoint of the authors' network into a model folder, which --model then takes.
@@ -103,12 +97,12 @@ def import_model(
     """
     from progeo_core.model.authors_checkpoint import import_checkpoint
 
-    target = out or Path(f"progeo-{backbone}")
+    out = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
         folder = import_checkpoint(
             checkpoint,
             backbone,
-            target,
+            out,
             with_text=with_text,
             normalized=not raw,
             image_size=image_size,

@@ -219,6 +219,7 @@ def test_threads_share_a_map(filled_map, make_places, unit_vectors):
         assert len(place_map) == 5 + 4 * 10 * 2
 
 
+@pytest.mark.slow
 def test_kill_loses_no_acknowledged_place(tmp_path, fingerprint, writer_process):
     path = tmp_path / "a.progeo"
     PlaceMap.create(path, fingerprint).close()
