@@ -59,7 +59,7 @@ setup(
         "rosbags>=0.10",
         "safetensors",
         "tensorboard",
-        "torch",
+        "torch>=2.6",  # earlier releases let weights run code
         "torchvision",
         "typer",
     ],
@@ -98,9 +98,9 @@ setup(
     entry_points={
         "console_scripts": [
             "progeo = progeo_core.cli:main",
-            "progeo_localizer = progeo_ros.localizer_node:main",
-            "progeo_pose_graph = progeo_ros.pose_graph_node:main",
-            "progeo_pose_relay = progeo_ros.pose_relay_node:main",
+            "progeo_localizer = progeo_ros.start:localizer",
+            "progeo_pose_graph = progeo_ros.start:pose_graph",
+            "progeo_pose_relay = progeo_ros.start:pose_relay",
         ],
     },
     zip_safe=False,

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.images.codec import Image
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
-from progeo_core.inference.class_token import skip_unread_tokens
 from progeo_core.inference.cuda_graph import CudaGraph
 from progeo_core.inference.runtime import FLOAT32
 from progeo_core.inference.weight_packing import pack_weights
@@ -31,17 +30,16 @@ _log = logging.getLogger(__name__)
 
 
 class TorchEncoder:
-    """Describe images with a network; takes the network over and prepares it for inference.
+    """Encoder with a network in torch; takes the network over and prepares it for inference.
 
     Where a GPU's memory is full, it goes on with fewer images at a time, and at last on the CPU.
     """
 
     def __init__(self, model: Model, device: torch.device, precision: str = FLOAT32) -> None:
-        """Take a model, where it runs, and the precision of its backbone in torch's words."""
+        """Start from a model, where it runs, and the precision of its backbone in torch's words."""
         self._card: ModelCard = model.card
         self._network = model.network.eval().requires_grad_(False)
         fuse_batch_norms(self._network)
-        skip_unread_tokens(self._network.backbone)
         _keep_head_in_float32(self._network)
         self._chunk = _CHUNK.get(device.type, 16)
         # The memory of a graph serves one image at a time.
@@ -56,7 +54,7 @@ class TorchEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Say where the network runs."""
+        """Return where the network runs."""
         return self._device
 
     def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:

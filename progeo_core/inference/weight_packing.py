@@ -1,7 +1,7 @@
 """Lay a network's weights out once in the blocks that oneDNN computes with on a CPU.
 
-torch does so anew for every image otherwise. With activations computed in the same step, an image
-takes a tenth less time.
+torch does so again for every image otherwise. With activations computed in the same step, CLIP-RN50
+takes at least 13 % less time for an image, CLIP-ViT-B-16 some 9 %; MobileNetV2 takes the same.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _packed_mlp(wide: nn.Linear, narrow: nn.Linear) -> nn.Module:
 
 
 class _PackedLayer(nn.Module):
-    """Hold a weight that is packed at the first inputs, as their size decides how.
+    """Layer with a weight that is packed at the first inputs, as their size decides how.
 
     activation: one that oneDNN computes in the same step, as torch calls it there.
     """
@@ -88,7 +88,7 @@ class _PackedLayer(nn.Module):
 
 
 class PackedConvolution(_PackedLayer):
-    """Compute what a Conv2d computes."""
+    """Layer that computes what a Conv2d computes."""
 
     def __init__(self, convolution: nn.Conv2d, activation: str = "none") -> None:
         super().__init__(convolution.weight, convolution.bias, activation)
@@ -120,7 +120,7 @@ class PackedConvolution(_PackedLayer):
 
 
 class PackedLinear(_PackedLayer):
-    """Compute what a Linear computes."""
+    """Layer that computes what a Linear computes."""
 
     def __init__(self, weight: Tensor, bias: Tensor, activation: str = "none") -> None:
         super().__init__(weight, bias, activation)
@@ -141,7 +141,7 @@ class PackedLinear(_PackedLayer):
 
 
 class PackedBottleneck(nn.Module):
-    """Compute what a block of CLIP's ResNets computes once batch normalisation is folded in."""
+    """Layer that computes what a block of CLIP's ResNets does without its batch normalisation."""
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ class PackedBottleneck(nn.Module):
 
 
 class PackedAttention(nn.Module):
-    """Compute the attention of a MultiheadAttention without a mask.
+    """Layer that computes the attention of a MultiheadAttention without a mask.
 
     The softmax works in place: a large image's scores are 25 MB, and new memory is slow.
     """
@@ -192,7 +192,7 @@ class PackedAttention(nn.Module):
 
 
 def _is_plain(attention: nn.MultiheadAttention) -> bool:
-    """Say whether an attention has one matrix for all inputs, a bias, and nothing added to keys."""
+    """Whether an attention has one matrix for all inputs, a bias, and nothing added to keys."""
     return (
         attention.in_proj_weight is not None
         and attention.in_proj_bias is not None

@@ -6,21 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
-
-# The authors' last_checkpoint.pth contains its recall as a number of NumPy's, under the name that
-# NumPy 1 or NumPy 2 gives its constructor.
-_NUMPY_SCALAR = np.float64(0.0).__reduce__()[0]
-_NUMPY_NUMBERS: list[Any] = [
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)),
-]
+from progeo_core.model.torch_file import read_torch_file
 
 
 def save_checkpoint(content: Any, path: Path) -> None:
@@ -50,9 +40,8 @@ def load_checkpoint(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
     try:
-        with torch.serialization.safe_globals(_NUMPY_NUMBERS):  # type: ignore[no-untyped-call]
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged bytes lead it to
+        return read_torch_file(path)
+    except Exception as error:  # damaged bytes may lead anywhere
         raise DataError(
             f"{path}: damaged, or not a checkpoint of tensors and plain data alone"
         ) from error
