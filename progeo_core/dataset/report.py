@@ -18,6 +18,8 @@ from progeo_core.versions import versions
 
 REPORT_FILE, LEFT_OUT_FILE = "dataset.json", "left_out.csv"
 _SCHEMA = 1
+# What spreadsheets take for a formula at the start of a cell.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class DatasetReport(NamedTuple):
@@ -88,11 +90,17 @@ def write_report(folder: Path, report: DatasetReport, settings: DatasetSettings)
 def write_left_out(
     folder: Path, source: ImageSource, plan: Plan, unreadable: dict[int, str]
 ) -> None:
-    """Write `left_out.csv`: every image that no folder took, by its name at the source, and why."""
-    with (folder / LEFT_OUT_FILE).open("w", newline="", encoding="utf-8") as file:
+    """Write `left_out.csv`: every image that no folder took, by its name at the source, and why.
+
+    Bytes of a name that are no UTF-8 are written by their number, and an apostrophe stands before
+    text that a spreadsheet would run.
+    """
+    path = folder / LEFT_OUT_FILE
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file)
         table.writerow(("image", "traverse", "why"))
-        table.writerows(_left_out(source, plan, unreadable))
+        for cells in _left_out(source, plan, unreadable):
+            table.writerow(f"'{text}" if text.startswith(_FORMULA) else text for text in cells)
 
 
 def _left_out(

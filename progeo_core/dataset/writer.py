@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from collections.abc import Sequence
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +51,7 @@ def write_dataset(
     plan = plan_dataset(source.records.to_local(source.records.default_datum()), settings)
     names = image_names(source.records, datum)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the target, so that one rename finishes it; a kill leaves this folder only.
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
-            unfinished = Path(place) / folder.name
+        with _unfinished(folder) as unfinished:
             unreadable = _write_images(unfinished, source, plan, names, advance)
             written = _without_unreadable(plan, unreadable)
             report = report_dataset(folder, source, written, names, unreadable)
@@ -65,6 +64,41 @@ def write_dataset(
             " space and permissions"
         ) from error
     return report
+
+
+@contextlib.contextmanager
+def _unfinished(folder: Path) -> Iterator[Path]:
+    """Give an empty folder beside `folder`, to be renamed to it; removed where the block fails.
+
+    What a kill left there is removed by the next start. A lock on the folder itself, which ends
+    with the process, keeps two of them apart.
+    """
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(unfinished, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{folder}: another process is writing it; wait for it, or choose another path"
+            ) from None
+        _remove_content(unfinished)
+        try:
+            yield unfinished
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_content(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def check_target(folder: Path) -> None:

@@ -33,7 +33,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def load_checkpoint(path: Path) -> Any:
-    """Read what `save_checkpoint` wrote, onto the CPU; nothing but tensors and plain data.
+    """Read what `save_checkpoint` wrote, onto the CPU; nothing but tensors, numbers and plain data.
 
     Raises `DataError` for a missing file, a damaged one, and one that holds code to be run.
     """

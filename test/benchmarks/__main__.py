@@ -27,6 +27,7 @@ NAMES = (
     "map_opening",
     "mapping",
     "mapping_kills",
+    "stop_signals",
     "node",
     "cuda",
     "place_filter",
@@ -34,6 +35,7 @@ NAMES = (
     "pose_graph",
     "loop_views",
     "prune",
+    "dataset_kills",
     "training",
 )
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,12 @@ def test_images_left_out_are_listed_with_their_reason(source, tmp_path):
     assert [row["image"] for row in rows[:2]] == [str(path) for path in source.records.images[6:]]
     assert (rows[2]["image"], rows[2]["why"]) == ("a.jpg", "no GPS position")
     assert len(rows) == 4
+
+
+def test_names_of_any_bytes_and_formulas_are_written_as_text(source, tmp_path):
+    latin, formula = os.fsdecode(b"caf\xe9.jpg"), "=HYPERLINK(1)"
+    odd = FileSource(source.records, (f"{latin}: no GPS position", f"{formula}: no GPS position"))
+    write_left_out(tmp_path, odd, Plan(FATES, {}), UNREADABLE)
+    with (tmp_path / "left_out.csv").open(newline="", encoding="utf-8") as file:
+        images = [row["image"] for row in csv.DictReader(file)]
+    assert images[2:] == [r"caf\udce9.jpg", f"'{formula}"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from progeo_core.dataset.place_classes import PlaceClassSettings
@@ -20,6 +21,7 @@ from progeo_core.records.image_source import FileSource, JoinedSource
 from progeo_core.records.records import read_records
 from progeo_core.train.benchmark import find_benchmarks
 from progeo_core.train.training_set import read_training_set
+from test.dataset_kills import finish_writing, kill_while_writing
 
 DATUM = Datum(-33.86, 151.2, 20.0)
 SMALL = DatasetSettings(cell_m=5.0, val_fraction=0.2, test_fraction=0.2)
@@ -55,7 +57,7 @@ def test_training_and_evaluation_read_what_was_written(source, tmp_path, form):
     training_set = read_training_set(report.folder / "train", report.classes.settings)
     assert sum(map(len, training_set.groups)) == report.classes.classes > 0
     for split in ("val", "test"):
-        (benchmark,) = find_benchmarks(str(report.folder / split))
+        (benchmark,) = find_benchmarks(str(report.folder / split), split)
         counts = len(benchmark.database.images), len(benchmark.queries.images)
         assert counts == tuple(report.images[f"{split}/{one}"] for one in ("database", "queries"))
         assert set(benchmark.database.zone.tolist()) == {0 if form == "local" else -56}
@@ -183,12 +185,47 @@ def write_in_a_child(corridor, folder, trouble):
     )
 
 
-def test_a_kill_leaves_no_half_data_set(corridor, source, tmp_path):
+def test_a_kill_leaves_no_half_data_set_and_the_next_start_no_leftovers(corridor, source, tmp_path):
     child = write_in_a_child(corridor, tmp_path / "site", "kill")
     assert child.returncode == -signal.SIGKILL
-    assert not (tmp_path / "site").exists()
-    # What is left behind does not get in the way.
-    assert write_dataset(tmp_path / "site", source, SMALL).images["train"]
+    assert [path.name for path in tmp_path.iterdir()] == [".site.unfinished"]
+    report = write_dataset(tmp_path / "site", source, SMALL)
+    assert report.images["train"]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+    written = sum(1 for path in (tmp_path / "site").rglob("*.jpg"))
+    assert written == sum(report.images.values())
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_leave_all_or_nothing(corridor, tmp_path):
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        kill_while_writing(tmp_path / "site", corridor / "ref.csv", rng)
+    finish_writing(tmp_path / "site", corridor / "ref.csv")
+
+
+def test_two_writers_of_one_folder_keep_apart(source, tmp_path):
+    folder = tmp_path / "site"
+    refusals = []
+
+    def meanwhile(_):
+        if not refusals:
+            with pytest.raises(UsageError, match="site: another process is writing it") as refusal:
+                write_dataset(folder, source, SMALL)
+            refusals.append(refusal)
+
+    report = write_dataset(folder, source, SMALL, advance=meanwhile)
+    assert refusals
+    assert len(list(folder.rglob("*.jpg"))) == sum(report.images.values())
+
+
+def test_an_image_that_no_jpeg_can_hold_is_left_out(source, tmp_path):
+    PIL.Image.new("L", (66_000, 2)).save(tmp_path / "long.png")
+    images = list(source.records.images)
+    images[3] = tmp_path / "long.png"
+    odd = FileSource(dataclasses.replace(source.records, images=tuple(images)))
+    report = write_dataset(tmp_path / "site", odd, DatasetSettings(val_fraction=0, test_fraction=0))
+    assert "66000x2 pixels are too many" in report.skipped[0]
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(corridor, tmp_path):
