@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,14 +123,13 @@ def test_reads_checkpoints_with_numbers_of_numpy(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam(network.parameters())
     network(torch.ones(2)).sum().backward()
     optimizer.step()
-    weight = nn.Parameter(torch.ones(2, 3).T)
-    content = {
+    content: dict[str, Any] = {
         "epoch_num": 3,
         "model_state_dict": network.state_dict(),
         "optimizer_state_dict": optimizer.state_dict(),
         "best_val_recall1": np.float64(81.5),
         "numbers": [np.int64(-7), np.bool_(True), np.float32(0.5)],
-        "weight": weight,
+        "weight": nn.Parameter(torch.ones(2, 3).T),
     }
     path = tmp_path / "last_checkpoint.pth"
     torch.save(content, path)
@@ -138,7 +138,7 @@ def test_reads_checkpoints_with_numbers_of_numpy(tmp_path: Path) -> None:
 
     assert (read["best_val_recall1"], read["numbers"]) == (81.5, [-7, True, 0.5])
     assert type(read["best_val_recall1"]) is float
-    assert torch.equal(read["weight"], weight)
+    assert torch.equal(read["weight"], content["weight"])
     assert torch.equal(read["model_state_dict"]["weight"], network.weight)
     moments = read["optimizer_state_dict"]["state"][0]["exp_avg"]
     assert torch.equal(moments, optimizer.state_dict()["state"][0]["exp_avg"])
