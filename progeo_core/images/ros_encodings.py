@@ -162,4 +162,4 @@ def _to_rgb8(what: str, samples: _Samples, conversion: int | None) -> Image:
         rgb = samples if conversion is None else cv2.cvtColor(samples, conversion)
     except cv2.error as error:
         raise ImageError(f"{what}: these sizes cannot be converted ({error.err})") from error
-    return rgb8_from_any_depth(rgb)
+    return rgb8_from_any_depth(np.asarray(rgb, samples.dtype))
