@@ -31,7 +31,7 @@ class SilentChangeError(Exception):
     """A reader gave other content than was written, and no error."""
 
 
-class TookTooLong(BaseException):  # noqa: N818  # a reader's `except Exception` must not take it
+class TookTooLong(BaseException):  # a reader's `except Exception` must not take it
     """A case used up its time."""
 
 

@@ -154,9 +154,7 @@ def _read_map(data: bytes, folder: Path) -> None:
         _search(place_map)
 
 
-def _search(
-    place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True
-) -> None:
+def _search(place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True) -> None:
     ids, vectors = place_map.ids(), place_map.descriptors()
     if not len(ids):
         return

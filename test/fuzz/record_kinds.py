@@ -35,7 +35,16 @@ _NAMES = (
 )
 _ODD_NAMES = (
     *("\udcff\udcfe.jpg", "a\nb.jpg", "\r.png", ".hidden.jpg", "=cmd().jpg", "é.JPG", "x" * 240),
-    *("e\u0301.jpeg", "\x7f.jpe", "photo.heic", "raw.dng", "@.jpg", "@@@.jpg", "@1@2@.jpg", " .jpg"),
+    *(
+        "e\u0301.jpeg",
+        "\x7f.jpe",
+        "photo.heic",
+        "raw.dng",
+        "@.jpg",
+        "@@@.jpg",
+        "@1@2@.jpg",
+        " .jpg",
+    ),
 )
 
 
