@@ -59,7 +59,7 @@ setup(
         "rosbags>=0.10",
         "safetensors",
         "tensorboard",
-        "torch",
+        "torch>=2.6",  # earlier releases let weights run code
         "torchvision",
         "typer",
     ],
