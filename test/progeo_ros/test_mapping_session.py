@@ -83,6 +83,7 @@ def test_mapping_begins_ends_and_begins_again_in_one_map(
     drive.go(3)
     assert drive.session.save() == f"{path}: 3 places, 3 of this drive"
     written = drive.session.detach()
+    assert written is not None
     drive.go(2)
     drive.session.close(written)
     assert not drive.session.mapping
