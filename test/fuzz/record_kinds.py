@@ -35,16 +35,8 @@ _NAMES = (
 )
 _ODD_NAMES = (
     *("\udcff\udcfe.jpg", "a\nb.jpg", "\r.png", ".hidden.jpg", "=cmd().jpg", "é.JPG", "x" * 240),
-    *(
-        "e\u0301.jpeg",
-        "\x7f.jpe",
-        "photo.heic",
-        "raw.dng",
-        "@.jpg",
-        "@@@.jpg",
-        "@1@2@.jpg",
-        " .jpg",
-    ),
+    *("e\u0301.jpeg", "\x7f.jpe", "photo.heic", "raw.dng", "@.jpg", "@@@.jpg"),
+    *("@1@2@.jpg", " .jpg"),
 )
 
 
@@ -60,7 +52,8 @@ def _use(records: Records, folder: Path) -> None:
         try:
             step()
         except ProgeoError as error:
-            assert str(error)
+            if not str(error):
+                raise AssertionError("an error without a message") from error
 
 
 def _read_table(data: bytes, folder: Path) -> None:
@@ -84,7 +77,7 @@ def _read_name(name: str, _: Path) -> None:
     read_names([name])
     fields = read_name(name)
     written = read_name(format_name(fields))
-    assert written.zone == fields.zone and written.timestamp == fields.timestamp
+    assert (written.zone, written.timestamp) == (fields.zone, fields.timestamp)
 
 
 def _change_folder(seed: Sequence[str], rng: Random, others: Sequence[Sequence[str]]) -> list[str]:
