@@ -59,7 +59,7 @@ setup(
         "rosbags>=0.10",
         "safetensors",
         "tensorboard",
-        "torch",
+        "torch>=2.6",  # earlier releases let weights run code
         "torchvision",
         "typer",
     ],
@@ -78,7 +78,12 @@ setup(
             "ros-visualization-msgs",
         ],
         # The pose graph node.
-        "slam": ["gtsam"],
+        "slam": [
+            "gtsam>=4.3; python_version >= '3.11'",
+            # The newest release for Python 3.10 was built for numpy 1 and crashes with numpy 2.
+            "gtsam>=4.2,<4.3; python_version < '3.11'",
+            "numpy<2; python_version < '3.11'",
+        ],
         # A faster runtime on a CPU.
         "onnx": ["onnx", "onnxruntime"],
         # colcon runs pytest only where this extra names it.
@@ -95,9 +100,9 @@ setup(
     entry_points={
         "console_scripts": [
             "progeo = progeo_core.cli:main",
-            "progeo_localizer = progeo_ros.localizer_node:main",
-            "progeo_pose_graph = progeo_ros.pose_graph_node:main",
-            "progeo_pose_relay = progeo_ros.pose_relay_node:main",
+            "progeo_localizer = progeo_ros.start:localizer",
+            "progeo_pose_graph = progeo_ros.start:pose_graph",
+            "progeo_pose_relay = progeo_ros.start:pose_relay",
         ],
     },
     zip_safe=False,

@@ -79,7 +79,7 @@ ARGUMENTS = [
         "close_loops",
         default_value="",
         choices=["", "true", "false"],
-        description="Tell where this drive has been before; empty: as in params_file",
+        description="Publish where the robot has been before; empty: as in params_file",
     ),
     DeclareLaunchArgument(
         "namespace", default_value="", description="Namespace of the node and of relative topics"
@@ -137,8 +137,7 @@ def chosen_parameters(context: LaunchContext) -> dict:
     }
     if value["cameras"]:
         parameters["cameras"] = [topic.strip() for topic in value["cameras"].split(",")]
-    # Configuring and activating is done by the events below.
-    return {**parameters, "use_sim_time": value["use_sim_time"] == "true", "autostart": False}
+    return {**parameters, "use_sim_time": value["use_sim_time"] == "true"}
 
 
 def lifecycle_events(node: LifecycleNode) -> list:

@@ -1,8 +1,8 @@
 """Drive and record a map: `ros2 launch progeo_ros map.launch.py map:=site.progeo`.
 
 Keyframes with their positions go into the map while the robot drives, so that nothing is lost when
-it stops. Where they are says `mapping_reference`: the odometry, a SLAM's poses or GPS fixes.
-An existing map is continued. `--show-args` lists the arguments.
+it stops. `mapping_reference` says where they are: by the odometry, a SLAM's poses or GPS fixes.
+An existing map is extended. `--show-args` lists the arguments.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Close loops and straighten the drive: `ros2 launch progeo_ros slam.launch.py cameras:=/camera`.
+"""Close loops and correct the drive: `ros2 launch progeo_ros slam.launch.py cameras:=/camera`.
 
-The localizer finds where the drive has been before, and progeo_pose_graph corrects the odometry
+The localizer finds where the robot has been before, and progeo_pose_graph corrects the odometry
 with that: a path, poses and map -> odom. No map is needed; `map:=NAME.progeo` localizes in one,
 too, and `mapping:=true` records one. `--show-args` lists the arguments.
 """
@@ -38,8 +38,8 @@ ARGUMENTS = [
         "use_pose",
         default_value="false",
         choices=["true", "false"],
-        description="Hold the drive to the localizer's poses in the map; for a map that was there"
-        " before the drive",
+        description="Use the localizer's poses in the map, too; for a map that was there before the"
+        " drive",
     ),
     DeclareLaunchArgument(
         "publish_map_to_odom",

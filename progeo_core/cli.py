@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; known errors end in one line."""
     log, warnings = logging.getLogger("progeo_core"), MessageHandler(logging.WARNING)
     log.addHandler(warnings)
+    # Libraries that log through the root logger give it a handler, which would print them again.
+    log.propagate = False
     # Names of files may hold bytes that are no UTF-8; stderr writes them by number already.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -102,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     finally:
+        log.propagate = True
         log.removeHandler(warnings)
 
 

@@ -19,7 +19,7 @@ from progeo_core.poses.pose_buffer import PoseBuffer
 
 
 class LocalizerOptions(NamedTuple):
-    """Hold the settings that may change while images are answered."""
+    """Settings that may change while images are answered."""
 
     localizer: LocalizerSettings
     consensus: ConsensusSettings
@@ -28,7 +28,7 @@ class LocalizerOptions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LoadedMap:
-    """Hold an open map, its index, its number of places, and the localizer on it."""
+    """Open map with its index, its number of places, and the localizer on it."""
 
     place_map: PlaceMap
     index: PlaceIndex
@@ -44,7 +44,7 @@ class LoadedMap:
         index_memory_mb: int,
         odometry: PoseBuffer,
     ) -> LoadedMap:
-        """Open a map with all that answering takes; `ProgeoError` if it is another model's."""
+        """Open a map with all that answering needs; raise a `ProgeoError` if that cannot be."""
         place_map = open_map(path)
         try:
             # Before the index is built, which is long and in vain for another model's map.
@@ -64,7 +64,7 @@ class LoadedMap:
 
 
 def has_places(path: str) -> bool:
-    """Say whether there is a map with places to localize in; `ProgeoError` for a bad file."""
+    """Whether there is a map with places to localize in; raise a `ProgeoError` for a bad file."""
     if not path or not Path(path).expanduser().exists():
         return False
     with open_map(path) as place_map:
@@ -72,7 +72,7 @@ def has_places(path: str) -> bool:
 
 
 def open_map(path: str) -> PlaceMap:
-    """Open the map that the parameter names; `ProgeoError` if that cannot be."""
+    """Open the map that the parameter names; raise a `ProgeoError` if that cannot be."""
     if not path:
         raise UsageError("parameter map is empty: give the path of a map, map:=NAME.progeo")
     return PlaceMap.open(Path(path).expanduser())

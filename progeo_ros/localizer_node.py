@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
 from progeo_core.errors import ProgeoError
@@ -24,6 +23,7 @@ from progeo_ros.mapping_session import SessionOptions
 from progeo_ros.outputs.diagnostics import NodeHealth, node_status
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
+from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import NODE, NodeSettings
@@ -33,8 +33,11 @@ ResponseT = TypeVar("ResponseT", Trigger.Response, SetBool.Response)
 _NOT_CONFIGURED = "the node is not configured: configure it first"
 
 
-class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in older ROS
-    """Load at configure, answer while active; stay up and say why when something is missing."""
+class LocalizerNode(GuardedLifecycleNode):
+    """Node that loads at configure and answers while active; where it cannot, it says why.
+
+    on_image → LatestFrameWorker → Localizer.localize → publish: see `Pipeline`.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters, services and diagnostics; `UsageError` for a bad parameter.
@@ -51,7 +54,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             on_change=self._on_parameters,
         )
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Health is told in real time, also where simulated time stands still.
+        # Health is published in real time, also where simulated time stands still.
         self.create_timer(
             1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
@@ -77,7 +80,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         )
 
     @property
-    def drive_options(self) -> SessionOptions:
+    def session_options(self) -> SessionOptions:
         """Return the settings of keyframes and loop closures."""
         return SessionOptions(
             self._node_parameters.get(KeyframeSettings),
@@ -87,7 +90,7 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load map and model; fail with one message, and stay unconfigured, if that cannot be."""
         try:
-            self._pipeline = Pipeline(self, self.settings, self.options, self.drive_options)
+            self._pipeline = Pipeline(self, self.settings, self.options, self.session_options)
         except ProgeoError as error:
             return self._refuse(str(error))
         except Exception as error:
@@ -130,11 +133,6 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         """Give back everything and start again from unconfigured."""
         self._release()
         return TransitionCallbackReturn.SUCCESS
-
-    def autostart(self) -> None:
-        """Configure and activate, as a launch file would."""
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
 
     def destroy_node(self) -> None:
         """Stop all threads before the middleware goes."""
@@ -181,17 +179,18 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         return self._answer(
-            response, lambda pipeline: pipeline.drive.save(), otherwise="the map is not saved"
+            response, lambda pipeline: pipeline.session.save(), otherwise="the map is not saved"
         )
 
     def _on_set_mapping(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        return self._answer(
-            response,
-            lambda pipeline: pipeline.set_mapping(request.data, self.settings.map),
-            otherwise="mapping stays as it is",
-        )
+        def serve(pipeline: Pipeline) -> str:
+            if request.data:
+                return pipeline.session.begin(self.settings.map)
+            return pipeline.finish_mapping()
+
+        return self._answer(response, serve, otherwise="mapping stays as it is")
 
     def _answer(
         self, response: ResponseT, serve: Callable[[Pipeline], str], otherwise: str
@@ -213,8 +212,8 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
         cameras = (
             [] if pipeline is None else pipeline.camera_statuses(self.settings.image_timeout_s)
         )
-        drive = [] if pipeline is None else [pipeline.drive.status()]
-        statuses = [node_status(self._health(pipeline)), *drive, *cameras]
+        session = [] if pipeline is None else [pipeline.session.status()]
+        statuses = [node_status(self._health(pipeline)), *session, *cameras]
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
@@ -233,19 +232,10 @@ class LocalizerNode(LifecycleNode):  # type: ignore[misc]  # rclpy is untyped in
             odometry_dropped=0 if pipeline is None else pipeline.odometry_dropped,
             publish_failures=0 if pipeline is None else pipeline.publishers.failures,
             clock_ns=self.get_clock().now().nanoseconds,
+            failures=self.callback_failures.counts(),
         )
-
-
-def begin(node: LocalizerNode) -> None:
-    """Configure and activate the node, if its parameters say so."""
-    if node.settings.autostart:
-        node.autostart()
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
-    return run_node(NODE, LocalizerNode, args, begin)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return run_node(NODE, LocalizerNode, args)

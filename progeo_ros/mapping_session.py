@@ -1,13 +1,12 @@
-"""The drive in the node: its poses and images in, loop closures and a growing map out."""
+"""The node's session: images in, loop closures and a growing map out."""
 
 from __future__ import annotations
 
 import collections
 import logging
 import time
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -41,21 +40,14 @@ _MARKED, _TIMED = 500, 200
 
 
 class SessionOptions(NamedTuple):
-    """Hold the settings of keyframes and loop closures."""
+    """Settings of keyframes and loop closures."""
 
     keyframes: KeyframeSettings
     loops: LoopClosureSettings
 
 
-class Worker(Protocol):
-    """Run a function between two images."""
-
-    def call(self, function: Any) -> Future[Any]:
-        """Return the future of a function's result."""
-
-
 class MappingSession:
-    """Follow the robot while it drives; nothing is kept unless mapping or loops are on.
+    """Session of a robot that drives; nothing is kept unless mapping or loops are on.
 
     Images come in the worker's thread, messages and services in the executor's.
     """
@@ -71,7 +63,7 @@ class MappingSession:
         """Create the outputs; open the map where mapping is on from the start."""
         self._node, self._settings = node, settings
         self._encoder = encoder
-        self._drive = Session(
+        self._session = Session(
             encoder.fingerprint.dimension, options.loops, options.keyframes, odometry
         )
         self._base_frame, self._odometry_frame = "base_link", "odom"
@@ -83,15 +75,15 @@ class MappingSession:
         self._marked: collections.deque[LoopClosure] = collections.deque(maxlen=_MARKED)
         self._latency_ms: collections.deque[float] = collections.deque(maxlen=_TIMED)
         if settings.mapping:
-            self._begin(settings.map)
+            self.begin(settings.map)
         self._created: list[LifecyclePublisher[Any]] = []
         self._closures = self._publisher(Odometry, "~/loop_closure")
         self._markers = self._publisher(MarkerArray, "~/loop_markers")
 
     @property
     def mapping(self) -> bool:
-        """Say whether keyframes are written to a map, or will be from the first fix on."""
-        return self._drive.live_map is not None or bool(self._awaiting_fix)
+        """Whether keyframes are written to a map, or will be from the first fix on."""
+        return self._session.live_map is not None or bool(self._awaiting_fix)
 
     def start(self) -> None:
         """Subscribe to the reference, if there is one."""
@@ -108,30 +100,32 @@ class MappingSession:
 
     def destroy(self) -> None:
         """Close the map and remove the publishers, after `stop` and the last image."""
-        self._close(self._drive.stop_mapping())
+        live_map = self.detach()
+        if live_map is not None:
+            self.close(live_map)
         for publisher in self._created:
             self._node.destroy_lifecycle_publisher(publisher)
         self._created.clear()
 
     def note_frames(self, odometry: OdometryPose) -> None:
-        """Remember between which frames the odometry is, as closures are told in them."""
+        """Remember between which frames the odometry is, as closures are published in them."""
         self._base_frame = odometry.child_frame or self._base_frame
         self._odometry_frame = odometry.frame or self._odometry_frame
 
     def add_image(
         self, frame: CameraFrame, descriptor: NDArray[np.float32], answer: Localization | None
     ) -> None:
-        """Take an image with its answer, and publish the closures that it completes."""
+        """Add an image with its answer, and publish the closures that it completes."""
         if not (self.mapping or self._settings.close_loops):
             return
-        step = self._drive.add_image(frame, descriptor, answer)
+        step = self._session.add_image(frame, descriptor, answer)
         if step.keyframe is None:
             return
         self._latency_ms.append(step.seconds * 1e3)
         if self._settings.close_loops and step.closures:
             self._publish(step.closures)
 
-    def begin_mapping(self, path: str) -> str:
+    def begin(self, path: str) -> str:
         """Write keyframes to a map from the next image on; return what was done.
 
         Raises a `ProgeoError` where the map cannot be written.
@@ -139,22 +133,31 @@ class MappingSession:
         if self.mapping:
             return f"mapping already: {self._place()}"
         self._fault = ""
-        self._begin(path)
+        if not path:
+            raise UsageError("parameter map is empty: mapping needs a file, map:=NAME.progeo")
+        file = Path(path).expanduser()
+        if self._settings.mapping_reference == "fix" and not file.exists():
+            self._awaiting_fix = path
+        else:
+            self._extend(file, None)
         return f"mapping: {self._place()}"
 
-    def end_mapping(self, worker: Worker) -> str:
-        """Finish the map and let others write it; return its path, "" where none was written."""
+    def detach(self) -> MapRecorder | None:
+        """Stop mapping, between two images; return the map, which is to be closed by `close`."""
         self._awaiting_fix = ""
-        live_map: MapRecorder | None = worker.call(self._drive.stop_mapping).result()
-        if live_map is None:
-            return ""
-        path = str(live_map.path) if live_map.places_before + live_map.saved else ""
-        self._close(live_map)
-        return path
+        return self._session.stop_mapping()
+
+    def close(self, live_map: MapRecorder) -> None:
+        """Finish a map and let others write it."""
+        try:
+            live_map.save(self._settings.index_memory_mb)
+        except DataError as error:
+            _log.warning("the index was not saved: %s", error)
+        live_map.close()
 
     def save(self) -> str:
         """Bring the files of the map up to date; return what they hold."""
-        live_map = self._drive.live_map
+        live_map = self._session.live_map
         if live_map is None:
             raise UsageError("nothing is being mapped: call ~/set_mapping first")
         places = live_map.save(self._settings.index_memory_mb)
@@ -162,7 +165,7 @@ class MappingSession:
 
     def status(self) -> DiagnosticStatus:
         """Return the health of mapping and loop closure."""
-        live_map, counts = self._drive.live_map, self._drive.counts
+        live_map, counts = self._session.live_map, self._session.counts
         latency = np.array(self._latency_ms or [0.0])
         return session_status(
             SessionHealth(
@@ -175,24 +178,16 @@ class MappingSession:
                 unplaced=counts.unplaced,
                 without_pose=counts.without_pose,
                 closures=counts.closures,
-                odometry_restarts=self._drive.odometry.segment,
+                odometry_restarts=self._session.odometry.segment,
                 latency_p50_ms=float(np.percentile(latency, 50)),
                 latency_p95_ms=float(np.percentile(latency, 95)),
                 awaits="the first fix" if self._awaiting_fix else "",
+                reference_dropped=0 if self._reference is None else self._reference.dropped,
             )
         )
 
-    def _begin(self, path: str) -> None:
-        if not path:
-            raise UsageError("parameter map is empty: mapping needs a file, map:=NAME.progeo")
-        file = Path(path).expanduser()
-        if self._settings.mapping_reference == "fix" and not file.exists():
-            self._awaiting_fix = path
-            return
-        self._extend(file, None)
-
     def _extend(self, file: Path, datum: Datum | None) -> None:
-        """Open a map for writing; `ProgeoError` names who else writes it."""
+        """Open a map for writing; a `ProgeoError` names who else writes it."""
         traverse = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         live_map = MapRecorder.open(file, self._encoder.fingerprint, traverse, datum)
         by_fix = self._settings.mapping_reference == "fix"
@@ -201,12 +196,12 @@ class MappingSession:
             raise UsageError(f"{file}: the map has no datum, so fixes have no place in it")
         self._datum = live_map.datum
         by_reference = self._settings.mapping_reference != "odometry"
-        self._drive.start_mapping(live_map, by_reference=by_reference)
+        self._session.start_mapping(live_map, by_reference=by_reference)
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
 
     def _on_reference(self, reading: PoseReading) -> None:
         if self._settings.mapping_reference != "fix":
-            self._drive.reference.add(*reading[:3])
+            self._session.reference.add(*reading[:3])
             return
         latitude, longitude, altitude = reading.position
         if self._awaiting_fix:
@@ -218,7 +213,7 @@ class MappingSession:
                 self._fault = f"mapping cannot begin: {error}"
                 _log.error("%s", self._fault)
         if self._datum is not None:
-            self._drive.add_fix(reading.stamp_ns, np.array(reading.position), self._datum)
+            self._session.add_fix(reading.stamp_ns, np.array(reading.position), self._datum)
 
     def _publish(self, closures: tuple[LoopClosure, ...]) -> None:
         self._marked.extend(closures)
@@ -234,17 +229,8 @@ class MappingSession:
             _log.warning("a message on %s was not sent: %s", publisher.topic_name, error)
 
     def _place(self) -> str:
-        live_map = self._drive.live_map
+        live_map = self._session.live_map
         return str(live_map.path) if live_map else f"{self._awaiting_fix}, from the first fix on"
-
-    def _close(self, live_map: MapRecorder | None) -> None:
-        if live_map is None:
-            return
-        try:
-            live_map.save(self._settings.index_memory_mb)
-        except DataError as error:
-            _log.warning("the index was not saved: %s", error)
-        live_map.close()
 
     def _publisher(self, kind: Any, topic: str) -> LifecyclePublisher[Any]:
         publisher = self._node.create_lifecycle_publisher(kind, topic, _CLOSURES)

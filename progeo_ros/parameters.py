@@ -48,14 +48,32 @@ GROUPS: Groups = {
 # Node settings that may change at any time; `map` is read at configure and by ~/reload_map.
 AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
-READ_ONLY = {"autostart"}
 AT_START = {PoseGraphNodeSettings, PoseGraphSettings, PoseRelayNodeSettings, TrackerSettings}
 POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}
 POSE_RELAY_GROUPS: Groups = {"": PoseRelayNodeSettings, "tracking.": TrackerSettings}
 
 
+# Parameters that earlier versions had, and what takes the place of each.
+_FITTED = "it is a constant now; progeo map calibrate fits the confidence of a map"
+REMOVED: Mapping[str, str] = {
+    "autostart": "localize.launch.py configures and activates the node (autostart:=false leaves"
+    " that to a lifecycle manager); by hand: ros2 lifecycle set",
+    "consensus.sharpness": _FITTED,
+    "consensus.confidence_gap": _FITTED,
+    "consensus.confidence_slope": _FITTED,
+    "consensus.presence_similarity": _FITTED,
+    "consensus.presence_slope": _FITTED,
+    "place_filter.evidence_slope": _FITTED,
+    "place_filter.evidence_zero": _FITTED,
+    "place_filter.evidence_limit": _FITTED,
+    "place_filter.leave_rate": _FITTED,
+    "place_filter.enter_rate": _FITTED,
+    "place_filter.turn_rate": _FITTED,
+}
+
+
 class ParameterField(NamedTuple):
-    """Hold one ROS parameter: its name, the dataclass field behind it, and when it may change."""
+    """One ROS parameter: its name, the dataclass field behind it, and when it may change."""
 
     name: str
     settings: type[Settings]
@@ -81,7 +99,7 @@ class ParameterField(NamedTuple):
     @property
     def change(self) -> str:
         """Return when the parameter may be set: at start, unconfigured, or always."""
-        if self.name in READ_ONLY or self.settings in AT_START:
+        if self.settings in AT_START:
             return "at start"
         if self.settings in AT_CONFIGURE and self.name not in ALWAYS_SETTABLE:
             return "unconfigured"
@@ -96,7 +114,7 @@ def parameter_fields(groups: Groups = GROUPS) -> Iterator[ParameterField]:
 
 
 class NodeParameters:
-    """Hold the current settings of a node and keep them equal to its ROS parameters."""
+    """Current settings of a node, kept equal to its ROS parameters."""
 
     def __init__(
         self,
@@ -198,6 +216,8 @@ def _refuse_unknown(node: Node, known: list[str]) -> None:
     """Raise `UsageError` for the first parameter of a file or argument that nothing declared."""
     # rclpy ignores these silently and offers no public list of them.
     for name in sorted(getattr(node, "_parameter_overrides", {})):
+        if name in REMOVED and not node.has_parameter(name):
+            raise UsageError(f"parameter '{name}' is no longer there: {REMOVED[name]}")
         if not node.has_parameter(name):
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known ones are {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""From image messages to published answers: what the node holds while it is configured."""
+"""From image messages to published answers: what the node has while it is configured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
-from rclpy.lifecycle import LifecycleNode
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
@@ -29,13 +28,14 @@ from progeo_ros.mapping_session import MappingSession, SessionOptions
 from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.outputs.diagnostics import camera_status
 from progeo_ros.outputs.map_to_odom import MapToOdom
+from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.settings import NodeSettings
 
 _log = logging.getLogger(__name__)
 
 
 class _Seen(NamedTuple):
-    """Hold what a match image is made of."""
+    """What a match image is made of."""
 
     image: Image
     answer: Localization
@@ -43,20 +43,20 @@ class _Seen(NamedTuple):
 
 
 class Pipeline:
-    """Answer the images of all cameras; `start` and `stop` any number of times, then `close`.
+    """Path from the images of all cameras to answers.
 
-    on image: ImageInput → LatestFrameWorker → Localizer.localize → AnswerPublishers →
-    MappingSession.
+    on_image → LatestFrameWorker → Localizer.localize → publish, then the session that maps and
+    closes loops. `start` and `stop` it any number of times, then `close` it.
     """
 
     def __init__(
         self,
-        node: LifecycleNode,
+        node: GuardedLifecycleNode,
         settings: NodeSettings,
         options: LocalizerOptions,
-        drive_options: SessionOptions,
+        session_options: SessionOptions,
     ) -> None:
-        """Load map and model and create the outputs; `ProgeoError` says what cannot be had.
+        """Load map and model and create the outputs; a `ProgeoError` says what is missing.
 
         Without a map with places there is no localizer until one was mapped.
         """
@@ -64,7 +64,6 @@ class Pipeline:
         # The one buffer that localizer, session and tf read.
         self.odometry = PoseBuffer()
         self.topics = image_topics(node, settings)
-        self._check_topics()
         self._map_to_odom = (
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
@@ -74,12 +73,12 @@ class Pipeline:
         if localizing:
             open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.drive = MappingSession(node, settings, drive_options, self._encoder, self.odometry)
+        self.session = MappingSession(node, settings, session_options, self._encoder, self.odometry)
         try:
             self.loaded = self._open_map(settings.map) if localizing else None
             self._check_sequence(options)
         except BaseException:
-            self.drive.destroy()
+            self.session.destroy()
             raise
         _warm_up(self._encoder)
         self.publishers = AnswerPublishers(node, settings.map_frame)
@@ -87,9 +86,12 @@ class Pipeline:
         self._images: list[ImageInput] = []
         self._calibrations: dict[str, CameraInfoInput] = {}
         self._odometry_input: OdometryInput | None = None
-        self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(self._paint, lambda topic: None)
+        guard = node.callback_failures.guard
+        self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(
+            guard(self._paint), lambda topic: None
+        )
         self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
-            self._answer, lambda topic: self.statistics[topic].count_dropped()
+            guard(self._answer), lambda topic: self.statistics[topic].count_dropped()
         )
 
     @property
@@ -106,7 +108,7 @@ class Pipeline:
         """Subscribe to odometry and cameras; counts begin at zero."""
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._odometry_input = OdometryInput(self._node, self._on_odometry)
-        self.drive.start()
+        self.session.start()
         self._calibrations = {
             topic: CameraInfoInput(self._node, self._node.resolve_topic_name(camera))
             for topic, camera in zip(self.topics, self._settings.cameras, strict=True)
@@ -123,7 +125,7 @@ class Pipeline:
         if self._odometry_input is not None:
             self._odometry_input.destroy()
         self._images, self._odometry_input = [], None
-        self.drive.stop()
+        self.session.stop()
         self._worker.flush()
         for calibration in self._calibrations.values():
             calibration.destroy()
@@ -136,7 +138,7 @@ class Pipeline:
         self._worker.stop()
         self._painter.stop()
         self.publishers.destroy()
-        self.drive.destroy()
+        self.session.destroy()
         if self.loaded is not None:
             self.loaded.place_map.close()
 
@@ -166,27 +168,24 @@ class Pipeline:
         """
         return self._worker.call(lambda: self._replace_map(path)).result()
 
-    def set_mapping(self, on: bool, path: str) -> str:
-        """Begin mapping, or end it and localize in the map; return what was done.
+    def finish_mapping(self) -> str:
+        """End mapping and localize in the map from now on; return what was done.
 
-        Raises a `ProgeoError` where the map cannot be written.
+        Raises a `ProgeoError` where the map cannot be opened.
         """
-        if on:
-            return self.drive.begin_mapping(path)
-        written = self.drive.end_mapping(self._worker)
-        if not written:
+        written = self._worker.call(self.session.detach).result()
+        if written is None:
             return "nothing was mapped"
-        return f"{written}: {self.reload_map(written)} places, in use from now on"
+        places = written.places_before + written.saved
+        self.session.close(written)
+        if not places:
+            return "nothing was mapped"
+        path = str(written.path)
+        return f"{path}: {self.reload_map(path)} places, in use from now on"
 
     def forget(self) -> None:
         """Forget what earlier images said: the next one may be from anywhere."""
         self._worker.call(self._reset).result()
-
-    def _check_topics(self) -> None:
-        if not self.topics:
-            raise UsageError("parameter cameras is empty: name at least one image topic")
-        if len(set(self.topics)) < len(self.topics):
-            raise UsageError(f"parameter cameras names a topic twice: {', '.join(self.topics)}")
 
     def _check_sequence(self, options: LocalizerOptions) -> None:
         if self.loaded is None or len(self.topics) == 1:
@@ -208,7 +207,7 @@ class Pipeline:
         if before[1:] == options[1:]:
             self.loaded.localizer.settings = options.localizer
         else:
-            # What was measured on the map depends on these: build the localizer anew.
+            # What was measured on the map depends on these: build the localizer again.
             self.loaded = self.loaded.with_options(self._encoder, options)
 
     def _open_map(self, path: str) -> LoadedMap:
@@ -224,9 +223,9 @@ class Pipeline:
         return fresh.places
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
-        """Take a pose of the odometry, in the executor's thread."""
+        """Add a pose of the odometry, in the executor's thread."""
         self.odometry.add(odometry.stamp_ns, odometry.position, odometry.yaw_rad)
-        self.drive.note_frames(odometry)
+        self.session.note_frames(odometry)
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
 
@@ -257,7 +256,7 @@ class Pipeline:
                 statistics.count_answered(latency_ms, accepted=accepted)
             else:
                 self._fail(statistics, "the answer could not be published")
-            self.drive.add_image(frame, descriptor, answer)
+            self.session.add_image(frame, descriptor, answer)
             if answer is not None:
                 self._after_answer(frame, answer, camera_frame)
 
@@ -287,7 +286,7 @@ class Pipeline:
 
 
 def _log_failure(done: Future[None]) -> None:
-    """Say what went wrong in a call whose result nobody waits for."""
+    """Log what went wrong in a call whose result nobody waits for."""
     error = done.exception()
     if error is not None:
         _log.error("the new parameters are not in use: %s", error)

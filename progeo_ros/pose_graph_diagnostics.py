@@ -6,16 +6,19 @@ from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from progeo_ros.outputs.diagnostics import failure_values, has_failed
 from progeo_ros.pose_graph_inputs import GraphCounts
+from progeo_ros.process.guarded_node import FailureCounts
 
 _NAME = "progeo_pose_graph"
 
 
 class GraphHealth(NamedTuple):
-    """Hold what there is to say about the pose graph.
+    """Health of the pose graph.
 
     odometry_dropped: messages without stamp, position or rotation. loops_used, priors_used: which
     the last correction believed. nodes: poses that it solved for. seconds: that it took.
+    failures: of callbacks.
     """
 
     odometry_dropped: int
@@ -25,6 +28,7 @@ class GraphHealth(NamedTuple):
     priors_used: int
     nodes: int
     seconds: float
+    failures: FailureCounts
 
 
 def graph_status(health: GraphHealth) -> DiagnosticStatus:
@@ -37,6 +41,8 @@ def graph_status(health: GraphHealth) -> DiagnosticStatus:
     elif counts.refused and not counts.loops + counts.priors:
         level = DiagnosticStatus.WARN
         message = "all closures were refused: their stamps and the odometry's do not meet"
+    elif has_failed(health.failures):
+        level, message = DiagnosticStatus.WARN, f"failed: {health.failures.last}"
     values = {
         **counts._asdict(),
         "loops_used": health.loops_used,
@@ -44,6 +50,7 @@ def graph_status(health: GraphHealth) -> DiagnosticStatus:
         "odometry_dropped": health.odometry_dropped,
         "nodes": health.nodes,
         "correction_ms": f"{health.seconds * 1e3:.1f}",
+        **failure_values(health.failures),
     }
     return DiagnosticStatus(
         name=f"{_NAME}: drive",

@@ -1,4 +1,4 @@
-"""A drive as messages tell it: odometry, closures and map poses into a pose graph."""
+"""From messages to a pose graph: the odometry, closures and map poses of one session."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from progeo_core.slam.pose_graph import (
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.outputs.loop_messages import keyframe_stamp
 
-# Time that goes back further than this (ns) began anew: simulation, or a bag played again.
+# Time that goes back further than this (ns) started again: simulation, or a bag played again.
 _RESTART_NS = 1_000_000_000
+# Closures and map poses that wait for odometry of their time; older ones give way.
+_MAX_WAITING = 1000
+# Variances (m², rad²) outside of these say nothing, or are no measurement; GTSAM cannot take them.
+_MIN_VARIANCE, _MAX_VARIANCE = 1e-12, 1e12
 _PLANAR = np.ix_([0, 1, 5], [0, 1, 5])
 
 
 class GraphCounts(NamedTuple):
-    """Count what came: closures and map poses taken, waiting for odometry, and refused."""
+    """Number of closures and map poses taken, waiting for odometry, and refused."""
 
     restarts: int
     segments: int
@@ -38,7 +42,7 @@ class GraphCounts(NamedTuple):
 
 
 class PoseGraphInputs:
-    """Collect one drive; time that starts again starts another one."""
+    """Odometry, closures and map poses of one session; time that restarts begins another one."""
 
     def __init__(self, settings: PoseGraphSettings) -> None:
         """Raise `MissingDependencyError` without GTSAM."""
@@ -48,7 +52,7 @@ class PoseGraphInputs:
 
     @property
     def counts(self) -> GraphCounts:
-        """Return what came of this drive; restarts and refused: of all."""
+        """Return what came in this session; restarts and refused: in all of them."""
         return GraphCounts(
             self._restarts,
             self._odometry.segment,
@@ -59,7 +63,7 @@ class PoseGraphInputs:
         )
 
     def add_odometry(self, odometry: OdometryPose) -> bool:
-        """Take a pose; return whether a new drive began with it."""
+        """Add a pose; return whether a new session began with it."""
         restarted = odometry.stamp_ns < self.graph.newest_ns - _RESTART_NS
         if restarted:
             self._restarts += 1
@@ -70,10 +74,13 @@ class PoseGraphInputs:
         return restarted
 
     def add(self, constraint: LoopConstraint | PosePrior | None) -> None:
-        """Take a closure or map pose, once odometry has come as far; None is a message of none."""
+        """Add a closure or map pose once odometry has come as far; None: an unusable message."""
         if constraint is None:
             self._refused += 1
         else:
+            if len(self._waiting) == _MAX_WAITING:
+                self._waiting.pop(0)
+                self._refused += 1
             self._waiting.append(constraint)
             self._take_waiting()
 
@@ -111,7 +118,7 @@ def loop_constraint(message: Odometry) -> LoopConstraint | None:
 
 
 def pose_prior(message: PoseWithCovarianceStamped) -> PosePrior | None:
-    """Read a pose in the map; None where it has no stamp, no pose or no covariance."""
+    """Read a pose in the map; None where it has no stamp, no pose or no usable covariance."""
     stamp_ns, read = stamp_of(message), _planar(message)
     return PosePrior(stamp_ns, *read) if read is not None and stamp_ns > 0 else None
 
@@ -119,13 +126,14 @@ def pose_prior(message: PoseWithCovarianceStamped) -> PosePrior | None:
 def _planar(
     message: Odometry | PoseWithCovarianceStamped,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return pose [3] and covariance [3, 3] on level ground, None where they are none."""
+    """Return pose [3] and covariance [3, 3] on level ground, None where they are unusable."""
     pose = read_pose(message).planar
     covariance = np.array(message.pose.covariance).reshape(6, 6)[_PLANAR]
-    if not (np.isfinite(pose).all() and np.isfinite(covariance).all()):
+    # Written so that NaN counts as bad.
+    if not (np.isfinite(pose).all() and (np.abs(covariance) <= _MAX_VARIANCE).all()):
         return None
-    is_positive = np.linalg.eigvalsh((covariance + covariance.T) / 2).min() > 0.0
-    return (pose, covariance) if is_positive else None
+    is_usable = np.linalg.eigvalsh((covariance + covariance.T) / 2).min() >= _MIN_VARIANCE
+    return (pose, covariance) if is_usable else None
 
 
 def _newest_ns(constraint: LoopConstraint | PosePrior) -> int:

@@ -1,9 +1,7 @@
-"""The node `progeo_pose_graph`: odometry and loop closures in, the corrected drive out."""
+"""The node `progeo_pose_graph`: odometry and loop closures in, the corrected trajectory out."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +12,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.geo import FloatArray
@@ -25,18 +22,18 @@ from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, transform_messa
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, corrected, loop_constraint, pose_prior
+from progeo_ros.process.guarded_node import GuardedNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import PoseGraphNodeSettings
 
 NODE = "progeo_pose_graph"
-_log = logging.getLogger(__name__)
 # A path shown later, in RViz or by a script, is there at once.
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older ROS
-    """Correct the drive in a thread of its own whenever there are new closures or map poses."""
+class PoseGraphNode(GuardedNode):
+    """Node that corrects a trajectory, in a thread of its own, by closures and map poses."""
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and topics; `ProgeoError` says what is missing or wrong.
@@ -47,7 +44,7 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self._log_handler = forward_logs(self.get_logger())
         parameters = NodeParameters(self, on_change=lambda: None, groups=POSE_GRAPH_GROUPS)
         self.settings = parameters.get(PoseGraphNodeSettings)
-        self._drive = PoseGraphInputs(parameters.get(PoseGraphSettings))
+        self._inputs = PoseGraphInputs(parameters.get(PoseGraphSettings))
         self._newest: OdometryPose | None = None
         self._solved: OptimizedTrajectory | None = None
         self._solving: Future[OptimizedTrajectory | None] | None = None
@@ -76,8 +73,8 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         super().destroy_node()
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
-        if self._drive.add_odometry(odometry):
-            self.get_logger().warning("time went back: a new drive begins")
+        if self._inputs.add_odometry(odometry):
+            self.get_logger().warning("time went back: a new session begins")
             self._solved, self._solving = None, None
             self._known = self._shown_ns = 0
         self._newest = odometry
@@ -86,21 +83,22 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self._odometry.publish(self._corrected_message(odometry))
 
     def _on_loop(self, message: Odometry) -> None:
-        self._drive.add(loop_constraint(message))
+        self._inputs.add(loop_constraint(message))
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
-        self._drive.add(pose_prior(message))
+        self._inputs.add(pose_prior(message))
 
     def _on_time(self) -> None:
-        """Take up a correction that is done, begin another one, and show the path."""
+        """Use a correction that is done, begin another one, and show the path."""
         if self._solving is not None and self._solving.done():
             done, self._solving = self._solving, None
             self._adopt(done)
-        counts = self._drive.counts
+        counts = self._inputs.counts
         known = counts.loops + counts.priors + counts.segments
         if self._solving is None and known > self._known:
             self._known = known
-            self._solving = self._solver.submit(self._timed, self._drive.graph.copy())
+            solve = self.callback_failures.guard(self._timed)
+            self._solving = self._solver.submit(solve, self._inputs.graph.copy())
         if self._newest is not None and self._newest.stamp_ns != self._shown_ns:
             self._shown_ns = self._newest.stamp_ns
             self._path.publish(self._path_message())
@@ -112,10 +110,6 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         return solved
 
     def _adopt(self, done: Future[OptimizedTrajectory | None]) -> None:
-        error = done.exception()
-        if error is not None:
-            _log.error("the drive could not be corrected: %s: %s", type(error).__name__, error)
-            return
         solved = done.result()
         if solved is None or self._newest is None:
             return
@@ -129,7 +123,7 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
     def _path_message(self) -> Path:
         message = Path()
         message.header.frame_id = self.settings.map_frame
-        stamps, poses = self._drive.graph.path(self._solved)
+        stamps, poses = self._inputs.graph.path(self._solved)
         for stamp_ns, pose in zip(stamps.tolist(), poses, strict=True):
             stamped = PoseStamped(pose=_pose(pose))
             stamped.header.frame_id = self.settings.map_frame
@@ -152,11 +146,12 @@ class PoseGraphNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
             GraphHealth(
                 odometry_dropped=self._input.dropped,
                 has_odometry=self._newest is not None,
-                counts=self._drive.counts,
+                counts=self._inputs.counts,
                 loops_used=0 if solved is None else int(np.count_nonzero(solved.loops_used)),
                 priors_used=0 if solved is None else int(np.count_nonzero(solved.priors_used)),
                 nodes=0 if solved is None else len(solved.stamp_ns),
                 seconds=self._seconds,
+                failures=self.callback_failures.counts(),
             )
         )
         message = DiagnosticArray(status=[status])
@@ -172,7 +167,3 @@ def _pose(planar: FloatArray) -> Pose:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
     return run_node(NODE, PoseGraphNode, args)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

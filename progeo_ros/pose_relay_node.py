@@ -1,27 +1,29 @@
-"""The node `progeo_pose_relay`: the localizer's poses as other systems want to be told of them.
+"""The node `progeo_pose_relay`: the localizer's poses in the form that other systems read.
 
-AMCL and slam_toolbox forget what they tracked with every message on `initialpose`, so
-they get one only while they are lost. RTAB-Map reads the frame of `global_pose` as the frame whose
-pose it is, not as the one that it is given in.
+AMCL and slam_toolbox forget what they tracked with every message on `initialpose`, so they get one
+only while they are lost. RTAB-Map takes the frame of `global_pose` for the frame whose pose it is,
+not for the one that it is given in.
 """
 
 from __future__ import annotations
 
 import copy
-import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.node import Node
+from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.tracker_monitor import TrackerMonitor, TrackerSettings
-from progeo_core.poses.pose_messages import read_pose, stamp_of
+from progeo_core.poses.pose_messages import read_pose
+from progeo_ros.outputs.diagnostics import failure_values, has_failed
 from progeo_ros.parameters import POSE_RELAY_GROUPS, NodeParameters
+from progeo_ros.process.guarded_node import GuardedNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
 from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import PoseRelayNodeSettings
@@ -30,8 +32,8 @@ NODE = "progeo_pose_relay"
 _DEPTH = 10
 
 
-class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older ROS
-    """Pass poses on, the ones that start a tracker only when it needs them."""
+class PoseRelayNode(GuardedNode):
+    """Node that passes poses on, to the tracker only when it is lost."""
 
     def __init__(self, **options: Any) -> None:
         """Declare parameters and topics; `ProgeoError` says what is wrong with a parameter.
@@ -42,8 +44,9 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self._log_handler = forward_logs(self.get_logger())
         parameters = NodeParameters(self, on_change=lambda: None, groups=POSE_RELAY_GROUPS)
         self._base_frame = parameters.get(PoseRelayNodeSettings).base_frame
-        self._check = TrackerMonitor(parameters.get(TrackerSettings))
+        self._monitor = TrackerMonitor(parameters.get(TrackerSettings))
         self._is_asked = False
+        self._passed = self._starts = self._dropped = 0
         # Messages and services may come in different threads.
         self._lock = threading.Lock()
         kind = PoseWithCovarianceStamped
@@ -52,6 +55,9 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         self.create_subscription(kind, "pose", self._on_pose, _DEPTH)
         self.create_subscription(kind, "tracked_pose", self._on_tracked, _DEPTH)
         self.create_service(Trigger, "~/start_tracker", self._on_start)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", _DEPTH)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
 
     def destroy_node(self) -> None:
         """Remove the node."""
@@ -59,25 +65,50 @@ class PoseRelayNode(Node):  # type: ignore[misc]  # rclpy is untyped in older RO
         super().destroy_node()
 
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
+        reading = read_pose(message)
+        if reading.problem:
+            self._dropped += 1
+            self.get_logger().warning(
+                f"pose dropped: a message has {reading.problem}", throttle_duration_sec=5.0
+            )
+            return
         self._global.publish(self._of_base(message))
-        pose, sigma = read_pose(message).planar, _sigma(message)
         with self._lock:
-            is_lost = self._check.locate(stamp_of(message), pose, sigma)
+            self._passed += 1
+            is_lost = self._monitor.locate(reading.stamp_ns, reading.planar, _sigma(message))
             start, self._is_asked = is_lost or self._is_asked, False
+            self._starts += start
         if start:
             self._initial.publish(message)
-            x, y, yaw = pose
+            x, y, yaw = reading.planar
             self.get_logger().info(f"the tracker starts at x {x:.1f}, y {y:.1f}, yaw {yaw:.1f}")
 
     def _on_tracked(self, message: PoseWithCovarianceStamped) -> None:
         with self._lock:
-            self._check.track(read_pose(message).planar)
+            self._monitor.track(read_pose(message).planar)
 
     def _on_start(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
             self._is_asked = True
         response.success, response.message = True, "the tracker starts with the next pose"
         return response
+
+    def _publish_diagnostics(self) -> None:
+        failures = self.callback_failures.counts()
+        values = {
+            "poses": self._passed,
+            "poses_dropped": self._dropped,
+            "tracker_starts": self._starts,
+            **failure_values(failures),
+        }
+        status = DiagnosticStatus(name=f"{NODE}: relay", hardware_id=NODE)
+        status.message = f"{self._passed} poses passed on"
+        if has_failed(failures):
+            status.level, status.message = DiagnosticStatus.WARN, f"failed: {failures.last}"
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
 
     def _of_base(self, message: PoseWithCovarianceStamped) -> PoseWithCovarianceStamped:
         named = copy.copy(message)
@@ -95,7 +126,3 @@ def _sigma(message: PoseWithCovarianceStamped) -> FloatArray:
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return the exit code, 2 for a bad parameter."""
     return run_node(NODE, PoseRelayNode, args)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

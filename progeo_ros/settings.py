@@ -1,4 +1,4 @@
-"""The settings of the nodes themselves; what the core can be told is in progeo_core."""
+"""The settings of the nodes themselves; those of the core are in progeo_core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NODE = "progeo_localizer"
 
 @dataclasses.dataclass(frozen=True)
 class NodeSettings(Settings):
-    """Say which map, model, cameras and outputs the localizer node uses."""
+    """Map, model, cameras and outputs of the localizer node."""
 
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
@@ -67,33 +67,31 @@ class NodeSettings(Settings):
         choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"),
     )
     close_loops: bool = setting(
-        False, "Tell on ~/loop_closure where this drive has been before; needs odometry"
-    )
-    autostart: bool = setting(
-        False, "Configure and activate at start; launch files do this by themselves"
+        False,
+        "Publish on ~/loop_closure where the robot has been before in this session; needs odometry",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class PoseGraphNodeSettings(Settings):
-    """Say what the pose graph node listens to and tells."""
+    """Inputs and outputs of the pose graph node."""
 
     map_frame: str = setting("map", "Frame of the corrected poses")
     use_pose: bool = setting(
         False,
-        "Hold the drive to the poses in a map that come on the pose topic, too; without, the"
-        " corrected frame starts where the odometry does",
+        "Use the poses in a map that come on the pose topic, too; without them, the corrected frame"
+        " starts where the odometry does",
     )
     period_s: float = setting(
         1.0, "Seconds between corrections, if there is something new", low=0.05, high=60.0
     )
     publish_map_to_odom: bool = setting(
-        False, "Broadcast tf map → odom from the corrected drive; needs tf2_ros"
+        False, "Broadcast tf map → odom from the corrected trajectory; needs tf2_ros"
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class PoseRelayNodeSettings(Settings):
-    """Say how the relay tells other systems of the localizer's poses."""
+    """Outputs of the pose relay."""
 
     base_frame: str = setting("base_link", "Frame of the robot, which global_pose is the pose of")

@@ -97,7 +97,9 @@ def _places(first: int, count: int, spot: float = 0.0) -> tuple[Places, np.ndarr
 
 def _descriptors(numbers: np.ndarray) -> np.ndarray:
     vectors = np.stack([np.random.default_rng(number).normal(size=256) for number in numbers])
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    # As a map keeps them.
+    return np.asarray(unit.astype(np.float16).astype(np.float32))
 
 
 def _new_map(path: Path, count: int) -> None:
@@ -115,7 +117,7 @@ def _record(folder: Path) -> None:
         for number in itertools.count(recording.save() + 1):
             pose = BufferedPose(np.array([10.0 * number, 0.0, 0.0]), 0.0, 0)
             jpeg = b"x" * (number % 997 + 1)
-            descriptor = _descriptors(np.array([number]))[0].astype(np.float32)
+            descriptor = _descriptors(np.array([number]))[0]
             if recording.add(NewPlace(jpeg, descriptor, pose, 10 * number, "")):
                 _say(number)
 

@@ -95,11 +95,11 @@ class Mapper:
                 "image_reliability": "reliable",
                 "mapping": True,
                 "mapping_reference": "odometry_reference",
-                "autostart": True,
             }
         )
 
     def __enter__(self) -> Mapper:
+        self._process.activate(self._node, self._executor)
         return self
 
     def __exit__(

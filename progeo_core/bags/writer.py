@@ -78,7 +78,7 @@ _KEPT_FORMATS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
 
 
 class BagSummary(NamedTuple):
-    """Hold how many images and poses a bag was given, and why images were skipped."""
+    """Number of images and poses that a bag was given, and why images were skipped."""
 
     images: int
     poses: int
@@ -86,7 +86,7 @@ class BagSummary(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Hold the rows to write in order, their stamps (ns), and where images and poses go."""
+    """Rows to write in order, their stamps (ns), and where images and poses go."""
 
     order: list[int]
     stamps: Stamps

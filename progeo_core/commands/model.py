@@ -23,7 +23,7 @@ def info(
     ] = MODEL.model,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a model is: backbone, head, descriptor length, preprocessing, weights.
+    """Show what a model is: backbone, head, descriptor length, preprocessing, weights.
 
         progeo model info
         progeo model info best_model.pth

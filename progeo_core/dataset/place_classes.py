@@ -88,7 +88,7 @@ def group_places(
     zone: ArrayLike,
     settings: PlaceClassSettings,
 ) -> tuple[PlaceGroup, ...]:
-    """Return `groups_num` groups of classes of images, ascending by group id.
+    """Return `groups_num` groups of classes, in the order in which their first images appear.
 
     All columns are [n]; `zone` is the UTM zone, negative in the southern hemisphere, 0 for local
     metres: images of different zones never share a class. With alpha = 360 headings are not needed.
@@ -99,7 +99,9 @@ def group_places(
     zones = np.broadcast_to(np.asarray(zone, np.int64), cells[0].shape)
     classes = _large_classes((zones, *cells), settings)
     remainder = np.mod(classes.key[:, 1:], [settings.N, settings.N, settings.L])
-    group_of_class, groups = _rank(remainder)
+    # The rows of a class ascend, so its first one is that of the image that appears first.
+    first_row = classes.rows[np.cumsum(classes.size) - classes.size]
+    group_of_class, groups = _rank(remainder, first_row)
     if len(groups) < settings.groups_num:
         raise DataError(
             f"groups_num = {settings.groups_num}, but only {len(groups)} groups hold a class of"
@@ -164,10 +166,15 @@ def _large_classes(keys: tuple[IntArray, ...], settings: PlaceClassSettings) -> 
     return _Classes(key, size[large], rows[np.repeat(large, size)])
 
 
-def _rank(remainder: IntArray) -> tuple[IntArray, list[tuple[int, int, int]]]:
-    """Return which group each class belongs to [c], and the group ids in ascending order."""
+def _rank(remainder: IntArray, first_row: IntArray) -> tuple[IntArray, list[tuple[int, int, int]]]:
+    """Return which group each class belongs to [c], and the group ids by their first rows."""
     groups, rank = np.unique(remainder, axis=0, return_inverse=True)
-    return rank.reshape(-1), [(int(east), int(north), int(turn)) for east, north, turn in groups]
+    rank = rank.reshape(-1)
+    first = np.full(len(groups), np.iinfo(np.int64).max)
+    np.minimum.at(first, rank, first_row)
+    order = np.argsort(first)
+    ids = [(int(east), int(north), int(turn)) for east, north, turn in groups[order]]
+    return np.argsort(order)[rank], ids
 
 
 def _select(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.descriptors.encoder import Encoder, Skipped, describe
+from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError
 from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
 
+# Of unit length, as computed in half precision.
+_MAX_LENGTH_ERROR = 0.01
+
 
 class DescriptorReport(NamedTuple):
-    """Hold the image of every row, and why each image that was left out cannot be used."""
+    """Image of every row, and why each image that was left out cannot be used."""
 
     images: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -28,8 +34,8 @@ def describe_to_file(
 ) -> DescriptorReport:
     """Write the descriptors of images as float32 [n, D] in the order of `paths`.
 
-    The file appears whole or not at all. Raises `DataError` where it cannot be written, or where no
-    image can be used.
+    The file appears whole or not at all. Raises `DataError` where it cannot be written, where no
+    image can be used, and for a descriptor that is not finite or not as long as the model's are.
     """
     try:
         with replaced_file(target) as unfinished:
@@ -52,6 +58,7 @@ def _write(
                 skipped.append(str(outcome.error))
             else:
                 images.append(str(paths[outcome.index]))
+                _check(outcome.descriptor, images[-1], encoder.fingerprint)
                 file.write(np.ascontiguousarray(outcome.descriptor, np.float32).tobytes())
             advance(1)
         if not images:
@@ -59,6 +66,18 @@ def _write(
         file.seek(0, os.SEEK_SET)
         _write_header(file, len(images), encoder.fingerprint.dimension)
     return DescriptorReport(tuple(images), tuple(skipped))
+
+
+def _check(descriptor: NDArray[np.float32], image: str, model: ModelFingerprint) -> None:
+    """Raise `DataError` for a descriptor that nothing can be compared with."""
+    length = float(np.linalg.norm(descriptor))
+    if not math.isfinite(length):
+        raise DataError(f"{image}: its descriptor by {model} is not finite; use another model")
+    if model.normalized and abs(length - 1) > _MAX_LENGTH_ERROR:
+        raise DataError(
+            f"{image}: its descriptor by {model} has the length {length:.3g} and not 1, as that"
+            " model's should; import the model again"
+        )
 
 
 def _write_header(file: BinaryIO, rows: int, dimension: int) -> None:

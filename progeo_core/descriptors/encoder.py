@@ -15,7 +15,7 @@ from progeo_core.images.codec import Image
 
 
 class Encoder(Protocol):
-    """Describe images; descriptors compare only between encoders of equal fingerprint."""
+    """Network that describes images; only descriptors of equal fingerprint can be compared."""
 
     @property
     def fingerprint(self) -> ModelFingerprint:
@@ -27,7 +27,7 @@ class Encoder(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """Hold one image, its place in the input and its descriptor [D]."""
+    """Image, its place in the input and its descriptor [D]."""
 
     index: int
     image: Image
@@ -36,7 +36,7 @@ class Described:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """Hold why the image at this place of the input has no descriptor."""
+    """Reason why the image at this place of the input has no descriptor."""
 
     index: int
     error: ImageError

@@ -8,7 +8,7 @@ import re
 
 @dataclasses.dataclass(frozen=True)
 class ModelFingerprint:
-    """Identify what turned images into descriptors.
+    """Identity of what turned images into descriptors.
 
     architecture: backbone and head, for example "CLIP-RN50+GeM".
     dimension: descriptor length D.

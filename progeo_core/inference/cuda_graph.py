@@ -1,4 +1,4 @@
-"""Replay of a network's kernels for inputs of one shape, without launching each of them anew."""
+"""Replay of a network's kernels for inputs of one shape, without launching each of them again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WARM_UP = 3
 
 
 class CudaGraph:
-    """Hold the recorded kernels of one function, and the memory that they read and write.
+    """Recorded kernels of one function, and the memory that they read and write.
 
     For one image at a time: there, launching kernels takes longer than running them.
     """

@@ -24,10 +24,10 @@ Infer: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class ExportedEncoder:
-    """Describe images with a network in an ONNX file (see `export_onnx`)."""
+    """Encoder with a network in an ONNX file (see `export_onnx`)."""
 
     def __init__(self, card: ModelCard, infer: Infer) -> None:
-        """Take the card of the model and what computes its descriptors."""
+        """Start from the card of the model and what computes its descriptors."""
         self._card, self._infer = card, infer
         self._one_at_a_time = threading.Lock()
 

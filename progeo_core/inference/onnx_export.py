@@ -13,16 +13,15 @@ from torch.nn import functional as F
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, MissingDependencyError
-from progeo_core.model.model_card import ModelCard
+from progeo_core.model.model_card import CARD_PROPERTY, ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
 
-CARD_PROPERTY = "progeo_model_card"
 _OPSET = 17
 
 
 class _Describer(nn.Module):
-    """Normalise, describe and scale: all that the encoder does after resizing."""
+    """All that the encoder does after resizing: normalise, describe and scale."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()

@@ -33,19 +33,19 @@ def cache_folder() -> Path:
 
 
 class Remembered(NamedTuple):
-    """Hold the variant that won, and the reference's descriptors [t, D] of the trial images."""
+    """Variant that won, and the reference's descriptors [t, D] of the trial images."""
 
     variant: Variant
     expected: NDArray[np.float32]
 
 
 class RuntimeMemory:
-    """Remember the outcome of one trial in the user's cache folder."""
+    """Outcome of one trial, kept in the user's cache folder."""
 
     def __init__(
         self, fingerprint: ModelFingerprint, device: torch.device, candidates: Sequence[Variant]
     ) -> None:
-        """Take what the outcome depends on; machine and versions are found out here."""
+        """Start from what the outcome depends on, besides the machine and versions."""
         model = f"{fingerprint} {fingerprint.normalized} {fingerprint.weights_sha256}"
         where = f"{_machine(device)}, {torch.get_num_threads()} threads, {_versions()}"
         self._asked = f"{', '.join(map(str, candidates))} on {where}"
@@ -60,7 +60,7 @@ class RuntimeMemory:
             variant = Variant(document["runtime"], document["precision"])
             expected = np.array(document["expected"], np.float32)
             known = document["schema"] == _SCHEMA and expected.ndim == 2
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return Remembered(variant, expected) if known else None
 

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrialResult(NamedTuple):
-    """Hold the fastest variant that agrees, its encoder, and the reference's descriptors [t, D]."""
+    """Fastest variant that agrees, its encoder, and the reference's descriptors [t, D]."""
 
     variant: Variant
     encoder: Encoder
@@ -47,10 +47,10 @@ class TrialResult(NamedTuple):
 
 
 class Workbench:
-    """Build encoders of one model on one device, as often as asked for."""
+    """Builder of encoders of one model on one device."""
 
     def __init__(self, model: Model, device: torch.device, onnx_file: Path) -> None:
-        """Take a model, which stays as it is, and the file for its export, written when needed."""
+        """Start from a model, which stays as it is, and the file that its export is written to."""
         self._model, self._device, self._onnx_file = model, device, onnx_file
 
     def build(self, variant: Variant) -> Encoder:
@@ -62,7 +62,7 @@ class Workbench:
         return ExportedEncoder.open(self._model.card, self._exported(), variant, self._device)
 
     def forget_export(self) -> None:
-        """Let the export be written anew."""
+        """Let the export be written again."""
         with contextlib.suppress(OSError):
             self._onnx_file.unlink()
 
@@ -89,7 +89,7 @@ def run_trial(bench: Workbench, candidates: Sequence[Variant]) -> TrialResult:
     """Try variants on shipped images; return the fastest that agrees.
 
     Of each runtime the first precision that agrees is timed, in turns with the reference, so that
-    other programs slow both alike. Raises `ProgeoError` where none can be used.
+    other programs slow both equally. Raises `ProgeoError` where none can be used.
     """
     images = trial_images()
     reference = bench.build(REFERENCE)

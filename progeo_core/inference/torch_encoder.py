@@ -15,10 +15,8 @@ from torch.nn import functional as F
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.images.codec import Image
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
-from progeo_core.inference.class_token import skip_unread_tokens
 from progeo_core.inference.cuda_graph import CudaGraph
 from progeo_core.inference.runtime import FLOAT32
-from progeo_core.inference.weight_packing import pack_weights
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import ProgeoNetwork
@@ -31,17 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 class TorchEncoder:
-    """Describe images with a network; takes the network over and prepares it for inference.
+    """Encoder with a network in torch; takes the network over and prepares it for inference.
 
     Where a GPU's memory is full, it goes on with fewer images at a time, and at last on the CPU.
     """
 
     def __init__(self, model: Model, device: torch.device, precision: str = FLOAT32) -> None:
-        """Take a model, where it runs, and the precision of its backbone in torch's words."""
+        """Start from a model, where it runs, and the precision of its backbone in torch's words."""
         self._card: ModelCard = model.card
         self._network = model.network.eval().requires_grad_(False)
         fuse_batch_norms(self._network)
-        skip_unread_tokens(self._network.backbone)
         _keep_head_in_float32(self._network)
         self._chunk = _CHUNK.get(device.type, 16)
         # The memory of a graph serves one image at a time.
@@ -56,7 +53,7 @@ class TorchEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Say where the network runs."""
+        """Return where the network runs."""
         return self._device
 
     def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
@@ -113,8 +110,6 @@ class TorchEncoder:
         self._graphs = device.type == "cuda"
         self._network.to(device).to(memory_format=torch.channels_last)
         self._network.backbone.to(kind)
-        if device.type == "cpu":
-            pack_weights(self._network.backbone)
 
     def _take_less_memory(self) -> None:
         """Halve the batches, said at the first time; below one image, move to the CPU."""

@@ -51,9 +51,9 @@ def label_checksum(
     return zlib.crc32(f"{lengths}{camera}{traverse}{image}".encode())
 
 
-def fields_checksum(*fields: str | float | None) -> int:
-    """Return the checksum of the fields of one row."""
-    return zlib.crc32(json.dumps(fields).encode())
+def fields_checksum(*fields: str | float | bytes | None) -> int:
+    """Return the checksum of the fields of one row; bytes are in a damaged one only."""
+    return zlib.crc32(json.dumps(fields, default=bytes.hex).encode())
 
 
 def _checksums(ids: IdArray, words: NDArray[np.uint32]) -> IdArray:

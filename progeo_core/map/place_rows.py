@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from progeo_core.map.checksums import descriptor_checksums, label_checksum, pose_checksums
-from progeo_core.map.places import Float16Array, IdArray, PlacePoses, Places
+from progeo_core.map.places import MAX_POSITION_M, Float16Array, IdArray, PlacePoses, Places
 from progeo_core.map.schema import VERSION
 from progeo_core.map.sqlite_file import DamageError
 
@@ -121,7 +121,8 @@ class PlaceRows:
         ids = _complete(table[:, 0].astype(np.int64), places)
         poses = PlacePoses(ids, np.ascontiguousarray(table[:, 1:4]), table[:, 4].copy())
         poses.yaw_rad[np.isinf(poses.yaw_rad)] = np.nan
-        _require(np.isfinite(poses.position).all(axis=1), ids, "its position is not finite")
+        on_earth = (np.abs(poses.position) <= MAX_POSITION_M).all(axis=1)
+        _require(on_earth, ids, "its position is not finite or not on earth")
         if self._has_checksums:
             # As float64, as a damaged one may be any number.
             equal = pose_checksums(poses).astype(np.float64) == table[:, 5]
@@ -220,14 +221,14 @@ class PlaceRows:
             *checksums
         ]:
             equal = [one == kept for one, kept in zip(own, checksums, strict=True)]
-            _require(np.array(equal), ids, "its descriptor does not match its checksum")
+            _require(equal, ids, "its descriptor does not match its checksum")
         return ids, vectors
 
     def _vectors(self, ids: IdArray, blobs: Sequence[Any]) -> Float16Array:
         size = 2 * self._dimension
         if set(map(type, blobs)) - {bytes} or set(map(len, blobs)) - {size}:
             fits = [type(blob) is bytes and len(blob) == size for blob in blobs]
-            _require(np.array(fits), ids, f"its descriptor has not {self._dimension} values")
+            _require(fits, ids, f"its descriptor has not {self._dimension} values")
         return np.frombuffer(b"".join(blobs), np.float16).reshape(-1, self._dimension)
 
     def _no_pose(self) -> DamageError:
@@ -247,7 +248,7 @@ def _complete(ids: IdArray, places: int) -> IdArray:
     return ids
 
 
-def _require(good: NDArray[np.bool_], ids: IdArray, otherwise: str) -> None:
-    bad = np.flatnonzero(~good)
+def _require(good: ArrayLike, ids: IdArray, otherwise: str) -> None:
+    bad = np.flatnonzero(~np.asarray(good, bool))
     if bad.size:
         raise DamageError(f"place {ids[bad[0]]}: {otherwise}")

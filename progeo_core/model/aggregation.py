@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class Head(enum.Enum):
-    """Say what follows the backbone.
+    """What follows the backbone.
 
     TOKEN: nothing; the backbone gives one vector.
     GEM: RootNorm → GeM → L2Norm over its map; nothing in it needs training.
@@ -23,7 +23,7 @@ class Head(enum.Enum):
 
 
 class L2Norm(nn.Module):
-    """Scale to unit length along the channels (dimension 1)."""
+    """Layer that scales to unit length along the channels (dimension 1)."""
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise features [n, C, ...]."""
@@ -31,10 +31,10 @@ class L2Norm(nn.Module):
 
 
 class RootNorm(nn.Module):
-    """Divide by the square root of the length along the channels (dimension 1).
+    """Layer that divides by the square root of the length along the channels (dimension 1).
 
     Untrained maps need something between leaving the length, which lets a few strong spots
-    decide, and L2Norm, which gives blank walls a full say.
+    decide, and L2Norm, which gives blank walls full weight.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -45,7 +45,10 @@ class RootNorm(nn.Module):
 
 
 class GeM(nn.Module):
-    """Pool by the generalised mean: (mean of x^p)^(1/p), with one learnable p."""
+    """Pooling by the generalised mean, (mean of x^p)^(1/p), with one learnable p.
+
+    Radenović, Tolias, Chum 2018, "Fine-tuning CNN Image Retrieval with No Human Annotation", eq. 2.
+    """
 
     def __init__(self, p: float = 3.0, floor: float = 1e-6) -> None:
         super().__init__()

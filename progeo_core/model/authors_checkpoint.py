@@ -74,8 +74,8 @@ def _check_backbone(state: State, backbone: str, checkpoint: Path) -> None:
         )
     found = recognise_backbone(state)
     what = f"is a {found} checkpoint" if found else "is a checkpoint of another backbone"
-    mend = f": import it with backbone {found}" if found else ""
-    raise ModelMismatchError(f"{checkpoint} {what}, not {backbone}{mend}")
+    fix = f": import it with backbone {found}" if found else ""
+    raise ModelMismatchError(f"{checkpoint} {what}, not {backbone}{fix}")
 
 
 def _image_size(state: State, backbone: str, asked: int | None) -> int:

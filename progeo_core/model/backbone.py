@@ -33,14 +33,14 @@ _MOBILENET_CHANNELS = 1280
 
 
 class FeatureKind(enum.Enum):
-    """Say what a backbone gives: a map [n, C, h, w] to be pooled, or one vector [n, E]."""
+    """What a backbone gives: a map [n, C, h, w] to be pooled, or one vector [n, E]."""
 
     MAP = "map"
     TOKEN = "token"
 
 
 class Backbone(NamedTuple):
-    """Hold a visual tower, what it gives, its channels C (or E), and the image side it expects."""
+    """Visual tower, what it gives, its channels C (or E), and the image side it expects."""
 
     tower: nn.Module
     kind: FeatureKind
@@ -92,7 +92,7 @@ def build_clip(name: str, with_text: bool) -> nn.Module:
 
 
 def clip_backbone(clip: nn.Module) -> Backbone:
-    """Take the visual tower of a model made by `build_clip`, and find out what it gives."""
+    """Return the visual tower of a model made by `build_clip`, with what it gives."""
     tower: Any = clip.visual
     size = tower.image_size if isinstance(tower.image_size, int) else tower.image_size[0]
     if isinstance(tower, ModifiedResNet):
@@ -143,7 +143,7 @@ def resize_backbone(tower: nn.Module, height: int, width: int) -> None:
 
 
 def _gives_map(tower: TimmModel, image_size: int) -> bool:
-    """Say whether a timm tower's features are a map [n, C, h, w] and not tokens [n, t, C]."""
+    """Whether a timm tower's features are a map [n, C, h, w] and not tokens [n, t, C]."""
     with torch.no_grad():
         return bool(tower.eval().trunk.forward_features(_probe(tower, image_size)).ndim == 4)
 

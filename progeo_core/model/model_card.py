@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from progeo_core.model.network import Architecture
 from progeo_core.model.preprocessing import RESAMPLINGS, Preprocessing
 
 SCHEMA = 1
+# Where files of other formats keep the card: the name of an entry in their metadata.
+CARD_PROPERTY = "progeo_model_card"
+_MAX_BYTES = 1 << 20
+_MAX_SIZE = 16_384  # pixels of an image's side, and length of a descriptor
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
-    """Describe a model so that it can be built, run and recognised.
+    """Description of a model by which it can be built, run and recognised.
 
     normalized: whether the encoder scales descriptors to unit length (the authors' ViTs do not).
     weights_sha256: see `sha256_of`. source, licence: where the weights are from, for people.
@@ -62,37 +67,77 @@ class ModelCard:
 def read_model_card(path: Path) -> ModelCard:
     """Read `model.json`; raise `DataError` when it is missing, damaged or of a newer schema."""
     try:
-        content = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    return parse_model_card(content, path)
+
+
+def parse_model_card(content: bytes | str, path: Path) -> ModelCard:
+    """Return the card in the content of `model.json`; raise `DataError` that names the path."""
+    try:
+        if len(content) > _MAX_BYTES:
+            raise ValueError("too long for a card")
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); import the model again") from error
-    schema = content.get("schema") if isinstance(content, dict) else None
+    schema = document.get("schema") if isinstance(document, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
         raise DataError(
             f"{path}: written by a newer version (schema {schema}, this one reads {SCHEMA}):"
             " update progeo, or import the model again"
         )
     try:
-        return _parsed(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return _parsed(document)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path}: not a model card ({type(error).__name__}: {error}); import the model again"
         ) from error
 
 
 def _parsed(content: dict[str, Any]) -> ModelCard:
-    architecture = dict(content["architecture"])
-    preprocessing = dict(content["preprocessing"])
-    if preprocessing["resampling"] not in RESAMPLINGS:
-        raise ValueError(f"unknown resampling '{preprocessing['resampling']}'")
-    statistics = {key: tuple(preprocessing[key]) for key in ("mean", "std")}
-    return ModelCard(
-        name=str(content["name"]),
-        architecture=Architecture(**{**architecture, "head": Head(architecture["head"])}),
-        preprocessing=Preprocessing(**{**preprocessing, **statistics}),
-        weights_sha256=str(content["weights_sha256"]),
-        normalized=bool(content["normalized"]),
-        source=str(content["source"]),
-        licence=str(content["licence"]),
+    architecture = {**content["architecture"]}
+    architecture["head"] = Head(architecture["head"])
+    preprocessing = {**content["preprocessing"]}
+    for key in ("mean", "std"):
+        preprocessing[key] = tuple(float(value) for value in preprocessing[key])
+    card = ModelCard(
+        name=content["name"],
+        architecture=Architecture(**architecture),
+        preprocessing=Preprocessing(**preprocessing),
+        weights_sha256=content["weights_sha256"],
+        normalized=content["normalized"],
+        source=content["source"],
+        licence=content["licence"],
     )
+    _check_texts(card)
+    _check_numbers(card)
+    return card
+
+
+def _check_texts(card: ModelCard) -> None:
+    texts = {"name": card.name, "source": card.source, "licence": card.licence}
+    texts |= {"backbone": card.architecture.backbone, "weights_sha256": card.weights_sha256}
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is {value!r:.50}, not a text")
+    flags = {"normalized": card.normalized, "with_text": card.architecture.with_text}
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} is {flag!r:.50}, not true or false")
+
+
+def _check_numbers(card: ModelCard) -> None:
+    seen = card.preprocessing
+    sizes = {"dimension": card.architecture.dimension, "height": seen.height, "width": seen.width}
+    for name, value in sizes.items():
+        if type(value) is not int or not 0 < value <= _MAX_SIZE:
+            raise ValueError(f"{name} is {value!r:.50}, not a number from 1 to {_MAX_SIZE}")
+    if seen.resampling not in RESAMPLINGS:
+        raise ValueError(f"unknown resampling {seen.resampling!r:.50}")
+    statistics = (*seen.mean, *seen.std)
+    if len(seen.mean) != 3 or len(seen.std) != 3 or not all(map(math.isfinite, statistics)):
+        raise ValueError("mean and std are not three finite numbers each")
+    if min(seen.std) <= 0:
+        raise ValueError("std is not positive")

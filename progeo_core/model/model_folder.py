@@ -1,4 +1,8 @@
-"""A model on disk: a folder with `model.safetensors` and `model.json`."""
+"""A model on disk: a folder with `model.safetensors` and `model.json`.
+
+The weights carry the card, too. So a model is there in one step, with its weights: after a kill
+before the card is written, and between the two, readers find the card that belongs to the weights.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.model.backbone import resize_backbone
-from progeo_core.model.model_card import ModelCard, read_model_card
+from progeo_core.model.model_card import (
+    CARD_PROPERTY,
+    ModelCard,
+    parse_model_card,
+    read_model_card,
+)
 from progeo_core.model.network import ProgeoNetwork, build_blank_network
 from progeo_core.model.weights import TEXT, VISUAL, State, has_text, load_weights, sha256_of
 
@@ -24,36 +33,38 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class Model(NamedTuple):
-    """Hold a network with its weights, and the card that says how to use it."""
+    """Network with its weights, and the card that says how to use it."""
 
     card: ModelCard
     network: ProgeoNetwork
 
 
 class StoredModel(NamedTuple):
-    """Hold the card and the weights of a model folder, as they are stored."""
+    """Card and weights of a model folder, as they are stored."""
 
     card: ModelCard
     state: State
 
 
 def is_model_folder(path: Path) -> bool:
-    """Say whether a folder holds a model card."""
-    return (path / CARD_FILE).is_file()
+    """Whether a folder holds a model."""
+    return (path / CARD_FILE).is_file() or (path / WEIGHTS_FILE).is_file()
 
 
 def save_model(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> Path:
-    """Write weights and card into `folder`, each whole or not at all; return the folder.
+    """Write weights and card into a folder, and return it.
 
-    Raises `DataError` where that is impossible.
+    After a kill at any moment it holds the old model or the new one, whole. Raises `DataError`
+    where it cannot be written.
     """
     weights = {name: tensor.detach().contiguous() for name, tensor in state.items()}
+    text = json.dumps(card.to_json(), indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replaced_file(folder / WEIGHTS_FILE) as unfinished:
-            save_file(weights, unfinished)
+            save_file(weights, unfinished, {CARD_PROPERTY: text})
         with replaced_file(folder / CARD_FILE) as unfinished:
-            unfinished.write_text(json.dumps(card.to_json(), indent=2) + "\n", encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8")
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"{folder}: the model cannot be written ({error})") from error
     return folder
@@ -65,8 +76,11 @@ def load_model(folder: Path, *, with_text: bool = False) -> Model:
     Raises as `read_model` does, and `ModelMismatchError` for weights of another network.
     """
     card, state = read_model(folder, with_text=with_text)
-    network = build_blank_network(card.architecture)
-    resize_backbone(network.backbone, card.preprocessing.height, card.preprocessing.width)
+    try:
+        network = build_blank_network(card.architecture)
+        resize_backbone(network.backbone, card.preprocessing.height, card.preprocessing.width)
+    except UsageError as error:
+        raise DataError(f"{folder / CARD_FILE}: {error}") from error
     load_weights(network, state, str(folder / WEIGHTS_FILE))
     return Model(card, network)
 
@@ -77,16 +91,27 @@ def read_model(folder: Path, *, with_text: bool) -> StoredModel:
     The text side stays on the disk unless it is asked for. Raises `DataError` for missing,
     damaged and newer files.
     """
-    card = read_model_card(folder / CARD_FILE)
     path = folder / WEIGHTS_FILE
+    beside = _card_beside(folder)
     wanted = (*VISUAL, *TEXT) if with_text else VISUAL
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             names = [name for name in file.keys() if name.startswith(wanted)]  # noqa: SIM118
             state = {name: file.get_tensor(name) for name in names}
+            inside = (file.metadata() or {}).get(CARD_PROPERTY)
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"{path}: missing or damaged ({error}); import the model again") from error
-    if sha256_of(state) != card.weights_sha256:
+    card, digest = beside, sha256_of(state)
+    if inside is not None and (card is None or card.weights_sha256 != digest):
+        card = parse_model_card(inside, path)
+    if card is None:
+        raise DataError(f"{folder / CARD_FILE}: missing; import the model again")
+    if card.weights_sha256 != digest:
         raise DataError(f"{path}: damaged, or not the weights that {CARD_FILE} was written for")
     architecture = dataclasses.replace(card.architecture, with_text=has_text(state))
     return StoredModel(dataclasses.replace(card, architecture=architecture), state)
+
+
+def _card_beside(folder: Path) -> ModelCard | None:
+    path = folder / CARD_FILE
+    return read_model_card(path) if path.exists() else None

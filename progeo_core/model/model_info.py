@@ -25,7 +25,7 @@ _SCHEMA = 1
 
 @dataclasses.dataclass(frozen=True)
 class ModelInfo:
-    """Describe a model folder, a checkpoint file or a backbone.
+    """Description of a model folder, a checkpoint file or a backbone.
 
     form: "model folder", "checkpoint" or "backbone". parameters: of the visual side.
     weights_sha256 and weights_bytes are empty and 0 for a backbone, whose weights are elsewhere;

@@ -13,6 +13,7 @@ from progeo_core.model.model_folder import CARD_FILE, Model, is_model_folder, lo
 from progeo_core.model.network import build_network
 from progeo_core.model.pretrained import (
     NO_WEIGHTS,
+    backbone_of_weights,
     default_preprocessing,
     default_pretrained,
     pretrained_state,
@@ -58,7 +59,11 @@ def find_model_folder(model: str) -> Path | None:
 
 
 def split_backbone_name(model: str) -> tuple[str, str]:
-    """Split "NAME[:PRETRAINED]"; raise `UsageError` that lists what is known for another name."""
+    """Split "NAME[:PRETRAINED]" into the backbone to build and its weights.
+
+    The backbone is the one that the weights were trained in (see `backbone_of_weights`). Raises
+    `UsageError` that lists what is known for another name.
+    """
     backbone, _, pretrained = model.partition(":")
     if backbone != MOBILENET:
         try:
@@ -69,7 +74,7 @@ def split_backbone_name(model: str) -> tuple[str, str]:
                 f"unknown model '{model}': models that ship are {shipped}; others are folders with"
                 f" {CARD_FILE}, or backbones, and this is an {error}"
             ) from error
-    return backbone, pretrained
+    return backbone_of_weights(backbone, pretrained), pretrained
 
 
 def _load_backbone(backbone: str, pretrained: str) -> Model:

@@ -24,7 +24,7 @@ from progeo_core.model.text_encoder import TextSide, text_side
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """State what a network consists of.
+    """Parts that a network consists of.
 
     backbone: CLIP-RN50, ..., MobileNetV2, or a name of open_clip's.
     head: what follows the backbone.
@@ -44,7 +44,7 @@ class Architecture:
 
 
 class ProgeoNetwork(nn.Module):
-    """Describe normalised images exactly as the authors' stage-2 network does.
+    """Network that describes normalised images exactly as the authors' stage-2 network does.
 
     State keys are the authors': `backbone.*`, `aggregation.*`, and with a text side
     `token_embedding.*` and `text_encoder.*`.

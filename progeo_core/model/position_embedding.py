@@ -1,4 +1,4 @@
-"""Position embeddings of vision transformers for images larger than the ones they were made for."""
+"""Position embeddings of vision transformers, for images of other sizes than in training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Grid(NamedTuple):
-    """Count the patches of an image."""
+    """Patches of an image, counted."""
 
     rows: int
     columns: int

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 class Preprocessing(NamedTuple):
-    """State how images are squashed to one size and normalised.
+    """How images are squashed to one size and normalised.
 
     height, width: pixels. resampling: one of `RESAMPLINGS`. mean, std: per RGB channel, of 0–1.
     """

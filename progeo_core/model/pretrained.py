@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import open_clip
+from huggingface_hub import constants
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.model.backbone import MOBILENET, PROGEO_BACKBONES, open_clip_name
+from progeo_core.model.backbone import (
+    MOBILENET,
+    PROGEO_BACKBONES,
+    clip_config,
+    open_clip_name,
+)
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.weights import State, read_state, to_network_names
 
 NO_WEIGHTS = "none"
 _DEFAULT_TAG = "openai"  # exists for ProGEO's four only
+_TIMEOUT_S = 5.0
 
 
 def pretrained_tags(backbone: str) -> tuple[str, ...]:
@@ -20,6 +31,20 @@ def pretrained_tags(backbone: str) -> tuple[str, ...]:
     if backbone == MOBILENET:
         return ()
     return tuple(open_clip.list_pretrained_tags_by_model(open_clip_name(backbone)))
+
+
+def backbone_of_weights(backbone: str, pretrained: str) -> str:
+    """Return the backbone with the activation that an open_clip tag was trained with.
+
+    OpenAI, MetaCLIP and DFN trained with QuickGELU; the plain name of open_clip builds GELU.
+    """
+    if backbone in PROGEO_BACKBONES or backbone == MOBILENET:
+        return backbone
+    quick = f"{backbone}-quickgelu"
+    wants_quick = open_clip.get_pretrained_cfg(backbone, pretrained).get("quick_gelu", False)
+    builds_quick = clip_config(backbone).get("quick_gelu", False)
+    is_other = wants_quick and not builds_quick and quick in open_clip.list_models()
+    return quick if is_other else backbone
 
 
 def default_pretrained(backbone: str) -> str:
@@ -66,14 +91,39 @@ def default_preprocessing(backbone: str, pretrained: str, native_size: int) -> P
 
 def _downloaded(backbone: str, tag: str) -> State:
     name = open_clip_name(backbone)
+    is_online = _can_connect(constants.ENDPOINT)
     try:
-        path = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
+        with contextlib.nullcontext() if is_online else _from_cache_alone():
+            path = open_clip.download_pretrained(open_clip.get_pretrained_cfg(name, tag))
         clip = open_clip.create_model(name, pretrained=path)
     except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0] if is_online else f"no way to {constants.ENDPOINT}"
         raise DataError(
             f"{backbone}:{tag}: the weights cannot be downloaded ({reason}); connect to the"
             f" internet once, or give a local file as {backbone}:FILE"
         ) from error
     state: State = clip.state_dict()
     return state
+
+
+def _can_connect(address: str) -> bool:
+    """Whether a web server answers; the hub's own client would try for half a minute."""
+    try:
+        request = urllib.request.Request(address, method="HEAD")
+        urllib.request.urlopen(request, timeout=_TIMEOUT_S).close()
+    except urllib.error.HTTPError:
+        return True  # an answer, if not a kind one
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _from_cache_alone() -> Iterator[None]:
+    """Let the hub's client use what is on this machine while the block runs."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

@@ -17,7 +17,7 @@ def prompt_tokens() -> Tensor:
 
 
 class PromptLearner(nn.Module):
-    """Hold the learnable vectors `cls_ctx` [classes, 4, W] and the frozen rest of the prompt.
+    """Learnable vectors `cls_ctx` [classes, 4, W] and the frozen rest of the prompt.
 
     Parameter and buffers have the authors' names and shapes.
     """
@@ -34,7 +34,7 @@ class PromptLearner(nn.Module):
         self.register_buffer("token_suffix", embedded[:, _CONTEXT.stop :])
         context = torch.empty(classes, _CONTEXT.stop - _CONTEXT.start, embedded.shape[2])
         self.cls_ctx = nn.Parameter(nn.init.normal_(context, std=0.02))
-        # The end token has the largest id; the padding behind it has no say (see TextEncoder).
+        # The end token has the largest id; the padding behind it changes nothing (see TextEncoder).
         self._suffix_length = int(tokens.argmax()) + 1 - _CONTEXT.stop
 
     def forward(self, labels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from progeo_core.errors import UsageError
 
 
 class TextEncoder(nn.Module):
-    """Run CLIP's text transformer on embedded prompts; the keys are the authors'."""
+    """CLIP's text transformer for embedded prompts; the keys are the authors'."""
 
     def __init__(self, text: TextTransformer) -> None:
         super().__init__()
@@ -34,14 +34,14 @@ class TextEncoder(nn.Module):
 
 
 class TextSide(NamedTuple):
-    """Hold the token embedding and the text encoder of one CLIP model."""
+    """Token embedding and the text encoder of one CLIP model."""
 
     token_embedding: nn.Embedding
     encoder: TextEncoder
 
 
 def text_side(clip: nn.Module, name: str) -> TextSide:
-    """Take the text side of a model made by `build_clip`.
+    """Return the text side of a model made by `build_clip`.
 
     Raises `UsageError` naming the backbone where prompts cannot be learned: its text tower is not
     a causal transformer with CLIP's tokens that is read at the end token.

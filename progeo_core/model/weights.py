@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,26 +12,34 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.model.torch_file import read_torch_file
 
 State: TypeAlias = dict[str, Tensor]
 
 VISUAL = ("backbone.", "aggregation.")
 TEXT = ("token_embedding.", "text_encoder.")
 _CLIP_TEXT = ("transformer.", "positional_embedding", "ln_final.", "text_projection")
+# What holds the weights in a training checkpoint.
+_WRAPPERS = ("model_state_dict", "state_dict", "model")
+# What stands before the names of weights that were saved from inside another module.
+_PREFIXES = ("module.", "model.", "text.")
+# Tensors may repeat their numbers, and so be larger than their file: by a text side at most.
+_MAX_REPEATED_BYTES = 1 << 30
 
 
 def read_state(path: Path) -> State:
     """Read a checkpoint (.safetensors, .pth, OpenAI's TorchScript .pt) onto the CPU.
 
-    Nothing but tensors and plain containers is unpickled; a training checkpoint is unwrapped.
+    Nothing that the file holds is run (see `read_torch_file`); a training checkpoint is unwrapped.
     Raises `DataError` for a file that is missing, damaged or no checkpoint.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint file")
     try:
         state = _unwrapped(_read(path))
-    except Exception as error:  # torch raises whatever the damaged bytes lead it to
-        reason = str(error).partition("\n")[0]
+        _check_size(state, path.stat().st_size)
+    except Exception as error:  # damaged bytes may lead anywhere
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise DataError(f"{path}: not a checkpoint of tensors, or damaged ({reason})") from error
     if not state:
         raise DataError(f"{path}: the checkpoint holds no weights by name")
@@ -47,7 +53,7 @@ def to_network_names(state: Mapping[str, Tensor]) -> State:
     """
     renamed: State = {}
     for name, tensor in state.items():
-        bare = name.removeprefix("module.").removeprefix("text.")
+        bare = _bare(name)
         if bare.startswith((*VISUAL, *TEXT)):
             renamed[bare] = tensor
         elif bare.startswith(("visual.", "features.")):
@@ -63,14 +69,14 @@ def visual_part(state: Mapping[str, Tensor]) -> State:
 
 
 def has_text(state: Mapping[str, Tensor]) -> bool:
-    """Say whether the text side is there."""
+    """Whether the text side is there."""
     return any(name.startswith(TEXT) for name in state)
 
 
 def sha256_of(state: Mapping[str, Tensor]) -> str:
     """Digest the visual weights: names, types, shapes and bytes, whatever file they come from.
 
-    The text side has no say in descriptors and none here.
+    The text side does not change descriptors, and is left out.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(visual_part(state).items()):
@@ -85,7 +91,8 @@ def load_weights(
 ) -> None:
     """Give a network its weights in float32; those named `optional` may be absent.
 
-    Raises `ModelMismatchError` naming `source` and the first weight that does not fit.
+    Raises `ModelMismatchError` naming `source` and the first weight that does not fit, `DataError`
+    for one that is not finite.
     """
     expected = network.state_dict()
     missing = [key for key in expected if key not in state and not key.startswith(optional)]
@@ -98,34 +105,46 @@ def load_weights(
                 f"{source}: the weights do not fit the network:"
                 f" '{keys[0]}' {what} ({len(keys)} such weights)"
             )
+    damaged = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if damaged:
+        raise DataError(
+            f"{source}: '{damaged[0]}' holds values that are not finite ({len(damaged)} such"
+            " weights); take a checkpoint from before the training diverged"
+        )
     as_float32 = {key: _in_float32(tensor) for key, tensor in state.items()}
     network.load_state_dict(as_float32, strict=False, assign=True)
 
 
 def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if _is_torchscript(path):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # the format is old; so are the files
-            archive: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
-        return archive.state_dict()
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    return load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
 
 
 def _unwrapped(content: Any) -> State:
-    """Take the weights out of a training checkpoint."""
-    for key in ("model_state_dict", "state_dict"):
-        if key in content:
+    """Return the weights that a training checkpoint holds."""
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    if not isinstance(content, Mapping):
+        raise ValueError(f"it holds a {type(content).__name__}, not weights by name")
+    state = {name: value for name, value in content.items() if isinstance(value, Tensor)}
+    unnamed = next((name for name in state if not isinstance(name, str)), None)
+    if unnamed is not None:
+        raise ValueError(f"a weight is called {unnamed!r}, which is no text")
+    return state
+
+
+def _check_size(state: State, file_bytes: int) -> None:
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if claimed > file_bytes + _MAX_REPEATED_BYTES:
+        raise ValueError(f"its weights would take {claimed / 1e9:.1f} GB, far more than the file")
+
+
+def _bare(name: str) -> str:
+    """Return the name of a weight without those of the modules around the network."""
+    bare = name.replace("_orig_mod.", "")  # of torch.compile, at any depth
+    while bare.startswith(_PREFIXES):
+        bare = bare.partition(".")[2]
+    return bare
 
 
 def _in_float32(tensor: Tensor) -> Tensor:

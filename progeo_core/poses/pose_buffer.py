@@ -79,7 +79,7 @@ class PoseBuffer:
         return self._segment
 
     def add(self, stamp_ns: int, position: ArrayLike, yaw_rad: float) -> None:
-        """Take one pose [3] (m) with its yaw (rad, NaN unknown), in any fixed frame.
+        """Add one pose [3] (m) with its yaw (rad, NaN unknown), in any fixed frame.
 
         A pose without a stamp or a finite position, or older than the last one, is left out.
         """

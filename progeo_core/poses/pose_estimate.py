@@ -1,4 +1,4 @@
-"""A pose in the map frame and how sure it is."""
+"""A pose in the map frame, and how certain it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNOBSERVED_VARIANCE = 1e6
 
 
 class PoseEstimate(NamedTuple):
-    """Hold a pose in the map frame and how sure it is.
+    """Pose in the map frame, and how certain it is.
 
     position: [3] metres east, north, up. yaw_rad: counter-clockwise from east, NaN unknown.
     covariance: [6, 6] in the order x y z roll pitch yaw (m², rad²); axes that nothing observed

@@ -91,7 +91,7 @@ class PoseTrack:
     ) -> FloatArray:
         step = self.position[after] - self.position[before]
         if self.frame is Frame.WGS84:
-            # The short way round, also across 180°.
+            # The shorter arc, also across 180°.
             step[:, _LONGITUDE] = _wrap_degrees(step[:, _LONGITUDE])
         position = self.position[before] + weight[:, np.newaxis] * step
         if self.frame is Frame.WGS84:

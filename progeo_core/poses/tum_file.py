@@ -1,4 +1,4 @@
-"""Trajectories in the TUM form, which evo and other tools read."""
+"""Trajectories in the TUM format, which evo and other tools read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NS_PER_S = 1_000_000_000
 
 
 class StampedPose(NamedTuple):
-    """Hold a stamp (ns), a position [3] (m) and a yaw (rad, NaN unknown)."""
+    """Stamp (ns), position [3] (m) and yaw (rad, NaN unknown)."""
 
     stamp_ns: int
     position: FloatArray
@@ -24,7 +24,7 @@ class StampedPose(NamedTuple):
 def write_trajectory(path: Path, poses: Iterable[StampedPose]) -> None:
     """Write lines "stamp x y z qx qy qz qw" (s, m), by stamp; the file appears whole or not at all.
 
-    The form has no word for an unknown direction: an unknown yaw is written as 0.
+    The format cannot express an unknown direction: an unknown yaw is written as 0.
     """
     with replaced_file(path) as unfinished:
         lines = [_line(pose) for pose in sorted(poses, key=lambda pose: pose.stamp_ns)]

@@ -1,4 +1,4 @@
-"""Where the odometry of a drive lies in the map that the drive extends."""
+"""Where the odometry of a session lies in the map that the session extends."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from progeo_core.slam.loop_closure import LoopClosure
 
 
 class MapAnchor:
-    """Turn poses of the odometry into poses of the map, one segment of the odometry at a time.
+    """Transform from the odometry to the map, one for each segment of the odometry.
 
-    The first drive of a new map is the map's frame. Any later segment is placed where the robot
-    first recognises something: the map by an accepted answer, or the same drive by a loop closure.
-    Until then it is nowhere. What was placed stays: corrections would tear the map apart.
+    The first segment of a new map is the map's frame. Any later one is placed where the robot
+    first recognises something: the map by an accepted answer, or this session by a loop closure.
+    Until then its place is unknown. What was placed stays: corrections would tear the map apart.
     """
 
     def __init__(self, *, is_new_map: bool) -> None:
-        """Say whether the map has no places yet."""
+        """Start without any transform; is_new_map: whether the map has no places yet."""
         self._is_new_map = is_new_map
         self._origin: dict[int, FloatArray] = {}
 
@@ -36,12 +36,12 @@ class MapAnchor:
         return BufferedPose(np.array([x, y, pose.position[2]]), float(yaw), pose.segment)
 
     def recognised(self, position: FloatArray, yaw_rad: float, pose: BufferedPose) -> None:
-        """Take where the map says that the robot was at a pose of the odometry."""
+        """Place the segment of a pose of the odometry where the map says that the robot was."""
         if math.isfinite(yaw_rad) and math.isfinite(pose.yaw_rad):
             self._settle(pose.segment, np.array([*position[:2], yaw_rad]), pose.planar)
 
     def closed(self, closure: LoopClosure) -> None:
-        """Take a loop closure between two segments."""
+        """Place the segment of the query of a loop closure relative to that of its match."""
         origin = self._origin.get(closure.match.segment)
         if origin is not None and closure.query.metric:
             seen = compose(compose(origin, closure.match.pose), closure.relative.pose)

@@ -1,4 +1,4 @@
-"""The odometry of a whole drive: where it says the robot was, and how far it went."""
+"""The odometry of a whole session: where it places the robot, and how far the robot went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAME_M, _SAME_RAD = 0.1, 0.05
 
 
 class OdometryAt(NamedTuple):
-    """Hold odometry at n stamps: pose [n, 3], segment [n], and the way (m) until then [n]."""
+    """Odometry at n stamps: pose [n, 3], segment [n], and path length (m) until then [n]."""
 
     pose: FloatArray
     segment: IntArray
@@ -27,7 +27,7 @@ class OdometryAt(NamedTuple):
 
 
 class OdometryTrack:
-    """Collect poses in the order of their stamps."""
+    """Poses of the odometry in the order of their stamps."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[int, FloatArray, int]] = []
@@ -42,9 +42,9 @@ class OdometryTrack:
         return self._entries[-1][0] if self._entries else 0
 
     def add(self, stamp_ns: int, pose: FloatArray, segment: int) -> bool:
-        """Take a pose [3]; return whether it is newer than all others.
+        """Add a pose [3]; return whether it is newer than all others.
 
-        segment: another number wherever the odometry started anew.
+        segment: another number wherever the odometry restarted.
         """
         if stamp_ns <= self.newest_ns:
             return False
@@ -54,7 +54,7 @@ class OdometryTrack:
         return True
 
     def covers(self, stamp_ns: int) -> bool:
-        """Say whether a stamp lies between the first and the newest pose."""
+        """Whether a stamp lies between the first and the newest pose."""
         return bool(self._entries) and self._entries[0][0] <= stamp_ns <= self.newest_ns
 
     def at(self, stamp_ns: IntArray) -> OdometryAt:
@@ -71,13 +71,13 @@ class OdometryTrack:
         return OdometryAt(
             np.column_stack([found.position[:, :2], found.yaw_rad]),
             segment[before],
-            np.interp(stamp_ns, known, _way(poses, segment)),
+            np.interp(stamp_ns, known, _path_length(poses, segment)),
         )
 
     def milestones(self, distance_m: float) -> IntArray:
         """Return the stamps of first and newest pose, of every distance, and of new segments."""
         known, poses, segment = self._columns()
-        cell = np.floor(_way(poses, segment) / distance_m)
+        cell = np.floor(_path_length(poses, segment) / distance_m)
         new = np.flatnonzero((np.diff(cell) > 0) | (np.diff(segment) != 0)) + 1
         return np.unique(np.concatenate([known[[0, -1]], known[new]]))
 
@@ -92,15 +92,15 @@ class OdometryTrack:
         return np.array(stamps, np.int64), np.array(poses), np.array(segments, np.int64)
 
     def _is_repeated(self) -> bool:
-        """Say whether the newest pose adds nothing to the one before it."""
+        """Whether the newest pose adds nothing to the one before it."""
         (_, before, before_segment), (_, newest, segment) = self._entries[-2:]
         step = between(before, newest)
         same = segment == before_segment
         return bool(same and math.hypot(step[0], step[1]) < _SAME_M and abs(step[2]) < _SAME_RAD)
 
 
-def _way(poses: FloatArray, segment: IntArray) -> FloatArray:
-    """Return the way (m) until each pose [n]; nothing is known of it between segments."""
+def _path_length(poses: FloatArray, segment: IntArray) -> FloatArray:
+    """Return the path length (m) until each pose [n]; between segments it is unknown, and 0."""
     steps = np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1)
     steps[np.diff(segment) != 0] = 0.0
     return np.concatenate([[0.0], np.cumsum(steps)])

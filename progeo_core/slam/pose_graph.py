@@ -7,7 +7,9 @@ Carlone 2020, "Graduated Non-Convexity for Robust Spatial Perception") decides w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib.metadata
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -292,6 +294,17 @@ def _import_gtsam() -> Any:
         import gtsam
     except ImportError as error:
         raise MissingDependencyError(
-            "the pose graph needs GTSAM: python3 -m pip install gtsam"
+            "the pose graph needs GTSAM: python3 -m pip install 'progeo_ros[slam]'"
         ) from error
+    if _is_built_for_numpy_1() and np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        raise MissingDependencyError(
+            f"GTSAM 4.2 crashes with NumPy {np.__version__}: python3 -m pip install 'numpy<2'"
+        )
     return gtsam
+
+
+def _is_built_for_numpy_1() -> bool:
+    """Whether GTSAM is the release that pip takes for Python 3.10; without metadata it is not."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("gtsam") == "4.2"
+    return False

@@ -1,4 +1,4 @@
-"""One drive while it happens: keyframes, loop closures, and the map that grows from them."""
+"""One session of a robot: keyframes, loop closures, and the map that grows from them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RESTART_NS = 1_000_000_000
 
 
 class SessionStep(NamedTuple):
-    """Hold what one image gave: its keyframe or None, the closures that it completed, the time."""
+    """Result of one image: its keyframe or None, the closures that it completed, the time taken."""
 
     keyframe: Keyframe | None
     closures: tuple[LoopClosure, ...]
@@ -36,11 +36,10 @@ class SessionStep(NamedTuple):
 
 @dataclasses.dataclass
 class SessionCounts:
-    """Count what became of the images of a drive.
+    """Counts of what became of the images of a session.
 
     without_pose: images without odometry at their time, which are no keyframes unless there never
-    was any odometry. unplaced: keyframes of
-    which it was not known yet where in the map they are.
+    was any odometry. unplaced: keyframes whose place in the map was not known yet.
     """
 
     keyframes: int = 0
@@ -50,14 +49,14 @@ class SessionCounts:
 
 
 class _Camera(NamedTuple):
-    """Hold what a drive keeps of one camera: its keyframes, and their pictures."""
+    """What a session keeps of one camera: its keyframes, and their images."""
 
     closer: LoopCloser
-    views: LoopRefiner
+    refiner: LoopRefiner
 
 
 class Session:
-    """Follow one robot: poses come in any thread, images in one."""
+    """Session of one robot; poses come in any thread, images in one."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Session:
         keyframes: KeyframeSettings,
         odometry: PoseBuffer | None = None,
     ) -> None:
-        """Take the length of the descriptors, and the odometry if somebody else fills it."""
+        """Start a session; dimension: of descriptors. odometry: where somebody else fills it."""
         self.odometry = PoseBuffer() if odometry is None else odometry
         self.reference = PoseBuffer()
         self.counts = SessionCounts()
@@ -94,7 +93,7 @@ class Session:
         return live_map
 
     def add_fix(self, stamp_ns: int, geodetic: FloatArray, datum: Datum) -> None:
-        """Take latitude, longitude (degrees) and altitude (m) [3] as a position for the map."""
+        """Add latitude, longitude (degrees) and altitude (m) [3] as a position for the map."""
         self.reference.add(stamp_ns, enu_from_wgs84(geodetic[None], datum)[0], float("nan"))
 
     def add_image(
@@ -103,9 +102,9 @@ class Session:
         descriptor: NDArray[np.float32],
         answer: Localization | None = None,
     ) -> SessionStep:
-        """Take an image in the order of time; answer: where the map loaded before says it was.
+        """Add an image, in the order of time; answer: where the map loaded before places it.
 
-        Where the frame has the camera's calibration, closures are refined by their pictures.
+        Where the frame has the camera's calibration, closures are refined by their images.
         """
         started = time.perf_counter()
         self._note_time(frame.stamp_ns)
@@ -139,7 +138,7 @@ class Session:
         camera: _Camera,
         added: Added,
     ) -> tuple[LoopClosure, ...]:
-        """Write a keyframe to the map, keep its picture; return its closures, refined."""
+        """Write a keyframe to the map, keep its image; return its closures, refined."""
         if self._map is None and frame.intrinsics is None:
             return added.closures
         thumbnail = make_thumbnail(frame.image)
@@ -151,8 +150,8 @@ class Session:
                 self._map.add(place)
         if frame.intrinsics is None or added.keyframe is None:
             return added.closures
-        camera.views.keep(added.keyframe.number, thumbnail)
-        return camera.views.refine(added.closures, camera.closer.keyframes, frame.intrinsics)
+        camera.refiner.keep(added.keyframe.number, thumbnail)
+        return camera.refiner.refine(added.closures, camera.closer.keyframes, frame.intrinsics)
 
     def _note_time(self, stamp_ns: int) -> None:
         """Forget the keyframes where time starts again, as stamps are their names."""

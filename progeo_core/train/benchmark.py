@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,19 +16,11 @@ from progeo_core.records.cosplace_names import read_names
 from progeo_core.records.image_list import ImageList, list_images
 from progeo_core.records.zoneless_utm import matched_zone
 from progeo_core.train.search import nearest
+from progeo_core.train.set_folders import find_benchmark_folder
 
 RECALL_AT = (1, 5, 10, 20)
 _SCHEMA = 1
 _QUERIES = ("queries", "queries_v1", "queries_v2", "queries_night", "queries_occlusion")
-# Where the usual downloader puts the test images of common sets.
-COMMON_SETS = {
-    "pitts30k": "pitts30k/images/test",
-    "tokyo247": "tokyo247/images/test",
-    "msls": "msls/images/val",
-    "sf_xl": "sf_xl/test",
-    "st_lucia": "st_lucia/images/test",
-}
-_DATASETS_VARIABLE = "PROGEO_DATASETS"
 
 FloatArray = NDArray[np.float64]
 
@@ -97,19 +88,26 @@ class Recall:
         }
 
 
-def find_benchmarks(folder: str) -> tuple[Benchmark, ...]:
-    """Read `database/` and each of `queries*/` in a folder, or in that of a common set's name.
+def find_benchmarks(
+    folder: str,
+    split: str = "test",
+    database_folder: str = "database",
+    queries_folder: str = "",
+) -> tuple[Benchmark, ...]:
+    """Read the database and each set of queries of a folder or a set (see `find_benchmark_folder`).
 
-    Common sets are looked for under $PROGEO_DATASETS (default: datasets/). Raises `DataError` for
-    missing folders and for names without positions.
+    split: "val" or "test". queries_folder: empty for every one of the usual `queries*` folders.
+    Raises `DataError` for missing folders and for names without positions.
     """
-    root = Path(folder)
-    if folder in COMMON_SETS and not root.is_dir():
-        root = Path(os.environ.get(_DATASETS_VARIABLE, "datasets")) / COMMON_SETS[folder]
-    names = [name for name in _QUERIES if (root / name).is_dir()]
-    if not names or not (root / "database").is_dir():
-        raise DataError(f"{root}: needs database/ and one or more of {', '.join(_QUERIES)}")
-    database = read_places(root / "database")
+    root = find_benchmark_folder(folder, split, database_folder)
+    usual = (queries_folder,) if queries_folder else _QUERIES
+    names = [name for name in usual if (root / name).is_dir()]
+    if not names:
+        raise DataError(
+            f"{root}: needs {' or '.join(f'{name}/' for name in usual)} beside {database_folder}/;"
+            " other names: --queries_folder"
+        )
+    database = read_places(root / database_folder)
     return tuple(_matched(name, database, read_places(root / name)) for name in names)
 
 
@@ -149,21 +147,25 @@ def predict(
 def right_predictions(
     benchmark: Benchmark, predictions: NDArray[np.int64], radius_m: float
 ) -> NDArray[np.bool_]:
-    """Return which predictions [q, n] lie within `radius_m` of their query.
+    """Return which predictions [q, n] lie within `radius_m` of their query."""
+    return np.asarray(distances_m(benchmark, predictions) <= radius_m)
 
-    Positions are compared in the query's UTM zone.
+
+def distances_m(benchmark: Benchmark, predictions: NDArray[np.int64]) -> FloatArray:
+    """Return how far predictions [q, n] lie from their query, in the query's UTM zone.
+
+    NaN where there is no prediction, and for zones far away.
     """
     queries, database = benchmark.queries, benchmark.database
-    right = np.zeros(predictions.shape, np.bool_)
+    distance = np.full(predictions.shape, np.nan)
     for zone in np.unique(queries.zone).tolist():
         rows = queries.zone == zone
         east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
-        distance = np.hypot(
+        distance[rows] = np.hypot(
             east[predictions[rows]] - queries.east_m[rows, None],
             north[predictions[rows]] - queries.north_m[rows, None],
         )
-        right[rows] = distance <= radius_m  # NaN, of zones far away, is not
-    return right & (predictions >= 0)
+    return np.where(predictions >= 0, distance, np.nan)
 
 
 def recall_of(

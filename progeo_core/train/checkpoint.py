@@ -10,6 +10,7 @@ import torch
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
+from progeo_core.model.torch_file import read_torch_file
 
 
 def save_checkpoint(content: Any, path: Path) -> None:
@@ -32,15 +33,15 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def load_checkpoint(path: Path) -> Any:
-    """Read what `save_checkpoint` wrote, onto the CPU; nothing but tensors and plain data.
+    """Read what `save_checkpoint` wrote, onto the CPU; nothing but tensors, numbers and plain data.
 
     Raises `DataError` for a missing file, a damaged one, and one that holds code to be run.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damaged bytes lead it to
+        return read_torch_file(path)
+    except Exception as error:  # damaged bytes may lead anywhere
         raise DataError(
             f"{path}: damaged, or not a checkpoint of tensors and plain data alone"
         ) from error

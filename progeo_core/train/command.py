@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import secrets
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.options import read_options
 from progeo_core.train.processes import Processes, start_processes
 from progeo_core.train.run_folder import create_run_folder
-from progeo_core.train.runs import run_evaluation, run_stage1, run_stage2
+from progeo_core.train.runs import check_folders, run_evaluation, run_stage1, run_stage2
 from progeo_core.train.settings import TrainingSettings
 
 
@@ -27,6 +28,8 @@ def run(description: str, stages: Sequence[str], arguments: Sequence[str] | None
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler()])
     try:
         with start_processes(settings.run.device) as where:
+            settings = _with_seed(settings, where)
+            where.from_main(lambda: check_folders(settings, stages))
             for stage in stages:
                 settings = _run(stage, settings, where)
     except ProgeoError as error:
@@ -40,6 +43,14 @@ def run(description: str, stages: Sequence[str], arguments: Sequence[str] | None
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _with_seed(settings: TrainingSettings, where: Processes) -> TrainingSettings:
+    """Return the settings with a drawn seed in place of -1, the same in all processes."""
+    if settings.run.seed >= 0:
+        return settings
+    seed = where.from_main(lambda: secrets.randbelow(2**31))
+    return dataclasses.replace(settings, run=dataclasses.replace(settings.run, seed=seed))
 
 
 def _run(stage: str, settings: TrainingSettings, where: Processes) -> TrainingSettings:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,8 +17,12 @@ from torch import Tensor
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
+from progeo_core.train.file_lock import lock_file
 from progeo_core.train.pixels import to_pixels
 from progeo_core.train.processes import Processes
+
+# Ends the name of a file whose rows are not all there yet.
+_PARTIAL = ".partial"
 
 FloatArray = NDArray[np.float32]
 Transform = Callable[[Tensor], Tensor]
@@ -80,16 +84,26 @@ def cached_descriptors(
 ) -> Described:
     """Return the rows of `describe_images` memory-mapped from a file that is made only once.
 
-    The file is named after the model and the image list. Every process describes its share, all
-    into one file, so `folder` must be the same place for all of them. Images that could not be read
-    are named in every process and every time.
+    The file is named after the model and the images: their names, sizes and times of change. Every
+    process describes its share, all into one file, so `folder` must be the same place for all of
+    them. Images that could not be read are named in every process and every time.
     """
-    path = folder / f"{_key(describer.identity, images)}.npy"
-    partial = path.with_suffix(".partial")
+    path = folder / f"{processes.from_main(lambda: _key(describer.identity, images))}.npy"
     skipped: tuple[str, ...] = ()
     if not processes.from_main(path.is_file):
-        shape = (len(images), describer.dimension)
-        processes.from_main(lambda: _create(partial, shape))
+        skipped = _write_rows(path, describer, images, processes, advance)
+    rows = np.load(path, mmap_mode="r")
+    return Described(rows, _all_skipped(rows, images, skipped))
+
+
+def _write_rows(
+    path: Path, describer: Describer, images: Sequence[Path], processes: Processes, advance: Advance
+) -> tuple[str, ...]:
+    """Describe this process's share of the images; return why some of them cannot be used."""
+    partial = path.with_suffix(_PARTIAL)
+    shape = (len(images), describer.dimension)
+    with contextlib.ExitStack() as held:
+        processes.from_main(lambda: _create(partial, shape, held))
         rows = np.load(partial, mmap_mode="r+")
         own = range(processes.rank, len(images), processes.world)
         share = rows[own.start :: own.step]
@@ -97,8 +111,7 @@ def cached_descriptors(
         rows.flush()
         processes.wait()
         processes.from_main(lambda: partial.replace(path))
-    rows = np.load(path, mmap_mode="r")
-    return Described(rows, _all_skipped(rows, images, skipped))
+    return skipped
 
 
 def _all_skipped(
@@ -137,13 +150,16 @@ def _stack(batch: list[tuple[int, Tensor]]) -> tuple[list[int], Tensor]:
     return list(indices), torch.stack(images)
 
 
-def _create(path: Path, shape: tuple[int, int]) -> None:
+def _create(path: Path, shape: tuple[int, int], held: contextlib.ExitStack) -> None:
+    """Create the file of all rows, locked for as long as `held` lasts."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_partial(path.parent)
+        file = held.enter_context(path.open("wb"))
+        lock_file(file.fileno())
         np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
         # Taken now: a mapped file whose disk fills up later would end the process by a signal.
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
         size = shape[0] * shape[1] * 4 / 1e9
         raise DataError(
@@ -151,8 +167,25 @@ def _create(path: Path, shape: tuple[int, int]) -> None:
         ) from error
 
 
+def _remove_partial(folder: Path) -> None:
+    """Remove the files of killed runs; a run that is alive holds the lock of its own."""
+    for leftover in folder.glob(f"*{_PARTIAL}"):
+        with contextlib.suppress(OSError), leftover.open("rb") as file:
+            if lock_file(file.fileno()):
+                leftover.unlink()
+
+
 def _key(identity: str, images: Iterable[Path]) -> str:
     digest = hashlib.sha256(identity.encode())
-    for text in itertools.chain.from_iterable((str(image), "\0") for image in images):
-        digest.update(text.encode(errors="surrogateescape"))
+    for image in images:
+        digest.update(f"\0{image}\0{_version(image)}".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
+
+
+def _version(image: Path) -> str:
+    """Return a text that differs after an image file was changed or replaced."""
+    try:
+        status = image.stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"

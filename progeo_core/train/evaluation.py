@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,10 +19,14 @@ from progeo_core.train.journal import Journal
 
 
 class Measured(NamedTuple):
-    """Recall on a benchmark, and the predicted rows [q, 20] of the database."""
+    """Recall on a benchmark, the predicted rows [q, 20] of the database, and their distances.
+
+    distances: [q, 20] L2 distances of the descriptors, NaN where there is no prediction.
+    """
 
     recall: Recall
     predictions: NDArray[np.int64]
+    distances: NDArray[np.float32]
 
 
 def measure(
@@ -39,7 +43,8 @@ def measure(
 
     def search() -> Measured:
         predictions = predict(queries, database, where.device)
-        return Measured(recall_of(benchmark, predictions, radius_m, skipped), predictions)
+        recall = recall_of(benchmark, predictions, radius_m, skipped)
+        return Measured(recall, predictions, _distances(queries, database, predictions))
 
     return where.from_main(search)
 
@@ -70,6 +75,12 @@ def _describe(
     return described.rows
 
 
-def mean_recall1(recalls: Sequence[Recall]) -> float:
-    """Return the mean of R@1 over sets of queries: what the best model is chosen by."""
-    return float(np.mean([recall.at[1] for recall in recalls]))
+def _distances(
+    queries: NDArray[np.float32], database: NDArray[np.float32], predictions: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return the L2 distances [q, n] of predictions, reading only their rows of the database."""
+    distances = np.full(predictions.shape, np.nan, np.float32)
+    for query, rows in enumerate(predictions):
+        found = rows >= 0
+        distances[query, found] = np.linalg.norm(database[rows[found]] - queries[query], axis=1)
+    return distances

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.v2 import functional
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError, ImageError
@@ -21,7 +20,7 @@ from progeo_core.train.pixels import to_pixels
 
 
 class Sample(NamedTuple):
-    """Image [3, h, w] uint8 of one draw, None where no image of its class can be read."""
+    """Crop [3, size, size] uint8 of one draw, None where no image of its class can be read."""
 
     image: Tensor | None
     label: int
@@ -30,21 +29,27 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Images [3, h, w] uint8 of any sizes, labels [n], seeds, unreadable files."""
+    """Crops [n, 3, size, size] uint8, labels [n], seeds, unreadable files."""
 
-    images: list[Tensor]
+    images: Tensor
     labels: Tensor
     seeds: list[int]
     skipped: tuple[str, ...]
 
 
 class GroupImages(Dataset[Sample]):
-    """Images of one group by draw; an unreadable image is replaced by the next of its class."""
+    """Images of one group by draw; an unreadable image is replaced by the next of its class.
 
-    def __init__(self, images: Sequence[Path], group: PlaceGroup, size: int) -> None:
+    crop: image [3, h, w] uint8 and its seed → crop [3, size, size] uint8. It runs in the loader, so
+    that no more than the crop is sent to the device, whatever the size of the image.
+    """
+
+    def __init__(
+        self, images: Sequence[Path], group: PlaceGroup, crop: Callable[[Tensor, int], Tensor]
+    ) -> None:
         self._images = images
         self._group = group
-        self._size = size
+        self._crop = crop
 
     def __getitem__(self, draw: Draw) -> Sample:
         rows = self._group.images_of(draw.label)
@@ -53,7 +58,8 @@ class GroupImages(Dataset[Sample]):
             path = self._images[int(rows[(draw.choice + step) % len(rows)])]
             pixels = _read_pixels(path)
             if not isinstance(pixels, ImageError):
-                return Sample(shrink(pixels, self._size), draw.label, draw.seed, tuple(skipped))
+                crop = self._crop(pixels, draw.seed)
+                return Sample(crop, draw.label, draw.seed, tuple(skipped))
             skipped.append(str(pixels))
         return Sample(None, draw.label, draw.seed, tuple(skipped))
 
@@ -63,17 +69,6 @@ def _read_pixels(path: Path) -> Tensor | ImageError:
         return to_pixels(read_image(path), path)
     except ImageError as error:
         return error
-
-
-def shrink(image: Tensor, size: int) -> Tensor:
-    """Scale an image [3, h, w] down until its shorter side is `size`; leave smaller ones alone.
-
-    The crop that follows gives `size` pixels at most, and less is sent to the device.
-    """
-    if min(image.shape[1:]) <= size:
-        return image
-    small: Tensor = functional.resize(image, [size], antialias=True)
-    return small
 
 
 def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> Iterator[Batch]:
@@ -112,9 +107,10 @@ def _end_if_orphaned(parent: int, _: int) -> None:
 
 
 def _collate(samples: list[Sample]) -> Batch:
-    images = [sample.image for sample in samples if sample.image is not None]
+    crops = [sample.image for sample in samples if sample.image is not None]
     labels = torch.tensor([sample.label for sample in samples])
     skipped = tuple(text for sample in samples for text in sample.skipped)
+    images = torch.stack(crops) if crops else torch.empty(0, dtype=torch.uint8)
     return Batch(images, labels, [sample.seed for sample in samples], skipped)
 
 

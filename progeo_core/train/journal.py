@@ -12,6 +12,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from progeo_core.atomic_file import replaced_file
 from progeo_core.train.checkpoint import replace_file
 from progeo_core.train.processes import Processes
 
@@ -126,4 +127,5 @@ def draw_history(history: History, path: Path) -> None:
         if axes.has_data():
             axes.legend()
     recalls.set_xlabel("epoch")
-    figure.savefig(path)
+    with replaced_file(path) as unfinished:
+        figure.savefig(unfinished, format="png")

@@ -48,13 +48,16 @@ def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
     stored = [GroupPrompts(**group) for group in content["groups"]]
-    same = len(stored) >= len(groups) and all(
-        torch.equal(prompts.class_id, torch.from_numpy(group.class_id))
-        for prompts, group in zip(stored, groups, strict=False)
-    )
-    if not same:
+    return [_prompts_of(group, stored, path) for group in groups]
+
+
+def _prompts_of(group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path) -> Tensor:
+    """Return the prompts of one group, wherever in the file they are."""
+    class_id = torch.from_numpy(group.class_id)
+    found = next((one for one in stored if torch.equal(one.class_id, class_id)), None)
+    if found is None:
         raise DataError(
             f"{path}: prompts of other classes; use the images and the --M, --alpha, --N, --L,"
             " --groups_num and --min_images_per_class of their stage 1"
         )
-    return [group.prompts for group in stored[: len(groups)]]
+    return found.prompts

@@ -19,9 +19,11 @@ from progeo_core.train.gradient_checkpointing import recompute_blocks
 from progeo_core.train.journal import Journal
 from progeo_core.train.precision import Precision
 from progeo_core.train.prediction_pictures import save_predictions
+from progeo_core.train.prediction_table import write_predictions
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import load_prompts
-from progeo_core.train.run_folder import LOGS, create_run_folder
+from progeo_core.train.run_folder import LOGS, SCRATCH, create_run_folder
+from progeo_core.train.set_folders import find_training_folder
 from progeo_core.train.settings import TrainingSettings
 from progeo_core.train.stage1 import (
     ClassTexts,
@@ -42,6 +44,16 @@ from progeo_core.train.training_set import TrainingSet, read_training_set
 
 # Texts encoded at once when stage 2 begins.
 _TEXT_BATCH = 256
+
+
+def check_folders(settings: TrainingSettings, stages: Sequence[str]) -> None:
+    """Raise what any stage would find wrong with the folders of images, before the work begins."""
+    if set(stages) & {"stage1", "stage2"}:
+        _train_folder(settings)
+    if "stage2" in stages and settings.data.val_set_folder:
+        _benchmarks(settings, "val")
+    if ("stage2" in stages and settings.data.test_set_folder) or "evaluation" in stages:
+        _benchmarks(settings, "test")
 
 
 def run_stage1(
@@ -90,13 +102,12 @@ def run_evaluation(
     settings: TrainingSettings, towers: Towers, where: Processes, folder: Path
 ) -> tuple[Recall, ...]:
     """Measure recall on every set of queries of the test folder; print and write the figures."""
-    if not settings.data.test_set_folder:
-        raise UsageError("no test set: give --test_set_folder with database/ and queries*/")
+    benchmarks = _benchmarks(settings, "test")
     towers.network.to(where.device)
     describer = _describer(settings, towers, where, sha256_of(towers.network.state_dict()))
     cache, recalls = Path(settings.stage1.cache_feature_folder), []
     with Journal(folder, where) as journal:
-        for benchmark in find_benchmarks(settings.data.test_set_folder):
+        for benchmark in benchmarks:
             recalls.append(_test(settings, describer, benchmark, cache, journal))
     if where.is_main:
         for recall in recalls:
@@ -105,10 +116,22 @@ def run_evaluation(
     return tuple(recalls)
 
 
-def _training_set(settings: TrainingSettings, where: Processes) -> TrainingSet:
+def _train_folder(settings: TrainingSettings) -> Path:
     if not settings.data.train_set_folder:
         raise UsageError("no training images: give --train_set_folder")
-    training_set = read_training_set(Path(settings.data.train_set_folder), settings.places)
+    return find_training_folder(settings.data.train_set_folder)
+
+
+def _benchmarks(settings: TrainingSettings, split: str) -> tuple[Benchmark, ...]:
+    data = settings.data
+    folder = {"val": data.val_set_folder, "test": data.test_set_folder}[split]
+    if not folder:
+        raise UsageError(f"no {split} set: give --{split}_set_folder with database/ and queries*/")
+    return find_benchmarks(folder, split, data.database_folder, data.queries_folder)
+
+
+def _training_set(settings: TrainingSettings, where: Processes) -> TrainingSet:
+    training_set = read_training_set(_train_folder(settings), settings.places)
     if where.is_main:
         print(training_set)
     return training_set
@@ -162,12 +185,12 @@ def _validation(settings: TrainingSettings, towers: Towers) -> Callable[[Journal
     """Return what measures the first set of queries of the validation folder, if there is one."""
     if not settings.data.val_set_folder:
         return None
-    benchmark = find_benchmarks(settings.data.val_set_folder)[0]
+    benchmark = _benchmarks(settings, "val")[0]
     radius = settings.evaluation.positive_dist_threshold
 
     def validate(journal: Journal) -> Recall:
         describer = _describer(settings, towers, journal.where, "validation")
-        return measure_once(describer, benchmark, radius, journal.folder / "validation", journal)
+        return measure_once(describer, benchmark, radius, journal.folder / SCRATCH, journal)
 
     return validate
 
@@ -182,15 +205,18 @@ def _test(
     chosen = settings.evaluation
     radius = chosen.positive_dist_threshold
     measured = measure(describer, benchmark, radius, cache, journal)
-    if chosen.num_preds_to_save and journal.where.is_main:
-        save_predictions(
-            benchmark,
-            measured.predictions,
-            radius,
-            journal.folder / "predictions" / benchmark.name,
-            count=chosen.num_preds_to_save,
-            only_wrong=chosen.save_only_wrong_preds,
-        )
+    if journal.where.is_main:
+        folder = journal.folder / "predictions" / benchmark.name
+        write_predictions(benchmark, measured, radius, folder / "predictions.csv")
+        if chosen.num_preds_to_save:
+            save_predictions(
+                benchmark,
+                measured.predictions,
+                radius,
+                folder,
+                count=chosen.num_preds_to_save,
+                only_wrong=chosen.save_only_wrong_preds,
+            )
     return measured.recall
 
 

@@ -15,9 +15,11 @@ from progeo_core.settings import Settings, setting
 class DataSettings(Settings):
     """Folders of images for training, validation and test."""
 
-    train_set_folder: str = setting("", "folder of training images with '@' names")
-    val_set_folder: str = setting("", "folder with database/ and queries/ for validation")
-    test_set_folder: str = setting("", "folder with database/ and queries*/ for the final test")
+    train_set_folder: str = setting("", "folder of training images with '@' names, or a set")
+    val_set_folder: str = setting("", "folder with database/ and queries/ for validation, or a set")
+    test_set_folder: str = setting("", "folder with database/ and queries*/ for the test, or a set")
+    database_folder: str = setting("database", "name of the database folder in these two")
+    queries_folder: str = setting("", "name of the queries folder; empty: every usual queries*/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +84,7 @@ class EvaluationSettings(Settings):
     positive_dist_threshold: float = setting(25.0, "metres within which a match is right", low=0)
     resize_test_imgs: bool = setting(False, "squash test images to image_size squares (authors')")
     num_preds_to_save: int = setting(0, "predictions per query to draw", low=0)
-    save_only_wrong_preds: bool = setting(False, "draw only queries whose first match is wrong")
+    save_only_wrong_preds: bool = setting(False, "draw only queries whose best match is wrong")
     json_output: str = setting("", "also write the recalls to this JSON file")
 
 
@@ -92,7 +94,7 @@ class RunSettings(Settings):
 
     save_dir: str = setting("default", "results go to logs/SAVE_DIR/STAGE/TIMESTAMP")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
-    seed: int = setting(0, "seed of everything random", low=0)
+    seed: int = setting(0, "seed of everything random; -1 draws one", low=-1)
     num_workers: int = setting(8, "loader processes per training process", low=0)
     use_amp16: bool = setting(False, "mixed precision")
     amp_dtype: str = setting("float16", "of mixed precision", choices=("float16", "bfloat16"))

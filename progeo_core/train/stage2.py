@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
+from progeo_core.geo import FloatArray
 from progeo_core.inference.device import AUTO, choose_device
 from progeo_core.model.freezing import keep_statistics
 from progeo_core.records.image_list import ImageList
@@ -23,6 +24,7 @@ from progeo_core.train.class_sampler import ClassSampler
 from progeo_core.train.group_images import Batch, GroupImages, load_batches
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import CosFace, image_to_text, soft_triplet
+from progeo_core.train.optimizer_state import restore_optimizer
 from progeo_core.train.precision import Precision, RunningLoss
 from progeo_core.train.processes import Processes
 from progeo_core.train.settings import TrainingSettings
@@ -91,8 +93,7 @@ class EncoderTraining:
         self._where = where
         self._parallel = where.parallel(self.network)
         self._precision = Precision(settings.run, where.device)
-        trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self._optimizer = torch.optim.Adam(trainable, settings.stage2.lr)
+        self._optimizer = torch.optim.Adam(_trained(network).values(), settings.stage2.lr)
         self._classifier_optimizers = [
             torch.optim.Adam(task.classifier.parameters(), settings.stage2.classifiers_lr)
             for task in self.tasks
@@ -126,7 +127,7 @@ class EncoderTraining:
         return dict(zip(names, running.means(), strict=True))
 
     def _losses(self, task: GroupTask, batch: Batch) -> Losses:
-        images = normalize(self._augment(batch.images, batch.seeds).to(self._where.device))
+        images = normalize(self._augment.jitter(batch.images, batch.seeds).to(self._where.device))
         with self._precision.forward():
             own = self._parallel(images)
         descriptors = self._where.join(own.float())
@@ -142,7 +143,7 @@ class EncoderTraining:
             (run.seed, _STAGE, self.epochs_done),
             self._where.share(stage2.batch_size),
         )
-        dataset = GroupImages(self._images, group, stage2.image_size)
+        dataset = GroupImages(self._images, group, self._augment.crop)
         return load_batches(dataset, sampler, run.num_workers)
 
     def state(self, history: list[dict[str, float]]) -> dict[str, Any]:
@@ -165,44 +166,44 @@ class EncoderTraining:
         }
 
     def load(self, path: Path) -> list[dict[str, float]]:
-        """Take up a last_checkpoint.pth, ours or the authors'; return its history.
+        """Load a last_checkpoint.pth, ours or the authors'; return its history.
 
-        The authors' file does not say which class each row of its classifiers belongs to, so they
-        start anew. Raises `DataError` for a file of another backbone or of other classes.
+        The authors' file has its recall in percent, and does not say which class each row of its
+        classifiers belongs to, so these start from scratch. Raises `DataError` for a file of
+        another backbone, of other trained layers, or of other classes.
         """
         content = load_checkpoint(path)
         if not isinstance(content, dict) or "model_state_dict" not in content:
             raise DataError(f"{path}: not a last_checkpoint.pth of stage 2")
-        load_weights(self.network, content["model_state_dict"], path)
-        self.epochs_done = content["epoch_num"]
-        self.best_recall1 = content["best_val_recall1"]
-        try:
-            self._optimizer.load_state_dict(content["optimizer_state_dict"])
-        except ValueError as error:
-            raise DataError(
-                f"{path}: other layers were trained; use its --freeze_cnn, --freeze_trans and"
-                f" --train_all_layers ({error})"
-            ) from error
+        weights = content["model_state_dict"]
+        load_weights(self.network, weights, path)
+        buffers = {name for name, _ in self.network.named_buffers()}
+        saved_names = [name for name in weights if name not in buffers]
+        trained, saved = _trained(self.network), content["optimizer_state_dict"]
+        restore_optimizer(self._optimizer, trained, saved, saved_names, path)
+        self.epochs_done = int(content["epoch_num"])
+        self.best_recall1 = float(content["best_val_recall1"])
         if "class_ids" in content:
             self._load_classifiers(content, path)
         else:
-            _log.warning("%s does not name its classes: the classifiers start anew", path)
+            self.best_recall1 /= 100.0
+            if self._where.is_main:
+                _log.warning("%s does not name its classes: its classifiers are not used", path)
         return list(content.get("history", []))
 
     def _load_classifiers(self, content: dict[str, Any], path: Path) -> None:
-        own = [torch.from_numpy(task.group.class_id) for task in self.tasks]
-        if len(own) != len(content["class_ids"]) or not all(
-            map(torch.equal, own, content["class_ids"])
-        ):
+        # Groups are found by their classes, whatever their order was.
+        numbers = [_find(task.group.class_id, content["class_ids"]) for task in self.tasks]
+        if len(numbers) != len(content["class_ids"]) or None in numbers:
             raise DataError(
                 f"{path}: of other classes; resume with the same images and the same --M, --alpha,"
                 " --N, --L, --groups_num and --min_images_per_class"
             )
-        for number, task in enumerate(self.tasks):
+        for task, optimizer, number in zip(
+            self.tasks, self._classifier_optimizers, numbers, strict=True
+        ):
             task.classifier.load_state_dict(content["classifiers_state_dict"][number])
-            self._classifier_optimizers[number].load_state_dict(
-                content["optimizers_state_dict"][number]
-            )
+            optimizer.load_state_dict(content["optimizers_state_dict"][number])
         self._precision.restore(content["precision"])
 
 
@@ -232,6 +233,18 @@ def adopt_best(resumed_from: Path, folder: Path) -> None:
     best = resumed_from.with_name(BEST_MODEL)
     if best.is_file():
         save_checkpoint(load_checkpoint(best), folder / BEST_MODEL)
+
+
+def _find(class_id: FloatArray, saved: Sequence[Tensor]) -> int | None:
+    """Return which of the saved groups has these classes."""
+    own = torch.from_numpy(class_id)
+    return next((number for number, one in enumerate(saved) if torch.equal(own, one)), None)
+
+
+def _trained(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the trainable parameters by name, in the order of the network."""
+    named = network.named_parameters()
+    return {name: parameter for name, parameter in named if parameter.requires_grad}
 
 
 def _save_epoch(

@@ -24,6 +24,9 @@ _MIN_INLIERS = 25
 _MIN_IN_FRONT = 0.7
 # Distance from an epipolar line (pixels of the small images), and confidence of RANSAC.
 _REPROJECTION_PX, _RANSAC_CONFIDENCE = 1.0, 0.999
+# Points farther than this many baselines count as in front, too: OpenCV's own limit of 50 takes the
+# far points of a camera that turned almost in place for points behind it.
+_FARTHEST_BASELINES = 1e6
 # A level camera neither tilts nor rolls by more than this (rad) between two visits.
 _MAX_TILT_RAD = 0.2
 # Images whose aspect ratios differ by more than this are not of one camera.
@@ -60,8 +63,8 @@ def two_view_geometry(
     if essential is None or essential.shape != (3, 3):
         return None
     inliers = int(np.count_nonzero(inside))
-    in_front, rotation, direction, _ = cv2.recoverPose(
-        essential, of_query, of_place, matrix, mask=inside
+    in_front, rotation, direction, *_ = cv2.recoverPose(
+        essential, of_query, of_place, matrix, distanceThresh=_FARTHEST_BASELINES, mask=inside
     )
     if (
         inliers < _MIN_INLIERS

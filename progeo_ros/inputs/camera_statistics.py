@@ -15,7 +15,7 @@ _WINDOW = 100
 
 
 class Percentiles(NamedTuple):
-    """Hold latency percentiles, NaN before the first answer."""
+    """Percentiles of the latency, NaN before the first answer."""
 
     p50: float
     p95: float
@@ -23,7 +23,7 @@ class Percentiles(NamedTuple):
 
 
 class CameraCounts(NamedTuple):
-    """Hold a consistent view of one camera's images.
+    """Counts of one camera's images at one moment.
 
     received = answered + dropped + failed + waiting at any time. dropped: a newer image came
     first. failed: the image could not be used. lost: sent, but never received.
@@ -47,7 +47,7 @@ class CameraCounts(NamedTuple):
 
 
 class CameraStatistics:
-    """Count the images of one camera; every method may be called from any thread."""
+    """Counter of the images of one camera; every method may be called from any thread."""
 
     def __init__(self) -> None:
         """Start at zero, now."""

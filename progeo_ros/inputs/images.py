@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
+from progeo_core.errors import UsageError
 from progeo_ros.inputs.camera_statistics import CameraStatistics
+from progeo_ros.process.rcl_errors import reason_of
 from progeo_ros.settings import NodeSettings
 
 try:
@@ -26,14 +29,14 @@ _RELIABILITIES = {
 
 
 class Arrival(NamedTuple):
-    """Hold an image message and when it came (`time.perf_counter`, s)."""
+    """An image message, and when it came (`time.perf_counter`, s)."""
 
     message: Image | CompressedImage
     at_s: float
 
 
 class ImageInput:
-    """Subscribe to one image topic, and count what was sent and never came.
+    """Subscription to one image topic, with a count of what was sent and never came.
 
     Gaps in the publishers' sequence numbers show every loss, also of images that newer ones pushed
     out of the queue of DDS. Where rclpy does not give these numbers, DDS's own report has to do.
@@ -109,6 +112,20 @@ class ImageInput:
 
 
 def image_topics(node: Node, settings: NodeSettings) -> list[str]:
-    """Return the full topic of every camera: remapped, with the suffix of the transport."""
+    """Return the full topic of every camera: remapped, with the suffix of the transport.
+
+    Raises `UsageError` for no camera, one named twice, and a name that is none of a topic.
+    """
     suffix = "" if settings.image_transport == "raw" else f"/{settings.image_transport}"
-    return [node.resolve_topic_name(camera) + suffix for camera in settings.cameras]
+    if not settings.cameras:
+        raise UsageError("parameter cameras is empty: name at least one image topic")
+    topics = []
+    for camera in settings.cameras:
+        try:
+            topics.append(node.resolve_topic_name(camera) + suffix)
+        # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
+        except (RuntimeError, NameValidationException) as error:
+            raise UsageError(f"parameter cameras: '{camera}': {reason_of(error)}") from error
+    if len(set(topics)) < len(topics):
+        raise UsageError(f"parameter cameras names a topic twice: {', '.join(topics)}")
+    return topics

@@ -16,17 +16,17 @@ ResultT = TypeVar("ResultT")
 
 
 class LatestFrameWorker(Generic[T]):
-    """Hold the newest frame of every camera until one thread gets to it.
+    """Thread that works on the newest frame of every camera.
 
     One thread serves all cameras in turn, as they share one encoder: a camera that sends faster
     than the encoder works loses its own older frames and never those of another camera.
     """
 
     def __init__(self, work: Callable[[str, T], None], dropped: Callable[[str], None]) -> None:
-        """Take the work to do per (source, item) and what to tell about each dropped item.
+        """Start the thread.
 
-        `work` runs in the thread; what it raises is logged and ends that item only. `dropped` runs
-        in the thread that puts.
+        work: called in it with (source, item); what it raises is logged and ends that item only.
+        dropped: called with the source of each item that is dropped, in the thread that puts.
         """
         self._work, self._dropped = work, dropped
         self._changed = threading.Condition()

@@ -35,7 +35,7 @@ class OdometryPose(NamedTuple):
 
 
 class OdometryInput:
-    """Subscribe to `odom`; poses without stamp, position or rotation are counted and left out."""
+    """Subscription to `odom`; poses without stamp, position or rotation are only counted."""
 
     def __init__(self, node: Node, deliver: Callable[[OdometryPose], None]) -> None:
         """Subscribe; `deliver` runs in the executor's thread and must be quick."""

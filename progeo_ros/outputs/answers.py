@@ -32,7 +32,7 @@ _ANSWERS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class AnswerPublishers:
-    """Publish answers; poses only where they are accepted, the status of every one."""
+    """Publishers of answers: poses only where they are accepted, the status of every one."""
 
     def __init__(self, node: LifecycleNode, map_frame: str) -> None:
         """Create the publishers."""
@@ -81,7 +81,7 @@ class AnswerPublishers:
 
     @property
     def has_viewer(self) -> bool:
-        """Say whether anyone looks at match images."""
+        """Whether anyone looks at match images."""
         return bool(self._match_image.get_subscription_count())
 
     def publish_picture(

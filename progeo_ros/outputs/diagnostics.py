@@ -7,18 +7,20 @@ from typing import NamedTuple
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from progeo_ros.inputs.camera_statistics import CameraCounts
+from progeo_ros.process.guarded_node import FailureCounts
 from progeo_ros.settings import NODE
 
-# How long after a bad image the camera's status stays a warning.
-_FAILURE_TOLD_S = 5.0
+# How long (s) after a bad image or another failure the status stays a warning.
+_FAILURE_SHOWN_S = 5.0
 
 
 class NodeHealth(NamedTuple):
-    """Hold what there is to say about the node itself.
+    """Health of the node itself.
 
     state: lifecycle state. fault: why it cannot run, "" where it can. datum: "" for a local map.
     odometry_dropped: messages without stamp, position or rotation.
     publish_failures: messages that the middleware refused. clock_ns: ROS time now, 0 not running.
+    failures: of callbacks.
     """
 
     state: str
@@ -30,6 +32,7 @@ class NodeHealth(NamedTuple):
     odometry_dropped: int
     publish_failures: int
     clock_ns: int
+    failures: FailureCounts
 
 
 def node_status(health: NodeHealth) -> DiagnosticStatus:
@@ -39,6 +42,8 @@ def node_status(health: NodeHealth) -> DiagnosticStatus:
         level, message = DiagnosticStatus.ERROR, health.fault
     elif health.clock_ns == 0:
         level, message = DiagnosticStatus.WARN, "use_sim_time is on, but /clock gives no time"
+    elif has_failed(health.failures):
+        level, message = DiagnosticStatus.WARN, f"{health.state}; failed: {health.failures.last}"
     values = {
         "state": health.state,
         "map": health.map_path,
@@ -47,16 +52,28 @@ def node_status(health: NodeHealth) -> DiagnosticStatus:
         "datum": health.datum,
         "odometry_dropped": health.odometry_dropped,
         "publish_failures": health.publish_failures,
+        **failure_values(health.failures),
     }
     return _status(f"{NODE}: node", level, message, values)
 
 
+def has_failed(failures: FailureCounts) -> bool:
+    """Whether a callback has failed lately."""
+    return failures.age_s < _FAILURE_SHOWN_S
+
+
+def failure_values(failures: FailureCounts) -> dict[str, object]:
+    """Return what diagnostics show of the callbacks that failed."""
+    return {"callback_failures": failures.total, "last_callback_failure": failures.last}
+
+
 class SessionHealth(NamedTuple):
-    """Hold what there is to say about mapping and loop closure.
+    """Health of mapping and loop closure.
 
     fault: why mapping pauses, "" where it does not. saved, lost: keyframes on disk, and not.
     unplaced: keyframes that have no place in the map (yet). without_pose: images without
-    odometry at their time. awaits: what mapping waits for, "" for nothing.
+    odometry at their time. awaits: what mapping waits for, "" for nothing. reference_dropped:
+    messages without stamp or position, or of a receiver without a fix.
     """
 
     mapping: bool
@@ -72,11 +89,12 @@ class SessionHealth(NamedTuple):
     latency_p50_ms: float
     latency_p95_ms: float
     awaits: str
+    reference_dropped: int
 
 
 def session_status(health: SessionHealth) -> DiagnosticStatus:
     """Return the status of mapping and loop closure."""
-    level, message = _drive_verdict(health)
+    level, message = _session_message(health)
     values = {
         name: f"{value:.1f}" if isinstance(value, float) else value
         for name, value in health._asdict().items()
@@ -84,7 +102,7 @@ def session_status(health: SessionHealth) -> DiagnosticStatus:
     return _status(f"{NODE}: drive", level, message, values)
 
 
-def _drive_verdict(health: SessionHealth) -> tuple[bytes, str]:
+def _session_message(health: SessionHealth) -> tuple[bytes, str]:
     if not (health.mapping or health.close_loops or health.fault):
         return DiagnosticStatus.OK, "neither mapping nor closing loops"
     if health.fault:
@@ -107,7 +125,7 @@ def camera_status(
     timeout_s: silence after which this is a warning.
     """
     latency = counts.latency_ms
-    level, message = _camera_verdict(counts, publishers, timeout_s)
+    level, message = _camera_message(counts, publishers, timeout_s)
     values = {
         "received": counts.received,
         "answered": counts.answered,
@@ -128,7 +146,7 @@ def camera_status(
     return _status(f"{NODE}: camera {topic}", level, message, values)
 
 
-def _camera_verdict(
+def _camera_message(
     counts: CameraCounts, publishers: int | None, timeout_s: float
 ) -> tuple[bytes, str]:
     """Return the level and the most urgent message."""
@@ -142,7 +160,7 @@ def _camera_verdict(
     if counts.silence_s > timeout_s:
         why = f"{publishers} publisher(s)" if publishers else "nobody publishes the topic"
         return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {why}"
-    if counts.failure_age_s < _FAILURE_TOLD_S:
+    if counts.failure_age_s < _FAILURE_SHOWN_S:
         return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
     return DiagnosticStatus.OK, f"{counts.rate_hz:.1f} images/s"
 

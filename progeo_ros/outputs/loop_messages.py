@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,11 +12,13 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE
+from progeo_core.poses.pose_messages import nanoseconds
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 
-_PREFIX = "keyframe"
+# No stamp of ROS has more digits.
+_FRAME = re.compile(r"keyframe_([0-9]{1,10})_([0-9]{1,10})")
 _NS_PER_S = 1_000_000_000
 _BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=0.9)
 _WIDTH_M = 0.1
@@ -24,16 +26,13 @@ _WIDTH_M = 0.1
 
 def keyframe_frame(stamp_ns: int) -> str:
     """Return the frame of a keyframe: keyframe_<sec>_<nanosec> of its image."""
-    return f"{_PREFIX}_{stamp_ns // _NS_PER_S}_{stamp_ns % _NS_PER_S}"
+    return f"keyframe_{stamp_ns // _NS_PER_S}_{stamp_ns % _NS_PER_S}"
 
 
 def keyframe_stamp(frame: str) -> int:
     """Return the stamp (ns) in the name of a keyframe's frame, 0 for any other name."""
-    name, _, rest = frame.partition("_")
-    seconds, _, nanoseconds = rest.partition("_")
-    if name != _PREFIX or not (seconds.isdecimal() and nanoseconds.isdecimal()):
-        return 0
-    return int(seconds) * _NS_PER_S + int(nanoseconds)
+    named = _FRAME.fullmatch(frame)
+    return nanoseconds(int(named[1]), int(named[2])) if named else 0
 
 
 def loop_message(closure: LoopClosure, base_frame: str) -> Odometry:
@@ -69,13 +68,6 @@ def loop_markers(closures: Iterable[LoopClosure], odometry_frame: str) -> Marker
     if not lines.points:
         lines.action = Marker.DELETE
     return MarkerArray(markers=[lines])
-
-
-def sigma_of(message: Odometry) -> tuple[float, float, float]:
-    """Return the standard deviations of x, y (m) and yaw (rad) of a closure."""
-    variance = np.diag(np.array(message.pose.covariance).reshape(6, 6))[[0, 1, 5]]
-    x, y, yaw = (math.sqrt(float(value)) for value in variance)
-    return x, y, yaw
 
 
 def _point(keyframe: Keyframe) -> Point:

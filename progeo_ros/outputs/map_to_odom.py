@@ -44,9 +44,10 @@ class MapToOdom:
         self._origin: OdomInMap | None = None
 
     def correct(self, answer: Localization, robot: BufferedPose | None) -> None:
-        """Take an accepted answer, and where odometry says that the robot was at its time.
+        """Correct the transform by an accepted answer.
 
-        It changes nothing without its yaw or without such a pose.
+        robot: where odometry places the robot at the answer's time. Nothing changes without it, or
+        without the answer's yaw.
         """
         if robot is None:
             return

@@ -40,7 +40,7 @@ def free_domain_id() -> int:
 
 
 def _is_free(domain: int) -> bool:
-    """Say whether the first participant's discovery port of a domain (RTPS 9.6.2.3) is unused."""
+    """Whether the first participant's discovery port of a domain (RTPS 9.6.2.3) is unused."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("", 7400 + 250 * domain + 10))

@@ -28,7 +28,7 @@ _STOP_TIMEOUT_S = 60.0
 
 
 class LocalizerProcess:
-    """Run `progeo_localizer` with some parameters; a context manager that ends it."""
+    """Process that runs `progeo_localizer` with some parameters; a context manager ends it."""
 
     def __init__(
         self, parameters: Mapping[str, object], environment: Mapping[str, str] | None = None
@@ -39,7 +39,7 @@ class LocalizerProcess:
             arguments += ["-p", f"{name}:={_yaml(value)}"]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "progeo_ros.localizer_node", "--ros-args", *arguments],
+            [sys.executable, "-m", "progeo_ros.start", NODE, "--ros-args", *arguments],
             env={**os.environ, **(environment or {})},
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -103,7 +103,7 @@ class LocalizerProcess:
 
 
 def _is_done(future: Future[Any], executor: Executor) -> bool:
-    """Handle messages for a moment; say whether the response was among them."""
+    """Whether a response has come; messages are handled for a moment first."""
     executor.spin_once(timeout_sec=0.1)
     return bool(future.done())
 

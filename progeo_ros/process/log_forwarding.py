@@ -1,4 +1,4 @@
-"""What this project says through Python's logging, passed on to the ROS log."""
+"""What this project logs through Python's logging, passed on to the ROS log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LOGGERS = tuple(logging.getLogger(name) for name in ("progeo_core", "progeo_ros
 
 
 class RosLogHandler(logging.Handler):
-    """Send log records to a ROS logger at the matching severity."""
+    """Handler that sends log records to a ROS logger at the matching severity."""
 
     def __init__(self, logger: Any) -> None:
         """Take the node's logger."""

@@ -21,14 +21,14 @@ _COMPRESSED = "/compressed"
 
 
 class SentImage(NamedTuple):
-    """Hold the stamp (ns) of a published image and when it went out (ns, system clock)."""
+    """Stamp (ns) of a published image, and when it went out (ns, system clock)."""
 
     stamp_ns: int
     sent_ns: int
 
 
 class BagPlayer:
-    """Publish one image topic of a bag as a camera would: best effort, stamps as recorded.
+    """Publisher of one image topic of a bag, as a camera is: best effort, stamps as recorded.
 
     topic: of the bag. camera: what the node's parameter `cameras` calls it.
     """
@@ -58,7 +58,7 @@ class BagPlayer:
         self._stopping = threading.Event()
 
     def has_listener(self) -> bool:
-        """Say whether a subscription has been found."""
+        """Whether a subscription has been found."""
         return bool(self._publisher.get_subscription_count())
 
     def stop(self) -> None:

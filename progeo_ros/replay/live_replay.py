@@ -40,14 +40,14 @@ _SILENCE_S = 5.0
 
 
 class Received(NamedTuple):
-    """Hold a status message of the node and when it came (ns, system clock)."""
+    """A status message of the node, and when it came (ns, system clock)."""
 
     status: DiagnosticArray
     answered_ns: int
 
 
 class LiveReplay:
-    """Play a bag to a running node and collect its answer to every image."""
+    """Replay of a bag to a running node, with its answer to every image."""
 
     def __init__(self, node: Node, player: BagPlayer) -> None:
         """Listen to the node's answers and diagnostics; nothing is played yet."""
@@ -130,16 +130,16 @@ class LiveReplay:
         return sum(self._count(name) for name in ("dropped", "failed", "lost"))
 
     def _is_connected(self) -> bool:
-        """Say whether both sides have found each other: an image sent before that is lost."""
+        """Whether both sides have found each other: an image sent before that is lost."""
         return self.player.has_listener() and self._count("publishers") > 0
 
     def _is_complete(self) -> bool:
-        """Say whether every image was answered, or counted by the node as not to be answered."""
+        """Whether every image was answered, or counted by the node as not to be answered."""
         accounted = len(self.received) + self._given_up() + self.player.refused
         return accounted >= len(self.sent)
 
     def _is_over(self) -> bool:
-        """Say whether the node is idle and has been silent: what is missing does not come."""
+        """Whether the node is idle and has been silent: what is missing does not come."""
         idle = self._count("waiting") == 0
         return idle and time.monotonic() - self._progress_at > _SILENCE_S
 

@@ -27,6 +27,7 @@ NAMES = (
     "map_opening",
     "mapping",
     "mapping_kills",
+    "stop_signals",
     "node",
     "cuda",
     "place_filter",

@@ -167,7 +167,7 @@ def test_given_arguments_override_the_file(launch_module: ModuleType) -> None:
     context = launch.LaunchContext()
     for declared in launch_module.ARGUMENTS:
         context.launch_configurations[declared.name] = ""
-    assert set(launch_module.chosen_parameters(context)) == {"use_sim_time", "autostart"}
+    assert set(launch_module.chosen_parameters(context)) == {"use_sim_time"}
     context.launch_configurations.update(map="/m.progeo", cameras="/a, /b", use_sim_time="true")
     parameters = launch_module.chosen_parameters(context)
     assert parameters["cameras"] == ["/a", "/b"]

@@ -1,3 +1,4 @@
+import logging
 import os
 import re
 import signal
@@ -39,6 +40,25 @@ def test_every_help_teaches(name, capfd):
             assert parameter.help.strip().endswith("."), parameter.name
     assert cli.main([*name.split()[1:], "--help"]) == 0
     assert "Usage:" in capfd.readouterr().out
+
+
+def test_a_warning_is_printed_once_though_a_library_logs_to_the_root(monkeypatch, capfd):
+    """open_clip calls `logging.warning`, which gives the root logger a handler of its own."""
+    warning = typer.Typer()
+
+    @warning.command()
+    def warn() -> None:
+        logging.getLogger("progeo_core.somewhere").warning("take care")
+
+    root = logging.StreamHandler(sys.stderr)
+    logging.root.addHandler(root)
+    monkeypatch.setattr(cli, "app", warning)
+    try:
+        assert cli.main([]) == 0
+    finally:
+        logging.root.removeHandler(root)
+    assert capfd.readouterr().err == "progeo: warning: take care\n"
+    assert logging.getLogger("progeo_core").propagate
 
 
 def test_version_is_that_of_the_package(capfd):

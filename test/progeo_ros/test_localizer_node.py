@@ -45,6 +45,11 @@ def nodes(dds_domain: dict[str, str]) -> Iterator[Nodes]:
         node.destroy_node()
 
 
+def start(node: LocalizerNode) -> None:
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+
+
 def state_of(node: LocalizerNode) -> str:
     return node._health(node._pipeline).state
 
@@ -69,7 +74,7 @@ def test_it_goes_through_its_life_twice(nodes: Nodes, corridor_map: Path) -> Non
 
 def test_shutdown_is_possible_while_active(nodes: Nodes, corridor_map: Path) -> None:
     node = nodes(map=str(corridor_map), device="cpu")
-    node.autostart()
+    start(node)
     assert state_of(node) == "active"
     assert node.trigger_shutdown() == SUCCESS
     assert state_of(node) == "finalized"
@@ -100,6 +105,7 @@ def test_a_map_of_another_model_is_refused_with_both_names(nodes: Nodes, tmp_pat
     [
         ({"map": ""}, "parameter map is empty"),
         ({"cameras": ["/a", "/a"]}, "names a topic twice"),
+        ({"cameras": ["/front cam!"]}, "parameter cameras: '/front cam!': topic name must not"),
         ({"cameras": ["/a", "/b"], "localizer__sequence": True}, "follows one camera"),
         ({"model": "no-such-model"}, "no-such-model"),
     ],
@@ -123,7 +129,7 @@ def test_a_damaged_map_is_refused(nodes: Nodes, tmp_path: Path) -> None:
 
 def test_sequence_is_refused_while_two_cameras_run(nodes: Nodes, corridor_map: Path) -> None:
     node = nodes(map=str(corridor_map), device="cpu", cameras=["/a", "/b"])
-    node.autostart()
+    start(node)
     (result,) = node.set_parameters([Parameter("localizer.sequence", value=True)])
     assert not result.successful
     assert "follows one camera" in result.reason
@@ -138,7 +144,7 @@ def test_a_sequence_takes_odometry_and_can_be_forgotten(
     nodes: Nodes, peer, corridor_map: Path
 ) -> None:
     node: Any = nodes(map=str(corridor_map), device="cpu", localizer__sequence=True)
-    node.autostart()
+    start(node)
     peer.executor.add_node(node)
     publisher = peer.node.create_publisher(Odometry, "odom", 10)
     peer.wait_for(publisher.get_subscription_count, "the subscription")
@@ -158,7 +164,7 @@ def test_a_camera_whose_qos_does_not_match_is_named(nodes: Nodes, peer, corridor
     node = nodes(
         map=str(corridor_map), device="cpu", cameras=["/shy"], image_reliability="reliable"
     )
-    node.autostart()
+    start(node)
     peer.executor.add_node(node)
     peer.node.create_publisher(Image, "/shy", qos_profile_sensor_data)
     health = peer.watch()

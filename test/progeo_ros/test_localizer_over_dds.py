@@ -27,6 +27,8 @@ from progeo_core.records.records import Records
 from progeo_ros.conversions import stamp_from_ns, stamp_to_ns
 from progeo_ros.process.localizer_process import LocalizerProcess
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 FRONT, REAR = "/front/image_raw", "/rear/image_raw"
 NODE = "/progeo_localizer"
 

@@ -10,6 +10,8 @@ import pytest
 
 from test.mapping_kills import kill_while_mapping, private_environment
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 KILLS = 4
 
 

@@ -78,7 +78,6 @@ def test_descriptors_carry_meaning_range_and_type(declare: Declare) -> None:
     (span,) = node.describe_parameter("localizer.min_confidence").floating_point_range
     assert (span.from_value, span.to_value) == (0.0, 1.0)
     assert node.describe_parameter("cameras").type == ParameterType.PARAMETER_STRING_ARRAY
-    assert node.describe_parameter("autostart").read_only
     assert "compressed" in node.describe_parameter("image_transport").additional_constraints
 
 
@@ -99,6 +98,8 @@ def test_overrides_reach_the_settings(declare: Declare) -> None:
         ({"localizer__min_confidence": 1}, "must be a float between 0 and 1, like its default"),
         ({"image_transport": "theora"}, "'theora': must be one of raw, compressed"),
         ({"map": 5}, "parameter map: must be a str"),
+        ({"autostart": False}, r"'autostart' is no longer there: localize\.launch\.py configures"),
+        ({"consensus__sharpness": 7.5}, r"'consensus\.sharpness' is no longer there: .* calibrate"),
     ],
 )
 def test_bad_overrides_are_refused_with_the_mend(
@@ -128,7 +129,6 @@ def test_what_is_read_at_configure_is_fixed_from_then_on(declare: Declare) -> No
     assert declared.parameters.get(NodeSettings).model == "other"
     assert declared.set("map", "/other.progeo") == ""
     assert declared.parameters.get(NodeSettings).map == "/other.progeo"
-    assert declared.set("autostart", True) != ""
 
 
 def test_an_objection_of_the_node_leaves_everything_as_it_was(declare: Declare) -> None:

@@ -43,6 +43,14 @@ def covariance() -> np.ndarray:
     return np.diag([*SIGMA[:2] ** 2, 1e6, 1e6, 1e6, SIGMA[2] ** 2]).ravel()
 
 
+def closure(match: int, query: int, offset_ns: int = 0) -> Odometry:
+    message = Odometry(child_frame_id="base_link")
+    message.header.frame_id = keyframe_frame(stamp(match) + offset_ns)
+    message.header.stamp = stamp_from_ns(stamp(query) + offset_ns)
+    message.pose.covariance = covariance()
+    return message
+
+
 class Driver:
     """Sends odometry, closures and map poses, and keeps what comes back."""
 
@@ -78,19 +86,18 @@ class Driver:
         self.peer.wait_for(lambda: len(self.corrected) > before, f"the corrected pose {row}")
 
     def close(self, match: int, query: int, relative: np.ndarray, offset_ns: int = 0) -> None:
-        message = Odometry(child_frame_id="base_link")
-        message.header.frame_id = keyframe_frame(stamp(match) + offset_ns)
-        message.header.stamp = stamp_from_ns(stamp(query) + offset_ns)
+        message = closure(match, query, offset_ns)
         message.pose.pose = pose_of(relative)
-        message.pose.covariance = covariance()
         self.loops.publish(message)
 
-    def locate(self, row: int, planar: np.ndarray, offset_ns: int = 0) -> None:
+    def locate(
+        self, row: int, planar: np.ndarray, offset_ns: int = 0, variance: float | None = None
+    ) -> None:
         message = PoseWithCovarianceStamped()
         message.header.frame_id = "map"
         message.header.stamp = stamp_from_ns(stamp(row) + offset_ns)
         message.pose.pose = pose_of(planar)
-        message.pose.covariance = covariance()
+        message.pose.covariance = covariance() if variance is None else np.full(36, variance)
         self.poses.publish(message)
 
 
@@ -104,7 +111,7 @@ def process(dds_domain) -> Iterator[subprocess.Popen[bytes]]:
     del dds_domain
     arguments = ["--ros-args", "-p", "use_pose:=true", "-p", "period_s:=0.1"]
     with subprocess.Popen(
-        [sys.executable, "-m", "progeo_ros.pose_graph_node", *arguments]
+        [sys.executable, "-m", "progeo_ros.start", "progeo_pose_graph", *arguments]
     ) as started:
         yield started
         started.send_signal(signal.SIGINT)
@@ -155,17 +162,29 @@ def test_closures_straighten_the_path_and_wrong_ones_do_not(
 def test_bad_messages_are_counted_and_the_node_lives(driver: Driver, truth: np.ndarray) -> None:
     refused, dropped = driver.count("refused"), driver.count("odometry_dropped")
     driver.close(3, 2 * LAP - 1, np.full(3, np.nan))
-    message = Odometry()
-    message.header.frame_id = "not_a_keyframe"
-    driver.loops.publish(message)
+    for frame in ("not_a_keyframe", f"keyframe_{'9' * 5000}_0", "keyframe_-1_0", ""):
+        message = closure(3, 2 * LAP - 1)
+        message.header.frame_id = frame
+        driver.loops.publish(message)
+    for value in (1e308, -1.0, 0.0, np.inf, np.nan):
+        message = closure(3, 2 * LAP - 1)
+        message.pose.covariance = np.full(36, value)
+        driver.loops.publish(message)
+        driver.locate(3, truth[3], variance=value)
+    driver.locate(3, np.array([1e308, 0.0, 0.0]))
     driver.odom.publish(Odometry())
+    far = Odometry()
+    far.header.stamp.sec = 2**31 - 1
+    far.pose.pose.position.x = 1e308
+    driver.odom.publish(far)
     driver.peer.wait_for(
         lambda: (
-            driver.count("refused") == refused + 2
-            and driver.count("odometry_dropped") == dropped + 1
+            driver.count("refused") == refused + 16
+            and driver.count("odometry_dropped") == dropped + 2
         ),
         "the counts",
     )
+    assert driver.count("callback_failures") == 0
 
 
 def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(

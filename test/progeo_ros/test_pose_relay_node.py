@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_ros.conversions import pose_message
+from progeo_ros.replay.live_replay import values_of
 
 NODE = "/progeo_pose_relay"
 # As AMCL publishes where it believes to be.
@@ -38,10 +40,17 @@ class Robot:
         self.tracker = peer.node.create_publisher(kind, "/amcl_pose", LATCHED)
         self.starts = peer.collect(kind, "/initialpose", 10)
         self.poses = peer.collect(kind, "/global_pose", 10)
+        self.health: dict[str, str] = {}
+        peer.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
         for publisher in (self.localizer, self.tracker):
             peer.wait_for(publisher.get_subscription_count, publisher.topic_name)
         for topic in ("/initialpose", "/global_pose"):
             peer.wait_for(lambda topic=topic: peer.node.count_publishers(topic), topic)
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "progeo_pose_relay: relay":
+                self.health = values_of(status)
 
     def locate(self, x: float, times: int = 1, yaw_variance: float = 0.1) -> None:
         """Tell a pose once a second; each has passed the relay when this returns."""
@@ -64,8 +73,8 @@ def robot(dds_domain, peer) -> Iterator[Robot]:
     del dds_domain
     remapped = {"pose": "/progeo_localizer/pose", "tracked_pose": "/amcl_pose"}
     arguments = [item for pair in remapped.items() for item in ("-r", ":=".join(pair))]
-    command = [sys.executable, "-m", "progeo_ros.pose_relay_node", "--ros-args", *arguments]
-    with subprocess.Popen([*command, "-p", "base_frame:=base_footprint"]) as process:
+    command = [sys.executable, "-m", "progeo_ros.start", "progeo_pose_relay", "--ros-args"]
+    with subprocess.Popen([*command, *arguments, "-p", "base_frame:=base_footprint"]) as process:
         yield Robot(peer)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
@@ -108,8 +117,20 @@ def test_the_tracker_is_started_on_request(robot: Robot) -> None:
     robot.peer.wait_for(lambda: robot.starts, "initialpose")
 
 
+def test_poses_that_are_no_numbers_are_counted_and_go_nowhere(robot: Robot) -> None:
+    passed = len(robot.poses)
+    for bad in (float("nan"), float("inf"), 1e308):
+        robot.localizer.publish(message(robot.second, bad))
+        robot.tracker.publish(message(robot.second, bad))
+    robot.peer.wait_for(lambda: robot.health.get("poses_dropped") == "3", "the count")
+    assert len(robot.poses) == passed
+    robot.locate(10.0)
+    robot.peer.wait_for(lambda: int(robot.health["poses"]) == passed + 1, "the next one")
+    assert robot.health["callback_failures"] == "0"
+
+
 def test_an_unknown_parameter_stops_the_node(dds_domain) -> None:
-    command = [sys.executable, "-m", "progeo_ros.pose_relay_node", "--ros-args"]
+    command = [sys.executable, "-m", "progeo_ros.start", "progeo_pose_relay", "--ros-args"]
     ended = subprocess.run(
         [*command, "-p", "tracking.distance:=1.0"], capture_output=True, text=True, check=False
     )

@@ -249,7 +249,7 @@ def test_an_image_without_stamp_takes_the_time_it_was_received(tmp_path, caplog)
 
 
 def test_a_pose_without_stamp_takes_the_time_it_was_received_as_well(tmp_path, caplog):
-    messages = [("/camera", n, image(None)) for n in (1, 2)]
+    messages: list[tuple[str, float, Any]] = [("/camera", n, image(None)) for n in (1, 2)]
     messages += [("/pose", n, pose(None, 10.0 * n)) for n in (0.5, 1.5, 2.5)]
     with Bag(make_bag(tmp_path / "bag", messages)) as bag, caplog.at_level(logging.WARNING):
         records = bag.records("/camera", "/pose").records

@@ -57,7 +57,7 @@ def test_training_and_evaluation_read_what_was_written(source, tmp_path, form):
     training_set = read_training_set(report.folder / "train", report.classes.settings)
     assert sum(map(len, training_set.groups)) == report.classes.classes > 0
     for split in ("val", "test"):
-        (benchmark,) = find_benchmarks(str(report.folder / split))
+        (benchmark,) = find_benchmarks(str(report.folder / split), split)
         counts = len(benchmark.database.images), len(benchmark.queries.images)
         assert counts == tuple(report.images[f"{split}/{one}"] for one in ("database", "queries"))
         assert set(benchmark.database.zone.tolist()) == {0 if form == "local" else -56}

@@ -145,6 +145,7 @@ def test_a_live_replay_needs_rclpy(bag, placed_map, monkeypatch):
         replay_live(source, "mobilenetv2-gem")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_ros(), reason="rclpy is not installed")
 def test_live_and_offline_answers_agree(bag, placed_map, small_model, small_encoder):
     source = read_input(bag, placed_map, IMAGES, POSES, 5.0)
@@ -166,6 +167,7 @@ def test_live_and_offline_answers_agree(bag, placed_map, small_model, small_enco
         assert answer.matches[0].image == twin.matches[0].image
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_ros(), reason="rclpy is not installed")
 def test_a_node_that_cannot_start_is_a_failed_run(bag, placed_map, capfd):
     source = read_input(bag, placed_map, IMAGES, POSES, 5.0)

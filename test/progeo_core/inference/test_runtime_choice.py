@@ -19,9 +19,8 @@ from progeo_core.inference import runtime_trial
 from progeo_core.inference.exported_encoder import ExportedEncoder
 from progeo_core.inference.loading import load_encoder
 from progeo_core.inference.onnx_export import write_onnx
-from progeo_core.inference.runtime import Variant
 from progeo_core.inference.runtime_choice import choose_encoder
-from progeo_core.inference.runtime_trial import Workbench, agreement, run_trial, trial_images
+from progeo_core.inference.runtime_trial import agreement, trial_images
 from progeo_core.inference.torch_encoder import TorchEncoder
 from progeo_core.model.model_folder import load_model
 
@@ -142,13 +141,3 @@ def test_works_where_nothing_can_be_remembered(
     encoder = choose_encoder(load_model(small_model), CPU, "onnx")
     assert isinstance(encoder, ExportedEncoder)
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_a_file_that_is_no_network_is_named_with_its_runtime(
-    small_model: Path, tmp_path: Path
-) -> None:
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"nothing")
-    bench = Workbench(load_model(small_model), CPU, broken)
-    with pytest.raises(ProgeoError, match=r"'onnx' cannot run small .*: use runtime torch"):
-        run_trial(bench, [Variant("onnx", "float32")])

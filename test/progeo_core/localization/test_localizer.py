@@ -217,6 +217,7 @@ def test_localizers_of_one_prepared_map_follow_apart(campus, campus_map):
     assert again.confidence == alone[4].confidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", [False, True])
 def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_path, sequence):
     _, images = campus
@@ -253,6 +254,7 @@ def even_map(campus, tmp_path):
     return tmp_path / "pictures.progeo"
 
 
+@pytest.mark.slow
 def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus, even_map):
     records, images = campus
     intrinsics = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)

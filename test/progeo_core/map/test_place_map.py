@@ -219,6 +219,7 @@ def test_threads_share_a_map(filled_map, make_places, unit_vectors):
         assert len(place_map) == 5 + 4 * 10 * 2
 
 
+@pytest.mark.slow
 def test_kill_loses_no_acknowledged_place(tmp_path, fingerprint, writer_process):
     path = tmp_path / "a.progeo"
     PlaceMap.create(path, fingerprint).close()
@@ -329,6 +330,11 @@ def test_bad_appends_are_refused(filled_map, make_places, unit_vectors):
         ),
         (make_places(2), np.full((2, 8), np.inf), "the descriptor of 0.jpg is not finite"),
         (make_places(2), np.full((2, 8), 1e6), "the descriptor of 0.jpg is not finite"),
+        (
+            make_places(2)._replace(position=np.full((2, 3), 1e300)),
+            unit_vectors(2),
+            "the position of 0.jpg is not finite or too large",
+        ),
         (make_places(2), np.zeros((2, 9)), r"shape \[2, 9\].* gives 8 values each"),
         (make_places(2), np.zeros((3, 8)), "columns of unequal length"),
         (short, unit_vectors(2), "columns of unequal length"),

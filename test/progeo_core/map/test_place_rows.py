@@ -1,5 +1,6 @@
 """Files changed behind the program's back: one error that names the file and the place."""
 
+import contextlib
 import random
 
 import numpy as np
@@ -7,16 +8,19 @@ import pytest
 
 from progeo_core.errors import DataError, ProgeoError
 from progeo_core.map.checksums import descriptor_checksums
+from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.place_rows import storable_name
 from test.map_content import check, content_of, read_content
 
 FLIPS = 400
+PAGE = 8192
 NAN = np.full(8, np.nan, np.float16)
 
 CHANGED = [
     ("UPDATE place SET x_m = x_m + 1 WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET z_m = 9e999 WHERE id = 3", "place 3: its position is not finite"),
+    ("UPDATE place SET z_m = -1e300 WHERE id = 3", "place 3: its position is not finite or not"),
     ("UPDATE place SET yaw_rad = 9e999 WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET yaw_rad = NULL WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET yaw_rad = 0.5 WHERE id = 1", "place 1: its pose does not match"),
@@ -122,6 +126,48 @@ def test_no_flipped_bit_changes_what_is_read_or_passes_the_check(full_map, tmp_p
             with pytest.raises(ProgeoError, match=r"flipped\.progeo"):
                 check(path)
     assert noticed > FLIPS / 10
+
+
+def mutated(good: bytes, chosen: random.Random) -> bytes:
+    """Return a file with bytes, numbers or whole pages of it replaced, or cut short."""
+    data, pages = bytearray(good), len(good) // PAGE
+    one, other = (PAGE * chosen.randrange(pages) for _ in range(2))
+    at = chosen.randrange(len(good))
+    kind = chosen.randrange(5)
+    if kind == 0:
+        data[one : one + PAGE] = good[other : other + PAGE]
+    elif kind == 1:
+        # The header of a page: its kind, numbers of cells, the page that follows.
+        data[one + chosen.randrange(100)] = chosen.choice([0, 1, 2, 5, 10, 13, 255])
+    elif kind == 2:
+        del data[at:]
+    elif kind == 3:
+        data[at : at + 40] = bytes(40)
+    else:
+        data[at : at + 8] = chosen.choice([b"\xff" * 8, b"\x7f\xf0" + bytes(6)])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("writable", [False, True])
+def test_files_of_any_bytes_are_read_or_are_errors_of_this_program(
+    full_map, schema1_map, tmp_path, writable
+):
+    chosen = random.Random(1)
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    for good in (full_map.read_bytes(), schema1_map.read_bytes()):
+        for _ in range(60):
+            for left in folder.iterdir():
+                left.unlink()
+            path = folder / "mutant.progeo"
+            path.write_bytes(mutated(good, chosen))
+            with (
+                contextlib.suppress(ProgeoError),
+                PlaceMap.open(path, writable=writable) as place_map,
+            ):
+                PlaceIndex.open(place_map).search(np.ones((1, 8)), 3)
+                content_of(place_map)
+                place_map.verify()
 
 
 def test_zeroed_bytes_are_seen(full_map):

@@ -117,6 +117,7 @@ def two_passes(corridor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
+@pytest.mark.slow
 def test_a_corridor_in_another_light_stays_and_its_own_neighbours_go(two_passes: Path) -> None:
     with PlaceMap.open(two_passes, writable=True) as place_map:
         # At every metre there are two images, which show the same place.

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from progeo_core.errors import DataError, ModelMismatchError
-from progeo_core.model.model_folder import load_model, read_model, save_model
+from progeo_core.model.model_folder import is_model_folder, load_model, read_model, save_model
 from progeo_core.model.named_model import find_model_folder
 from progeo_core.model.weights import sha256_of
 
@@ -97,3 +99,54 @@ def test_refuses_weights_of_another_network(folder: Path) -> None:
 
     with pytest.raises(ModelMismatchError, match=r"'backbone.0.0.weight' is missing"):
         load_model(folder)
+
+
+def test_refuses_a_card_of_a_network_that_does_not_exist(folder: Path) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    edit(folder, architecture={**card["architecture"], "backbone": "ViT-Z-1"})
+    with pytest.raises(DataError, match=r"model\.json: unknown backbone 'ViT-Z-1'"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("moment", ["before weights", "after weights", "before card", "after card"])
+@pytest.mark.parametrize("over", [False, True])
+def test_a_kill_leaves_the_old_model_or_the_new_one(
+    folder: Path, tmp_path: Path, moment: str, over: bool
+) -> None:
+    old = read_model(folder, with_text=False)
+    state = {**old.state, "aggregation.1.p": torch.tensor([2.5])}
+    new = dataclasses.replace(old.card, name="new", weights_sha256=sha256_of(state))
+    target = folder if over else tmp_path / "target"
+
+    killed = os.fork()
+    if not killed:
+        kill_at(moment)
+        save_model(target, new, state)
+        os._exit(0)
+    _, status = os.waitpid(killed, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+    if over or moment != "before weights":
+        left = read_model(target, with_text=False).card
+        assert left == (old.card if moment == "before weights" else new)
+    assert is_model_folder(target) == (over or moment != "before weights")
+    save_model(target, new, state)
+    kept = {"LICENSE"} if over else set()
+    assert {path.name for path in target.iterdir()} == {"model.json", "model.safetensors", *kept}
+
+
+def kill_at(moment: str) -> None:
+    """Let this process be killed before or after it gives a file its name."""
+    rename = os.replace
+    when, _, what = moment.partition(" ")
+
+    def replace(source: Path, target: Path) -> None:
+        is_it = target.name == {"weights": "model.safetensors", "card": "model.json"}[what]
+        if when == "after":
+            rename(source, target)
+        if is_it:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if when == "before":
+            rename(source, target)
+
+    os.replace = replace  # type: ignore[assignment]

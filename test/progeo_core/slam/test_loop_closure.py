@@ -80,6 +80,7 @@ def plain_recall(descriptors: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sum(right & (score > score[~right].max(initial=-1.0))) / loops.sum())
 
 
+@pytest.mark.slow
 def test_a_corridor_walked_twice_closes_where_a_threshold_does_not(loop, truth) -> None:
     found = frames(closures_of(loop))
     wrong = [pair for pair in found if not truth[pair]]
@@ -92,6 +93,7 @@ def test_a_corridor_walked_twice_closes_where_a_threshold_does_not(loop, truth) 
     assert recall > plain + 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session", ["the robot came back", "the odometry restarted"])
 def test_the_second_pass_closes_with_the_first_and_nothing_else(passes, session: str) -> None:
     step = np.arange(PASS, dtype=np.float64)
@@ -105,6 +107,7 @@ def test_the_second_pass_closes_with_the_first_and_nothing_else(passes, session:
     assert len({query for query, _ in found}) >= 0.8 * PASS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["reference", "query"])
 def test_one_pass_through_similar_stretches_closes_nothing_even_without_odometry(
     passes, name: str
@@ -113,12 +116,14 @@ def test_one_pass_through_similar_stretches_closes_nothing_even_without_odometry
     assert closures_of(once) == []
 
 
+@pytest.mark.slow
 def test_the_second_pass_closes_without_odometry_too(passes) -> None:
     found = frames(closures_of(passes))
     assert [pair for pair in found if pair[0] < PASS or abs(pair[0] - PASS - pair[1]) > 3] == []
     assert len({query for query, _ in found}) >= 0.8 * PASS
 
 
+@pytest.mark.slow
 def test_a_third_lap_closes_though_two_earlier_ones_are_similar(loop) -> None:
     first, second, changed = loop[:40], loop[40:80], np.random.default_rng(1)
     third = first + changed.normal(0, 0.2 / np.sqrt(loop.shape[1]), first.shape)

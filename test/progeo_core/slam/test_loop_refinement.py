@@ -43,6 +43,7 @@ def share_within(error: Poses, variance: Poses) -> float:
     return float(np.mean(np.array(squared) < NINE_IN_TEN))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mounted", [0.0, math.pi / 2], ids=["looks ahead", "looks left"])
 def test_a_calibrated_camera_makes_closures_finer(laps: Laps, mounted: float) -> None:
     truth = laps.truth.copy()
@@ -58,6 +59,7 @@ def test_a_calibrated_camera_makes_closures_finer(laps: Laps, mounted: float) ->
     assert np.linalg.eigvalsh(variance).min() > 0.0
 
 
+@pytest.mark.slow
 def test_without_odometry_the_turn_alone_is_told(laps: Laps) -> None:
     closures = close(laps, None, CAMERA)
     error, variance = errors(closures, laps.truth)
@@ -67,6 +69,7 @@ def test_without_odometry_the_turn_alone_is_told(laps: Laps) -> None:
     assert variance[:, 0, 0].min() == variance[:, 1, 1].min() == 1e6
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_no_longer_calibrated_or_another_one_changes_nothing(laps: Laps) -> None:
     odometry = drifting(laps.truth, "middle", np.random.default_rng(0))
     plain = close(laps, odometry, None)

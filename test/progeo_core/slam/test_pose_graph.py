@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from progeo_core.errors import MissingDependencyError
 from progeo_core.poses.planar_pose import between, compose
 from test.drifting_drive import (
     LAP,
@@ -129,3 +130,12 @@ def test_a_robot_that_stands_adds_nothing_but_its_time() -> None:
     straightened = graph.optimize()
     assert straightened is not None
     assert straightened.pose == pytest.approx(straightened.odometry)
+
+
+def test_a_release_that_crashes_with_this_numpy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "4.2")
+    monkeypatch.setattr(np, "__version__", "1.26.4")
+    PoseGraph()
+    monkeypatch.setattr(np, "__version__", "2.2.6")
+    with pytest.raises(MissingDependencyError, match=r"GTSAM 4.2 crashes with NumPy 2.*'numpy<2'"):
+        PoseGraph()

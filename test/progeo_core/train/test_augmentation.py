@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from progeo_core.images.codec import read_image
@@ -43,4 +44,29 @@ def test_without_jitter_and_crop_the_picture_stays(images: list[torch.Tensor]) -
     square = images[0][:, :120, :120]
     batch = Augmentation(plain, CPU)([square], [1])
     expected = functional.resize(square.float() / 255, [64, 64], antialias=True)
-    torch.testing.assert_close(batch[0], expected)
+    torch.testing.assert_close(batch[0], expected, atol=1 / 255, rtol=0)
+
+
+def test_crops_are_as_sharp_as_those_of_the_original_pixels(corridor: Path) -> None:
+    """Compare with torchvision's crops of the whole image, as the authors take them."""
+    files = sorted((corridor / "ref").iterdir())[::10]
+    pixels = [torch.from_numpy(read_image(file)).permute(2, 0, 1) for file in files]
+    settings = Stage2Settings(image_size=32, brightness=0, contrast=0, saturation=0, hue=0)
+    ours = Augmentation(settings, CPU)(pixels, range(len(pixels)))
+    crop = v2.RandomResizedCrop([32, 32], scale=(0.5, 1), antialias=True)
+    torch.manual_seed(0)
+    theirs = torch.stack([crop(image.float() / 255) for image in pixels])
+    assert sharpness(ours) == pytest.approx(sharpness(theirs), rel=0.05)
+
+
+def sharpness(images: torch.Tensor) -> float:
+    """Return the mean absolute difference of neighbouring pixels."""
+    return float(images.diff(dim=-1).abs().mean() + images.diff(dim=-2).abs().mean())
+
+
+def test_colours_do_not_follow_from_the_crop(images: list[torch.Tensor]) -> None:
+    augment = Augmentation(Stage2Settings(image_size=64, random_resized_crop=0), CPU)
+    grey = torch.full((2, 3, 64, 64), 100, dtype=torch.uint8)
+    jittered = augment.jitter(grey, [1, 2])
+    assert not torch.allclose(jittered[0], jittered[1])
+    assert augment.crop(images[0], 1).dtype == torch.uint8

@@ -33,7 +33,7 @@ def test_a_query_across_a_border_finds_its_neighbour(tmp_path: Path, border: str
     query, neighbour = BORDERS[border]
     write(tmp_path / "queries", name_at(*query))
     write(tmp_path / "database", name_at(*neighbour), name_at(*FAR))
-    (benchmark,) = find_benchmarks(str(tmp_path))
+    (benchmark,) = find_benchmarks(str(tmp_path), "test")
     near = [image.name == name_at(*neighbour) for image in benchmark.database.images]
     predictions = np.array([[near.index(True), near.index(False), -1]])
     assert right_predictions(benchmark, predictions, 25.0).tolist() == [[True, False, False]]
@@ -45,7 +45,7 @@ def test_a_query_across_a_border_finds_its_neighbour(tmp_path: Path, border: str
 def matched(folder: Path, query: str, *database: str) -> Benchmark:
     write(folder / "queries", query)
     write(folder / "database", *database)
-    (benchmark,) = find_benchmarks(str(folder))
+    (benchmark,) = find_benchmarks(str(folder), "test")
     return benchmark
 
 

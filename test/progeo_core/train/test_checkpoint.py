@@ -1,8 +1,10 @@
 import resource
 import signal
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +39,25 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
         save_checkpoint({"epoch_num": 2, "weights": torch.zeros(1_000_000)}, path)
     assert load_checkpoint(path) == {"epoch_num": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last_checkpoint.pth"]
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_numbers_of_numpy_are_read(tmp_path: Path, module: str) -> None:
+    """Both versions of NumPy write them, under different names."""
+    path = tmp_path / "last_checkpoint.pth"
+    numbers = {"best_val_recall1": np.float64(84.9), "single": np.float32(0.5), "n": np.int64(3)}
+    torch.save(numbers, path, pickle_protocol=2)
+    rename_in_zip(path, b"numpy._core.multiarray", module.encode())
+    assert load_checkpoint(path) == numbers
+
+
+def rename_in_zip(path: Path, old: bytes, new: bytes) -> None:
+    """Replace a text in the pickle of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content.replace(old, new))
 
 
 def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:

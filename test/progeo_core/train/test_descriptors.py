@@ -1,3 +1,4 @@
+import fcntl
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,36 @@ def test_the_cache_is_keyed_by_model_and_images(folder: Path, tmp_path: Path) ->
     cached_descriptors(describer(batches), images[:10], cache, ALONE)
     assert sum(batches) == 70
     assert len(list(cache.iterdir())) == 3
+
+
+def test_other_pixels_under_the_same_name_are_described_again(folder: Path, tmp_path: Path) -> None:
+    images, cache = list_images(folder), tmp_path / "cache"
+    (folder / "07.jpg").write_bytes(b"")
+    before = cached_descriptors(describer([]), images, cache, ALONE)
+    assert np.isnan(before.rows[7]).all()
+    (folder / "07.jpg").write_bytes(encode_jpeg(np.full((64, 48, 3), 120, np.uint8)))
+    same_size = encode_jpeg(np.full((32, 48, 3), 250, np.uint8))
+    same_size += b"\0" * ((folder / "00.jpg").stat().st_size - len(same_size))
+    (folder / "00.jpg").write_bytes(same_size)
+    after = cached_descriptors(describer([]), images, cache, ALONE)
+    assert after.skipped == ()
+    assert after.rows[7].tolist() == [64, 48, 12]
+    assert after.rows[0].tolist() == [32, 48, 25]
+
+
+def test_what_a_killed_run_left_is_removed_and_a_living_one_is_not_disturbed(
+    folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "dead.partial").touch()
+    (cache / "other.npy").touch()
+    with (cache / "alive.partial").open("wb") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        cached_descriptors(describer([]), list_images(folder), cache, ALONE)
+        names = {path.name for path in cache.iterdir()}
+    assert len(names) == 3
+    assert {"alive.partial", "other.npy"} < names
 
 
 def test_a_cache_that_cannot_be_written_says_how_much_it_needs(

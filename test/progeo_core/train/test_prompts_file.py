@@ -37,19 +37,17 @@ def test_prompts_come_back_with_their_groups(
     loaded = load_prompts(path, groups)
     assert len(loaded) == 2
     assert all(torch.equal(one, two.prompts) for one, two in zip(loaded, prompts, strict=True))
-    # Stage 2 may train on fewer groups than stage 1 did.
-    (first,) = load_prompts(path, groups[:1])
-    assert torch.equal(first, prompts[0].prompts)
+    # Stage 2 may train on fewer groups than stage 1 did, and earlier files order them otherwise.
+    (second,) = load_prompts(path, groups[1:])
+    assert torch.equal(second, prompts[1].prompts)
 
 
 def test_prompts_of_other_classes_or_too_few_groups_are_refused(
     groups: tuple[PlaceGroup, ...], saved: tuple[Path, list[GroupPrompts]], tmp_path: Path
 ) -> None:
-    path, prompts = saved
-    with pytest.raises(DataError, match="prompts of other classes; use the images and the --M"):
-        load_prompts(path, groups[::-1])
+    _, prompts = saved
     save_prompts(prompts[:1], tmp_path / "one.pth")
-    with pytest.raises(DataError, match=r"one.pth: prompts of other classes"):
+    with pytest.raises(DataError, match=r"one.pth: prompts of other classes; use the images and"):
         load_prompts(tmp_path / "one.pth", groups)
 
 

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import DataError
 from progeo_core.train.benchmark import Recall
-from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.checkpoint import load_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.processes import Processes
 from progeo_core.train.settings import RunSettings, Stage2Settings, TrainingSettings
@@ -101,25 +102,57 @@ def test_the_loss_falls(training_set: TrainingSet, network: nn.Module, tmp_path:
     assert history[2]["loss_classes"] < history[0]["loss_classes"]
 
 
+AUTHORS_KEYS = {
+    "epoch_num",
+    "model_state_dict",
+    "optimizer_state_dict",
+    "classifiers_state_dict",
+    "optimizers_state_dict",
+    "best_val_recall1",
+}
+
+
 def test_the_authors_last_checkpoint_resumes(
     training_set: TrainingSet, network: nn.Module, tmp_path: Path
 ) -> None:
+    """Write the authors' keys, recall in percent, parameters in another order."""
     run(make_training(training_set, network), tmp_path, 1)
     content = load_checkpoint(tmp_path / "last_checkpoint.pth")
-    authors = {
-        "epoch_num",
-        "model_state_dict",
-        "optimizer_state_dict",
-        "classifiers_state_dict",
-        "optimizers_state_dict",
-        "best_val_recall1",
+    assert content.keys() >= AUTHORS_KEYS
+    authors = {key: content[key] for key in AUTHORS_KEYS}
+    names = list(authors["model_state_dict"])
+    authors["model_state_dict"] = {
+        name: authors["model_state_dict"][name] for name in reversed(names)
     }
-    assert authors <= content.keys()
-    save_checkpoint({key: content[key] for key in authors}, tmp_path / "authors.pth")
+    state = authors["optimizer_state_dict"]["state"]
+    authors["optimizer_state_dict"]["state"] = {
+        len(names) - 1 - row: state[row] for row in sorted(state, reverse=True)
+    }
+    authors["best_val_recall1"] = np.float64(50.0)
+    torch.save(authors, tmp_path / "authors.pth")
     training = make_training(training_set, network)
     assert training.load(tmp_path / "authors.pth") == []
     assert training.epochs_done == 1
     assert training.best_recall1 == 0.5
+    # The second epoch is better than those 50 %.
+    run(training, tmp_path / "resumed", 2)
+    assert (tmp_path / "resumed" / "best_model.pth").is_file()
+
+
+def test_groups_are_found_by_their_classes(
+    training_set: TrainingSet, network: nn.Module, tmp_path: Path
+) -> None:
+    """An earlier version wrote them in another order."""
+    first = make_training(training_set, network)
+    run(first, tmp_path, 2)
+    swapped = training_set._replace(groups=training_set.groups[::-1])
+    second = make_training(swapped, network)
+    second.load(tmp_path / "last_checkpoint.pth")
+    for one, two in zip(first.tasks, second.tasks[::-1], strict=True):
+        assert torch.equal(one.classifier.weight, two.classifier.weight)
+    other = training_set._replace(groups=training_set.groups[:1])
+    with pytest.raises(DataError, match=r"last_checkpoint.pth: of other classes"):
+        make_training(other, network).load(tmp_path / "last_checkpoint.pth")
 
 
 def test_a_checkpoint_of_another_backbone_is_refused(network: nn.Module) -> None:

@@ -9,7 +9,7 @@ from progeo_core.geo import wrap_angle
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.records.records import read_records
-from progeo_core.verification.local_features import find_features
+from progeo_core.verification.local_features import LocalFeatures, find_features
 from progeo_core.verification.two_view_geometry import two_view_geometry
 
 # The drive's camera is not documented; at this focal length its turns are those of its odometry.
@@ -43,7 +43,7 @@ def found_and_true(drive, step):
 def test_turn_between_real_images_is_that_of_the_odometry(drive):
     turns, _ = found_and_true(drive, 1)
     error = np.abs(wrap_angle(turns[:, 0] - turns[:, 1]))
-    assert len(turns) > 40
+    assert len(turns) > 64
     assert np.median(error) < 0.02
     assert np.quantile(error, 0.9) < 0.06
     # Most of these pairs hardly turn; those that do are what tells left from right.
@@ -101,3 +101,29 @@ def bend(features, lens):
     )
     points, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), matrix, np.array(lens.distortion))
     return features._replace(points=points.reshape(-1, 2).astype(np.float32))
+
+
+@pytest.mark.parametrize("turn_deg", [-15.0, 8.0, 20.0])
+def test_a_camera_that_turned_in_place_before_far_points_tells_its_turn(turn_deg):
+    """Points lie 50 to 160 baselines away, as houses do when a robot turns on the spot."""
+    random = np.random.default_rng(0)
+    points = random.uniform([-40.0, -8.0, 15.0], [40.0, 4.0, 40.0], (900, 3))
+    turn = math.radians(turn_deg)
+    # Counter-clockwise from above, in axes right, down, forward; 0.3 m to the left.
+    axes = np.array(
+        [[math.cos(turn), 0, -math.sin(turn)], [0, 1, 0], [math.sin(turn), 0, math.cos(turn)]]
+    )
+    of_query = (points - [-0.3, 0.0, 0.0]) @ axes
+    seen = [one @ CAMERA.matrix((426, 240)).T for one in (of_query, points)]
+    pixels = [(one[:, :2] / one[:, 2:]) + random.normal(0.0, 0.1, (900, 2)) for one in seen]
+    seen_by_both = [((one > 0) & (one < (426, 240))).all(axis=1) for one in pixels]
+    inside = seen_by_both[0] & seen_by_both[1] & (of_query[:, 2] > 0)
+    descriptors = random.normal(size=(int(inside.sum()), 128))
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    query, place = (
+        LocalFeatures(one[inside].astype(np.float32), descriptors.astype(np.float32), (426, 240))
+        for one in pixels
+    )
+    view = two_view_geometry(query, place, CAMERA)
+    assert view is not None
+    assert view.turn_rad == pytest.approx(turn, abs=0.01)

@@ -1,10 +1,18 @@
+import math
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from progeo_ros.inputs.camera_statistics import CameraStatistics
-from progeo_ros.outputs.diagnostics import NodeHealth, camera_status, node_status
+from progeo_ros.outputs.diagnostics import (
+    NodeHealth,
+    SessionHealth,
+    camera_status,
+    node_status,
+    session_status,
+)
+from progeo_ros.process.guarded_node import FailureCounts
 
 HEALTH = NodeHealth(
     state="active",
@@ -16,6 +24,23 @@ HEALTH = NodeHealth(
     odometry_dropped=0,
     publish_failures=0,
     clock_ns=5,
+    failures=FailureCounts(0, "", math.inf),
+)
+SESSION = SessionHealth(
+    mapping=True,
+    close_loops=False,
+    fault="",
+    keyframes=5,
+    saved=5,
+    lost=0,
+    unplaced=0,
+    without_pose=0,
+    closures=0,
+    odometry_restarts=0,
+    latency_p50_ms=1.25,
+    latency_p95_ms=2.5,
+    awaits="",
+    reference_dropped=0,
 )
 
 
@@ -35,6 +60,12 @@ def test_a_healthy_node_shows_map_and_model() -> None:
     [
         ({"fault": "/x.progeo: there is no map"}, DiagnosticStatus.ERROR, "there is no map"),
         ({"clock_ns": 0}, DiagnosticStatus.WARN, "/clock"),
+        (
+            {"failures": FailureCounts(3, "KeyError", 1.0)},
+            DiagnosticStatus.WARN,
+            "failed",
+        ),
+        ({"failures": FailureCounts(3, "KeyError", 60.0)}, DiagnosticStatus.OK, "active"),
     ],
 )
 def test_a_node_in_trouble_says_why(change: dict[str, Any], level: bytes, words: str) -> None:
@@ -43,27 +74,52 @@ def test_a_node_in_trouble_says_why(change: dict[str, Any], level: bytes, words:
     assert words in status.message
 
 
-def test_camera_verdicts_name_the_most_urgent_trouble() -> None:
+def test_failed_callbacks_are_counted() -> None:
+    status = node_status(HEALTH._replace(failures=FailureCounts(3, "on_image: KeyError", 60.0)))
+    assert values_of(status)["callback_failures"] == "3"
+    assert values_of(status)["last_callback_failure"] == "on_image: KeyError"
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "words"),
+    [
+        ({}, DiagnosticStatus.OK, "5 keyframes, 0 loop closures"),
+        ({"mapping": False}, DiagnosticStatus.OK, "neither mapping nor closing loops"),
+        ({"fault": "disk full"}, DiagnosticStatus.ERROR, "localizing goes on: disk full"),
+        ({"awaits": "the first fix"}, DiagnosticStatus.WARN, "waits for the first fix"),
+        ({"without_pose": 5}, DiagnosticStatus.WARN, "no pose comes on odom"),
+        ({"saved": 0}, DiagnosticStatus.WARN, "until the robot knows where"),
+    ],
+)
+def test_a_session_says_what_it_waits_for(change: dict[str, Any], level: bytes, words: str) -> None:
+    status = session_status(SESSION._replace(**change))
+    assert status.name == "progeo_localizer: drive"
+    assert (status.level, words in status.message) == (level, True)
+    assert values_of(status)["latency_p50_ms"] == "1.2"
+    assert values_of(status)["reference_dropped"] == "0"
+
+
+def test_a_camera_names_its_most_urgent_trouble() -> None:
     statistics = CameraStatistics()
 
-    def verdict(publishers: int | None, timeout_s: float = 60.0) -> tuple[bytes, str]:
+    def message_of(publishers: int | None, timeout_s: float = 60.0) -> tuple[bytes, str]:
         status = camera_status(
             "/front", statistics.counts(), publishers=publishers, timeout_s=timeout_s
         )
         assert status.name == "progeo_localizer: camera /front"
         return status.level, status.message
 
-    assert verdict(None) == (DiagnosticStatus.OK, "not listening: the node is not active")
-    assert verdict(1)[0] == DiagnosticStatus.OK
-    level, message = verdict(0, timeout_s=0.0)
+    assert message_of(None) == (DiagnosticStatus.OK, "not listening: the node is not active")
+    assert message_of(1)[0] == DiagnosticStatus.OK
+    level, message = message_of(0, timeout_s=0.0)
     assert level == DiagnosticStatus.WARN
     assert "nobody publishes" in message
-    assert "1 publisher(s)" in verdict(1, timeout_s=0.0)[1]
+    assert "1 publisher(s)" in message_of(1, timeout_s=0.0)[1]
     statistics.count_received()
     statistics.count_failed("step is too short")
-    assert verdict(1) == (DiagnosticStatus.WARN, "1 bad image(s): step is too short")
+    assert message_of(1) == (DiagnosticStatus.WARN, "1 bad image(s): step is too short")
     statistics.note_incompatible_qos("RELIABILITY")
-    level, message = verdict(0)
+    level, message = message_of(0)
     assert level == DiagnosticStatus.ERROR
     assert "RELIABILITY" in message
 

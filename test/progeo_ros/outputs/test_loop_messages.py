@@ -40,7 +40,17 @@ def test_a_closure_is_the_pose_of_the_query_in_the_keyframe() -> None:
 
 def test_the_frame_carries_the_stamp() -> None:
     assert keyframe_stamp(keyframe_frame(STAMP)) == STAMP
-    for other in ("map", "keyframe_", "keyframe_1", "keyframe_a_b", "keyframe_1_-2"):
+    digits = "9" * 5000
+    for other in (
+        "map",
+        "keyframe_",
+        "keyframe_1",
+        "keyframe_a_b",
+        "keyframe_1_-2",
+        "keyframe_²_1",
+    ):
+        assert keyframe_stamp(other) == 0
+    for other in (f"keyframe_{digits}_0", f"keyframe_0_{digits}", f"map_keyframe_1_2{digits}"):
         assert keyframe_stamp(other) == 0
 
 

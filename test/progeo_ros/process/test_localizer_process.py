@@ -6,11 +6,12 @@ import pytest
 from progeo_core.errors import ProgeoError
 from progeo_ros.process.localizer_process import LocalizerProcess
 
+pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
+
 
 def test_sigterm_ends_an_idle_node_cleanly(peer, corridor_map: Path) -> None:
-    with LocalizerProcess({"map": corridor_map, "device": "cpu", "autostart": True}) as process:
-        health = peer.watch()
-        peer.wait_for(lambda: health.values("node").get("state") == "active", "autostart")
+    with LocalizerProcess({"map": corridor_map, "device": "cpu"}) as process:
+        process.activate(peer.node, peer.executor)
         process.process.send_signal(signal.SIGTERM)
         assert process.process.wait(60.0) == 0
         assert "Traceback" not in process.output()

@@ -37,6 +37,7 @@ def live_replay(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compressed", [False, True], ids=["raw", "compressed"])
 def test_every_image_is_answered_or_counted_and_keeps_its_stamp(
     queries: Records, corridor_map: Path, tmp_path: Path, compressed: bool
@@ -67,6 +68,7 @@ def test_every_image_is_answered_or_counted_and_keeps_its_stamp(
         assert answer["state"] in {"LOCALIZED", "AMBIGUOUS"}
 
 
+@pytest.mark.slow
 def test_the_node_compares_views_if_asked_to(
     queries: Records, corridor_map: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from progeo_core.errors import UsageError
+from progeo_core.model.backbone import (
+    FeatureKind,
+    blank_backbone,
+    build_mobilenet,
+    clip_config,
+    feature_map,
+    open_clip_name,
+    resize_backbone,
+)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "kind", "width"),
+    [
+        ("CLIP-RN101", FeatureKind.MAP, 2048),
+        ("CLIP-ViT-B-16", FeatureKind.TOKEN, 512),
+        ("MobileCLIP2-S0", FeatureKind.MAP, 1024),
+        ("MobileCLIP-B", FeatureKind.TOKEN, 512),
+        ("convnext_base", FeatureKind.MAP, 1024),
+        ("ViT-B-16-SigLIP", FeatureKind.TOKEN, 768),
+        ("coca_ViT-B-32", FeatureKind.TOKEN, 512),
+        ("roberta-ViT-B-32", FeatureKind.TOKEN, 512),
+        ("MobileNetV2", FeatureKind.MAP, 1280),
+    ],
+)
+def test_knows_what_a_tower_gives(backbone: str, kind: FeatureKind, width: int) -> None:
+    blank = blank_backbone(backbone)
+    assert (blank.kind, blank.width) == (kind, width)
+
+
+def test_a_blank_backbone_takes_no_memory() -> None:
+    assert all(weight.is_meta for weight in blank_backbone("CLIP-ViT-B-16").tower.parameters())
+
+
+@torch.inference_mode()
+def test_gives_the_map_before_any_pooling() -> None:
+    trunk = build_mobilenet().tower.eval()
+    images = torch.rand(2, 3, 64, 96)
+    features = feature_map(trunk, images)
+    assert features.shape == (2, 1280, 2, 3)
+    assert torch.equal(features, trunk(images))
+
+
+def test_progeos_backbones_have_the_activation_of_openai() -> None:
+    assert clip_config("CLIP-ViT-B-16")["quick_gelu"]
+    assert open_clip_name("CLIP-ViT-B-16") == "ViT-B-16-quickgelu"
+
+
+def test_lists_similar_names_for_one_that_is_unknown() -> None:
+    with pytest.raises(UsageError, match=r"'ViT-B-61'.*similar: ViT-B-16"):
+        open_clip_name("ViT-B-61")
+
+
+def test_a_transformer_is_fitted_to_another_image_size() -> None:
+    tower: Any = blank_backbone("ViT-S-32-alt").tower.to_empty(device="cpu")
+    embedding = torch.nn.init.normal_(tower.positional_embedding).detach().clone()
+    resize_backbone(tower, 448, 224)
+    assert tower.positional_embedding.shape == (1 + 14 * 7, embedding.shape[1])
+    assert torch.equal(tower.positional_embedding[0], embedding[0])
+    patches = embedding[1:].T.reshape(1, -1, 7, 7)
+    expected = F.interpolate(patches, (14, 7), mode="bicubic", align_corners=True)
+    assert torch.equal(tower.positional_embedding[1:], expected[0].flatten(1).T)
