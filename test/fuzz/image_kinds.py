@@ -63,7 +63,9 @@ def exif() -> PIL.Image.Exif:
 def _decode(data: bytes, _: Path) -> None:
     for needed_side in (0, 16):
         image = decode_image(data, "case", needed_side)
-        assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+        assert image.dtype == np.uint8
+        assert image.ndim == 3
+        assert image.shape[2] == 3
         assert image.size
     make_thumbnail(image)
 

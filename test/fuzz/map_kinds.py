@@ -57,7 +57,7 @@ _COLUMNS = {
 }
 _STATEMENTS = (
     "CREATE TRIGGER t AFTER INSERT ON place BEGIN DELETE FROM place; END",
-    "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+    "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n",
     "ALTER TABLE place RENAME TO other",
     "ALTER TABLE place ADD COLUMN extra TEXT",
     "DROP TABLE thumbnail",
@@ -154,9 +154,7 @@ def _read_map(data: bytes, folder: Path) -> None:
         _search(place_map)
 
 
-def _search(
-    place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True
-) -> None:
+def _search(place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True) -> None:
     ids, vectors = place_map.ids(), place_map.descriptors()
     if not len(ids):
         return
@@ -176,7 +174,8 @@ def _read_foreign_map(data: bytes, folder: Path) -> None:
         place_map.verify()
         _search(place_map)
         summary = summarize_map(place_map)
-        assert summary.to_json() and summary.to_lines()
+        assert summary.to_json()
+        assert summary.to_lines()
         for form in ExportFormat:
             if place_map.datum is not None or form is ExportFormat.CSV:
                 export_map(place_map, folder / f"out.{form.value}", form)
@@ -267,7 +266,7 @@ def _correct_checksums(connection: sqlite3.Connection) -> None:
 
 
 class _IndexCase(NamedTuple):
-    """An index file, the memory (MB) it is for, and whether its checksum is right in spite of all."""
+    """An index file, the memory (MB) it is for, and whether its checksum is right all the same."""
 
     data: bytes
     memory_mb: int

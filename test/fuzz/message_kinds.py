@@ -22,6 +22,7 @@ from progeo_core.poses.stamp_units import unit_of_stamps
 from test.fuzz.image_kinds import encoded, photo
 from test.fuzz.kind import Kind, RefusedError
 from test.fuzz.mutation import mutate
+import itertools
 
 _FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 1e-160, 1e154),
@@ -140,7 +141,7 @@ def _read_odometry(drive: Any, _: Path) -> None:
         buffer.add(one.stamp_ns, one.position, one.yaw_rad)
     stamps = [one.stamp_ns for one in usable]
     unit_of_stamps(stamps)
-    for first, last in zip(stamps, stamps[1:], strict=False):
+    for first, last in itertools.pairwise(stamps):
         travel = buffer.travel(first, last)
         assert travel is None or (math.isfinite(travel.distance_m) and travel.distance_m >= 0.0)
         pose = buffer.at(last)
