@@ -59,11 +59,13 @@ setup(
         "rosbags>=0.10",
         "safetensors",
         "tensorboard",
-        "torch",
+        "torch>=2.6",  # earlier releases let weights run code
         "torchvision",
         "typer",
     ],
     extras_require={
+        # Photos of phones as they save them.
+        "heic": ["pillow-heif"],
         # Real rclpy and Fast DDS from PyPI, for machines without a ROS distribution.
         "ros": [
             "ros-diagnostic-msgs",

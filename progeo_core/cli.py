@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a failed run, 2 bad use, 130 interrupted. Errors are one l
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -85,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.addHandler(warnings)
     # Libraries that log through the root logger give it a handler, which would print them again.
     log.propagate = False
+    # Names of files may hold bytes that are no UTF-8; stderr writes them by number already.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
     except ProgeoError as error:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import itertools
 import logging
 import math
-import os
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -17,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import Reader
 
 from progeo_core.bags.messages import (
     DAMAGED_MESSAGE,
@@ -28,6 +25,7 @@ from progeo_core.bags.messages import (
     read_image,
     read_position,
 )
+from progeo_core.bags.opening import open_bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import Image
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PoseTrack
@@ -38,8 +36,6 @@ from progeo_core.records.records import Records
 _log = logging.getLogger(__name__)
 # Messages that show in which unit the stamps of a topic are.
 _SHOWN = 100
-# What an mcap file begins with, and ends with if its recorder could finish it.
-_MCAP_MAGIC = b"\x89MCAP0\r\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Bag:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._units: dict[str, StampUnit] = {}
-        self._reader = _open_reader(path)
+        self._reader = open_bag(path)
         self.topics: Mapping[str, TopicInfo] = MappingProxyType(_topics(self._reader))
         if not any(info.count for info in self.topics.values()):
             self.close()
@@ -298,48 +294,6 @@ class Bag:
             )
         if read < expected:
             _log.warning("%s: only %d of %d messages are there", self.path, read, expected)
-
-
-def _open_reader(path: Path) -> Any:
-    if not path.exists():
-        raise DataError(f"{path}: there is no such bag; give its folder, or its .mcap or .db3 file")
-    if path.suffix == ".bag" and path.is_file():
-        raise DataError(
-            f"{path}: this is a ROS 1 bag; convert it: rosbags-convert --src {path} --dst FOLDER"
-        )
-    unfinished = _unfinished_mcap(path)
-    if unfinished is not None:
-        raise DataError(
-            f"{path}: the bag cannot be read: {unfinished.name} has no end, as its recorder was"
-            f" killed; run `mcap recover {unfinished} -o recovered.mcap` (mcap.dev), and use"
-            " recovered.mcap"
-        )
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        raise DataError(
-            f"{path}: not a rosbag2 (no metadata.yaml); if the recorder was killed, run"
-            f" `ros2 bag reindex {path}`, or give the .mcap or .db3 file inside"
-        )
-    try:
-        reader = Reader(path)
-        reader.open()
-    except Exception as error:  # damage shows itself as almost any exception of the reader
-        raise DataError(
-            f"{path}: the bag cannot be read ({error}); use a copy, or `ros2 bag reindex`"
-        ) from error
-    return reader
-
-
-def _unfinished_mcap(path: Path) -> Path | None:
-    """Return the first mcap file of a bag that was not finished."""
-    for file in sorted(path.glob("*.mcap")) if path.is_dir() else [path]:
-        # What cannot be read at all is for the reader to say.
-        with contextlib.suppress(OSError), file.open("rb") as content:
-            if content.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
-                continue
-            content.seek(-len(_MCAP_MAGIC), os.SEEK_END)
-            if content.read() != _MCAP_MAGIC or content.tell() == len(_MCAP_MAGIC):
-                return file
-    return None
 
 
 def _topics(reader: Any) -> dict[str, TopicInfo]:

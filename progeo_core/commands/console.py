@@ -91,7 +91,8 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     try:
         with replaced_file(path) as unfinished:
             text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-            unfinished.write_text(text + "\n", encoding="utf-8")
+            # A byte of a file's name that is no UTF-8 becomes an escape of JSON this way.
+            unfinished.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -75,7 +75,9 @@ def import_model(
     backbone: BackboneOption,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Model folder to write. Default: progeo-B."),
+        typer.Option(
+            "--out", metavar="DIR", help="Model folder to write. Default: progeo-B, here."
+        ),
     ] = None,
     image_size: ImageSizeOption = None,
     with_text: Annotated[
@@ -84,7 +86,11 @@ def import_model(
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Do not normalise descriptors, as the authors do for ViTs."),
+        typer.Option(
+            "--raw",
+            help="Leave descriptors unnormalised, as the authors evaluate their ViTs; maps and"
+            " the localizer need normalised ones.",
+        ),
     ] = False,
 ) -> None:
     """Turn a checkpoint of the authors' network into a model folder, which --model then takes.
@@ -97,12 +103,12 @@ def import_model(
     """
     from progeo_core.model.authors_checkpoint import import_checkpoint
 
-    out = out or Path(f"progeo-{backbone}")
+    target = out or Path(f"progeo-{backbone}")
     with waiting("reading the checkpoint"):
         folder = import_checkpoint(
             checkpoint,
             backbone,
-            out,
+            target,
             with_text=with_text,
             normalized=not raw,
             image_size=image_size,

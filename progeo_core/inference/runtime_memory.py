@@ -60,7 +60,7 @@ class RuntimeMemory:
             variant = Variant(document["runtime"], document["precision"])
             expected = np.array(document["expected"], np.float32)
             known = document["schema"] == _SCHEMA and expected.ndim == 2
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         return Remembered(variant, expected) if known else None
 

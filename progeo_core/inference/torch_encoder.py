@@ -17,7 +17,6 @@ from progeo_core.images.codec import Image
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
 from progeo_core.inference.cuda_graph import CudaGraph
 from progeo_core.inference.runtime import FLOAT32
-from progeo_core.inference.weight_packing import pack_weights
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import ProgeoNetwork
@@ -111,8 +110,6 @@ class TorchEncoder:
         self._graphs = device.type == "cuda"
         self._network.to(device).to(memory_format=torch.channels_last)
         self._network.backbone.to(kind)
-        if device.type == "cpu":
-            pack_weights(self._network.backbone)
 
     def _take_less_memory(self) -> None:
         """Halve the batches, said at the first time; below one image, move to the CPU."""

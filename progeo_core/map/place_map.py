@@ -29,7 +29,14 @@ from progeo_core.map.map_header import (
     write_header,
 )
 from progeo_core.map.place_rows import PlaceRows, storable_name
-from progeo_core.map.places import Float16Array, IdArray, PlacePoses, Places, PlaceTable
+from progeo_core.map.places import (
+    MAX_POSITION_M,
+    Float16Array,
+    IdArray,
+    PlacePoses,
+    Places,
+    PlaceTable,
+)
 from progeo_core.map.schema import VERSION
 from progeo_core.map.sqlite_file import (
     OpenFile,
@@ -400,13 +407,19 @@ class PlaceMap:
         # An unknown yaw is NaN.
         yaw_rad = np.asarray(places.yaw_rad, np.float64)[:, None]
         known = np.where(np.isnan(yaw_rad), 0.0, yaw_rad)
-        columns = (("position", places.position), ("yaw", known), ("descriptor", vectors))
-        for what, rows in columns:
-            bad = np.flatnonzero(~np.isfinite(np.asarray(rows, np.float64)).all(axis=1))
+        columns = (
+            ("position", places.position, MAX_POSITION_M),
+            ("yaw", known, np.finfo(np.float64).max),
+            ("descriptor", vectors, np.finfo(np.float16).max),
+        )
+        for what, rows, largest in columns:
+            # Written so that NaN counts as bad.
+            bad = np.flatnonzero(~(np.abs(np.asarray(rows, np.float64)) <= largest).all(axis=1))
             if bad.size:
                 name = places.image[bad[0]] or f"row {bad[0]}"
                 raise DataError(
-                    f"{self.path}: the {what} of {name} is not finite; leave this place out"
+                    f"{self.path}: the {what} of {name} is not finite or too large; leave this"
+                    " place out"
                 )
         return vectors
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from progeo_core.map.checksums import descriptor_checksums, label_checksum, pose_checksums
-from progeo_core.map.places import Float16Array, IdArray, PlacePoses, Places
+from progeo_core.map.places import MAX_POSITION_M, Float16Array, IdArray, PlacePoses, Places
 from progeo_core.map.schema import VERSION
 from progeo_core.map.sqlite_file import DamageError
 
@@ -121,7 +121,8 @@ class PlaceRows:
         ids = _complete(table[:, 0].astype(np.int64), places)
         poses = PlacePoses(ids, np.ascontiguousarray(table[:, 1:4]), table[:, 4].copy())
         poses.yaw_rad[np.isinf(poses.yaw_rad)] = np.nan
-        _require(np.isfinite(poses.position).all(axis=1), ids, "its position is not finite")
+        on_earth = (np.abs(poses.position) <= MAX_POSITION_M).all(axis=1)
+        _require(on_earth, ids, "its position is not finite or not on earth")
         if self._has_checksums:
             # As float64, as a damaged one may be any number.
             equal = pose_checksums(poses).astype(np.float64) == table[:, 5]

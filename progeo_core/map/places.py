@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
 
+# No place is farther (m) from where the metres of a map start: that is three times the moon.
+MAX_POSITION_M = 1e9
+
 IdArray = NDArray[np.int64]
 Float16Array = NDArray[np.float16]
 

@@ -112,8 +112,8 @@ class _Machine:
                 self._below.append(stack)
                 self._stack = []
             case "TUPLE":
-                items = tuple(self._pop_marked())
-                self._stack.append(items)
+                marked = self._pop_marked()
+                self._stack.append(tuple(marked))
             case "APPEND":
                 item = stack.pop()
                 _as_list(stack[-1]).append(item)

@@ -89,7 +89,10 @@ class Recall:
 
 
 def find_benchmarks(
-    folder: str, split: str, database_folder: str = "database", queries_folder: str = ""
+    folder: str,
+    split: str = "test",
+    database_folder: str = "database",
+    queries_folder: str = "",
 ) -> tuple[Benchmark, ...]:
     """Read the database and each set of queries of a folder or a set (see `find_benchmark_folder`).
 
@@ -144,21 +147,25 @@ def predict(
 def right_predictions(
     benchmark: Benchmark, predictions: NDArray[np.int64], radius_m: float
 ) -> NDArray[np.bool_]:
-    """Return which predictions [q, n] lie within `radius_m` of their query.
+    """Return which predictions [q, n] lie within `radius_m` of their query."""
+    return np.asarray(distances_m(benchmark, predictions) <= radius_m)
 
-    Positions are compared in the query's UTM zone.
+
+def distances_m(benchmark: Benchmark, predictions: NDArray[np.int64]) -> FloatArray:
+    """Return how far predictions [q, n] lie from their query, in the query's UTM zone.
+
+    NaN where there is no prediction, and for zones far away.
     """
     queries, database = benchmark.queries, benchmark.database
-    right = np.zeros(predictions.shape, np.bool_)
+    distance = np.full(predictions.shape, np.nan)
     for zone in np.unique(queries.zone).tolist():
         rows = queries.zone == zone
         east, north = utm_in_zone(database.east_m, database.north_m, database.zone, zone)
-        distance = np.hypot(
+        distance[rows] = np.hypot(
             east[predictions[rows]] - queries.east_m[rows, None],
             north[predictions[rows]] - queries.north_m[rows, None],
         )
-        right[rows] = distance <= radius_m  # NaN, of zones far away, is not
-    return right & (predictions >= 0)
+    return np.where(predictions >= 0, distance, np.nan)
 
 
 def recall_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import math
@@ -20,6 +19,7 @@ from torch import Tensor
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
+from progeo_core.train.file_lock import lock_file
 from progeo_core.train.pixels import to_pixels
 from progeo_core.train.processes import Processes
 
@@ -173,7 +173,7 @@ def _create(path: Path, shape: tuple[int, int], held: contextlib.ExitStack) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_partial(path.parent)
         file = held.enter_context(path.open("wb"))
-        _lock(file.fileno())
+        lock_file(file.fileno())
         np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
         # Taken now: a mapped file whose disk fills up later would end the process by a signal.
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -188,17 +188,8 @@ def _remove_partial(folder: Path) -> None:
     """Remove the files of killed runs; a run that is alive holds the lock of its own."""
     for leftover in folder.glob(f"*{_PARTIAL}"):
         with contextlib.suppress(OSError), leftover.open("rb") as file:
-            if _lock(file.fileno()):
+            if lock_file(file.fileno()):
                 leftover.unlink()
-
-
-def _lock(file: int) -> bool:
-    """Lock an open file for this process; return whether that was possible."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by another process, or a network folder without locks
-        return False
-    return True
 
 
 def _key(identity: str, images: Iterable[Path]) -> str:

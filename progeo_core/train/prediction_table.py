@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from progeo_core.train.benchmark import Benchmark, Places, right_predictions
+from progeo_core.train.benchmark import Benchmark, Places, distances_m
 from progeo_core.train.checkpoint import replace_file
 from progeo_core.train.evaluation import Measured
 
@@ -23,7 +23,7 @@ def write_predictions(
     """Write a CSV file of the `COLUMNS`, best predictions first, whole or not at all.
 
     query, prediction: images as FOLDER/NAME. rank: from 1. descriptor_distance: L2. distance_m:
-    between the positions, empty between different UTM zones. right: 1 within `radius_m`, else 0.
+    between the positions, empty between UTM zones far apart. right: 1 within `radius_m`, else 0.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -35,22 +35,16 @@ def write_predictions(
 def _rows(
     benchmark: Benchmark, measured: Measured, radius_m: float
 ) -> Iterator[tuple[str, int, str, str, str, int]]:
-    queries, database = benchmark.queries, benchmark.database
-    right = right_predictions(benchmark, measured.predictions, radius_m)
+    distance_m = distances_m(benchmark, measured.predictions)
     for query, rank in np.argwhere(measured.predictions >= 0).tolist():
-        row = int(measured.predictions[query, rank])
-        distance_m = math.hypot(
-            database.east_m[row] - queries.east_m[query],
-            database.north_m[row] - queries.north_m[query],
-        )
-        one_zone = database.zone[row] == queries.zone[query]
+        apart_m = float(distance_m[query, rank])
         yield (
-            _name(queries, query),
+            _name(benchmark.queries, query),
             rank + 1,
-            _name(database, row),
+            _name(benchmark.database, int(measured.predictions[query, rank])),
             f"{measured.distances[query, rank]:.6f}",
-            f"{distance_m:.2f}" if one_zone else "",
-            int(right[query, rank]),
+            f"{apart_m:.2f}" if math.isfinite(apart_m) else "",
+            int(apart_m <= radius_m),
         )
 
 

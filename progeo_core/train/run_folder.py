@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from progeo_core.train.checkpoint import replace_file
+from progeo_core.train.file_lock import lock_file
 from progeo_core.train.settings import TrainingSettings
 from progeo_core.versions import versions
 
@@ -43,7 +43,7 @@ def create_run_folder(settings: TrainingSettings, stage: str, logs: Path = LOGS)
         folder = _unused_folder(parent)
         replace_file(folder / _SETTINGS, (json.dumps(content, indent=2) + "\n").encode())
         opened = (folder / _SETTINGS).open("rb")
-        _lock(opened.fileno(), fcntl.LOCK_NB)
+        lock_file(opened.fileno())
         _alive.append(opened)
     return folder
 
@@ -63,10 +63,10 @@ def _unused_folder(parent: Path) -> Path:
 
 @contextlib.contextmanager
 def _only_start(parent: Path) -> Iterator[bool]:
-    """Let runs start one after another; give whether this folder has locks at all."""
+    """Delay other starts for the length of a `with` block; give whether this folder has locks."""
     descriptor = os.open(parent, os.O_RDONLY)
     try:
-        yield _lock(descriptor)
+        yield lock_file(descriptor, wait=True)
     finally:
         os.close(descriptor)
 
@@ -77,7 +77,7 @@ def _remove_leftovers(parent: Path) -> None:
         settings = run / _SETTINGS
         if settings.is_file():
             with settings.open("rb") as file:
-                if _lock(file.fileno(), fcntl.LOCK_NB):
+                if lock_file(file.fileno()):
                     _clean(run)
         elif run.is_dir() and all(_is_unfinished(path) for path in run.iterdir()):
             shutil.rmtree(run)  # killed before it had begun
@@ -93,12 +93,3 @@ def _clean(run: Path) -> None:
 def _is_unfinished(path: Path) -> bool:
     """Whether a file was to take the place of another one (see `replaced_file`)."""
     return _UNFINISHED.fullmatch(path.name) is not None and path.is_file()
-
-
-def _lock(descriptor: int, how: int = 0) -> bool:
-    """Lock an open file for this process; return whether that was possible."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
-    except OSError:  # held by another process, or a network folder without locks
-        return False
-    return True

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from progeo_core.errors import UsageError
 from progeo_ros.inputs.camera_statistics import CameraStatistics
+from progeo_ros.process.rcl_errors import reason_of
 from progeo_ros.settings import NodeSettings
 
 try:
@@ -122,9 +123,9 @@ def image_topics(node: Node, settings: NodeSettings) -> list[str]:
     for camera in settings.cameras:
         try:
             topics.append(node.resolve_topic_name(camera) + suffix)
-        except NameValidationException as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
-            raise UsageError(f"parameter cameras: '{camera}': {reason}") from error
+        # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
+        except (RuntimeError, NameValidationException) as error:
+            raise UsageError(f"parameter cameras: '{camera}': {reason_of(error)}") from error
     if len(set(topics)) < len(topics):
         raise UsageError(f"parameter cameras names a topic twice: {', '.join(topics)}")
     return topics

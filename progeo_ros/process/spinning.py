@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ from rclpy.task import Future
 
 from progeo_core.errors import ProgeoError, UsageError
 from progeo_ros.process.guarded_node import GuardedNode
+from progeo_ros.process.rcl_errors import reason_of
 
 NodeT = TypeVar("NodeT", bound=GuardedNode)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -95,7 +95,7 @@ def _init(args: Sequence[str] | None) -> None:
         )
     # rclpy's RCLError, which its public modules do not name, is a RuntimeError.
     except RuntimeError as error:
-        raise UsageError(_without_sources(str(error))) from error
+        raise UsageError(f"{reason_of(error)}; correct the file or argument") from error
     set_logger_level("rcl", LoggingSeverity.UNSET)
 
 
@@ -104,13 +104,7 @@ def _made(make: Callable[[], NodeT]) -> NodeT:
     try:
         return make()
     except (ParameterException, NameValidationException) as error:
-        raise UsageError(" ".join(str(error).split())) from error
-
-
-def _without_sources(text: str) -> str:
-    """Return an error of rcl in one line, without where in its source it was raised."""
-    plain = re.sub(r",? at /\S+:\d+", "", " ".join(text.split()))
-    return f"{plain.removeprefix('failed to initialize rcl: ')}; correct the file or argument"
+        raise UsageError(reason_of(error)) from error
 
 
 def _spin_until(stop: StopSignal, node: GuardedNode) -> None:

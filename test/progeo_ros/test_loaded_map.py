@@ -26,7 +26,7 @@ def test_an_open_map_answers_and_keeps_its_odometry_with_other_options(
     loaded = LoadedMap.open(str(corridor_map), encoder, OPTIONS, 64, odometry)
     assert loaded.places == 20
     frame = CameraFrame(read_image(places.images[4]))
-    assert loaded.localizer.localize(frame).matches[0].image == places.images[4].name
+    assert loaded.localizer.localize(frame).matches[0].image == str(places.images[4])
     other = loaded.with_options(encoder, OPTIONS._replace(localizer=LocalizerSettings(top_k=3)))
     assert other.place_map is loaded.place_map
     assert len(other.localizer.localize(frame).matches) == 3

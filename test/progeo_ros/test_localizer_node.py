@@ -105,7 +105,7 @@ def test_a_map_of_another_model_is_refused_with_both_names(nodes: Nodes, tmp_pat
     [
         ({"map": ""}, "parameter map is empty"),
         ({"cameras": ["/a", "/a"]}, "names a topic twice"),
-        ({"cameras": ["/front cam!"]}, "parameter cameras: '/front cam!': Invalid topic name"),
+        ({"cameras": ["/front cam!"]}, "parameter cameras: '/front cam!': topic name must not"),
         ({"cameras": ["/a", "/b"], "localizer__sequence": True}, "follows one camera"),
         ({"model": "no-such-model"}, "no-such-model"),
     ],

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nav_msgs.msg import Odometry
 from sensor_msgs.msg import NavSatFix
 
 from progeo_core.descriptors.encoder import Encoder
@@ -18,7 +17,6 @@ from progeo_core.records.records import Records
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings
 from progeo_ros.conversions import stamp_from_ns
-from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.mapping_session import MappingSession, SessionOptions
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.replay.live_replay import values_of
@@ -85,32 +83,13 @@ def test_mapping_begins_ends_and_begins_again_in_one_map(
     drive.go(3)
     assert drive.session.save() == f"{path}: 3 places, 3 of this drive"
     written = drive.session.detach()
+    assert written is not None
     drive.go(2)
     drive.session.close(written)
     assert not drive.session.mapping
     with PlaceMap.open(path) as place_map:
-        assert place_map.places().position[:, 0].tolist() == [0.0, 1.0, 2.0] or len(place_map) == 3
+        assert place_map.places().position[:, 0].tolist() == [1.0, 2.0, 3.0]
     drive.session.begin(path)
-    drive.session.destroy()
-
-
-def test_closures_are_published_between_the_frames_of_the_odometry(
-    peer, node, encoder: Encoder, places: Records
-) -> None:
-    closures = peer.collect(Odometry, "/mapping_session/loop_closure")
-    drive = Drive(node, NodeSettings(close_loops=True), encoder, list(places.images))
-    peer.wait_for(lambda: node.count_subscribers("/mapping_session/loop_closure"), "the reader")
-    drive.session.note_frames(OdometryPose(S, (0.0, 0.0, 0.0), 0.0, "odom", "base_footprint"))
-    for _ in range(2):
-        for step in range(20):
-            drive.second += 1
-            drive.odometry.add(drive.second * S, [float(step % 20), 0.0, 0.0], 0.0)
-            drive.look()
-        for back in range(20):
-            drive.second += 1
-            drive.odometry.add(drive.second * S, [19.0 - back, 1.0, 0.0], 3.0)
-    peer.wait_for(lambda: len(closures) == int(drive.value("closures")) > 0, "the closures")
-    assert {message.child_frame_id for message in closures} == {"base_footprint"}
     drive.session.destroy()
 
 

@@ -77,6 +77,7 @@ def mobilenet(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_trains_both_variants_and_leaves_the_prompts_out_of_one(
     tower: Path, mobilenet: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

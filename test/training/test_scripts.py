@@ -78,6 +78,7 @@ def test_both_stages_then_an_evaluation(
     assert json.loads(Path("again.json").read_text()) == trained
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_models")
 @pytest.mark.parametrize("backbone", ["tiny-vit", "tiny-resnet"])
 def test_from_drives_to_a_map(

@@ -380,49 +380,12 @@ def test_a_topic_without_messages_says_so(tmp_path):
         bag.images("/camera")
 
 
-def test_a_missing_bag_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"absent: there is no such bag; give its folder"):
-        Bag(tmp_path / "absent")
-
-
-def test_a_folder_without_metadata_names_the_command_that_mends_it(bag_path):
-    (bag_path / "metadata.yaml").unlink()
-    with pytest.raises(DataError, match=r"no metadata.yaml.*`ros2 bag reindex .*campus`"):
-        Bag(bag_path)
-
-
-def test_a_ros_1_bag_names_the_command_that_converts_it(tmp_path):
-    (tmp_path / "old.bag").write_bytes(b"#ROSBAG V2.0\n")
-    with pytest.raises(DataError, match=r"ROS 1 bag; convert it: rosbags-convert --src .*old.bag"):
-        Bag(tmp_path / "old.bag")
-
-
-def test_a_rosbag2_folder_may_be_called_bag(corridor, tmp_path):
-    write_bag(tmp_path / "drive.bag", read_records(corridor / "ref.csv").select(slice(2)))
-    with Bag(tmp_path / "drive.bag") as bag:
-        assert bag.topics[IMAGE_TOPIC].count == 2
-
-
-def test_another_file_is_no_bag(corridor):
-    with pytest.raises(DataError, match=r"query.csv: the bag cannot be read"):
-        Bag(corridor / "query.csv")
-
-
 @pytest.mark.parametrize("storage", STORAGES)
 def test_an_empty_bag_says_so(tmp_path, storage):
     with Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin[storage.upper()]):
         pass
     with pytest.raises(DataError, match=r"bag: the bag is empty \(no messages\)"):
         Bag(tmp_path / "bag")
-
-
-@pytest.mark.parametrize(
-    "metadata", ["", "just text", "rosbag2_bagfile_information: {version: 99}"]
-)
-def test_damaged_metadata_is_refused(bag_path, metadata):
-    (bag_path / "metadata.yaml").write_text(metadata)
-    with pytest.raises(DataError, match="campus: the bag cannot be read"):
-        Bag(bag_path)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.97])
@@ -439,22 +402,6 @@ def test_a_cut_storage_file_is_refused_or_stops_with_an_error(tmp_path, records,
 
     with pytest.raises(DataError, match=r"bag: the bag (cannot be read|is damaged after \d+)"):
         read_all()
-
-
-@pytest.mark.parametrize("given", ["folder", "folder without metadata", "file"])
-def test_an_mcap_whose_recorder_was_killed_names_what_recovers_it(tmp_path, records, given):
-    path = tmp_path / "bag"
-    write_bag(path, records, storage="mcap")
-    (file,) = path.glob("*.mcap")
-    data = file.read_bytes()
-    file.write_bytes(data[: len(data) // 2])
-    if given == "folder without metadata":
-        (path / "metadata.yaml").unlink()
-    with pytest.raises(
-        DataError, match=r"recorder was killed; run `mcap recover .*bag\.mcap"
-    ) as said:
-        Bag(file if given == "file" else path)
-    assert "reindex" not in str(said.value)
 
 
 def test_metadata_of_another_bag_is_found_out(tmp_path, bag_path):

@@ -1,7 +1,10 @@
 import dataclasses
 import json
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 
 import PIL.Image
 import pytest
@@ -169,3 +172,30 @@ def test_metres_and_degrees_do_not_mix(progeo, drives, corridor, tmp_path):
     )
     assert done.code == 2
     assert "give sources of one kind only" in done.error
+
+
+@pytest.mark.slow
+def test_names_that_are_no_utf8_stop_no_command(progeo, photos, tmp_path, small_model):
+    for image in photos.iterdir():
+        image.rename(photos / os.fsdecode(b"caf\xe9" + os.fsencode(image.name)))
+    model, image = ("--model", small_model), sorted(photos.iterdir())[3]
+    place_map, described = tmp_path / "map.progeo", tmp_path / "photos.npy"
+    for arguments in (
+        ("dataset", "from-photos", photos, "--cell", "4", "--out", tmp_path / "site"),
+        ("map", "build", place_map, "--images", photos, *model),
+        ("describe", "--images", photos, "--out", described, *model),
+    ):
+        assert progeo(*arguments).code == 0
+    assert "\\udce9" in (tmp_path / "site" / "left_out.csv").read_text(encoding="utf-8")
+    names = json.loads((tmp_path / "photos.json").read_text(encoding="utf-8"))["images"]
+    assert names[3] == str(image)
+    # A terminal of UTF-8 refuses what is none.
+    done = subprocess.run(
+        [sys.executable, "-m", "progeo_core.cli", "localize", place_map, image, "--json", *model],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout)["answers"][0]["image"] == str(image)

@@ -201,6 +201,21 @@ def test_info_on_a_damaged_map_says_so(progeo, campus_map, tmp_path):
     assert f"{damaged}: the map is damaged" in done.error
 
 
+def test_a_check_sees_a_single_flipped_bit(progeo, campus_map, tmp_path):
+    damaged = tmp_path / "damaged.progeo"
+    with PlaceMap.open(campus_map) as place_map:
+        descriptor = place_map.descriptors([7])[0].tobytes()
+    good = campus_map.read_bytes()
+    bad = bytes([descriptor[0] ^ 0x40]) + descriptor[1:]
+    damaged.write_bytes(good.replace(descriptor, bad))
+    assert progeo("map", "info", damaged).code == 0
+    done = progeo("map", "info", damaged, "--check")
+    assert done.code == 1
+    assert f"{damaged}: the map is damaged" in done.error
+    assert "place 7: its descriptor does not match its checksum" in done.error
+    assert progeo("map", "info", campus_map, "--check").code == 0
+
+
 def test_merge_prune_and_export(progeo, built, few_records, tmp_path):
     copy, merged = tmp_path / "copy.progeo", tmp_path / "merged.progeo"
     shutil.copy(built, copy)

@@ -206,7 +206,7 @@ def test_kills_at_any_moment_leave_all_or_nothing(corridor, tmp_path):
 
 def test_two_writers_of_one_folder_keep_apart(source, tmp_path):
     folder = tmp_path / "site"
-    refusals = []
+    refusals: list[object] = []
 
     def meanwhile(_):
         if not refusals:

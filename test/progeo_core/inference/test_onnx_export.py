@@ -13,7 +13,8 @@ import torch
 from progeo_core.errors import DataError, MissingDependencyError
 from progeo_core.images.codec import read_image
 from progeo_core.inference.loading import load_encoder
-from progeo_core.inference.onnx_export import CARD_PROPERTY, export_onnx
+from progeo_core.inference.onnx_export import export_onnx
+from progeo_core.model.model_card import CARD_PROPERTY
 from progeo_core.model.preprocessing import Preprocessing
 
 MODEL = "mobilenetv2-gem"

@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.inference.runtime import Variant
+from progeo_core.inference.runtime import REFERENCE, Variant
 from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory, cache_folder
+
+CPU = torch.device("cpu")
+MODEL = ModelFingerprint("tiny+GeM", 2, "8x8 bilinear", "ab" * 32)
 
 
 def test_follows_the_desktop_standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -17,15 +20,29 @@ def test_follows_the_desktop_standard(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert cache_folder() == Path("/home/robot/.cache/progeo")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, b'{"runtime": 1, "expected": {}}'])
-def test_a_damaged_file_is_as_good_as_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
-) -> None:
+@pytest.fixture
+def memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> RuntimeMemory:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    fingerprint = ModelFingerprint("tiny+GeM", 8, "64x64 bilinear", "ab" * 32, name="tiny")
-    memory = RuntimeMemory(fingerprint, torch.device("cpu"), [Variant("torch", "float32")])
-    memory.write(Remembered(Variant("torch", "float32"), np.eye(2, 8, dtype=np.float32)))
-    assert memory.read() is not None
-    (file,) = (tmp_path / "progeo").iterdir()
-    file.write_bytes(content)
+    return RuntimeMemory(MODEL, CPU, [REFERENCE])
+
+
+def test_remembers_an_outcome_for_the_same_question_alone(memory: RuntimeMemory) -> None:
+    assert memory.read() is None
+    expected = np.array([[0.6, 0.8], [1.0, 0.0]], np.float32)
+    memory.write(Remembered(REFERENCE, expected))
+    read = RuntimeMemory(MODEL, CPU, [REFERENCE]).read()
+    assert read is not None
+    assert read.variant == REFERENCE
+    np.testing.assert_allclose(read.expected, expected, atol=1e-6)
+    assert RuntimeMemory(MODEL, CPU, [Variant("onnx", "float32")]).read() is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "[" * 100_000, '{"schema": 1, "runtime": "torch", "precision": "float32"}'],
+)
+def test_a_damaged_memory_is_none(memory: RuntimeMemory, content: str) -> None:
+    memory.write(Remembered(REFERENCE, np.ones((1, 2), np.float32)))
+    (file,) = cache_folder().iterdir()
+    file.write_text(content)
     assert memory.read() is None

@@ -330,6 +330,11 @@ def test_bad_appends_are_refused(filled_map, make_places, unit_vectors):
         ),
         (make_places(2), np.full((2, 8), np.inf), "the descriptor of 0.jpg is not finite"),
         (make_places(2), np.full((2, 8), 1e6), "the descriptor of 0.jpg is not finite"),
+        (
+            make_places(2)._replace(position=np.full((2, 3), 1e300)),
+            unit_vectors(2),
+            "the position of 0.jpg is not finite or too large",
+        ),
         (make_places(2), np.zeros((2, 9)), r"shape \[2, 9\].* gives 8 values each"),
         (make_places(2), np.zeros((3, 8)), "columns of unequal length"),
         (short, unit_vectors(2), "columns of unequal length"),

@@ -20,6 +20,7 @@ NAN = np.full(8, np.nan, np.float16)
 CHANGED = [
     ("UPDATE place SET x_m = x_m + 1 WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET z_m = 9e999 WHERE id = 3", "place 3: its position is not finite"),
+    ("UPDATE place SET z_m = -1e300 WHERE id = 3", "place 3: its position is not finite or not"),
     ("UPDATE place SET yaw_rad = 9e999 WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET yaw_rad = NULL WHERE id = 3", "place 3: its pose does not match"),
     ("UPDATE place SET yaw_rad = 0.5 WHERE id = 1", "place 1: its pose does not match"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -27,7 +29,7 @@ def test_reads_the_head_off_the_weights() -> None:
 
 
 def test_reads_the_image_size_off_the_position_embedding() -> None:
-    blank = blank_backbone(VIT)
+    blank: Any = blank_backbone(VIT)
     width = blank.tower.positional_embedding.shape[1]
     for patches in (7, 16):
         state = {"backbone.positional_embedding": torch.zeros(1 + patches**2, width)}

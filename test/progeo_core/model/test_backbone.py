@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -59,7 +61,7 @@ def test_lists_similar_names_for_one_that_is_unknown() -> None:
 
 
 def test_a_transformer_is_fitted_to_another_image_size() -> None:
-    tower = blank_backbone("ViT-S-32-alt").tower.to_empty(device="cpu")
+    tower: Any = blank_backbone("ViT-S-32-alt").tower.to_empty(device="cpu")
     embedding = torch.nn.init.normal_(tower.positional_embedding).detach().clone()
     resize_backbone(tower, 448, 224)
     assert tower.positional_embedding.shape == (1 + 14 * 7, embedding.shape[1])

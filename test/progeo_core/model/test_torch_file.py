@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_reads_checkpoints_with_numbers_of_numpy(tmp_path: Path) -> None:
     optimizer = torch.optim.Adam(network.parameters())
     network(torch.ones(2)).sum().backward()
     optimizer.step()
-    content = {
+    content: dict[str, Any] = {
         "epoch_num": 3,
         "model_state_dict": network.state_dict(),
         "optimizer_state_dict": optimizer.state_dict(),

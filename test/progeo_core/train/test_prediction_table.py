@@ -9,7 +9,7 @@ from progeo_core.train.evaluation import Measured
 from progeo_core.train.prediction_table import COLUMNS, write_predictions
 
 NAMES = (
-    "database/@0@0@32@U@.jpg", "database/@30@40@32@U@.jpg", "database/@0@0@33@U@.jpg",
+    "database/@0@0@32@U@.jpg", "database/@30@40@32@U@.jpg", "database/@0@0@52@U@.jpg",
     "queries/@0@0@32@U@@@a, b@.jpg", "queries/@30@40@32@U@.jpg",
 )  # fmt: skip
 

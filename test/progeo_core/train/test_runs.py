@@ -14,6 +14,7 @@ import pytest
 from progeo_core.images.codec import encode_jpeg
 from progeo_core.train.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.slow
 TINY_RUN = Path(__file__).parent / "tiny_run.py"
 COMMON = """--N 2 --L 1 --groups_num 2 --num_workers 1 --seed 3 --device cpu
 --batch_size_stage1 20 --epochs_num_stage1 6 --batch_size 4 --iterations_per_epoch 6

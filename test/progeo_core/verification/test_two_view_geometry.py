@@ -116,8 +116,8 @@ def test_a_camera_that_turned_in_place_before_far_points_tells_its_turn(turn_deg
     of_query = (points - [-0.3, 0.0, 0.0]) @ axes
     seen = [one @ CAMERA.matrix((426, 240)).T for one in (of_query, points)]
     pixels = [(one[:, :2] / one[:, 2:]) + random.normal(0.0, 0.1, (900, 2)) for one in seen]
-    inside = np.logical_and(*(((one > 0) & (one < (426, 240))).all(axis=1) for one in pixels))
-    inside &= of_query[:, 2] > 0
+    seen_by_both = [((one > 0) & (one < (426, 240))).all(axis=1) for one in pixels]
+    inside = seen_by_both[0] & seen_by_both[1] & (of_query[:, 2] > 0)
     descriptors = random.normal(size=(int(inside.sum()), 128))
     descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
     query, place = (

@@ -83,7 +83,7 @@ def test_topics_are_resolved_and_have_the_suffix_of_the_transport(peer) -> None:
     [
         ((), "cameras is empty"),
         (("/a", "a"), "names a topic twice: /a, /a"),
-        (("/ok", "front cam"), "'front cam': Invalid topic name"),
+        (("/ok", "front cam"), "'front cam': topic name must not contain"),
         (("",), "parameter cameras: ''"),
         (("/a//b",), "'/a//b'"),
     ],

@@ -40,10 +40,12 @@ class Listener:
         peer.wait_for(self.publisher.get_subscription_count, "the subscription")
 
     def hear(self, *messages: Any) -> list[PoseReading]:
-        """Publish messages, of which the last one is good; return what is delivered."""
-        for message in messages:
+        """Publish messages, each when the last one has come; return what is delivered."""
+        for number, message in enumerate(messages, 1):
             self.publisher.publish(message)
-        self.peer.wait_for(lambda: len(self.taken) + self.source.dropped >= len(messages))
+            self.peer.wait_for(
+                lambda number=number: len(self.taken) + self.source.dropped == number
+            )
         return self.taken
 
     def stop(self) -> None:

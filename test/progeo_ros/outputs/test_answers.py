@@ -1,5 +1,6 @@
 """Answers that leave a lifecycle node: all of them in diagnostics, the accepted ones as poses."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,14 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import Records
 from progeo_ros.outputs.answers import AnswerPublishers
 
-NODE = "/answering"
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
 def node(dds_domain) -> Iterator[LifecycleNode]:
     del dds_domain
-    made = LifecycleNode("answering")
+    # Under a new name, as subscriptions to earlier ones remain.
+    made = LifecycleNode(f"answering_{next(NUMBERS)}")
     yield made
     made.destroy_node()
 
@@ -40,12 +42,14 @@ def publishers(node: LifecycleNode) -> Iterator[AnswerPublishers]:
 def test_only_accepted_answers_are_poses_and_fixes(
     peer, node: LifecycleNode, publishers: AnswerPublishers, answer: Localization
 ) -> None:
-    poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
-    fixes = peer.collect(NavSatFix, f"{NODE}/fix")
-    statuses = peer.collect(DiagnosticArray, f"{NODE}/status")
-    markers = peer.collect(MarkerArray, f"{NODE}/matches")
+    poses = peer.collect(PoseWithCovarianceStamped, f"{node.get_name()}/pose")
+    fixes = peer.collect(NavSatFix, f"{node.get_name()}/fix")
+    statuses = peer.collect(DiagnosticArray, f"{node.get_name()}/status")
+    markers = peer.collect(MarkerArray, f"{node.get_name()}/matches")
     for topic in ("pose", "fix", "status", "matches"):
-        peer.wait_for(lambda topic=topic: node.count_subscribers(f"{NODE}/{topic}") == 1, topic)
+        peer.wait_for(
+            lambda topic=topic: node.count_subscribers(f"{node.get_name()}/{topic}") == 1, topic
+        )
     rejected = answer._replace(accepted=False, stamp_ns=answer.stamp_ns - 1)
     local = answer._replace(geodetic=None)
     for one in (rejected, local, answer):
@@ -59,13 +63,16 @@ def test_only_accepted_answers_are_poses_and_fixes(
 
 def test_match_images_are_made_for_those_who_look(
     peer,
+    node: LifecycleNode,
     publishers: AnswerPublishers,
     answer: Localization,
     corridor_map: Path,
     places: Records,
 ) -> None:
     assert not publishers.has_viewer
-    pictures = peer.collect(CompressedImage, f"{NODE}/match_image", qos_profile_sensor_data)
+    pictures = peer.collect(
+        CompressedImage, f"{node.get_name()}/match_image", qos_profile_sensor_data
+    )
     peer.wait_for(lambda: publishers.has_viewer, "the viewer")
     query = read_image(places.images[0])
     with PlaceMap.open(corridor_map) as place_map:
@@ -81,8 +88,10 @@ def test_match_images_are_made_for_those_who_look(
 def test_an_inactive_node_publishes_nothing(
     peer, node: LifecycleNode, publishers: AnswerPublishers, answer: Localization
 ) -> None:
-    poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
-    peer.wait_for(lambda: node.count_subscribers(f"{NODE}/pose") == 1, "the subscription")
+    poses = peer.collect(PoseWithCovarianceStamped, f"{node.get_name()}/pose")
+    peer.wait_for(
+        lambda: node.count_subscribers(f"{node.get_name()}/pose") == 1, "the subscription"
+    )
     node.trigger_deactivate()
     publishers.publish_pose(answer, "camera_link")
     node.trigger_activate()
