@@ -64,7 +64,8 @@ def _decode(data: bytes, _: Path) -> None:
     for needed_side in (0, 16):
         image = decode_image(data, "case", needed_side)
         assert image.dtype == np.uint8
-        assert image.shape[2:] == (3,)
+        assert image.ndim == 3
+        assert image.shape[2] == 3
         assert image.size
     make_thumbnail(image)
 
@@ -117,8 +118,7 @@ def _compressed_change(seed: Any, rng: Random, others: Sequence[Any]) -> Any:
 
 
 def _compressed_read(case: Any, _: Path) -> None:
-    data, form = case
-    assert rgb_from_compressed(data, form, "case").shape[2] == 3
+    assert rgb_from_compressed(*case, "case").shape[2] == 3
 
 
 def _tags(data: bytes, folder: Path) -> None:
@@ -131,7 +131,7 @@ def _tags(data: bytes, folder: Path) -> None:
 
 
 def _kinds() -> dict[str, Kind]:
-    jpegs: Any = ("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"mode": "CMYK"})
+    jpegs = ("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"mode": "CMYK"})
     grey = ("JPEG", {"mode": "L", "exif": exif()})
     pngs = [("PNG", {"mode": mode}) for mode in ("RGB", "RGBA", "P", "1", "L", "I;16")]
     png = Kind(lambda: [encoded(form, **options) for form, options in pngs], _decode, _png)
