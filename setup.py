@@ -64,6 +64,8 @@ setup(
         "typer",
     ],
     extras_require={
+        # Photos of phones as they save them.
+        "heic": ["pillow-heif"],
         # Real rclpy and Fast DDS from PyPI, for machines without a ROS distribution.
         "ros": [
             "ros-diagnostic-msgs",

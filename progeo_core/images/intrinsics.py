@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from progeo_core.geo import FloatArray
 # ("equidistant") are not among them.
 _MODELS = ("plumb_bob", "rational_polynomial")
 _COEFFICIENTS = (0, 4, 5, 8, 12, 14)
+# No focal length, centre (pixels) or coefficient of a real calibration comes near it.
+_MAX_NUMBER = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Intrinsics:
         numbers = (self.focal_x, self.focal_y, self.center_x, self.center_y, *self.distortion)
         return (
             min(self.width, self.height) > 0
-            and all(map(math.isfinite, numbers))
+            and all(abs(number) <= _MAX_NUMBER for number in numbers)
             and min(self.focal_x, self.focal_y) > 0.0
             and len(self.distortion) in _COEFFICIENTS
         )

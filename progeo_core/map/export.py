@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 from xml.etree import ElementTree
 
+import numpy as np
+
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
@@ -76,6 +78,12 @@ def _places(place_map: PlaceMap, table: PlaceTable) -> Iterator[_Place]:
         position, direction = table.position, table.yaw_rad
     else:
         position = wgs84_from_enu(table.position, place_map.datum)
+        far = table.ids[~np.isfinite(position).all(axis=1)]
+        if far.size:
+            raise DataError(
+                f"{place_map.path}: place {far[0]} is too far from the datum to be on earth; delete"
+                " it, or build the map again"
+            )
         direction = heading_from_yaw(table.yaw_rad)
     for row, place_id in enumerate(table.ids.tolist()):
         first, second, third = position[row].tolist()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, ProgeoError
 from progeo_core.model.torch_file import read_torch_file
 
 
@@ -45,6 +46,21 @@ def load_checkpoint(path: Path) -> Any:
         raise DataError(
             f"{path}: damaged, or not a checkpoint of tensors and plain data alone"
         ) from error
+
+
+@contextlib.contextmanager
+def content_of(path: Path, what: str) -> Iterator[None]:
+    """Raise `DataError` naming `path` and `what` it should be, where its content is used wrongly.
+
+    Content of another kind, or damaged, has other types, shapes and keys, which raise anything.
+    """
+    try:
+        yield
+    except ProgeoError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+        raise DataError(f"{path}: damaged, or not {what} ({reason})") from error
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:

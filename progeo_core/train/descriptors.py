@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -90,10 +92,25 @@ def cached_descriptors(
     """
     path = folder / f"{processes.from_main(lambda: _key(describer.identity, images))}.npy"
     skipped: tuple[str, ...] = ()
-    if not processes.from_main(path.is_file):
+    shape = (len(images), describer.dimension)
+    if not processes.from_main(lambda: _is_whole(path, shape)):
         skipped = _write_rows(path, describer, images, processes, advance)
     rows = np.load(path, mmap_mode="r")
     return Described(rows, _all_skipped(rows, images, skipped))
+
+
+def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether a file has the header and the size of float32 rows of that shape."""
+    header = io.BytesIO()
+    descr = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, descr)
+    expected = header.getvalue()
+    try:
+        with path.open("rb") as file:
+            start, size = file.read(len(expected)), file.seek(0, os.SEEK_END)
+    except OSError:
+        return False
+    return start == expected and size == len(expected) + 4 * math.prod(shape)
 
 
 def _write_rows(

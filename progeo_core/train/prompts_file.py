@@ -12,9 +12,10 @@ from torch import Tensor
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
 from progeo_core.train.authors_artefacts import read_authors_prompts
-from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 
 _KIND = "progeo prompts"
+_PROMPTS_NDIM = 3
 
 
 class GroupPrompts(NamedTuple):
@@ -47,8 +48,9 @@ def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
         ) from None
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
-    stored = [GroupPrompts(**group) for group in content["groups"]]
-    return [_prompts_of(group, stored, path) for group in groups]
+    with content_of(path, "a file of prompts"):
+        stored = [GroupPrompts(**group) for group in content["groups"]]
+        return [_prompts_of(group, stored, path) for group in groups]
 
 
 def _prompts_of(group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path) -> Tensor:
@@ -60,4 +62,6 @@ def _prompts_of(group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path) -
             f"{path}: prompts of other classes; use the images and the --M, --alpha, --N, --L,"
             " --groups_num and --min_images_per_class of their stage 1"
         )
+    if found.prompts.ndim != _PROMPTS_NDIM or len(found.prompts) != len(class_id):
+        raise DataError(f"{path}: damaged: the prompts of a group are not one per class")
     return found.prompts

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
-from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import prompt_contrastive
 from progeo_core.train.precision import Precision, RunningLoss
@@ -103,17 +103,18 @@ class PromptTraining:
     def load(self, path: Path) -> None:
         """Load what `save` wrote; raise `DataError` if it is of other classes."""
         state: dict[str, Any] = load_checkpoint(path)
-        if not torch.equal(state["class_id"], torch.from_numpy(self.data.group.class_id)):
-            raise DataError(
-                f"{path}: prompts of other classes; resume with the same images and the same"
-                " --M, --alpha, --N, --L, --groups_num and --min_images_per_class"
-            )
-        self.losses = state["losses"]
-        with torch.no_grad():
-            self.texts.prompts.copy_(state["prompts"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._precision.restore(state["precision"])
+        with content_of(path, "a checkpoint of stage 1"):
+            if not torch.equal(state["class_id"], torch.from_numpy(self.data.group.class_id)):
+                raise DataError(
+                    f"{path}: prompts of other classes; resume with the same images and the same"
+                    " --M, --alpha, --N, --L, --groups_num and --min_images_per_class"
+                )
+            self.losses = state["losses"]
+            with torch.no_grad():
+                self.texts.prompts.copy_(state["prompts"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+            self._precision.restore(state["precision"])
 
     def _step(self, rows: NDArray[np.int64]) -> Tensor:
         device = self._where.device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from progeo_core.model.freezing import keep_statistics
 from progeo_core.records.image_list import ImageList
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.benchmark import Recall
-from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 from progeo_core.train.class_sampler import ClassSampler
 from progeo_core.train.group_images import Batch, GroupImages, load_batches
 from progeo_core.train.journal import Journal
@@ -175,6 +176,10 @@ class EncoderTraining:
         content = load_checkpoint(path)
         if not isinstance(content, dict) or "model_state_dict" not in content:
             raise DataError(f"{path}: not a last_checkpoint.pth of stage 2")
+        with content_of(path, "a last_checkpoint.pth of stage 2"):
+            return self._load(content, path)
+
+    def _load(self, content: dict[str, Any], path: Path) -> list[dict[str, float]]:
         weights = content["model_state_dict"]
         load_weights(self.network, weights, path)
         buffers = {name for name, _ in self.network.named_buffers()}
@@ -183,13 +188,18 @@ class EncoderTraining:
         restore_optimizer(self._optimizer, trained, saved, saved_names, path)
         self.epochs_done = int(content["epoch_num"])
         self.best_recall1 = float(content["best_val_recall1"])
+        history = content.get("history", [])
+        if self.epochs_done < 0 or not math.isfinite(self.best_recall1):
+            raise ValueError(f"{self.epochs_done} epochs, R@1 {self.best_recall1}")
+        if not all(isinstance(figures, dict) for figures in history):
+            raise TypeError("its history is no list of figures")
         if "class_ids" in content:
             self._load_classifiers(content, path)
         else:
             self.best_recall1 /= 100.0
             if self._where.is_main:
                 _log.warning("%s does not name its classes: its classifiers are not used", path)
-        return list(content.get("history", []))
+        return list(history)
 
     def _load_classifiers(self, content: dict[str, Any], path: Path) -> None:
         # Groups are found by their classes, whatever their order was.

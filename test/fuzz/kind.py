@@ -31,7 +31,7 @@ class SilentChangeError(Exception):
     """A reader gave other content than was written, and no error."""
 
 
-class TookTooLong(BaseException):  # noqa: N818  # a reader's `except Exception` must not take it
+class TookTooLong(BaseException):  # a reader's `except Exception` must not take it
     """A case used up its time."""
 
 
@@ -60,7 +60,6 @@ def run_case(kind: Kind, case: Any) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         try:
             kind.read(case, Path(folder))
-        except (ProgeoError, RefusedError) as error:
-            assert str(error), "an error without a message"
+        except (ProgeoError, RefusedError):
             return Outcome.REFUSED
     return Outcome.READ

@@ -57,7 +57,7 @@ _COLUMNS = {
 }
 _STATEMENTS = (
     "CREATE TRIGGER t AFTER INSERT ON place BEGIN DELETE FROM place; END",
-    "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+    "CREATE VIEW v AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT i FROM n",
     "ALTER TABLE place RENAME TO other",
     "ALTER TABLE place ADD COLUMN extra TEXT",
     "DROP TABLE thumbnail",
@@ -154,9 +154,7 @@ def _read_map(data: bytes, folder: Path) -> None:
         _search(place_map)
 
 
-def _search(
-    place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True
-) -> None:
+def _search(place_map: PlaceMap, memory_mb: int = MEMORY_MB, *, is_checked: bool = True) -> None:
     ids, vectors = place_map.ids(), place_map.descriptors()
     if not len(ids):
         return
@@ -176,7 +174,8 @@ def _read_foreign_map(data: bytes, folder: Path) -> None:
         place_map.verify()
         _search(place_map)
         summary = summarize_map(place_map)
-        assert summary.to_json() and summary.to_lines()
+        assert summary.to_json()
+        assert summary.to_lines()
         for form in ExportFormat:
             if place_map.datum is not None or form is ExportFormat.CSV:
                 export_map(place_map, folder / f"out.{form.value}", form)
@@ -200,7 +199,7 @@ def _change_cells(seed: bytes, rng: Random, _: Sequence[bytes]) -> bytes:
         path = Path(folder, "map.progeo")
         path.write_bytes(seed)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            for _ in range(rng.choice((1, 1, 2, 4))):
+            for _change in range(rng.choice((1, 1, 2, 4))):
                 # STRICT tables and other constraints refuse some of them.
                 with contextlib.suppress(sqlite3.Error, OverflowError):
                     _change_one(connection, rng)
@@ -257,17 +256,22 @@ def _correct_checksums(connection: sqlite3.Connection) -> None:
         one = PlacePoses(np.array([place_id]), np.array([numbers[:3]]), np.array(numbers[3:]))
         jpeg = pictures.get(place_id)
         crc32 = None if jpeg is None else zlib.crc32(jpeg)
-        label = connection.execute(
+        stamp_ns, camera, traverse, image = connection.execute(
             "SELECT stamp_ns, camera, traverse, image FROM place WHERE id = ?", (place_id,)
         ).fetchone()
         connection.execute(
             "UPDATE place SET pose_checksum = ?, thumbnail_crc32 = ?, label_crc32 = ? WHERE id = ?",
-            (int(pose_checksums(one)[0]), crc32, label_checksum(place_id, *label, crc32), place_id),
+            (
+                int(pose_checksums(one)[0]),
+                crc32,
+                label_checksum(place_id, stamp_ns, camera, traverse, image, crc32),
+                place_id,
+            ),
         )
 
 
 class _IndexCase(NamedTuple):
-    """An index file, the memory (MB) it is for, and whether its checksum is right in spite of all."""
+    """An index file, the memory (MB) it is for, and whether its checksum is right all the same."""
 
     data: bytes
     memory_mb: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ _STAMP = Header(1_700_000_000_000_000_000, "front")
 
 
 def _serialized() -> list[tuple[str, bytes]]:
-    store = messages.typestore()
+    store: Any = messages.typestore()
     position = np.array([48.1, 11.5, 500.0])
     pose = bytes(messages.pose_message(_STAMP, position, 0.5))
     message: Any = store.deserialize_cdr(pose, messages.POSE)
@@ -140,7 +141,7 @@ def _read_odometry(drive: Any, _: Path) -> None:
         buffer.add(one.stamp_ns, one.position, one.yaw_rad)
     stamps = [one.stamp_ns for one in usable]
     unit_of_stamps(stamps)
-    for first, last in zip(stamps, stamps[1:], strict=False):
+    for first, last in itertools.pairwise(stamps):
         travel = buffer.travel(first, last)
         assert travel is None or (math.isfinite(travel.distance_m) and travel.distance_m >= 0.0)
         pose = buffer.at(last)

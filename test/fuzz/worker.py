@@ -56,7 +56,8 @@ class Worker:
     def run(self, kind: str, case: int) -> Result:
         """Run one case."""
         process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         # A process that just died takes nothing; then no answer comes either.
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(f"{kind} {case}\n".encode())

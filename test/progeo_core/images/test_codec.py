@@ -205,7 +205,7 @@ def test_flipped_bytes_give_an_image_or_a_refusal(photo, form):
     for _ in range(60):
         damaged = bytearray(data)
         for place in rng.integers(0, min(len(data), 400), 3):
-            damaged[place] = rng.choice([0, 255, 127, 128, int(rng.integers(256))])
+            damaged[place] = rng.choice((0, 255, 127, 128, int(rng.integers(256))))
         with contextlib.suppress(ImageError):
             assert decode_image(bytes(damaged), "photo").ndim == 3
 

@@ -27,6 +27,8 @@ def test_raw_images_have_distortion_and_rectified_ones_have_none() -> None:
         {"k": [0.0] * 9},
         {"width": 0},
         {"k": [float("nan")] * 9},
+        {"k": [1e308] * 9},
+        {"d": [1e308] * 5},
         {"distortion_model": "equidistant"},
         {"d": [0.1, 0.2, 0.3]},
     ],

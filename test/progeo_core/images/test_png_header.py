@@ -14,9 +14,8 @@ def png(mode="RGB", **options):
 
 
 def test_size_and_kind():
-    found = read_chunks(png())
-    assert found is not None
-    assert found[:3] == (321, 123, False)
+    colour = read_chunks(png())
+    assert (colour.width, colour.height, colour.is_grey) == (321, 123, False)
     assert read_chunks(png("I;16")).is_grey
     assert read_chunks(png("LA")).is_grey
     assert not read_chunks(png("P")).is_grey

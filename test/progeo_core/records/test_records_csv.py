@@ -124,7 +124,7 @@ def test_no_data_is_no_altitude_and_may_be_a_height(written):
 
 @pytest.mark.parametrize(("per_s", "name"), [(1, "seconds"), (1000, "millis"), (10**6, "micros")])
 def test_stamps_of_another_unit_are_recognized_and_said(written, caplog, per_s, name):
-    rows = "".join(f"1.jpg,{second},0,{(1_700_000_000 + second) * per_s}\n" for second in range(4))
-    _, rows, _ = read_rows(written("image,x_m,y_m,stamp_ns\n" + rows))
+    lines = "".join(f"1.jpg,{second},0,{(1_700_000_000 + second) * per_s}\n" for second in range(4))
+    _, rows, _ = read_rows(written("image,x_m,y_m,stamp_ns\n" + lines))
     assert [row.stamp_ns for row in rows] == [(1_700_000_000 + s) * 10**9 for s in range(4)]
     assert f"the stamps are {name}" in caplog.text

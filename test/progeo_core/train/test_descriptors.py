@@ -128,3 +128,18 @@ def test_the_cache_has_its_space_before_the_work_begins(folder: Path, tmp_path: 
     wide_rows = Describer(lambda image: image, encode, wide, "wide", 4)
     cached_descriptors(wide_rows, list_images(folder), cache, ALONE)
     assert taken[0] >= 30 * wide * 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY", None])
+def test_a_damaged_file_of_the_cache_is_made_again(
+    folder: Path, tmp_path: Path, damage: bytes | None
+) -> None:
+    images, cache = list_images(folder), tmp_path / "cache"
+    whole = np.array(cached_descriptors(describer([]), images, cache, ALONE).rows)
+    (file,) = cache.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] if damage is None else damage)
+    np.testing.assert_array_equal(
+        cached_descriptors(describer([]), images, cache, ALONE).rows, whole
+    )
+    assert file.read_bytes() == content

@@ -77,3 +77,25 @@ def test_the_authors_prompts_are_told_apart(
     torch.save([PromptLearner(), PromptLearner()], tmp_path / "prompt_learners.pth")
     with pytest.raises(DataError, match=r"the authors' prompts of 2 groups.*: run stage 1"):
         load_prompts(tmp_path / "prompt_learners.pth", groups)
+
+
+@pytest.mark.parametrize(
+    "stored", [None, 3, [3], [{}], [{"class_id": 1, "prompts": 2}], [{"prompts": torch.zeros(3)}]]
+)
+def test_what_the_groups_cannot_be_is_refused(
+    groups: tuple[PlaceGroup, ...], tmp_path: Path, stored: object
+) -> None:
+    path = tmp_path / "odd.pth"
+    save_checkpoint({"kind": "progeo prompts", "groups": stored}, path)
+    with pytest.raises(DataError, match=r"odd.pth: damaged, or not a file of prompts"):
+        load_prompts(path, groups)
+
+
+def test_prompts_that_are_not_one_per_class_are_refused(
+    groups: tuple[PlaceGroup, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.pth"
+    class_id = torch.from_numpy(groups[0].class_id)
+    save_prompts([GroupPrompts(class_id, torch.zeros(1, 8))], path)
+    with pytest.raises(DataError, match=r"odd.pth: damaged: the prompts of a group"):
+        load_prompts(path, groups[:1])

@@ -8,6 +8,7 @@ from torch import nn
 
 from progeo_core.dataset.place_classes import PlaceClassSettings, group_places
 from progeo_core.errors import DataError
+from progeo_core.train.checkpoint import save_checkpoint
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import load_prompts
 from progeo_core.train.settings import RunSettings, Stage1Settings, TrainingSettings
@@ -91,3 +92,17 @@ def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
         resume_prompts(swapped, tmp_path)
     with pytest.raises(DataError, match="no saved groups"):
         resume_prompts(trainings, tmp_path / "elsewhere")
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
+    training = make_trainings()[0]
+    path = tmp_path / "odd.pth"
+    contents: tuple[object, ...] = (
+        [],
+        {},
+        {"class_id": torch.from_numpy(training.data.group.class_id)},
+    )
+    for content in contents:
+        save_checkpoint(content, path)
+        with pytest.raises(DataError, match=r"odd.pth: damaged, or not a checkpoint of stage 1"):
+            training.load(path)

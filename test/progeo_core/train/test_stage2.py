@@ -11,7 +11,7 @@ from torch import nn
 from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import DataError
 from progeo_core.train.benchmark import Recall
-from progeo_core.train.checkpoint import load_checkpoint
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.processes import Processes
 from progeo_core.train.settings import RunSettings, Stage2Settings, TrainingSettings
@@ -153,6 +153,20 @@ def test_groups_are_found_by_their_classes(
     other = training_set._replace(groups=training_set.groups[:1])
     with pytest.raises(DataError, match=r"last_checkpoint.pth: of other classes"):
         make_training(other, network).load(tmp_path / "last_checkpoint.pth")
+
+
+@pytest.mark.parametrize("key", sorted(AUTHORS_KEYS))
+def test_a_checkpoint_with_odd_content_is_refused(
+    training_set: TrainingSet, network: nn.Module, tmp_path: Path, key: str
+) -> None:
+    training = make_training(training_set, network)
+    state = training.state([])
+    path = tmp_path / "odd.pth"
+    values: tuple[object, ...] = (None, float("nan"), "text", [], {})
+    for value in values:
+        save_checkpoint(state | {key: value}, path)
+        with pytest.raises(DataError, match=r"odd.pth: "):
+            training.load(path)
 
 
 def test_a_checkpoint_of_another_backbone_is_refused(network: nn.Module) -> None:

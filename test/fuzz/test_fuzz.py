@@ -1,0 +1,83 @@
+"""Some 2,000 cases over every kind of untrusted input; `make fuzz` runs 50,000."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from progeo_core.errors import DataError
+from test.fuzz.__main__ import shares, table
+from test.fuzz.kind import Kind, Outcome, SilentChangeError
+from test.fuzz.kinds import KINDS
+from test.fuzz.worker import Worker
+
+CASES = 2000
+RIGHT = (Outcome.READ, Outcome.REFUSED)
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with Worker() as one:
+        yield one
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_input_of_this_kind_does_anything_but_be_read_or_refused(worker, name):
+    results = [worker.run(name, number) for number in range(shares(KINDS, CASES)[name])]
+    wrong = [result for result in results if result.outcome not in RIGHT]
+    assert not wrong, "\n".join(
+        f"python -m test.fuzz --kind {name!r} --case {one.case}: {one.outcome.value}\n{one.detail}"
+        for one in wrong[:3]
+    )
+
+
+def behave(case: str, _: Path) -> None:
+    """Do what the case says."""
+    if case == "refused":
+        raise DataError("no")
+    if case == "wrong":
+        raise KeyError(case)
+    if case == "silent":
+        raise SilentChangeError(case)
+    if case == "memory":
+        bytearray(1 << 33)
+    if case == "dies":
+        os.abort()
+    while case == "spins":
+        pass
+    if case == "sleeps":
+        time.sleep(600.0)
+
+
+WAYS = ("read", "refused", "wrong", "silent", "memory", "dies", "sleeps", "spins")
+# A worker finds them here.
+_OWN_KINDS = {way: Kind(lambda: ["read"], behave, lambda *_, way=way: way) for way in WAYS}
+
+
+def test_a_worker_sees_what_goes_wrong():
+    with Worker("test.fuzz.own_kinds", wall_s=60.0) as own:
+        outcomes = {way: own.run(way, 0) for way in WAYS}
+    assert {way: result.outcome.value for way, result in outcomes.items()} == {
+        "read": "read",
+        "refused": "refused",
+        "wrong": "wrong",
+        "silent": "silent",
+        "memory": "wrong",
+        "dies": "wrong",
+        "sleeps": "hang",
+        "spins": "hang",
+    }
+    assert "KeyError: 'wrong'" in outcomes["wrong"].detail
+    assert "MemoryError" in outcomes["memory"].detail
+    assert "-6" in outcomes["dies"].detail
+
+
+def test_the_table_has_a_row_for_every_kind_and_one_for_all():
+    text = table({"JPEG": {Outcome.READ: 1200, Outcome.HANG: 1}, "PNG": {Outcome.REFUSED: 3}})
+    assert text.splitlines()[0] == "| input | cases | read | refused | silent | wrong | hang |"
+    assert text.splitlines()[2:] == [
+        "| JPEG | 1,201 | 1,200 | 0 | 0 | 0 | 1 |",
+        "| PNG | 3 | 0 | 3 | 0 | 0 | 0 |",
+        "| all | 1,204 | 1,200 | 3 | 0 | 0 | 1 |",
+    ]
