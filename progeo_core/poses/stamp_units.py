@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 # From 2001 to 2039, as every clock that was set has it (s).
 _FIRST_S, _LAST_S = 1e9, 2.2e9
-# Images or poses nearer to each other (ns) than this are not of nanoseconds: 500 a second.
-_MIN_STEP_NS = 2_000_000
 
 
 class StampUnit(NamedTuple):
@@ -28,16 +26,21 @@ _UNITS = (
 )
 
 
-def unit_of_stamps(stamps: ArrayLike) -> StampUnit:
+# No robot tells its pose more often (Hz), and no camera takes images more often.
+MAX_POSE_RATE_HZ, MAX_IMAGE_RATE_HZ = 500.0, 200.0
+
+
+def unit_of_stamps(stamps: ArrayLike, max_rate_hz: float = MAX_POSE_RATE_HZ) -> StampUnit:
     """Return the unit that integer stamps [n] are in; those that are not positive do not count.
 
     Read as nanoseconds, today's seconds, milliseconds or microseconds since 1970 would be 2
     seconds, 30 minutes or 20 days. A simulation or a machine's uptime may be as short, so that
-    steps between the stamps have to be too short for nanoseconds as well.
+    steps between the stamps have to be too short for nanoseconds as well, which is shorter than
+    those of `max_rate_hz`.
     """
     known: NDArray[np.int64] = np.unique(np.asarray(stamps, np.int64))
     known = known[known > 0]
-    if len(known) < 2 or np.median(np.diff(known)) >= _MIN_STEP_NS:
+    if len(known) < 2 or np.median(np.diff(known)) >= 1e9 / max_rate_hz:
         return NANOSECONDS
     for unit in _UNITS:
         low, high = (limit * 1e9 / unit.nanoseconds for limit in (_FIRST_S, _LAST_S))

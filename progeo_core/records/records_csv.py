@@ -13,8 +13,8 @@ import numpy as np
 
 from progeo_core.errors import DataError
 from progeo_core.geo import Frame, is_fix, known_altitude
+from progeo_core.poses.stamp_units import MAX_IMAGE_RATE_HZ, NANOSECONDS, unit_of_stamps
 from progeo_core.records.plain_number import plain_number
-from progeo_core.records.stamps import NANOSECONDS, unit_of
 
 _log = logging.getLogger(__name__)
 
@@ -146,11 +146,12 @@ def _split_by_fix(
     """Return the rows with a position, and why each of the others has none."""
     if family is _LOCAL:
         return rows, ()
-    placed = [row for row in rows if is_fix(*row.position[:2])]
+    known = is_fix(*zip(*(row.position[:2] for row in rows), strict=True))
+    placed = [row for row, fix in zip(rows, known, strict=True) if fix]
     unplaced = tuple(
         f"{row.image}: no GPS fix (latitude 0, longitude 0)"
-        for row in rows
-        if not is_fix(*row.position[:2])
+        for row, fix in zip(rows, known, strict=True)
+        if not fix
     )
     if not placed:
         raise DataError(f"{file}: all {len(rows)} records are at latitude 0, longitude 0")
@@ -175,11 +176,11 @@ def _warn_of_degrees(file: Path, family: _Family, rows: list[RecordRow]) -> None
 
 
 def _with_stamps_in_ns(file: Path, rows: list[RecordRow]) -> list[RecordRow]:
-    unit = unit_of(np.array([row.stamp_ns for row in rows], np.int64))
+    unit = unit_of_stamps([row.stamp_ns for row in rows], MAX_IMAGE_RATE_HZ)
     if unit == NANOSECONDS:
         return rows
     _log.warning("%s: the stamps are %s by their size, and are read as such", file, unit.name)
-    return [row._replace(stamp_ns=row.stamp_ns * unit.ns) for row in rows]
+    return [row._replace(stamp_ns=row.stamp_ns * unit.nanoseconds) for row in rows]
 
 
 def _family(file: Path, columns: Sequence[str]) -> _Family:
