@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+# Name of an unfinished file: the name that it is to take, and the process that writes it.
+_UNFINISHED = re.compile(r"(.+)-\d+-new")
+
 
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
@@ -33,13 +36,18 @@ def replaced_file(path: Path) -> Iterator[Path]:
             unfinished.unlink(missing_ok=True)
 
 
+def unfinished_name(path: Path) -> str | None:
+    """Return the name that an unfinished file was to take, None for any other file."""
+    found = _UNFINISHED.fullmatch(path.name)
+    return found[1] if found else None
+
+
 def remove_unfinished(path: Path) -> None:
     """Remove what kills left of files that were to take the place of `path`."""
-    unfinished = re.compile(rf"{re.escape(path.name)}-\d+-new")
     if not path.parent.is_dir():
         return
     for entry in path.parent.iterdir():
-        if unfinished.fullmatch(entry.name):
+        if unfinished_name(entry) == path.name:
             # A writer that lives holds the lock; a file of another user stays.
             with contextlib.suppress(OSError), entry.open("rb") as held:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,13 +7,13 @@ import dataclasses
 import datetime
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from progeo_core.atomic_file import unfinished_name
 from progeo_core.train.checkpoint import replace_file
 from progeo_core.train.file_lock import lock_file
 from progeo_core.train.settings import TrainingSettings
@@ -23,7 +23,6 @@ LOGS = Path("logs")
 # Where a run keeps the descriptors of a validation until it is done.
 SCRATCH = "validation"
 _SETTINGS = "settings.json"
-_UNFINISHED = re.compile(r".+-\d+-new")
 # Open files whose locks say that their runs are alive; they are closed when the process ends.
 _alive: list[BinaryIO] = []
 
@@ -85,11 +84,11 @@ def _remove_leftovers(parent: Path) -> None:
 
 def _clean(run: Path) -> None:
     shutil.rmtree(run / SCRATCH, ignore_errors=True)
-    for path in run.rglob("*-new"):
+    for path in run.rglob("*"):
         if _is_unfinished(path):
             path.unlink()
 
 
 def _is_unfinished(path: Path) -> bool:
     """Whether a file was to take the place of another one (see `replaced_file`)."""
-    return _UNFINISHED.fullmatch(path.name) is not None and path.is_file()
+    return unfinished_name(path) is not None and path.is_file()
