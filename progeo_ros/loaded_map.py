@@ -28,12 +28,20 @@ class LocalizerOptions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LoadedMap:
-    """Open map with its index, its number of places, and the localizer on it."""
+    """Open map, prepared to localize in, and the localizer on it."""
 
-    place_map: PlaceMap
-    index: PlaceIndex
-    places: int
+    prepared: PreparedMap
     localizer: Localizer
+
+    @property
+    def place_map(self) -> PlaceMap:
+        """Return the open map."""
+        return self.prepared.place_map
+
+    @property
+    def places(self) -> int:
+        """Return the number of places."""
+        return len(self.place_map)
 
     @classmethod
     def open(
@@ -49,17 +57,15 @@ class LoadedMap:
         try:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)
-            index = PlaceIndex.open(place_map, index_memory_mb)
-            localizer = _localizer(place_map, index, encoder, options, odometry)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map, index_memory_mb))
+            return cls(prepared, _localizer(prepared, encoder, options, odometry))
         except ProgeoError:
             place_map.close()
             raise
-        return cls(place_map, index, len(place_map), localizer)
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
         """Return the same map with a localizer that has other settings."""
-        odometry = self.localizer.odometry
-        localizer = _localizer(self.place_map, self.index, encoder, options, odometry)
+        localizer = _localizer(self.prepared, encoder, options, self.localizer.odometry)
         return dataclasses.replace(self, localizer=localizer)
 
 
@@ -79,14 +85,10 @@ def open_map(path: str) -> PlaceMap:
 
 
 def _localizer(
-    place_map: PlaceMap,
-    index: PlaceIndex,
-    encoder: Encoder,
-    options: LocalizerOptions,
-    odometry: PoseBuffer,
+    prepared: PreparedMap, encoder: Encoder, options: LocalizerOptions, odometry: PoseBuffer
 ) -> Localizer:
     return Localizer(
-        PreparedMap(place_map, index),
+        prepared,
         encoder,
         options.localizer,
         options.consensus,

@@ -208,7 +208,7 @@ class Pipeline:
         if before[1:] == options[1:]:
             self.loaded.localizer.settings = options.localizer
         else:
-            # What was measured on the map depends on these: build the localizer again.
+            # The filter and the place radius are made from these; the map stays prepared.
             self.loaded = self.loaded.with_options(self._encoder, options)
 
     def _open_map(self, path: str) -> LoadedMap:
