@@ -6,7 +6,6 @@ import numpy as np
 
 from progeo_core.descriptors.standardization import RunningStandardization
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image
 from progeo_core.localization.consensus import (
     ConsensusSettings,
     dominant_mode,
@@ -52,7 +51,8 @@ class SequenceRanker:
             rows = np.concatenate([carried, np.setdiff1d(query.candidates, carried)])
             belief = self._tracker.update(rows, self._similarity(query, rows))
             if query.image is not None and not self._is_sure(belief, settings):
-                self._tracker.weigh(self._log_odds(query.image, belief, settings))
+                checks = settings.geometric_checks
+                self._tracker.weigh(self._verifier.log_odds(query.image, belief, checks))
         return self._ranking(self._tracker.belief, settings)
 
     def _similarity(self, query: Query, rows: np.ndarray) -> FloatArray:
@@ -71,10 +71,6 @@ class SequenceRanker:
         mode = dominant_mode(belief.probability, belief.position, radius_m)
         confidence = self._map.calibration.sequence.apply(float(belief.probability[mode].sum()))
         return confidence >= settings.min_confidence
-
-    def _log_odds(self, image: Image, belief: Belief, settings: LocalizerSettings) -> FloatArray:
-        """Return what the images of a belief's places [s] say."""
-        return self._verifier.log_odds(image, belief, settings.geometric_checks)
 
     def _ranking(self, belief: Belief, settings: LocalizerSettings) -> Ranking:
         estimate = estimate_from_belief(
