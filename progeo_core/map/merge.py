@@ -13,7 +13,7 @@ import numpy as np
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
 from progeo_core.map.leftovers import remove_leftovers
-from progeo_core.map.place_map import PlaceMap, PlacePoses, Places, PlaceTable
+from progeo_core.map.place_map import PlaceMap, Places, PlaceTable
 from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
 from progeo_core.progress import Advance, no_progress
@@ -57,10 +57,12 @@ def merge_maps(
         remove_leftovers(target)
         folder = opened.enter_context(scratch_folder(target))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
+            corners = np.empty((0, 3))
             for place_map in maps:
                 table = _table_from_datum(place_map, merged.datum)
-                _warn_if_far(place_map, table.poses, merged.poses())
+                _warn_if_far(place_map, table.position, corners)
                 _copy_places(place_map, table, merged, advance)
+                corners = _box(np.concatenate([corners, table.position]))
             report = MergeReport(len(merged), merged.datum)
         move_file(folder / target.name, target)
     return report
@@ -87,12 +89,18 @@ def _table_from_datum(source: PlaceMap, datum: Datum | None) -> PlaceTable:
     return table._replace(position=position, yaw_rad=yaw_rad)
 
 
-def _warn_if_far(source: PlaceMap, added: PlacePoses, merged: PlacePoses) -> None:
-    if not len(added.ids) or not len(merged.ids):
+def _box(position: FloatArray) -> FloatArray:
+    """Return two corners [2, 3] of the box around positions [n, 3], none around none."""
+    return np.stack([position.min(axis=0), position.max(axis=0)]) if len(position) else position
+
+
+def _warn_if_far(source: PlaceMap, added: FloatArray, merged: FloatArray) -> None:
+    """Warn where positions [n, 3] (m) are far from others [m, 3], or from a box around them."""
+    if not len(added) or not len(merged):
         return
     # Between the boxes around both, 0 where these overlap.
-    after = added.position.min(axis=0) - merged.position.max(axis=0)
-    before = merged.position.min(axis=0) - added.position.max(axis=0)
+    after = added.min(axis=0) - merged.max(axis=0)
+    before = merged.min(axis=0) - added.max(axis=0)
     gap_m = float(np.linalg.norm(np.maximum(np.maximum(after, before), 0.0)))
     if gap_m > _FAR_M:
         _log.warning(
