@@ -4,7 +4,7 @@ BIN := .venv/bin
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint bench bench-gpu clean
+.PHONY: help demo test quick fuzz lint bench bench-gpu clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -23,6 +23,9 @@ test: .venv/installed ## Run the tests (real DDS between processes, real images)
 
 quick: .venv/installed ## Run the tests that take less than five seconds each: under two minutes
 	$(BIN)/python -m pytest -m "not slow"
+
+fuzz: .venv/installed ## Read 50,000 damaged and hostile inputs of every kind; print a table of what became of them
+	$(BIN)/python -m test.fuzz --cases 50000
 
 lint: .venv/installed ## Check style, types, the order of imports and the structure
 	$(BIN)/ruff check .

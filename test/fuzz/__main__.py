@@ -85,7 +85,9 @@ def main() -> int:
         result = run_here(KINDS, options.kind, options.case, seeds)
         print(result.outcome.value, result.detail)
         return int(result.outcome not in _GOOD)
-    counts: dict[str, collections.Counter[Outcome]] = {name: collections.Counter() for name in kinds}
+    counts: dict[str, collections.Counter[Outcome]] = {
+        name: collections.Counter() for name in kinds
+    }
     done, total, reported = 0, sum(shares(kinds, options.cases).values()), time.monotonic()
     for result in run(kinds, options.cases, options.first, options.jobs):
         counts[result.kind][result.outcome] += 1

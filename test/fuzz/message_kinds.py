@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ from progeo_core.poses.stamp_units import unit_of_stamps
 from test.fuzz.image_kinds import encoded, photo
 from test.fuzz.kind import Kind, RefusedError
 from test.fuzz.mutation import mutate
-import itertools
 
 _FLOATS = (
     *(0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 1e-160, 1e154),

@@ -1,15 +1,11 @@
 """Some 2,000 cases over every kind of untrusted input; `make fuzz` runs 50,000."""
 
-import os
-import time
-from pathlib import Path
-
 import pytest
 
-from progeo_core.errors import DataError
 from test.fuzz.__main__ import shares, table
-from test.fuzz.kind import Kind, Outcome, SilentChangeError
+from test.fuzz.kind import Outcome
 from test.fuzz.kinds import KINDS
+from test.fuzz.misbehaviour import WAYS
 from test.fuzz.worker import Worker
 
 CASES = 2000
@@ -32,31 +28,9 @@ def test_no_input_of_this_kind_does_anything_but_be_read_or_refused(worker, name
     )
 
 
-def behave(case: str, _: Path) -> None:
-    """Do what the case says."""
-    if case == "refused":
-        raise DataError("no")
-    if case == "wrong":
-        raise KeyError(case)
-    if case == "silent":
-        raise SilentChangeError(case)
-    if case == "memory":
-        bytearray(1 << 33)
-    if case == "dies":
-        os.abort()
-    while case == "spins":
-        pass
-    if case == "sleeps":
-        time.sleep(600.0)
-
-
-WAYS = ("read", "refused", "wrong", "silent", "memory", "dies", "sleeps", "spins")
-# A worker finds them here.
-_OWN_KINDS = {way: Kind(lambda: ["read"], behave, lambda *_, way=way: way) for way in WAYS}
-
-
+@pytest.mark.slow  # one case uses up all of its time, another waits a minute
 def test_a_worker_sees_what_goes_wrong():
-    with Worker("test.fuzz.own_kinds", wall_s=60.0) as own:
+    with Worker("test.fuzz.misbehaviour", wall_s=60.0) as own:
         outcomes = {way: own.run(way, 0) for way in WAYS}
     assert {way: result.outcome.value for way, result in outcomes.items()} == {
         "read": "read",

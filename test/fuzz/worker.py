@@ -144,7 +144,7 @@ def main(module: str) -> None:
     kinds: Mapping[str, Kind] = importlib.import_module(module).KINDS
     seeds: dict[str, Sequence[object]] = {}
     for line in sys.stdin:
-        name, number = line.split()
+        name, number = line.rsplit(maxsplit=1)
         try:
             if name not in seeds:
                 seeds[name] = checked_seeds(kinds, name)
