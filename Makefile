@@ -32,7 +32,7 @@ lint: .venv/installed ## Check style, types, the order of imports and the struct
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m test.benchmarks.structure
+	$(BIN)/python -m test.benchmarks.structure --source
 
 bench: .venv/installed ## Run the benchmarks and write benchmarks.json
 	$(BIN)/python -m test.benchmarks

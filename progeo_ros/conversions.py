@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from progeo_core.errors import ImageError
 from progeo_core.images import codec
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.poses.pose_messages import nanoseconds
@@ -40,14 +41,19 @@ def stamp_from_ns(stamp_ns: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def frame_from_message(message: Image | CompressedImage, camera: str) -> CameraFrame:
-    """Return the pixels of an image message; `ImageError` for any that cannot be used."""
+def frame_from_message(
+    message: Image | CompressedImage, camera: str, max_pixels: int = MAX_PIXELS
+) -> CameraFrame:
+    """Return the pixels of an image message; `ImageError` for any that cannot be used.
+
+    max_pixels: of an image, checked before it is decoded.
+    """
     stamp_ns = stamp_to_ns(message.header.stamp)
     if stamp_ns <= 0:
         # A pose with stamp 0 means "latest" to tf and is discarded by filters: worse than none.
         raise ImageError(f"{camera}: the image has no stamp; let the camera driver stamp it")
     if isinstance(message, CompressedImage):
-        image = rgb_from_compressed(message.data, message.format, camera)
+        image = rgb_from_compressed(message.data, message.format, camera, max_pixels)
     else:
         image = rgb_from_raw(
             message.data,
@@ -56,6 +62,7 @@ def frame_from_message(message: Image | CompressedImage, camera: str) -> CameraF
             encoding=message.encoding,
             step=message.step,
             is_bigendian=bool(message.is_bigendian),
+            max_pixels=max_pixels,
         )
     return CameraFrame(image, stamp_ns, camera)
 

@@ -63,6 +63,7 @@ class Pipeline:
         self._node, self._settings, self._options = node, settings, options
         # The one buffer that localizer, session and tf read.
         self.odometry = PoseBuffer()
+        self._max_pixels = round(settings.max_image_megapixels * 1e6)
         self.topics = image_topics(node, settings)
         self._map_to_odom = (
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
@@ -233,7 +234,7 @@ class Pipeline:
         """Answer one image, in the worker's thread; every end of this is counted."""
         statistics = self.statistics[topic]
         try:
-            frame = frame_from_message(arrival.message, topic)
+            frame = frame_from_message(arrival.message, topic, self._max_pixels)
             if (calibration := self._calibrations.get(topic)) is not None:
                 frame = frame._replace(intrinsics=calibration.intrinsics)
             answer = None if self.loaded is None else self.loaded.localizer.localize(frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Settings, setting
 
@@ -49,6 +50,12 @@ class NodeSettings(Settings):
     )
     image_depth: int = setting(
         10, "Images that DDS keeps until the node takes them", low=1, high=1000
+    )
+    max_image_megapixels: float = setting(
+        MAX_PIXELS / 1e6,
+        "Largest image (million pixels); larger ones are dropped before they are decoded",
+        low=0.01,
+        high=1000.0,
     )
     image_timeout_s: float = setting(
         5.0, "Silence of a camera (s) after which diagnostics warn", low=0.1, high=3600.0

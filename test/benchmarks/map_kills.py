@@ -24,7 +24,8 @@ def main(kills: int) -> None:
     for name in CASES:
         with tempfile.TemporaryDirectory() as folder:
             every = [kill_once(name, Path(folder), rng) for _ in range(kills)]
-        acknowledged, lost = (sum(kill[column] for kill in every) for column in (0, 1))
+        acknowledged = sum(kill.acknowledged for kill in every)
+        lost = sum(kill.lost for kill in every)
         leftovers = sorted({name for kill in every for name in kill.leftovers})
         print(f"| {name} | {kills} | {acknowledged} | {lost} | {', '.join(leftovers) or 0} |")
 

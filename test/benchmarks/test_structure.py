@@ -74,6 +74,9 @@ def test_eight_equal_lines_are_no_duplicate(tree):
     assert structure.duplicates(root, structure.source_files(root)) == []
 
 
-def test_long_subjects_of_commits_are_listed(tree):
-    (line,) = structure.long_subjects(tree({}, subject="A" * 73))
-    assert line.endswith("A" * 73)
+def test_long_subjects_of_commits_are_listed_unless_the_source_alone_counts(tree, capsys):
+    root = tree({}, subject="A" * 73)
+    assert structure.main(root, source_only=True) == 0
+    assert "subjects" not in capsys.readouterr().out
+    assert structure.main(root) == 1
+    assert capsys.readouterr().out.endswith(f" {'A' * 73}\n")

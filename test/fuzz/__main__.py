@@ -88,10 +88,10 @@ def main() -> int:
     counts: dict[str, collections.Counter[Outcome]] = {
         name: collections.Counter() for name in kinds
     }
-    done, total, reported = 0, sum(shares(kinds, options.cases).values()), time.monotonic()
-    for result in run(kinds, options.cases, options.first, options.jobs):
+    total, reported = sum(shares(kinds, options.cases).values()), time.monotonic()
+    results = run(kinds, options.cases, options.first, options.jobs)
+    for done, result in enumerate(results, start=1):
         counts[result.kind][result.outcome] += 1
-        done += 1
         if result.outcome not in _GOOD:
             print(f"{result.kind} {result.case}: {result.outcome.value}\n{result.detail}")
         if time.monotonic() - reported > _REPORT_S:

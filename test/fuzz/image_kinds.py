@@ -118,7 +118,8 @@ def _compressed_change(seed: Any, rng: Random, others: Sequence[Any]) -> Any:
 
 
 def _compressed_read(case: Any, _: Path) -> None:
-    assert rgb_from_compressed(*case, "case").shape[2] == 3
+    data, form = case
+    assert rgb_from_compressed(data, form, "case").shape[2] == 3
 
 
 def _tags(data: bytes, folder: Path) -> None:
@@ -131,7 +132,11 @@ def _tags(data: bytes, folder: Path) -> None:
 
 
 def _kinds() -> dict[str, Kind]:
-    jpegs = ("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG", {"mode": "CMYK"})
+    jpegs: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("JPEG", {}),
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {"mode": "CMYK"}),
+    )
     grey = ("JPEG", {"mode": "L", "exif": exif()})
     pngs = [("PNG", {"mode": mode}) for mode in ("RGB", "RGBA", "P", "1", "L", "I;16")]
     png = Kind(lambda: [encoded(form, **options) for form, options in pngs], _decode, _png)

@@ -199,7 +199,7 @@ def _change_cells(seed: bytes, rng: Random, _: Sequence[bytes]) -> bytes:
         path = Path(folder, "map.progeo")
         path.write_bytes(seed)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            for _ in range(rng.choice((1, 1, 2, 4))):
+            for _change in range(rng.choice((1, 1, 2, 4))):
                 # STRICT tables and other constraints refuse some of them.
                 with contextlib.suppress(sqlite3.Error, OverflowError):
                     _change_one(connection, rng)
@@ -256,12 +256,17 @@ def _correct_checksums(connection: sqlite3.Connection) -> None:
         one = PlacePoses(np.array([place_id]), np.array([numbers[:3]]), np.array(numbers[3:]))
         jpeg = pictures.get(place_id)
         crc32 = None if jpeg is None else zlib.crc32(jpeg)
-        label = connection.execute(
+        stamp_ns, camera, traverse, image = connection.execute(
             "SELECT stamp_ns, camera, traverse, image FROM place WHERE id = ?", (place_id,)
         ).fetchone()
         connection.execute(
             "UPDATE place SET pose_checksum = ?, thumbnail_crc32 = ?, label_crc32 = ? WHERE id = ?",
-            (int(pose_checksums(one)[0]), crc32, label_checksum(place_id, *label, crc32), place_id),
+            (
+                int(pose_checksums(one)[0]),
+                crc32,
+                label_checksum(place_id, stamp_ns, camera, traverse, image, crc32),
+                place_id,
+            ),
         )
 
 

@@ -33,7 +33,7 @@ _STAMP = Header(1_700_000_000_000_000_000, "front")
 
 
 def _serialized() -> list[tuple[str, bytes]]:
-    store = messages.typestore()
+    store: Any = messages.typestore()
     position = np.array([48.1, 11.5, 500.0])
     pose = bytes(messages.pose_message(_STAMP, position, 0.5))
     message: Any = store.deserialize_cdr(pose, messages.POSE)

@@ -30,6 +30,7 @@ from progeo_core.model.model_folder import CARD_FILE, WEIGHTS_FILE, load_model
 from progeo_core.model.model_info import describe_model
 from progeo_core.model.named_model import find_model_folder, load_named_model
 from progeo_core.model.weights import read_state, sha256_of, to_network_names
+from progeo_core.records.image_list import ImageList
 from progeo_core.train.authors_artefacts import read_authors_prompts
 from progeo_core.train.checkpoint import load_checkpoint
 from progeo_core.train.descriptors import Describer, cached_descriptors
@@ -180,7 +181,7 @@ def _training() -> EncoderTraining:
     torch.manual_seed(0)
     task = GroupTask(_group(0), 3, torch.zeros(2, 3))
     settings = TrainingSettings(stage2=Stage2Settings(), run=RunSettings(num_workers=0))
-    return EncoderTraining(_tiny(), [task], [], settings, _ALONE)
+    return EncoderTraining(_tiny(), [task], ImageList(Path(), []), settings, _ALONE)
 
 
 def _training_state() -> bytes:

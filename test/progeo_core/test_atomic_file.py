@@ -31,7 +31,7 @@ def test_a_block_that_raises_leaves_the_old_file_alone(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(AttributeError), replaced_file(path) as unfinished:
-        unfinished.write_text("half").nothing()
+        unfinished.write_text("half").nothing()  # type: ignore[attr-defined]
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

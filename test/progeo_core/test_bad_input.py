@@ -116,7 +116,7 @@ def test_bad_odometry_costs_no_wrong_answer_and_the_camera_is_not_lost(localizer
     answers = []
     for step, view in enumerate(views, start=1):
         if (message := odometry(step)) is not None:
-            localizer.add_odometry(*message)
+            localizer.odometry.add(*message)
         answers.append(localizer.localize_descriptor(view, step * SECOND, "front"))
     check(answers, rows)
     # Found before the fault at step 8, and not let go by it.

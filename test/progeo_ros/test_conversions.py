@@ -132,3 +132,15 @@ def test_cv_bridge_gives_the_same_pixels(corridor: Path) -> None:
         message.encoding = encoding
         expected = cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8")
         np.testing.assert_array_equal(frame_from_message(message, "c").image, expected)
+
+
+def test_image_larger_than_the_limit_is_refused_before_it_is_decoded():
+    raw = Image(height=480, width=640, encoding="mono8", step=640)
+    raw.header.stamp.sec = 1
+    raw.data = array("B", bytes(480 * 640))
+    assert frame_from_message(raw, "/front", 480 * 640).image.shape == (480, 640, 3)
+    with pytest.raises(ImageError, match="too many"):
+        frame_from_message(raw, "/front", 480 * 640 - 1)
+    compressed = jpeg_message(np.zeros((480, 640, 3), np.uint8), 10**9, "camera")
+    with pytest.raises(ImageError, match="too many"):
+        frame_from_message(compressed, "/front", 1000)

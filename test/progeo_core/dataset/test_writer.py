@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -206,7 +207,7 @@ def test_kills_at_any_moment_leave_all_or_nothing(corridor, tmp_path):
 
 def test_two_writers_of_one_folder_keep_apart(source, tmp_path):
     folder = tmp_path / "site"
-    refusals: list[object] = []
+    refusals: list[Any] = []
 
     def meanwhile(_):
         if not refusals:

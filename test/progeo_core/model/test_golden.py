@@ -53,6 +53,7 @@ def seeded_network(name: str, image_size: int) -> ProgeoNetwork:
     return network
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_computes_what_the_authors_do(backbone: str, golden: Any) -> None:
     network = seeded_network(backbone, 512)

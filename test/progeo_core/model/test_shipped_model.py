@@ -35,6 +35,7 @@ def traverse(encoder: Encoder, csv: Path) -> Traverse:
     return Traverse(records.position[:, 0], encoder.encode(list(images)))
 
 
+@pytest.mark.slow
 def test_recognises_the_corridor_better_than_plain_imagenet_features(
     encoder: Encoder, corridor: Path
 ) -> None:

@@ -127,7 +127,7 @@ def test_flipped_bytes_give_tags_or_a_refusal(tagged, suffix, tmp_path):
     for _ in range(60):
         damaged = bytearray(data[: rng.integers(100, len(data))])
         for place in rng.integers(0, min(len(damaged), 600), 4):
-            damaged[place] = rng.choice((0, 255, int(rng.integers(256))))
+            damaged[place] = rng.choice([0, 255, int(rng.integers(256))])
         odd.write_bytes(damaged)
         with contextlib.suppress(ImageError):
             assert read_photo_tags(odd).stamp_ns >= 0

@@ -14,9 +14,9 @@ def test_metres_near_the_datum_are_turned():
     metres = np.array(
         [[one.east_m, one.north_m, height] for one, (_, _, height) in zip(utm, places, strict=True)]
     )
-    turned = enu_from_zoneless_utm(metres, DATUM)
-    assert turned is not None
-    np.testing.assert_allclose(turned, enu_from_wgs84(places, DATUM), atol=1e-3)
+    found = enu_from_zoneless_utm(metres, DATUM)
+    assert found is not None
+    np.testing.assert_allclose(found, enu_from_wgs84(places, DATUM), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def start_two(folder: Path) -> list[subprocess.Popen[bytes]]:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_get_the_gradients_of_one_with_the_joined_batch(tmp_path: Path) -> None:
     for process in start_two(tmp_path):
         assert process.wait(timeout=120) == 0

@@ -97,7 +97,12 @@ def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
     training = make_trainings()[0]
     path = tmp_path / "odd.pth"
-    for content in ([], {}, {"class_id": torch.from_numpy(training.data.group.class_id)}):
+    contents: tuple[object, ...] = (
+        [],
+        {},
+        {"class_id": torch.from_numpy(training.data.group.class_id)},
+    )
+    for content in contents:
         save_checkpoint(content, path)
         with pytest.raises(DataError, match=r"odd.pth: damaged, or not a checkpoint of stage 1"):
             training.load(path)

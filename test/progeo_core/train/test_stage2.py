@@ -162,7 +162,8 @@ def test_a_checkpoint_with_odd_content_is_refused(
     training = make_training(training_set, network)
     state = training.state([])
     path = tmp_path / "odd.pth"
-    for value in (None, float("nan"), "text", [], {}):
+    values: tuple[object, ...] = (None, float("nan"), "text", [], {})
+    for value in values:
         save_checkpoint(state | {key: value}, path)
         with pytest.raises(DataError, match=r"odd.pth: "):
             training.load(path)

@@ -50,7 +50,7 @@ def test_labels_do_not_depend_on_the_folders_that_hold_the_images(tmp_path: Path
     ("name", "message"),
     [
         ("holiday.jpg", r"train/holiday.jpg|holiday.jpg: not an image name with '@' fields"),
-        ("@east@1@32@U@@@@@45@.jpg", "@east@1.*rename the image after the form"),
+        ("@east@1@32@U@@@@@45@.jpg", "@east@1.*rename the image to the form"),
         ("@@1@32@U@@@@@45@.jpg", "train: 1 of 3 images have no position"),
         ("@1@1@32@U@@@@@@.jpg", "train: 1 of 3 images have no heading.* set alpha to 360"),
         ("@1@1@61@U@@@@@45@.jpg", "UTM zone '61' is not 1 to 60"),
