@@ -81,7 +81,11 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={
+                "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+            },
         )
         return self._process
 
