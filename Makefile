@@ -21,7 +21,7 @@ demo: .venv/installed ## Build maps from the shipped images, replay a bag throug
 test: .venv/installed ## Run the tests (real DDS between processes, real images)
 	$(BIN)/python -m pytest
 
-quick: .venv/installed ## Run the tests that take less than five seconds each: under two minutes
+quick: .venv/installed ## Run the quick tests, in under two minutes
 	$(BIN)/python -m pytest -m "not slow"
 
 fuzz: .venv/installed ## Read 50,000 damaged and hostile inputs of every kind; print a table of what became of them

@@ -55,7 +55,12 @@ def stop_at_random(
             signals.append((time.monotonic() - started, kind))
             process.send_signal(kind)
             time.sleep(rng.uniform(0.0, AGAIN_S) if twice else 0.0)
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            # The signal was lost, which is no clean end either.
+            process.kill()
+            output, _ = process.communicate()
         return Stopped(process.returncode, output, signals)
 
 

@@ -34,6 +34,7 @@ def wheel(source_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfil
     return zipfile.ZipFile(built)
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     for name in (
@@ -72,6 +73,7 @@ def test_the_wheel_puts_ros_files_where_ros_looks(wheel: zipfile.ZipFile) -> Non
     assert mode & stat.S_IXUSR, "ros2 run needs an executable file"
 
 
+@pytest.mark.slow
 def test_colcon_builds_an_executable_that_ros2_run_finds(source_copy: Path) -> None:
     workspace = source_copy.parent.parent
     colcon = Path(sys.executable).with_name("colcon")

@@ -34,13 +34,13 @@ def rows(folder: Path) -> Iterator[Row]:
         stop_at_random(command, environment, rng, twice=number % 2 == 1)
         for number, command in enumerate(commands)
     ]
+    for stopped in ours:
+        if not stopped.is_clean:
+            print(stopped, flush=True)
     plain = [
         stop_at_random([sys.executable, "-c", PLAIN], environment, rng, twice=number % 2 == 1)
         for number in range(10)
     ]
-    for stopped in ours:
-        if not stopped.is_clean:
-            print(stopped, flush=True)
     yield Row(
         "clean ends",
         "",

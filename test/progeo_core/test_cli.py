@@ -129,6 +129,7 @@ def test_an_unknown_error_is_not_hidden(monkeypatch):
         cli.main([])
 
 
+@pytest.mark.slow
 def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, small_model, tmp_path):
     path = tmp_path / "corridor.progeo"
     # Enough images for many transactions: the build goes on long after the first is committed.

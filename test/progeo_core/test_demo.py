@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from progeo_core import demo
 from progeo_core.evaluation.queries import evaluate_records
@@ -17,6 +18,7 @@ def test_sites_are_the_shipped_images():
     assert campus.datum == demo.CAMPUS_DATUM
 
 
+@pytest.mark.slow
 def test_the_campus_loop_reaches_its_figure(tmp_path):
     site, encoder = demo.campus_loop(), load_encoder()
     path = tmp_path / "campus.progeo"

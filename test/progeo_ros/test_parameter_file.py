@@ -12,6 +12,7 @@ from progeo_ros.process.dds_environment import shared_file
 from progeo_ros.settings import NodeSettings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_the_shipped_file_is_the_rendered_one(name: str, tmp_path: Path) -> None:
     shipped = shared_file(f"config/{name}").read_text(encoding="utf-8")

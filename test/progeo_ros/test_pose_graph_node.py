@@ -187,6 +187,7 @@ def test_bad_messages_are_counted_and_the_node_lives(driver: Driver, truth: np.n
     assert driver.count("callback_failures") == 0
 
 
+@pytest.mark.slow
 def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(
     driver: Driver, truth: np.ndarray
 ) -> None:

@@ -129,6 +129,7 @@ def test_poses_that_are_no_numbers_are_counted_and_go_nowhere(robot: Robot) -> N
     assert robot.health["callback_failures"] == "0"
 
 
+@pytest.mark.slow
 def test_an_unknown_parameter_stops_the_node(dds_domain) -> None:
     command = [sys.executable, "-m", "progeo_ros.start", "progeo_pose_relay", "--ros-args"]
     ended = subprocess.run(

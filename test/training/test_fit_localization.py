@@ -35,6 +35,7 @@ def test_nothing_changes_without_a_gain() -> None:
     assert fit(SequenceConstants(), lambda _: [1.0], rounds=4) == SequenceConstants()
 
 
+@pytest.mark.slow
 def test_script_measures_scenes_with_their_images_on_and_off_the_map(
     campus_loop, corridor_few, small_model, capsys
 ) -> None:

@@ -105,6 +105,7 @@ def test_trains_both_variants_and_leaves_the_prompts_out_of_one(
     assert not any("blocks" in name or "running" in name for name in moved)
 
 
+@pytest.mark.slow
 def test_whitening_evens_out_how_views_of_a_place_differ(
     corridor: Path, mobilenet: Path, recipe: Path
 ) -> None:

@@ -55,6 +55,7 @@ def progeo(arguments: str) -> None:
     assert main(shlex.split(arguments)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_models")
 def test_both_stages_then_an_evaluation(
     corridor: Path,

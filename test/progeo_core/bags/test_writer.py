@@ -235,6 +235,7 @@ def write_in_a_child(corridor, path, storage, trouble):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_kill_leaves_no_half_bag(tmp_path, corridor, storage):
     child = write_in_a_child(corridor, tmp_path / "bag", storage, "kill")
@@ -244,6 +245,7 @@ def test_a_kill_leaves_no_half_bag(tmp_path, corridor, storage):
     write_bag(tmp_path / "bag", read_records(corridor / "ref.csv").select(slice(1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", STORAGES)
 def test_a_full_disk_is_said_and_nothing_is_left(tmp_path, corridor, storage):
     child = write_in_a_child(corridor, tmp_path / "bag", storage, "full")

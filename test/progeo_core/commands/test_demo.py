@@ -24,6 +24,7 @@ def few_images(monkeypatch, small_model):
     monkeypatch.setenv("COLUMNS", "120")
 
 
+@pytest.mark.slow
 def test_without_rclpy_the_command_says_so_and_replays_offline(
     few_images, monkeypatch, tmp_path, capfd
 ):
@@ -43,6 +44,7 @@ def test_without_rclpy_the_command_says_so_and_replays_offline(
     assert f"{demo.CAMPUS_DATUM.lat_deg:.2f}" in captured.out
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, capfd):
     (tmp_path / "file").touch()
     assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 1

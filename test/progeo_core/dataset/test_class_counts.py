@@ -75,6 +75,7 @@ def test_places_are_cells_of_ground_in_a_zone():
     assert count_classes(joined, PlaceClassSettings()).places == 20
 
 
+@pytest.mark.slow
 def test_a_town_is_trained_with_the_defaults():
     suited = suggest_classes(town(60))
     assert suited.settings == PlaceClassSettings()

@@ -95,6 +95,7 @@ def test_classes_are_cells_of_one_zone_and_groups_keep_them_apart(table, size):
         assert ((apart > size.M * (size.N - 0.5)) | (turned > 0.0)).all()
 
 
+@pytest.mark.slow
 @anytime
 @given(columns, st.randoms(use_true_random=False))
 def test_class_order_does_not_depend_on_the_order_of_images(table, random):

@@ -53,6 +53,7 @@ def test_best_and_worst_are_shown_as_pictures(run, files):
     assert run.evaluation.error_m[worst[0]] == run.evaluation.error_m.max()
 
 
+@pytest.mark.slow
 def test_a_second_report_replaces_the_first(run, tmp_path):
     first = write_replay(run, tmp_path)
     (first.matches / "worst_99.jpg").write_bytes(b"old")

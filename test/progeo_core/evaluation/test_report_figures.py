@@ -73,6 +73,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_every_plot_draws_every_run(case, tmp_path):
     run = replay_of(*CASES[case], tmp_path)

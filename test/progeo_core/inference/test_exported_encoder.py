@@ -35,6 +35,7 @@ def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda() -> None:
     assert first[1]["trt_fp16_enable"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None,
     reason="needs the extra onnx",

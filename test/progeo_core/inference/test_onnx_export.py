@@ -20,6 +20,7 @@ from progeo_core.model.preprocessing import Preprocessing
 MODEL = "mobilenetv2-gem"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [MODEL, "ViT-S-32-alt:none"])
 def test_onnx_describes_as_torch_does(model: str, campus_loop: Path, tmp_path: Path) -> None:
     images = [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(2)]

@@ -40,6 +40,7 @@ def reference(small_model: Path) -> Encoder:
     return TorchEncoder(load_model(small_model), CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnx", "torch", "auto"])
 def test_every_runtime_describes_as_torch_does(
     small_model: Path, reference: Encoder, runtime: str
@@ -71,6 +72,7 @@ def test_a_trial_is_made_once(
     assert type(first) is type(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["json", "onnx"])
 def test_a_damaged_memory_means_another_trial(
     small_model: Path, cache: Path, damage: str, caplog: pytest.LogCaptureFixture
@@ -84,6 +86,7 @@ def test_a_damaged_memory_means_another_trial(
     assert "onnx in float32 is used from now on" in caplog.text
 
 
+@pytest.mark.slow
 def test_an_export_that_does_not_agree_is_refused(
     small_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def test_agreement_is_that_of_the_worst_image() -> None:
     assert math.isnan(agreement(found, expected))
 
 
+@pytest.mark.slow
 def test_the_only_way_that_agrees_is_taken(small_model: Path, tmp_path: Path) -> None:
     model = load_model(small_model)
     bench = Workbench(model, CPU, tmp_path / "small.onnx")

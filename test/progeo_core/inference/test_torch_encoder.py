@@ -58,6 +58,7 @@ def test_a_gpu_without_room_for_one_image_gives_way_to_the_cpu(
     assert len(caplog.records) == 1
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_float32(small_model: Path) -> None:
     images = trial_images()
     exact = TorchEncoder(load_model(small_model), CPU).encode(images)

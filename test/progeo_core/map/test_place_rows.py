@@ -148,6 +148,7 @@ def mutated(good: bytes, chosen: random.Random) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writable", [False, True])
 def test_files_of_any_bytes_are_read_or_are_errors_of_this_program(
     full_map, schema1_map, tmp_path, writable

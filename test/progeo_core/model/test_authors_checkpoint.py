@@ -21,6 +21,8 @@ from progeo_core.model.network import Architecture, build_blank_network
 from progeo_core.model.weights import load_weights
 from test.progeo_core.model import seeded
 
+pytestmark = pytest.mark.slow  # every test builds networks of full size
+
 
 def same_everywhere(tensor: Tensor) -> Tensor:
     """Return a tensor of that shape that takes no space in a file."""

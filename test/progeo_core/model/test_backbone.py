@@ -18,6 +18,7 @@ from progeo_core.model.backbone import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "kind", "width"),
     [

@@ -71,6 +71,7 @@ def test_computes_what_the_authors_do(backbone: str, golden: Any) -> None:
         assert relative_error(found, golden[name]) <= TOLERANCE, name
 
 
+@pytest.mark.slow
 def test_has_the_authors_names_and_trains_what_they_train(backbone: str, golden: Any) -> None:
     head = Head.GEM_LINEAR if backbone in RESNETS else Head.TOKEN
     dimension = {**RESNETS, **TRANSFORMERS}[backbone]

@@ -10,6 +10,7 @@ from progeo_core.model.backbone import blank_backbone
 from progeo_core.model.model_info import describe_model
 
 
+@pytest.mark.slow
 def test_describes_a_backbone_without_its_weights() -> None:
     info = describe_model("ViT-B-16-SigLIP:webli")
 
@@ -31,6 +32,7 @@ def test_describes_a_model_folder(small_model: Path) -> None:
     assert document["weights_bytes"] == (small_model / "model.safetensors").stat().st_size
 
 
+@pytest.mark.slow
 def test_describes_a_checkpoint_by_its_weights_alone(tmp_path: Path) -> None:
     tower = blank_backbone("CLIP-ViT-B-32").tower.state_dict()
     one = torch.zeros(())

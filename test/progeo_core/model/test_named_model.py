@@ -20,6 +20,7 @@ def photos(campus_loop: Path) -> list[Image]:
     return [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["convnext_tiny", SMALL, "PE-Core-T-16-384", "RN50"])
 def test_any_tower_of_open_clip_describes(backbone: str, photos: list[Image]) -> None:
     encoder = load_encoder(f"{backbone}:none", "cpu")
@@ -30,6 +31,7 @@ def test_any_tower_of_open_clip_describes(backbone: str, photos: list[Image]) ->
     assert encoder.fingerprint.name == f"{backbone}:none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", ["state_dict", "training checkpoint", "torchscript"])
 def test_takes_weights_from_a_local_file(packing: str, photos: list[Image], tmp_path: Path) -> None:
     clip = open_clip.create_model(SMALL).eval()

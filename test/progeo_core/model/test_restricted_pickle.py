@@ -47,6 +47,7 @@ def test_runs_nothing_that_a_pickle_names(protocol: int, tmp_path: Path) -> None
     assert not planted.exists()
 
 
+@pytest.mark.slow
 def test_nesting_is_no_recursion() -> None:
     lists = read(b"\x80\x02" + b"]" * DEEP + b"a" * (DEEP - 1) + b".")
     assert len(lists) == 1

@@ -53,6 +53,7 @@ def test_recognises_the_corridor_better_than_plain_imagenet_features(
     assert recall[10] >= 0.98
 
 
+@pytest.mark.slow
 def test_gives_one_answer_alone_and_in_a_batch(encoder: Encoder, campus_loop: Path) -> None:
     images = [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(3)]
     images.insert(1, np.ascontiguousarray(images[0][:100, :150]))

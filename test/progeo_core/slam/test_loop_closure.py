@@ -160,6 +160,7 @@ def test_closures_say_where_the_robot_was_and_come_once() -> None:
     assert queries[0] == 40
 
 
+@pytest.mark.slow
 def test_every_lap_of_many_closes() -> None:
     laps = 30
     descriptors, poses = a_loop(laps)

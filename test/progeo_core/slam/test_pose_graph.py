@@ -36,6 +36,7 @@ def truth(campus_loop: Path) -> np.ndarray:
     return two_laps(campus_loop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_error_falls_and_wrong_loops_do_no_harm(truth: np.ndarray, level: str) -> None:
     ratios = []

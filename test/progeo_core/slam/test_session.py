@@ -206,6 +206,7 @@ for second in range(1, 100_000):
 """
 
 
+@pytest.mark.slow
 def test_killing_the_mapper_loses_nothing_it_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "site.progeo"
     rng = np.random.default_rng(4)

@@ -28,6 +28,7 @@ def lay_out_bad_input(folder: Path, dataset: Path) -> None:
     (folder / "logs" / "taken" / "file").touch()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_models")
 @pytest.mark.parametrize(
     ("stage", "flags", "code", "message"),

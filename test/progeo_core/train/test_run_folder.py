@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from progeo_core.train.run_folder import create_run_folder
 from progeo_core.train.settings import RunSettings, TrainingSettings
 
@@ -52,6 +54,7 @@ def files_of(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_the_next_start_removes_what_a_kill_left_and_keeps_the_results(tmp_path: Path) -> None:
     killed = run_in_another_process(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
     folder = Path(killed.communicate()[0].strip())
@@ -68,6 +71,7 @@ def test_the_next_start_removes_what_a_kill_left_and_keeps_the_results(tmp_path:
     assert files_of(others) == {"mine.txt"}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_alive_keeps_its_unfinished_files(tmp_path: Path) -> None:
     living = run_in_another_process(tmp_path, "sys.stdin.read()")
     assert living.stdout is not None

@@ -69,6 +69,7 @@ def falling_recall(training: EncoderTraining) -> Recall:
     return Recall("queries", dict.fromkeys((1, 5, 10, 20), share), 25.0, 10, 10, 10)
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_and_resumes_ends_with_the_same_losses(
     training_set: TrainingSet, network: nn.Module, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def finish(command: list[str], environment: dict[str, str]) -> subprocess.Comple
     )
 
 
+@pytest.mark.slow
 def test_subscriptions_are_destroyed_while_the_executor_waits_for_them(
     dds_domain: dict[str, str],
 ) -> None:
@@ -100,6 +101,7 @@ def test_subscriptions_are_destroyed_while_the_executor_waits_for_them(
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("node", "error"),
     [
@@ -136,6 +138,7 @@ def files(folder: Path) -> dict[str, Path]:
 WRONG = ("syntax", "tab", "two types", "alias", "no value", "wrong type", "clock", "missing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_parameter_file_is_one_line(
     name: str, tmp_path: Path, dds_domain: dict[str, str]
@@ -150,6 +153,7 @@ def test_a_wrong_parameter_file_is_one_line(
     assert names.get(name, f"{name}.yaml") in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["-p", "a:=[1"], ["-r", "x"], ["-r", "__ns:=/a b"]])
 def test_wrong_arguments_are_one_line(arguments: list[str], dds_domain: dict[str, str]) -> None:
     ended = start("progeo_pose_relay", dds_domain, "--ros-args", *arguments)
