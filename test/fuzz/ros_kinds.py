@@ -127,7 +127,7 @@ def _read_drive(messages: Sequence[Any], _: Path) -> None:
     solved = inputs.graph.optimize()
     if solved is not None:
         assert np.isfinite(solved.map_to_odometry()).all()
-        _, poses = inputs.graph.path(solved)
+        poses = inputs.graph.path(solved)[1]
         assert np.isfinite(poses).all()
     if inputs.counts.refused:
         raise RefusedError("counted")
