@@ -1,10 +1,27 @@
 """The errors that users see: each message says what is wrong, where, and how to mend it."""
 
+# A longer message has a hostile name or value in it; its start and its end say what is wrong.
+_MAX_MESSAGE = 4000
+
 
 class ProgeoError(Exception):
-    """Report a failed run in one line; the command line exits with `exit_code`."""
+    """Report a failed run in one line; the command line exits with `exit_code`.
+
+    Messages quote files and libraries: line breaks become blanks, and characters that a terminal
+    would obey, or could not show, are spelled out.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > _MAX_MESSAGE:
+            half = _MAX_MESSAGE // 2
+            text = f"{text[:half]} … {text[-half:]}"
+        if text.isprintable():
+            return text
+        line = " ".join(part.strip() for part in text.splitlines() if part.strip())
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class UsageError(ProgeoError):

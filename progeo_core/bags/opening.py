@@ -38,11 +38,20 @@ def open_bag(path: Path) -> Any:
     try:
         reader = Reader(path)
         reader.open()
+        _check_topics(reader)
     except Exception as error:  # damage shows itself as almost any exception of the reader
         raise DataError(
             f"{path}: the bag cannot be read ({error}); use a copy, or `ros2 bag reindex`"
         ) from error
     return reader
+
+
+def _check_topics(reader: Any) -> None:
+    """Raise `ValueError` where metadata.yaml has topics of other types than it should."""
+    for one in reader.connections:
+        named = isinstance(one.topic, str) and isinstance(one.msgtype, str)
+        if not (named and isinstance(one.msgcount, int)):
+            raise ValueError(f"topic {one.topic!r} of {one.msgcount!r} messages"[:200])
 
 
 def _unfinished_mcap(path: Path) -> Path | None:

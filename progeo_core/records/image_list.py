@@ -87,7 +87,7 @@ def list_images(folder: Path) -> ImageList:
         _log.warning("%s: %s", folder, _said(unread))
     if not images:
         raise DataError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) in this folder")
-    if listing.is_file() and not images[0].is_file():
+    if listing.is_file() and not os.path.isfile(images[0]):  # a name may be too long to ask
         raise DataError(
             f"{listing}, line 1: {images[0]} does not exist; write the list again or delete it"
         )

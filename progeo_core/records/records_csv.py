@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -112,7 +113,7 @@ class _Cells(NamedTuple):
         if not text:
             raise self.refusal("image", "is blank; name an image file")
         path = self.file.parent / text
-        if not path.is_file():
+        if not os.path.isfile(path):  # a name may be too long to ask
             raise self.refusal("image", f"no such file {path}; correct the path or drop the line")
         return path
 

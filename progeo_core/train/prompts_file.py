@@ -15,7 +15,7 @@ from progeo_core.train.authors_artefacts import read_authors_prompts
 from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 
 _KIND = "progeo prompts"
-_PROMPTS_NDIM = 3
+_TOKENS = 4
 
 
 class GroupPrompts(NamedTuple):
@@ -30,11 +30,11 @@ def save_prompts(groups: Sequence[GroupPrompts], path: Path) -> None:
     save_checkpoint({"kind": _KIND, "groups": [group._asdict() for group in groups]}, path)
 
 
-def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
+def load_prompts(path: Path, groups: Sequence[PlaceGroup], width: int) -> list[Tensor]:
     """Return the prompts [classes, 4, width] of each group, in the order of its classes.
 
-    Raises `DataError` for prompts of other classes, and for the authors' own files: those do not
-    say which class a prompt belongs to.
+    width: of a token of this model. Raises `DataError` for prompts of other classes or of another
+    width, and for the authors' own files: those do not say which class a prompt belongs to.
     """
     try:
         content = load_checkpoint(path)
@@ -50,10 +50,12 @@ def load_prompts(path: Path, groups: Sequence[PlaceGroup]) -> list[Tensor]:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
     with content_of(path, "a file of prompts"):
         stored = [GroupPrompts(**group) for group in content["groups"]]
-        return [_prompts_of(group, stored, path) for group in groups]
+        return [_prompts_of(group, stored, path, width) for group in groups]
 
 
-def _prompts_of(group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path) -> Tensor:
+def _prompts_of(
+    group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path, width: int
+) -> Tensor:
     """Return the prompts of one group, wherever in the file they are."""
     class_id = torch.from_numpy(group.class_id)
     found = next((one for one in stored if torch.equal(one.class_id, class_id)), None)
@@ -62,6 +64,10 @@ def _prompts_of(group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path) -
             f"{path}: prompts of other classes; use the images and the --M, --alpha, --N, --L,"
             " --groups_num and --min_images_per_class of their stage 1"
         )
-    if found.prompts.ndim != _PROMPTS_NDIM or len(found.prompts) != len(class_id):
-        raise DataError(f"{path}: damaged: the prompts of a group are not one per class")
+    shape, expected = tuple(found.prompts.shape), (len(class_id), _TOKENS, width)
+    if shape != expected:
+        raise DataError(
+            f"{path}: prompts of shape {list(shape)} where this model takes {list(expected)}; use"
+            " the --backbone of their stage 1"
+        )
     return found.prompts

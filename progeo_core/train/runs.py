@@ -167,7 +167,8 @@ def _tasks(
         if not settings.stage2.prompt_learners:
             raise UsageError("no prompts: give --prompt_learners of stage 1, or --without_prompts")
         towers.network.to(where.device)
-        prompts = load_prompts(Path(settings.stage2.prompt_learners), groups)
+        width = towers.initial_prompts(1).shape[-1]
+        prompts = load_prompts(Path(settings.stage2.prompt_learners), groups, width)
         texts = [_text_features(towers, group.to(where.device)) for group in prompts]
     # Every process draws the same initial classifiers.
     torch.manual_seed(settings.run.seed)

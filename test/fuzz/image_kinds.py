@@ -76,8 +76,11 @@ def _images(*forms: tuple[str, dict[str, Any]], share: float = 1.0) -> Kind:
 
 def _png(seed: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     """Change bytes; in half of the cases correct the checksums, which would give them away."""
-    data = bytearray(mutate(seed, rng, others))
-    offset = 8 if rng.random() < 0.5 else len(data)
+    if rng.random() < 0.5:
+        return mutate(seed, rng, others)
+    # Compressed pixels have a checksum of their own, so these changes are before them.
+    data = bytearray(mutate_start(60)(seed, rng, others))
+    offset = 8
     while offset + 12 <= len(data):
         end = offset + 8 + int.from_bytes(data[offset : offset + 4], "big")
         data[end : end + 4] = zlib.crc32(data[offset + 4 : end]).to_bytes(4, "big")

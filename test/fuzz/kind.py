@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from progeo_core.errors import ProgeoError
 from test.fuzz.mutation import mutate
 
+_MAX_MESSAGE = 4200
+
 
 class Outcome(str, enum.Enum):
     """What became of one case; the first two are right."""
@@ -60,6 +62,12 @@ def run_case(kind: Kind, case: Any) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         try:
             kind.read(case, Path(folder))
-        except (ProgeoError, RefusedError):
+        except RefusedError:
             return Outcome.REFUSED
-    return Outcome.READ
+        except ProgeoError as error:
+            message = str(error)
+        else:
+            return Outcome.READ
+    assert message.isprintable(), "an error with line breaks or control characters"
+    assert 0 < len(message) <= _MAX_MESSAGE, "an error too long to read"
+    return Outcome.REFUSED

@@ -42,9 +42,11 @@ class Result(NamedTuple):
 class Worker:
     """A process that runs one case after the other, and is started again when a case ended it."""
 
-    def __init__(self, module: str = "test.fuzz.kinds", wall_s: float = _WALL_S) -> None:
-        """Take where KINDS are, and how long (s) an answer may take."""
-        self._module, self._wall_s = module, wall_s
+    def __init__(
+        self, module: str = "test.fuzz.kinds", wall_s: float = _WALL_S, cpu_s: float = CPU_S
+    ) -> None:
+        """Take where KINDS are, and how long (s) an answer may take, by the clock and of work."""
+        self._module, self._wall_s, self._cpu_s = module, wall_s, cpu_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Worker:
@@ -76,12 +78,16 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "test.fuzz.worker", self._module],
+            [sys.executable, "-m", "test.fuzz.worker", self._module, str(self._cpu_s)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={
+                "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+            },
         )
         return self._process
 
@@ -96,7 +102,13 @@ class Worker:
             return process.wait()
 
 
-def run_here(kinds: Mapping[str, Kind], name: str, number: int, seeds: Sequence[object]) -> Result:
+def run_here(
+    kinds: Mapping[str, Kind],
+    name: str,
+    number: int,
+    seeds: Sequence[object],
+    cpu_s: float = CPU_S,
+) -> Result:
     """Run one case in this process, under its limits."""
     kind = kinds[name]
     case = make_case(kind, name, seeds, number)
@@ -105,7 +117,7 @@ def run_here(kinds: Mapping[str, Kind], name: str, number: int, seeds: Sequence[
     usual = resource.getrlimit(resource.RLIMIT_AS)
     signal.signal(signal.SIGPROF, _end)
     # Again and again, as a reader may be in a place where exceptions are lost.
-    signal.setitimer(signal.ITIMER_PROF, CPU_S, 1.0)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s, 1.0)
     resource.setrlimit(resource.RLIMIT_AS, (limit, usual[1]))
     try:
         outcome, detail = run_case(kind, case), ""
@@ -134,7 +146,7 @@ def checked_seeds(kinds: Mapping[str, Kind], name: str) -> Sequence[object]:
     return seeds
 
 
-def main(module: str) -> None:
+def main(module: str, cpu_s: float) -> None:
     """Answer on the real standard output; what libraries print goes nowhere."""
     import importlib
 
@@ -148,11 +160,11 @@ def main(module: str) -> None:
         try:
             if name not in seeds:
                 seeds[name] = checked_seeds(kinds, name)
-            result = run_here(kinds, name, int(number), seeds[name])
+            result = run_here(kinds, name, int(number), seeds[name], cpu_s)
         except Exception:
             result = Result(name, int(number), Outcome.WRONG, traceback.format_exc())
         print(json.dumps([result.outcome.value, result.detail]), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], float(sys.argv[2]))

@@ -71,3 +71,15 @@ def test_an_mcap_whose_recorder_was_killed_names_what_recovers_it(tmp_path, reco
     ) as said:
         open_bag(file if given == "file" else path)
     assert "reindex" not in str(said.value)
+
+
+@pytest.mark.parametrize("old", ["message_count: 6", "name: /camera", "type: sensor_msgs"])
+def test_topics_of_other_types_are_refused(bag_path, old):
+    text = (bag_path / "metadata.yaml").read_text()
+    lines = [
+        f"{line.partition(':')[0]}: [1]" if old in line and "topic" not in line else line
+        for line in text.splitlines()
+    ]
+    (bag_path / "metadata.yaml").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="campus: the bag cannot be read"):
+        open_bag(bag_path)

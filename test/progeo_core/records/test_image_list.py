@@ -48,6 +48,13 @@ def test_a_stale_listing_is_refused(tmp_path):
         list_images(tmp_path / "train")
 
 
+def test_a_name_too_long_for_any_file_is_one_that_does_not_exist(tmp_path):
+    touch(tmp_path / "train", "1.jpg")
+    (tmp_path / "train_images_paths.txt").write_text("x" * 5000)
+    with pytest.raises(DataError, match=r"line 1: .*xxx does not exist"):
+        list_images(tmp_path / "train")
+
+
 def test_folders_without_images_are_refused(tmp_path):
     with pytest.raises(DataError, match="no images"):
         list_images(tmp_path)

@@ -72,6 +72,7 @@ def test_byte_order_marks_blanks_quotes_and_blank_lines(written):
         ("image,x_m,y_m,stamp_ns\n1.jpg,1,2,１２\n", "column stamp_ns: '１２' is not a whole"),
         ("image,x_m,y_m\n1.jpg,1_000,2\n", "column x_m: '1_000' is not a number"),
         ("image,lat_deg,lon_deg\n1.jpg,0,0.0\n", "all 1 records are at latitude 0, longitude 0"),
+        (f"image,x_m,y_m\n{'x' * 5000},1,2\n", r"line 2, column image: no such file .*x"),
         ("image,x_m,y_m\n,1,2\n", "line 2, column image: is blank; name an image file"),
         ("image,x_m,y_m\n1.jpg,1,2\n2.jpg,1,2\n", r"line 3, column image: no such file .*2\.jpg"),
         ('image,x_m,y_m\n"1.jpg,1,2\n', "not a CSV file"),

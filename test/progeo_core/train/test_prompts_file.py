@@ -34,11 +34,11 @@ def test_prompts_come_back_with_their_groups(
     groups: tuple[PlaceGroup, ...], saved: tuple[Path, list[GroupPrompts]]
 ) -> None:
     path, prompts = saved
-    loaded = load_prompts(path, groups)
+    loaded = load_prompts(path, groups, 8)
     assert len(loaded) == 2
     assert all(torch.equal(one, two.prompts) for one, two in zip(loaded, prompts, strict=True))
     # Stage 2 may train on fewer groups than stage 1 did, and earlier files order them otherwise.
-    (second,) = load_prompts(path, groups[1:])
+    (second,) = load_prompts(path, groups[1:], 8)
     assert torch.equal(second, prompts[1].prompts)
 
 
@@ -48,15 +48,15 @@ def test_prompts_of_other_classes_or_too_few_groups_are_refused(
     _, prompts = saved
     save_prompts(prompts[:1], tmp_path / "one.pth")
     with pytest.raises(DataError, match=r"one.pth: prompts of other classes; use the images and"):
-        load_prompts(tmp_path / "one.pth", groups)
+        load_prompts(tmp_path / "one.pth", groups, 8)
 
 
 def test_other_files_are_refused(groups: tuple[PlaceGroup, ...], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none.pth: no such checkpoint"):
-        load_prompts(tmp_path / "none.pth", groups)
+        load_prompts(tmp_path / "none.pth", groups, 8)
     save_checkpoint({"epoch_num": 1}, tmp_path / "last_checkpoint.pth")
     with pytest.raises(DataError, match=r"not a file of prompts; give last_prompt_learners.pth"):
-        load_prompts(tmp_path / "last_checkpoint.pth", groups)
+        load_prompts(tmp_path / "last_checkpoint.pth", groups, 8)
 
 
 def test_the_authors_prompts_are_told_apart(
@@ -76,7 +76,7 @@ def test_the_authors_prompts_are_told_apart(
     monkeypatch.setitem(sys.modules, name, module)
     torch.save([PromptLearner(), PromptLearner()], tmp_path / "prompt_learners.pth")
     with pytest.raises(DataError, match=r"the authors' prompts of 2 groups.*: run stage 1"):
-        load_prompts(tmp_path / "prompt_learners.pth", groups)
+        load_prompts(tmp_path / "prompt_learners.pth", groups, 8)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_what_the_groups_cannot_be_is_refused(
     path = tmp_path / "odd.pth"
     save_checkpoint({"kind": "progeo prompts", "groups": stored}, path)
     with pytest.raises(DataError, match=r"odd.pth: damaged, or not a file of prompts"):
-        load_prompts(path, groups)
+        load_prompts(path, groups, 8)
 
 
-def test_prompts_that_are_not_one_per_class_are_refused(
-    groups: tuple[PlaceGroup, ...], tmp_path: Path
+@pytest.mark.parametrize("shape", [(1, 4, 8), (2, 8), (2, 3, 8), (2, 4, 0), (2, 4, 16)])
+def test_prompts_of_another_shape_or_model_are_refused(
+    groups: tuple[PlaceGroup, ...], tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
     path = tmp_path / "odd.pth"
-    class_id = torch.from_numpy(groups[0].class_id)
-    save_prompts([GroupPrompts(class_id, torch.zeros(1, 8))], path)
-    with pytest.raises(DataError, match=r"odd.pth: damaged: the prompts of a group"):
-        load_prompts(path, groups[:1])
+    save_prompts([GroupPrompts(torch.from_numpy(groups[0].class_id), torch.zeros(shape))], path)
+    with pytest.raises(DataError, match=r"odd.pth: prompts of shape .* use the --backbone of"):
+        load_prompts(path, groups[:1], 8)

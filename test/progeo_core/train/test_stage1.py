@@ -57,7 +57,7 @@ def test_prompts_learn_their_classes(tmp_path: Path) -> None:
     path = train_prompts(trainings, SETTINGS, tmp_path, ALONE)
     assert all(np.diff(group).max() < 0 for group in losses(trainings))
     for training, prompts in zip(
-        trainings, load_prompts(path, [one.data.group for one in trainings]), strict=True
+        trainings, load_prompts(path, [one.data.group for one in trainings], WIDTH), strict=True
     ):
         assert torch.equal(prompts, training.texts.prompts)
         with torch.no_grad():
