@@ -1,14 +1,14 @@
-"""The errors that users see: each message says what is wrong, where, and how to mend it."""
+"""The errors that users see: each message says what is wrong, where, and how to fix it."""
 
 # A longer message has a hostile name or value in it; its start and its end say what is wrong.
 _MAX_MESSAGE = 4000
 
 
 class ProgeoError(Exception):
-    """Report a failed run in one line; the command line exits with `exit_code`.
+    """Failed run, reported in one line; the command line exits with `exit_code`.
 
-    Messages quote files and libraries: line breaks become blanks, and characters that a terminal
-    would obey, or could not show, are spelled out.
+    Messages quote files and libraries: line breaks and tabs become blanks, and characters that a
+    terminal would obey, or could not show, are spelled out.
     """
 
     exit_code = 1
@@ -20,27 +20,27 @@ class ProgeoError(Exception):
             text = f"{text[:half]} … {text[-half:]}"
         if text.isprintable():
             return text
-        line = " ".join(part.strip() for part in text.splitlines() if part.strip())
+        line = " ".join(text.split())
         return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class UsageError(ProgeoError):
-    """Report a bad option, parameter or name: nothing was attempted."""
+    """Bad option, parameter or name: nothing was attempted."""
 
     exit_code = 2
 
 
 class DataError(ProgeoError):
-    """Report a file (records, bag, checkpoint, map) that is missing, damaged or of another kind."""
+    """File (records, bag, checkpoint, map) that is missing, damaged or of another kind."""
 
 
 class ImageError(ProgeoError):
-    """Report one image that cannot be used; callers count it and go on."""
+    """One image that cannot be used; callers count it and go on."""
 
 
 class ModelMismatchError(DataError):
-    """Report a map or checkpoint that was made with another model."""
+    """Map or checkpoint that was made with another model."""
 
 
 class MissingDependencyError(ProgeoError):
-    """Report an optional package that is not installed, and what to install."""
+    """Optional package that is not installed, and what to install."""
