@@ -148,7 +148,7 @@ def build(
 
 @app.command()
 def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = False) -> None:
-    """Say what a map holds: places, extent, cameras, traverses, datum and model.
+    """Show what a map holds: places, extent, cameras, traverses, datum and model.
 
     Places are compared with their checksums as they are read; --check does so with descriptors and
     thumbnails, too, and sees every flipped bit.
@@ -209,7 +209,7 @@ def prune(
         float, setting_option(PruneSettings, "distance_m", "--distance", "M")
     ] = _PRUNE.distance_m,
     similarity: Annotated[
-        float, setting_option(PruneSettings, "similarity", "--similarity", "LIKENESS")
+        float, setting_option(PruneSettings, "similarity", "--similarity", "S")
     ] = _PRUNE.similarity,
     places_per_cell: Annotated[
         int, setting_option(PruneSettings, "places_per_cell", "--places-per-cell", "N")
@@ -217,7 +217,7 @@ def prune(
 ) -> None:
     """Drop places that tell nothing new, in place and in one transaction.
 
-    A place goes when a newer one of the same camera is near and looks alike; what looks different
+    A place goes when a newer one of the same camera is near and looks similar; what looks different
     there (light, season, direction) stays. Copy the file first to be able to go back.
 
         progeo map prune office.progeo --distance 0.5 --similarity 0.8

@@ -25,6 +25,8 @@ def info(
 ) -> None:
     """Show what a model is: backbone, head, descriptor length, preprocessing, weights.
 
+    Without a name it shows the default model.
+
         progeo model info
         progeo model info best_model.pth
         progeo model info ViT-B-16-SigLIP:webli --json

@@ -2,7 +2,7 @@
 
 A recursive Bayes filter whose states are the places plus one state "off the map". Every place that
 carries belief also carries a velocity, so an image must look like the place that the motion led
-to; that is what tells look-alike places apart. The cost grows with the places that carry belief,
+to; that is what tells similar places apart. The cost grows with the places that carry belief,
 not with the map.
 """
 
