@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_map import PlaceMap
 
 
@@ -27,6 +28,20 @@ def content_of(place_map: PlaceMap) -> tuple[Any, ...]:
         place_map.newest_descriptors(3)[1].tobytes(),
         tuple(place_map.images(backwards.tolist())),
         tuple(place_map.thumbnail(place_id) for place_id in ids),
+        place_map.structure,
+        place_map.has_views,
+        tuple(_content_of_view(view) for view in place_map.views(ids)),
+    )
+
+
+def _content_of_view(view: PlaceView | None) -> tuple[Any, ...] | None:
+    if view is None:
+        return None
+    pose, intrinsics, features = view
+    return (
+        None if pose is None else (pose.position.tobytes(), pose.orientation.tobytes()),
+        intrinsics,
+        features and (*(column.tobytes() for column in features[:4]), features.size),
     )
 
 

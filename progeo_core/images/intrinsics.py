@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
 
 # Models that OpenCV's coefficients express, and how many of them it takes; fisheye lenses
@@ -31,6 +32,22 @@ class Intrinsics:
     center_x: float
     center_y: float
     distortion: tuple[float, ...] = ()
+    model: str = "pinhole"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the calibration as a map file keeps it."""
+        return dataclasses.asdict(self) | {"distortion": list(self.distortion)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Intrinsics:
+        """Return the calibration that `to_json` wrote; `DataError` where it is not usable."""
+        try:
+            found = cls(**document | {"distortion": tuple(document["distortion"])})
+            if found.usable:
+                return found
+        except (TypeError, ValueError, KeyError):
+            pass
+        raise DataError("the calibration of a camera cannot be used")
 
     @property
     def usable(self) -> bool:

@@ -45,10 +45,15 @@ def label_checksum(
     traverse: str,
     image: str,
     thumbnail_crc32: int | None,
+    view_crc32: int | None = None,
 ) -> int:
-    """Return the checksum of what a place is called; thumbnail_crc32: None without a thumbnail."""
+    """Return the checksum of what a place is called, of its thumbnail and its view if it has one.
+
+    Without a view it is that of maps of schema 2.
+    """
     lengths = f"{place_id} {stamp_ns} {thumbnail_crc32} {len(camera)} {len(traverse)} "
-    return zlib.crc32(f"{lengths}{camera}{traverse}{image}".encode())
+    view = "" if view_crc32 is None else f"\0{view_crc32}"
+    return zlib.crc32(f"{lengths}{camera}{traverse}{image}{view}".encode())
 
 
 def fields_checksum(*fields: str | float | bytes | None) -> int:

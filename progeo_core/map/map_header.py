@@ -1,4 +1,4 @@
-"""The one row that a map file holds about itself: model, datum, calibration, counts."""
+"""The one row that a map file holds about itself: model, datum, calibration, counts, structure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from progeo_core.errors import UsageError
 from progeo_core.geo import Datum
 from progeo_core.map.checksums import fields_checksum
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
-from progeo_core.map.schema import VERSION, has_calibration_v1
+from progeo_core.map.place_features import StructureNote
+from progeo_core.map.schema import CHECKSUMS_SINCE, VIEWS_SINCE, has_calibration_v1
 from progeo_core.map.sqlite_file import DamageError
 
 # A model's descriptor has at most so many values.
@@ -28,6 +29,7 @@ class MapHeader(NamedTuple):
 
     revision: a random name of the content. places: how many there are. last_id: of the place added
     last, which may be deleted. several_cameras: whether places are of more than one camera.
+    structure: what made the 3-D points, None where there are none.
     """
 
     fingerprint: ModelFingerprint
@@ -37,6 +39,7 @@ class MapHeader(NamedTuple):
     places: int
     last_id: int
     several_cameras: bool
+    structure: StructureNote | None = None
 
     def is_lineage_of(self, revision: str) -> bool:
         """Whether a revision may be this content or an earlier one of this map."""
@@ -48,11 +51,15 @@ def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:
     row = connection.execute("SELECT * FROM map").fetchone()
     if row is None:
         raise DamageError("what it says of itself is missing")
-    if version < VERSION:
-        row = (*row, *_counted_v1(connection), *_calibration_v1(connection), 0)
-    _, fingerprint, lat, lon, alt, revision, places, last_id, several, *curves, crc32 = row
-    if version == VERSION and fields_checksum(*row[1:-1]) != crc32:
-        raise DamageError("what it says of itself does not match its checksum")
+    if version < CHECKSUMS_SINCE:
+        fields = (*row[1:], *_counted_v1(connection), *_calibration_v1(connection))
+    else:
+        _, *fields, crc32 = row
+        if fields_checksum(*fields) != crc32:
+            raise DamageError("what it says of itself does not match its checksum")
+    if version < VIEWS_SINCE:
+        fields = (*fields, None, None)
+    fingerprint, lat, lon, alt, revision, places, last_id, several, *curves, by, source = fields
     counts = (places, last_id, several)
     model = _fingerprint(fingerprint)
     if not isinstance(revision, str) or any(type(n) is not int or n < 0 for n in counts):
@@ -68,6 +75,7 @@ def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:
         places=places,
         last_id=last_id,
         several_cameras=bool(several),
+        structure=_structure(by, source),
     )
 
 
@@ -81,6 +89,7 @@ def write_header(connection: sqlite3.Connection, header: MapHeader) -> None:
         header.last_id,
         int(header.several_cameras),
         *_curves(header.calibration),
+        *(header.structure or (None, None)),
     )
     # As SQLite gives them back.
     fields = tuple(value + 0.0 if isinstance(value, float) else value for value in fields)
@@ -135,6 +144,14 @@ def _calibration(values: list[Any]) -> Calibration | None:
     if not all(map(math.isfinite, numbers)):
         raise DamageError("its calibration is not finite")
     return Calibration(ConfidenceCurve(*numbers[:2]), ConfidenceCurve(*numbers[2:]))
+
+
+def _structure(extractor: Any, source: Any) -> StructureNote | None:
+    if extractor is None and source is None:
+        return None
+    if not (isinstance(extractor, str) and isinstance(source, str)):
+        raise DamageError("what it says of its 3-D points cannot be read")
+    return StructureNote(extractor, source)
 
 
 def _file_bytes(connection: sqlite3.Connection) -> int:

@@ -28,6 +28,7 @@ from progeo_core.map.map_header import (
     read_header,
     write_header,
 )
+from progeo_core.map.place_features import PlaceView, StructureNote, fault_of
 from progeo_core.map.place_rows import PlaceRows, storable_name
 from progeo_core.map.places import (
     MAX_POSITION_M,
@@ -47,11 +48,14 @@ from progeo_core.map.sqlite_file import (
     time_limit,
 )
 from progeo_core.map.upgrade import upgrade_file, upgrade_if_possible
+from progeo_core.map.view_rows import ViewCounts, ViewRows
 from progeo_core.map.write_lock import MapLock
 
 __all__ = ["Float16Array", "IdArray", "PlaceMap", "PlacePoses", "PlaceTable", "Places"]
 
 _READ_BLOCK = 4096
+# Places whose local features are in memory at a time.
+_VIEW_BLOCK = 256
 
 
 class PlaceMap:
@@ -75,6 +79,7 @@ class PlaceMap:
         self.fingerprint = self._header.fingerprint
         self.datum: Datum | None = self._header.datum
         self._rows = PlaceRows(file.connection, file.version, self.fingerprint.dimension)
+        self._views = ViewRows(file.connection, file.version)
 
     @classmethod
     def create(
@@ -183,14 +188,19 @@ class PlaceMap:
 
         All of them are in the map when this returns, and none of them if it raises or the process
         dies on the way. Descriptors are kept as float16. Raises `DataError` for columns of unequal
-        length, another dimension, a position, yaw or descriptor that is not finite, a failing disk,
-        or a file that was moved or removed meanwhile.
+        length, another dimension, a position, yaw, descriptor or view that is not finite, a failing
+        disk, or a file that was moved or removed meanwhile.
         """
+        places = places._replace(views=places.views or (None,) * len(places.position))
         vectors = self._checked(places, np.asarray(descriptors))
+        self._check_views(places.views, places.image)
         with self._changing():
             header = self._header
             ids = np.arange(header.last_id + 1, header.last_id + 1 + len(vectors), dtype=np.int64)
-            self._rows.insert(ids, places, vectors)
+            position = np.asarray(places.position, np.float64)
+            views = self._views.rows_of(PlacePoses(ids, position, places.yaw_rad), places.views)
+            self._rows.insert(ids, places, vectors, [row and row.crc32 for row in views])
+            self._views.insert(views)
             self._header = header._replace(
                 places=header.places + len(ids),
                 last_id=header.last_id + len(ids),
@@ -208,7 +218,8 @@ class PlaceMap:
 
     def compact(self) -> None:
         """Give the room of deleted places back to the disk; needs as much free for a while."""
-        self._require_writable()
+        with self._changing(content=False):
+            self._views.delete_unused_calibrations()
         with self._guarded():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -304,6 +315,64 @@ class PlaceMap:
         except KeyError:
             raise DataError(f"{self.path}: place {place_id} is not in the map") from None
 
+    @property
+    def has_views(self) -> bool:
+        """Whether the map knows more of any place's image than its descriptor."""
+        with self._guarded():
+            return bool(self._views)
+
+    def views(self, ids: Sequence[int] | IdArray) -> list[PlaceView | None]:
+        """Return what is known of the images of places, in that order, None where nothing is.
+
+        Raises `DataError` for another id.
+        """
+        wanted = np.asarray(ids, np.int64).tolist()
+        with self._guarded():
+            found = self._views.read(self._rows.poses_of(wanted))
+        try:
+            return [found[place_id] for place_id in wanted]
+        except KeyError as error:
+            raise DataError(f"{self.path}: place {error} is not in the map") from None
+
+    def set_views(self, ids: Sequence[int] | IdArray, views: Sequence[PlaceView | None]) -> None:
+        """Replace what is known of the images of places, in one transaction; None removes it.
+
+        Raises `DataError` for another id, for one that is given twice, and for a view that is not
+        finite.
+        """
+        wanted = np.asarray(ids, np.int64).tolist()
+        given = dict(zip(wanted, views, strict=True))
+        self._check_views(views, [f"place {place_id}" for place_id in wanted])
+        with self._changing(content=False):
+            poses = self._rows.poses_of(wanted)
+            missing = sorted(set(given) - set(poses.ids.tolist()))
+            if missing:
+                raise DataError(f"{self.path}: place {missing[0]} is not in the map")
+            if len(given) < len(wanted):
+                raise DataError(f"{self.path}: a place is named twice")
+            rows = self._views.rows_of(poses, [given[place_id] for place_id in poses.ids.tolist()])
+            self._views.delete(wanted)
+            self._rows.set_view_checksums(
+                {i: row and row.crc32 for i, row in zip(poses.ids.tolist(), rows, strict=True)}
+            )
+            self._views.insert(rows)
+
+    def view_counts(self) -> ViewCounts:
+        """Return how many places have local features and 3-D points, and how large these are."""
+        with self._guarded():
+            return self._views.counts()
+
+    @property
+    def structure(self) -> StructureNote | None:
+        """Return what made the map's local features and 3-D points, None where there are none."""
+        with self._threads:
+            return self._header.structure
+
+    def set_structure(self, structure: StructureNote | None) -> None:
+        """Keep what made the map's local features and 3-D points, in one transaction."""
+        with self._changing(content=False):
+            self._header = self._header._replace(structure=structure)
+
     def calibration(self) -> Calibration | None:
         """Return what confidences of this map mean, None where that was never fitted."""
         with self._threads:
@@ -329,6 +398,14 @@ class PlaceMap:
             (found,) = self._connection.execute("SELECT count(*) FROM thumbnail").fetchone()
         if found != thumbnails:
             raise self._damaged(f"{found - thumbnails} thumbnails are of places that it lacks")
+        viewed = 0
+        for start in range(0, len(ids), _VIEW_BLOCK):
+            viewed += sum(view is not None for view in self.views(ids[start : start + _VIEW_BLOCK]))
+        with self._guarded():
+            self._views.calibrations()
+            found = self._views.rows()
+        if found != viewed:
+            raise self._damaged(f"{found - viewed} views are of places that it lacks")
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -388,6 +465,13 @@ class PlaceMap:
     def _require_writable(self) -> None:
         if not self.writable:
             raise DataError(f"{self.path}: the map is open read-only; open it for writing")
+
+    def _check_views(self, views: Sequence[PlaceView | None], names: Sequence[str]) -> None:
+        """Raise `DataError` with the place's name where a view is no view."""
+        for view, name in zip(views, names, strict=True):
+            fault = None if view is None else fault_of(view)
+            if fault is not None:
+                raise DataError(f"{self.path}: {name}: {fault}; leave its view out")
 
     def _checked(self, places: Places, descriptors: NDArray[np.generic]) -> Float16Array:
         """Return descriptors as float16 after checking that they and the columns make sense."""

@@ -12,7 +12,7 @@ import itertools
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from progeo_core.map.checksums import descriptor_checksums, label_checksum, pose_checksums
 from progeo_core.map.places import MAX_POSITION_M, Float16Array, IdArray, PlacePoses, Places
-from progeo_core.map.schema import VERSION
+from progeo_core.map.schema import CHECKSUMS_SINCE, VIEWS_SINCE
 from progeo_core.map.sqlite_file import DamageError
 
 _POSE_FIELDS = 6
@@ -32,7 +32,7 @@ _FLOAT16_EXPONENT = np.uint16(0x7C00)
 
 
 class Label(NamedTuple):
-    """What a place is called, without its pose; thumbnail_crc32: None without a thumbnail."""
+    """What a place is called, without its pose; checksums: None without a thumbnail or view."""
 
     place_id: int
     stamp_ns: int
@@ -40,6 +40,7 @@ class Label(NamedTuple):
     traverse: str
     image: str
     thumbnail_crc32: int | None
+    view_crc32: int | None
 
 
 class PlaceRows:
@@ -51,10 +52,20 @@ class PlaceRows:
     def __init__(self, connection: sqlite3.Connection, version: int, dimension: int) -> None:
         """Take the open file and the version of its schema."""
         self._connection, self._dimension = connection, dimension
-        self._has_checksums = version == VERSION
+        self._has_checksums = version >= CHECKSUMS_SINCE
+        self._has_views = version >= VIEWS_SINCE
 
-    def insert(self, ids: IdArray, places: Places, vectors: Float16Array) -> None:
-        """Write places with their descriptors [n, D], all of them finite, under new ids [n]."""
+    def insert(
+        self,
+        ids: IdArray,
+        places: Places,
+        vectors: Float16Array,
+        view_crc32: Sequence[int | None],
+    ) -> None:
+        """Write places with their descriptors [n, D], all of them finite, under new ids [n].
+
+        view_crc32: n checksums of their views, None without one.
+        """
         poses = PlacePoses(ids, np.asarray(places.position, np.float64), places.yaw_rad)
         numbers = np.column_stack([poses.position, poses.yaw_rad]).tolist()
         pictures = [None if jpeg is None else zlib.crc32(jpeg) for jpeg in places.thumbnail]
@@ -66,11 +77,15 @@ class PlaceRows:
             map(storable_name, places.traverse),
             map(storable_name, places.image),
             pictures,
+            view_crc32,
         )
         self._connection.executemany(
-            "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO place VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (label.place_id, *pose, *label[1:], checksum, label_checksum(*label))
+                (
+                    *(label.place_id, *pose, *label[1:-1]),
+                    *(checksum, label_checksum(*label), label.view_crc32),
+                )
                 for label, pose, checksum in zip(
                     labels, numbers, pose_checksums(poses).tolist(), strict=True
                 )
@@ -95,6 +110,16 @@ class PlaceRows:
         rows = ((place_id,) for place_id in ids.tolist())
         return self._connection.executemany("DELETE FROM place WHERE id = ?", rows).rowcount
 
+    def set_view_checksums(self, crc32: Mapping[int, int | None]) -> None:
+        """Give places the checksums of their new views by id, None without one."""
+        labels = [
+            label._replace(view_crc32=crc32[label.place_id]) for label in self.labels_of([*crc32])
+        ]
+        self._connection.executemany(
+            "UPDATE place SET view_crc32 = ?, label_crc32 = ? WHERE id = ?",
+            [(label.view_crc32, label_checksum(*label), label.place_id) for label in labels],
+        )
+
     def ids(self, places: int) -> IdArray:
         """Return the ids of all places, ascending; `places`: how many the map says it has."""
         query = "SELECT id FROM place ORDER BY id LIMIT ?"
@@ -103,13 +128,22 @@ class PlaceRows:
 
     def poses(self, places: int) -> PlacePoses:
         """Return the poses of all places; `places`: how many the map says it has."""
+        return self._poses("true ORDER BY id LIMIT ?", places + 1, places)
+
+    def poses_of(self, ids: Sequence[int]) -> PlacePoses:
+        """Return the poses of those of `ids` that there are, each once."""
+        where = "id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        return self._poses(where, json.dumps(ids), None)
+
+    def _poses(self, where: str, value: int | str, places: int | None) -> PlacePoses:
+        """Return the poses of some places, or of all; `places`: how many these should be."""
         checksum = "pose_checksum" if self._has_checksums else "0"
         # A flat array of one type is filled fastest; it holds ids and checksums exactly. An unknown
         # yaw comes as the infinity that 9e999 is.
         rows = self._connection.execute(
             f"SELECT id, x_m, y_m, z_m, ifnull(yaw_rad, 9e999), {checksum}"
-            " FROM place ORDER BY id LIMIT ?",
-            (places + 1,),
+            f" FROM place WHERE {where}",
+            (value,),
         )
         # An open cursor would keep the file locked for as long as someone holds the exception.
         with contextlib.closing(rows):
@@ -118,7 +152,9 @@ class PlaceRows:
             except (TypeError, ValueError, OverflowError) as error:
                 raise self._no_pose() from error
         table = table.reshape(-1, _POSE_FIELDS)
-        ids = _complete(table[:, 0].astype(np.int64), places)
+        ids = table[:, 0].astype(np.int64)
+        if places is not None:
+            _complete(ids, places)
         poses = PlacePoses(ids, np.ascontiguousarray(table[:, 1:4]), table[:, 4].copy())
         poses.yaw_rad[np.isinf(poses.yaw_rad)] = np.nan
         on_earth = (np.abs(poses.position) <= MAX_POSITION_M).all(axis=1)
@@ -141,7 +177,10 @@ class PlaceRows:
         return self._labels("id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     def _labels(self, where: str, value: int | str) -> Iterator[Label]:
-        checks = "thumbnail_crc32, label_crc32" if self._has_checksums else "NULL, NULL"
+        checks = "NULL, NULL, NULL"
+        if self._has_checksums:
+            view_crc32 = "view_crc32" if self._has_views else "NULL"
+            checks = f"thumbnail_crc32, {view_crc32}, label_crc32"
         query = f"SELECT id, stamp_ns, camera, traverse, image, {checks} FROM place WHERE {where}"
         with contextlib.closing(self._connection.execute(query, (value,))) as rows:
             for *fields, crc32 in rows:

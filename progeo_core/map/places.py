@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
+
+if TYPE_CHECKING:
+    from progeo_core.map.place_features import PlaceView
 
 # No place is farther (m) from where the metres of a map start: that is three times the moon.
 MAX_POSITION_M = 1e9
@@ -23,7 +26,8 @@ class Places(NamedTuple):
 
     position: [n, 3] metres in frame map. yaw_rad: [n] counter-clockwise from east, NaN unknown.
     stamp_ns: [n] nanoseconds, 0 unknown. camera, traverse, image: n names, "" unknown.
-    thumbnail: n JPEGs, None where there is none.
+    thumbnail: n JPEGs, None where there is none. views: n of what else is known of the images, None
+    where nothing is, or empty for none of them.
     """
 
     position: FloatArray
@@ -33,6 +37,7 @@ class Places(NamedTuple):
     traverse: Sequence[str]
     image: Sequence[str]
     thumbnail: Sequence[bytes | None]
+    views: Sequence[PlaceView | None] = ()
 
 
 class PlacePoses(NamedTuple):

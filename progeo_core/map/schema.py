@@ -1,8 +1,9 @@
-"""Tables of a map file, of this version and the one before, and nothing besides them.
+"""Tables of a map file, of this version and the ones before, and nothing besides them.
 
-Positions, descriptors and thumbnails lie in tables of their own, so that reading one kind does not
-read the others. Columns called crc32 or checksum cover the others of their row (see `checksums`);
-that of a thumbnail lies with its place, so that a lost thumbnail is noticed.
+Positions, descriptors, thumbnails and views lie in tables of their own, so that reading one kind
+does not read the others. Columns called crc32 or checksum cover the others of their row (see
+`checksums`); those of a thumbnail and of a view lie with their place, so that a lost one is
+noticed.
 """
 
 from __future__ import annotations
@@ -11,9 +12,94 @@ import sqlite3
 
 from progeo_core.errors import DataError
 
-VERSION = 2
+VERSION = 3
+# The versions from which on rows have checksums, and places have views.
+CHECKSUMS_SINCE, VIEWS_SINCE = 2, 3
 
 MAP_TABLE = """CREATE TABLE map (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    fingerprint TEXT NOT NULL,
+    datum_lat_deg REAL,
+    datum_lon_deg REAL,
+    datum_alt_m REAL,
+    revision TEXT NOT NULL,
+    places INTEGER NOT NULL,
+    last_id INTEGER NOT NULL,
+    several_cameras INTEGER NOT NULL,
+    single_offset REAL,
+    single_slope REAL,
+    sequence_offset REAL,
+    sequence_slope REAL,
+    structure_extractor TEXT,
+    structure_source TEXT,
+    crc32 INTEGER NOT NULL
+) STRICT"""
+
+PLACE_TABLE = """CREATE TABLE place (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    x_m REAL NOT NULL,
+    y_m REAL NOT NULL,
+    z_m REAL NOT NULL,
+    yaw_rad REAL,
+    stamp_ns INTEGER NOT NULL,
+    camera TEXT NOT NULL,
+    traverse TEXT NOT NULL,
+    image TEXT NOT NULL,
+    thumbnail_crc32 INTEGER,
+    pose_checksum INTEGER NOT NULL,
+    label_crc32 INTEGER NOT NULL,
+    view_crc32 INTEGER
+) STRICT"""
+
+DESCRIPTOR_TABLE = """CREATE TABLE descriptor (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    float16 BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT"""
+
+THUMBNAIL_TABLE = """CREATE TABLE thumbnail (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    jpeg BLOB NOT NULL
+) STRICT"""
+
+# The calibrations of the cameras that places were seen by, each once, as JSON of `Intrinsics`.
+INTRINSICS_TABLE = """CREATE TABLE intrinsics (
+    id INTEGER PRIMARY KEY,
+    json TEXT NOT NULL,
+    crc32 INTEGER NOT NULL
+) STRICT"""
+
+# The camera's pose, and the local features (see `feature_blob`); what is unknown is NULL.
+VIEW_TABLE = """CREATE TABLE place_view (
+    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
+    intrinsics_id INTEGER REFERENCES intrinsics (id),
+    x_m REAL,
+    y_m REAL,
+    z_m REAL,
+    qx REAL,
+    qy REAL,
+    qz REAL,
+    qw REAL,
+    width INTEGER,
+    height INTEGER,
+    landmarks INTEGER,
+    features BLOB
+) STRICT"""
+
+# SQLite makes this one by itself for AUTOINCREMENT.
+_SEQUENCE = ("table", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
+
+_TABLES = {
+    ("table", "map", MAP_TABLE),
+    ("table", "place", PLACE_TABLE),
+    ("table", "descriptor", DESCRIPTOR_TABLE),
+    ("table", "thumbnail", THUMBNAIL_TABLE),
+    ("table", "intrinsics", INTRINSICS_TABLE),
+    ("table", "place_view", VIEW_TABLE),
+    _SEQUENCE,
+}
+
+_MAP_TABLE_V2 = """CREATE TABLE map (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     fingerprint TEXT NOT NULL,
     datum_lat_deg REAL,
@@ -30,7 +116,7 @@ MAP_TABLE = """CREATE TABLE map (
     crc32 INTEGER NOT NULL
 ) STRICT"""
 
-PLACE_TABLE = """CREATE TABLE place (
+_PLACE_TABLE_V2 = """CREATE TABLE place (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     x_m REAL NOT NULL,
     y_m REAL NOT NULL,
@@ -45,23 +131,9 @@ PLACE_TABLE = """CREATE TABLE place (
     label_crc32 INTEGER NOT NULL
 ) STRICT"""
 
-DESCRIPTOR_TABLE = """CREATE TABLE descriptor (
-    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
-    float16 BLOB NOT NULL,
-    checksum INTEGER NOT NULL
-) STRICT"""
-
-THUMBNAIL_TABLE = """CREATE TABLE thumbnail (
-    place_id INTEGER PRIMARY KEY REFERENCES place (id) ON DELETE CASCADE,
-    jpeg BLOB NOT NULL
-) STRICT"""
-
-# SQLite makes this one by itself for AUTOINCREMENT.
-_SEQUENCE = ("table", "sqlite_sequence", "CREATE TABLE sqlite_sequence(name,seq)")
-
-_TABLES = {
-    ("table", "map", MAP_TABLE),
-    ("table", "place", PLACE_TABLE),
+_TABLES_V2 = {
+    ("table", "map", _MAP_TABLE_V2),
+    ("table", "place", _PLACE_TABLE_V2),
     ("table", "descriptor", DESCRIPTOR_TABLE),
     ("table", "thumbnail", THUMBNAIL_TABLE),
     _SEQUENCE,
@@ -124,12 +196,21 @@ _CALIBRATION_V1 = {
     ("index", "sqlite_autoindex_calibration_1", None),
 }
 
+_WANTED = {1: _TABLES_V1, 2: _TABLES_V2, VERSION: _TABLES}
+
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Make the tables of a new map."""
     for table in (MAP_TABLE, PLACE_TABLE, DESCRIPTOR_TABLE, THUMBNAIL_TABLE):
         connection.execute(table)
+    create_view_tables(connection)
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def create_view_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of views, which maps of versions 1 and 2 do not have."""
+    connection.execute(INTRINSICS_TABLE)
+    connection.execute(VIEW_TABLE)
 
 
 def has_calibration_v1(connection: sqlite3.Connection) -> bool:
@@ -148,14 +229,14 @@ def schema_version(connection: sqlite3.Connection) -> int:
         raise DataError(
             f"the map has schema {version}, this program reads up to {VERSION}; update progeo"
         )
-    if version not in (1, VERSION):
+    if version not in _WANTED:
         raise DataError(
             f"the map is damaged; restore a copy of it or build it again (schema {version} never"
             " was one)"
         )
     rows = connection.execute("SELECT type, name, sql FROM sqlite_schema LIMIT 100").fetchall()
-    found, wanted = set(rows), _TABLES if version == VERSION else _TABLES_V1
-    allowed = wanted if version == VERSION else wanted | _CALIBRATION_V1
+    found, wanted = set(rows), _WANTED[version]
+    allowed = wanted | _CALIBRATION_V1 if version == 1 else wanted
     for kind, name, _ in sorted(found - allowed, key=str):
         altered = name in {own for _, own, _ in allowed}
         what = "is not as this program made it" if altered else "does not belong in a map"

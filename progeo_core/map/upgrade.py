@@ -1,4 +1,7 @@
-"""Maps of the first schema, without checksums, become maps of this one: in place, in one step."""
+"""Maps of earlier schemas become maps of this one: in place, in one step.
+
+The first had no checksums, the second no views.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ from progeo_core.map.map_header import MapHeader, read_header, write_header
 from progeo_core.map.place_rows import PlaceRows
 from progeo_core.map.places import IdArray
 from progeo_core.map.schema import (
+    CHECKSUMS_SINCE,
     DESCRIPTOR_TABLE,
     MAP_TABLE,
     PLACE_TABLE,
     THUMBNAIL_TABLE,
     VERSION,
+    create_view_tables,
     has_calibration_v1,
 )
 from progeo_core.map.sqlite_file import DamageError, explained, may_write, open_file
@@ -45,13 +50,13 @@ def upgrade_if_possible(path: Path) -> None:
         lock.require_one_name()
         upgrade_file(path)
     except DataError as error:
-        _log.warning("the map is read without checksums, as it cannot be upgraded: %s", error)
+        _log.warning("the map is read as it is, as it cannot be upgraded: %s", error)
     finally:
         lock.release()
 
 
 def upgrade_file(path: Path) -> None:
-    """Give a map of the first schema this one; the caller holds the map's lock.
+    """Give a map of an earlier schema this one; the caller holds the map's lock.
 
     One transaction: a kill leaves the map as it was. Raises `DataError` for a damaged map.
     """
@@ -59,24 +64,30 @@ def upgrade_file(path: Path) -> None:
     with contextlib.closing(connection), explained(path):
         if version == VERSION:
             return
-        _log.info("%s: upgrading the map to schema %d, with checksums", path, VERSION)
+        _log.info("%s: upgrading the map to schema %d", path, VERSION)
         connection.execute("BEGIN IMMEDIATE")
         header = read_header(connection, version)
-        rows = PlaceRows(connection, version, header.fingerprint.dimension)
-        poses = rows.poses(header.places)
-        connection.execute("ALTER TABLE place ADD COLUMN thumbnail_crc32 INTEGER")
-        connection.execute("ALTER TABLE place ADD COLUMN pose_checksum INTEGER")
-        connection.execute("ALTER TABLE place ADD COLUMN label_crc32 INTEGER")
-        connection.execute("ALTER TABLE descriptor ADD COLUMN checksum INTEGER")
-        checksums = pose_checksums(poses)
-        for start in range(0, header.places, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            _sign_places(connection, rows, poses.ids[block], checksums[block])
-        _sign_descriptors(connection, rows, poses.ids)
+        if version < CHECKSUMS_SINCE:
+            _sign(connection, header)
         _declare_tables(connection, header)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _sign(connection: sqlite3.Connection, header: MapHeader) -> None:
+    """Give the rows of a map of the first schema their checksums."""
+    rows = PlaceRows(connection, 1, header.fingerprint.dimension)
+    poses = rows.poses(header.places)
+    connection.execute("ALTER TABLE place ADD COLUMN thumbnail_crc32 INTEGER")
+    connection.execute("ALTER TABLE place ADD COLUMN pose_checksum INTEGER")
+    connection.execute("ALTER TABLE place ADD COLUMN label_crc32 INTEGER")
+    connection.execute("ALTER TABLE descriptor ADD COLUMN checksum INTEGER")
+    checksums = pose_checksums(poses)
+    for start in range(0, header.places, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        _sign_places(connection, rows, poses.ids[block], checksums[block])
+    _sign_descriptors(connection, rows, poses.ids)
 
 
 def _sign_places(
@@ -114,13 +125,15 @@ def _declare_tables(connection: sqlite3.Connection, header: MapHeader) -> None:
     """Change the text of the tables to this version's; what the rows hold fits it by now.
 
     SQLite's own way (https://sqlite.org/lang_altertable.html) to change constraints without copying
-    a table, which may be gigabytes of thumbnails.
+    a table, which may be gigabytes of thumbnails. A column at the end of a table that rows do not
+    have yet is NULL.
     """
     connection.execute("DROP TABLE map")
     if has_calibration_v1(connection):
         connection.execute("DROP TABLE calibration")
     connection.execute(MAP_TABLE)
     write_header(connection, header)
+    create_view_tables(connection)
     (version,) = connection.execute("PRAGMA schema_version").fetchone()
     connection.execute("PRAGMA writable_schema = ON")
     tables = {"place": PLACE_TABLE, "descriptor": DESCRIPTOR_TABLE, "thumbnail": THUMBNAIL_TABLE}

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
+from progeo_core.map.place_features import PlaceView, StructureNote
 from progeo_core.map.place_map import PlaceMap, Places
+from test.place_views import make_view
 
 SCHEMA_1 = Path(__file__).resolve().parents[2] / "data" / "schema1.progeo"
 
@@ -28,22 +30,31 @@ def schema1_map(tmp_path: Path) -> Path:
 def full_map(
     tmp_path: Path, fingerprint: ModelFingerprint, unit_vectors: Callable[..., NDArray[np.float32]]
 ) -> Path:
-    """Return a closed map of 60 places with all that a place may have, and a calibration."""
+    """Return a closed map of 60 places with all that a place may have, and a calibration.
+
+    Every fifth place has no view, and every tenth none but the camera's pose.
+    """
     path, count = tmp_path / "full.progeo", 60
     random = np.random.default_rng(0)
+    position = random.normal(size=(count, 3)) * 100.0
+    views: list[PlaceView | None] = [make_view(position[row], row) for row in range(count)]
+    views[::10] = [view and view._replace(intrinsics=None, features=None) for view in views[::10]]
+    views[5::10] = [None] * 6
     places = Places(
-        position=random.normal(size=(count, 3)) * 100.0,
+        position=position,
         yaw_rad=np.where(np.arange(count) % 3 == 0, np.nan, random.uniform(-3.0, 3.0, count)),
         stamp_ns=random.integers(0, 2**60, count),
         camera=["front"] * 30 + ["rear"] * 30,
         traverse=["monday", "tuesday"] * 30,
         image=[f"{row} ü.jpg" for row in range(count)],
         thumbnail=[None if row % 4 == 3 else random.bytes(200 + row) for row in range(count)],
+        views=views,
     )
     with PlaceMap.create(path, fingerprint, Datum(48.0, 11.0, 500.0)) as place_map:
         place_map.append(places, unit_vectors(count))
         curves = ConfidenceCurve(0.25, 0.75), ConfidenceCurve(-0.5, 1.5)
         place_map.set_calibration(Calibration(*curves))
+        place_map.set_structure(StructureNote("tiny-features", "depth"))
     return path
 
 

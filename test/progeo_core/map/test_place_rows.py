@@ -50,7 +50,7 @@ CHANGED = [
     ("UPDATE place SET id = 1000 WHERE id = 60", "place 1000: its pose does not match"),
     (
         "INSERT INTO place SELECT 1000, x_m, y_m, z_m, yaw_rad, stamp_ns, camera, traverse, image,"
-        " thumbnail_crc32, pose_checksum, label_crc32 FROM place WHERE id = 3",
+        " thumbnail_crc32, pose_checksum, label_crc32, view_crc32 FROM place WHERE id = 3",
         "it holds other places than the 60 that it should",
     ),
 ]

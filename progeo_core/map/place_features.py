@@ -1,0 +1,146 @@
+"""What a map knows of a place beyond its descriptor: camera, local features, 3-D points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import UsageError
+from progeo_core.geo import FloatArray
+from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.map.places import MAX_POSITION_M
+from progeo_core.poses.camera_pose import CameraPose
+
+# Numbers of a local feature's descriptor.
+DESCRIPTOR_VALUES = 64
+# No extractor is asked for more local features of one image.
+MAX_FEATURES = 1 << 16
+# A point may lie this far (pixels) outside of the image, as extractors refine it.
+_MARGIN_PX = 1.0
+_QUATERNION_TOLERANCE = 1e-3
+
+
+class PlaceFeatures(NamedTuple):
+    """Local features of a place's image, and where in the map they are.
+
+    points: [n, 2] pixels. descriptors: [n, 64] of unit length times 127. landmarks: [n, 3] metres
+    in frame map, NaN unknown. sigma_m: [n] standard deviation of a landmark, NaN unknown.
+    size: (width, height) of the image that points are pixels of.
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.int8]
+    landmarks: FloatArray
+    sigma_m: NDArray[np.float32]
+    size: tuple[int, int]
+
+    @property
+    def has_landmark(self) -> NDArray[np.bool_]:
+        """Whether the place of each feature is known [n]."""
+        return np.asarray(~np.isnan(self.landmarks).any(axis=1))
+
+
+class PlaceView(NamedTuple):
+    """What a map knows of a place's image; None is unknown."""
+
+    pose: CameraPose | None
+    intrinsics: Intrinsics | None
+    features: PlaceFeatures | None
+
+
+class StructureNote(NamedTuple):
+    """What made the 3-D points of a map.
+
+    extractor: names the local features, such as "xfeat-9f3c21aa". source: one readable line, such
+    as "depth" or "triangulated between known poses".
+    """
+
+    extractor: str
+    source: str
+
+
+class ViewFinder(Protocol):
+    """Finder of the local features and 3-D points of the images of a map."""
+
+    @property
+    def note(self) -> StructureNote:
+        """Return what a map says of the features and points that this finds."""
+        ...
+
+    @property
+    def image_side(self) -> int:
+        """Return the pixels each way that suffice of an image (see `decode_image`), 0 for all."""
+        ...
+
+    def find(
+        self,
+        images: Sequence[Image],
+        depths: Sequence[NDArray[np.float32] | None],
+        poses: Sequence[CameraPose | None],
+        intrinsics: Sequence[Intrinsics | None],
+    ) -> list[PlaceView]:
+        """Return the view of every image; the columns are of equal length, None is unknown."""
+        ...
+
+
+def joined_structure(known: StructureNote | None, added: StructureNote) -> StructureNote:
+    """Return the note of a map that views are added to.
+
+    Raises `UsageError` for views of another extractor: they could not be compared with its own.
+    """
+    if known is None or known == added:
+        return added
+    if known.extractor != added.extractor:
+        raise UsageError(
+            f"local features of {known.extractor} and of {added.extractor} cannot be compared; give"
+            " one map those of the other with 'progeo map structure'"
+        )
+    sources = dict.fromkeys([*known.source.split("; "), *added.source.split("; ")])
+    return StructureNote(known.extractor, "; ".join(sources))
+
+
+def fault_of(view: PlaceView) -> str | None:
+    """Return what makes a view unfit for a map, None where nothing does."""
+    if view.pose is not None and not _is_pose(view.pose):
+        return "the pose of its camera is not finite, too far away or not rotated by a unit length"
+    if view.intrinsics is not None and not view.intrinsics.usable:
+        return "the calibration of its camera cannot be used"
+    return None if view.features is None else _feature_fault(view.features)
+
+
+def _is_pose(pose: CameraPose) -> bool:
+    position = np.asarray(pose.position, np.float64)
+    orientation = np.asarray(pose.orientation, np.float64)
+    # Written so that NaN counts as bad.
+    return (
+        (position.shape, orientation.shape) == ((3,), (4,))
+        and bool((np.abs(position) <= MAX_POSITION_M).all())
+        and bool(abs(np.linalg.norm(orientation) - 1.0) <= _QUATERNION_TOLERANCE)
+    )
+
+
+def _feature_fault(features: PlaceFeatures) -> str | None:
+    points, descriptors, landmarks, sigma_m, size = features
+    count = len(points)
+    shapes = [points.shape, descriptors.shape, landmarks.shape, sigma_m.shape]
+    if shapes != [(count, 2), (count, DESCRIPTOR_VALUES), (count, 3), (count,)]:
+        return f"its local features have the shapes {', '.join(map(str, shapes))}"
+    if count > MAX_FEATURES:
+        return f"it has {count} local features, more than {MAX_FEATURES}"
+    # Written so that NaN counts as bad.
+    inside = (points >= -_MARGIN_PX) & (points <= np.add(size, _MARGIN_PX))
+    known = (np.abs(landmarks) <= MAX_POSITION_M).all(axis=1)
+    unknown = np.isnan(landmarks).all(axis=1)
+    deviation = np.isnan(sigma_m) | ((sigma_m >= 0.0) & np.isfinite(sigma_m))
+    checks = (
+        (descriptors.dtype == np.int8, "the descriptors of its local features are not int8"),
+        (min(size) >= 1, "the size of its image is not positive"),
+        (inside.all(), "its local features are not all in its image"),
+        ((known | unknown).all(), "its 3-D points are not finite"),
+        (deviation.all(), "the standard deviations of its 3-D points are not finite"),
+    )
+    return next((fault for is_sound, fault in checks if not is_sound), None)

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from progeo_core.errors import UsageError
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.map.place_features import StructureNote, fault_of, joined_structure
+from test.place_views import make_view
+
+
+def with_features(**columns):
+    view = make_view(np.zeros(3))
+    return view._replace(features=view.features._replace(**columns))
+
+
+def test_what_a_camera_sees_is_sound():
+    assert fault_of(make_view(np.array([1.0, 2.0, 3.0]))) is None
+    assert fault_of(make_view(np.zeros(3), count=0)) is None
+
+
+BAD_FEATURES = {
+    "shapes": {"points": np.zeros((19, 2), np.float32)},
+    "not int8": {"descriptors": np.zeros((20, 64), np.float32)},
+    "not positive": {"size": (0, 480)},
+    "not all in its image": {"points": np.full((20, 2), 700.0, np.float32)},
+    "3-D points are not finite": {"landmarks": np.full((20, 3), np.inf)},
+    "standard deviations": {"sigma_m": np.full(20, -1.0, np.float32)},
+}
+
+
+@pytest.mark.parametrize("message", BAD_FEATURES)
+def test_features_that_are_none_are_named(message):
+    assert message in fault_of(with_features(**BAD_FEATURES[message]))
+
+
+def test_a_landmark_is_known_whole_or_not_at_all():
+    landmarks = np.zeros((20, 3))
+    landmarks[3, 1] = np.nan
+    assert "3-D points are not finite" in fault_of(with_features(landmarks=landmarks))
+
+
+def test_poses_and_calibrations_of_no_camera_are_named():
+    view = make_view(np.zeros(3))
+    for pose in (
+        view.pose._replace(position=np.array([0.0, np.nan, 0.0])),
+        view.pose._replace(orientation=np.zeros(4)),
+    ):
+        assert "the pose of its camera" in fault_of(view._replace(pose=pose))
+    zeros = Intrinsics(640, 480, 0.0, 0.0, 0.0, 0.0)
+    assert "calibration" in fault_of(view._replace(intrinsics=zeros))
+
+
+def test_notes_of_one_extractor_are_joined():
+    one, other = StructureNote("a-1", "depth"), StructureNote("a-1", "triangulated")
+    assert joined_structure(None, one) == one
+    both = joined_structure(one, other)
+    assert both == joined_structure(both, one) == StructureNote("a-1", "depth; triangulated")
+    with pytest.raises(UsageError, match="a-1 and of b-2 cannot be compared"):
+        joined_structure(one, StructureNote("b-2", "depth"))
