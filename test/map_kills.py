@@ -20,11 +20,13 @@ import numpy as np
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
 from progeo_core.map.merge import merge_maps
+from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.map.prune import prune_map
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.pose_buffer import BufferedPose
+from test.place_views import make_view
 
 MODEL = ModelFingerprint("killed", 256, "none", "00" * 32)
 SITE, MERGED = "site.progeo", "merged.progeo"
@@ -91,8 +93,25 @@ def _places(first: int, count: int, spot: float = 0.0) -> tuple[Places, np.ndarr
     names = [str(number) for number in numbers]
     jpegs = [b"x" * (number % 997 + 1) for number in numbers.tolist()]
     unknown = np.full(count, np.nan)
-    places = Places(position, unknown, numbers * 10, names, names, names, jpegs)
+    views = [_view(number) for number in numbers.tolist()]
+    places = Places(position, unknown, numbers * 10, names, names, names, jpegs, views)
     return places._replace(camera=[""] * count), _descriptors(numbers)
+
+
+def _view(number: int) -> PlaceView | None:
+    """Return the view that a place's number tells; every third has none."""
+    return make_view(np.array([number, 0.0, 0.0]), number, 5) if number % 3 else None
+
+
+def _told_by(view: PlaceView | None) -> int | None:
+    """Return the number that a view was made from, after comparing all of it."""
+    if view is None:
+        return None
+    assert view.pose is not None
+    number = int(view.pose.position[0])
+    for column, wanted in zip(view.features, _view(number).features, strict=True):
+        np.testing.assert_allclose(column, wanted, atol=1e-3)
+    return number
 
 
 def _descriptors(numbers: np.ndarray) -> np.ndarray:
@@ -118,7 +137,8 @@ def _record(folder: Path) -> None:
             pose = BufferedPose(np.array([10.0 * number, 0.0, 0.0]), 0.0, 0)
             jpeg = b"x" * (number % 997 + 1)
             descriptor = _descriptors(np.array([number]))[0]
-            if recording.add(NewPlace(jpeg, descriptor, pose, 10 * number, "")):
+            place = NewPlace(jpeg, descriptor, pose, 10 * number, "", _view(number))
+            if recording.add(place):
                 _say(number)
 
 
@@ -150,6 +170,8 @@ def _lost_places(folder: Path, acknowledged: list[int]) -> int:
         wanted = _descriptors(some).astype(np.float16)
         np.testing.assert_array_equal(place_map.descriptors(some), wanted)
         assert all(len(place_map.thumbnail(one) or b"") == one % 997 + 1 for one in some.tolist())
+        told = [_told_by(view) for view in place_map.views(some)]
+        assert told == [number if number % 3 else None for number in some.tolist()]
         index = PlaceIndex.open(place_map)
         assert index.search(wanted, 1).place_ids[:, 0].tolist() == some.tolist()
         assert len(index) == len(place_map)
@@ -200,6 +222,24 @@ def _lost_calibration(folder: Path, acknowledged: list[int]) -> int:
     return int(calibration.single.offset < acknowledged[-1])
 
 
+def _set_views(folder: Path) -> None:
+    """Give all places the view of one number, again and again; say the number."""
+    with PlaceMap.open(folder / SITE, writable=True) as place_map:
+        ids = place_map.ids()
+        before = _told_by(place_map.views(ids[:1])[0]) or 1
+        for number in itertools.count(before + 3, 3):
+            place_map.set_views(ids, [_view(number)] * len(ids))
+            _say(number)
+
+
+def _lost_views(folder: Path, acknowledged: list[int]) -> int:
+    with PlaceMap.open(folder / SITE) as place_map:
+        place_map.verify()
+        (told,) = {_told_by(view) for view in place_map.views(place_map.ids())}
+    assert told is not None
+    return int(told < acknowledged[-1])
+
+
 def _merge(folder: Path) -> None:
     for number in itertools.count(1):
         (folder / MERGED).unlink(missing_ok=True)
@@ -222,6 +262,10 @@ def _prepare_site(folder: Path) -> None:
     _new_map(folder / SITE, 1)
 
 
+def _prepare_views(folder: Path) -> None:
+    _new_map(folder / SITE, 100)
+
+
 def _prepare_merge(folder: Path) -> None:
     _new_map(folder / "a.progeo", 300)
     _new_map(folder / "b.progeo", 200)
@@ -234,6 +278,7 @@ CASES = {
     "index": Case(_index, _lost_places, _prepare_site, _SITE_FILES),
     "prune": Case(_prune, _lost_pruned, _prepare_site, _SITE_FILES),
     "calibrate": Case(_calibrate, _lost_calibration, _prepare_site, _SITE_FILES),
+    "views": Case(_set_views, _lost_views, _prepare_views, _SITE_FILES),
     "merge": Case(_merge, _lost_merged, _prepare_merge, ("a.progeo", "b.progeo", MERGED)),
 }
 

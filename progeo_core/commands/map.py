@@ -150,15 +150,17 @@ def build(
 def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = False) -> None:
     """Show what a map holds: places, extent, cameras, traverses, datum and model.
 
-    Places are compared with their checksums as they are read; --check does so with descriptors and
-    thumbnails, too, and sees every flipped bit.
+    Places are compared with their checksums as they are read; --check does so with descriptors,
+    thumbnails, local features and 3-D points, too, and sees every flipped bit.
 
         progeo map info office.progeo
         progeo map info office.progeo --check --json
 
     JSON: schema (1), map, places, places_with_yaw, datum (lat_deg, lon_deg, alt_m, or null),
     extent_m (min and max of x, y, z, or null), cameras and
-    traverses (name to number of places), stamps_ns (first and last, or null), model, bytes.
+    traverses (name to number of places), stamps_ns (first and last, or null), model, bytes,
+    views: places (with local features), with_landmarks (with 3-D points), bytes_per_place,
+    calibrations, extractor and source (what made the features and the points, or null).
     """
     from progeo_core.map.place_map import PlaceMap
     from progeo_core.map.summary import summarize_map
@@ -185,8 +187,9 @@ def merge(
 ) -> None:
     """Join maps of one model into a new one; the sources stay as they are.
 
-    Metres of the new map start from the first map's datum; places of the others are moved there.
-    Purely local maps are joined as they are, so they must share one frame.
+    Metres of the new map start from the first map's datum; places of the others are moved there,
+    with their 3-D points. Purely local maps are joined as they are, so they must share one frame.
+    Maps with local features of different extractors are refused.
 
         progeo map merge monday.progeo tuesday.progeo --out site.progeo
     """

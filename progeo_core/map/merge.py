@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,16 +13,20 @@ import numpy as np
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
 from progeo_core.map.leftovers import remove_leftovers
+from progeo_core.map.place_features import PlaceView, StructureNote, joined_structure
 from progeo_core.map.place_map import PlaceMap, Places, PlaceTable
 from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
+from progeo_core.poses.camera_pose import CameraPose, quaternion_of, rotation_of
 from progeo_core.progress import Advance, no_progress
 
 _log = logging.getLogger(__name__)
 
-_COPY_BLOCK = 1024
+_COPY_BLOCK = 256
 # Maps this far apart (m) are hardly of one site.
 _FAR_M = 10_000.0
+# Length (m) of the axes whose ends show how one frame is turned against another.
+_AXIS_M = 10_000.0
 
 
 class MergeReport(NamedTuple):
@@ -37,10 +41,11 @@ def merge_maps(
 ) -> MergeReport:
     """Copy the places of several maps into a new one, in the order given.
 
-    Maps of another datum than the first have positions and yaw re-expressed from the first one's.
-    A map far from all others is warned about, with the distance: one of the datums may be wrong.
-    The new map appears whole or not at all. Raises `ModelMismatchError` for maps of different
-    models, `UsageError` where only some have a datum, `DataError` where the target exists.
+    Maps of another datum than the first have positions, yaw, and the poses and 3-D points of views
+    re-expressed from the first one's. A map far from all others is warned about, with the distance:
+    one of the datums may be wrong. The new map appears whole or not at all. Raises
+    `ModelMismatchError` for maps of different models, `UsageError` where only some have a datum or
+    their local features are of different extractors, `DataError` where the target exists.
     """
     target = Path(target)
     check_name(target)
@@ -49,6 +54,7 @@ def merge_maps(
     with contextlib.ExitStack() as opened:
         maps = [opened.enter_context(PlaceMap.open(path)) for path in sources]
         _require_mergeable(maps)
+        structure = _joined_structure(maps)
         first = maps[0]
         if target.exists():
             raise DataError(f"{target} exists already: choose another name for the merged map")
@@ -57,6 +63,8 @@ def merge_maps(
         remove_leftovers(target)
         folder = opened.enter_context(scratch_folder(target))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
+            if structure is not None:
+                merged.set_structure(structure)
             corners = np.empty((0, 3))
             for place_map in maps:
                 table = _table_from_datum(place_map, merged.datum)
@@ -78,6 +86,18 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
                 f"{local.path} has no datum, but {placed.path} has one: build the first again with"
                 " --datum, or merge local maps only with each other"
             )
+
+
+def _joined_structure(maps: Sequence[PlaceMap]) -> StructureNote | None:
+    """Return what made the views of all maps; `UsageError` names the map that does not fit."""
+    joined = None
+    for place_map in maps:
+        if place_map.structure is not None:
+            try:
+                joined = joined_structure(joined, place_map.structure)
+            except UsageError as error:
+                raise UsageError(f"{place_map.path}: {error}") from None
+    return joined
 
 
 def _table_from_datum(source: PlaceMap, datum: Datum | None) -> PlaceTable:
@@ -112,6 +132,7 @@ def _warn_if_far(source: PlaceMap, added: FloatArray, merged: FloatArray) -> Non
 
 
 def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance: Advance) -> None:
+    move = _moved_views(source, target)
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
         rows = table.poses.rows_of(ids)
         places = Places(
@@ -122,9 +143,43 @@ def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance:
             traverse=[table.traverse[row] for row in rows],
             image=[table.image[row] for row in rows],
             thumbnail=[source.thumbnail(place_id) for place_id in ids],
+            views=[view and move(view) for view in source.views(ids)],
         )
         target.append(places, descriptors)
         advance(len(ids))
+
+
+def _moved_views(source: PlaceMap, target: PlaceMap) -> Callable[[PlaceView], PlaceView]:
+    """Return what re-expresses a view of one map in the frame of another.
+
+    Metres of both are of one size, so that this is a rotation and a shift, the same all over a map:
+    what a camera sees stays where it sees it.
+    """
+    if source.datum is None or target.datum is None or source.datum == target.datum:
+        return lambda view: view
+    origin = _moved(np.zeros((1, 3)), source.datum, target.datum)[0]
+    tips = _moved(_AXIS_M * np.eye(3), source.datum, target.datum) - origin
+    # Of the rotations, the one that comes closest.
+    rotation = rotation_of(quaternion_of(tips.T / _AXIS_M))
+
+    def move(view: PlaceView) -> PlaceView:
+        pose, features = view.pose, view.features
+        if pose is not None:
+            position = rotation @ pose.position + origin
+            orientation = pose.orientation
+            if not np.isnan(orientation).any():
+                orientation = quaternion_of(rotation @ pose.rotation)
+            pose = CameraPose(position, orientation)
+        if features is not None:
+            landmarks = features.landmarks @ rotation.T + origin
+            features = features._replace(landmarks=landmarks)
+        return view._replace(pose=pose, features=features)
+
+    return move
+
+
+def _moved(position: FloatArray, source: Datum, target: Datum) -> FloatArray:
+    return enu_from_wgs84(wgs84_from_enu(position, source), target)
 
 
 def _from_other_datum(
@@ -132,9 +187,8 @@ def _from_other_datum(
 ) -> tuple[FloatArray, FloatArray]:
     """Return positions [n, 3] and yaw [n] as seen from another datum, where east turns a little."""
     ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad), np.zeros_like(yaw_rad)], axis=-1)
-    moved = enu_from_wgs84(wgs84_from_enu(position, source), target)
+    moved = _moved(position, source, target)
     known = np.isfinite(yaw_rad)
     direction = np.full_like(moved, np.nan)
-    tips = wgs84_from_enu(position[known] + ahead[known], source)
-    direction[known] = enu_from_wgs84(tips, target) - moved[known]
+    direction[known] = _moved(position[known] + ahead[known], source, target) - moved[known]
     return moved, np.arctan2(direction[:, 1], direction[:, 0])

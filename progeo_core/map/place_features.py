@@ -21,7 +21,8 @@ DESCRIPTOR_VALUES = 64
 MAX_FEATURES = 1 << 16
 # A point may lie this far (pixels) outside of the image, as extractors refine it.
 _MARGIN_PX = 1.0
-_QUATERNION_TOLERANCE = 1e-3
+# Quaternions need not be of unit length, but no rotation is this long or as short.
+_MAX_QUATERNION = 1e6
 
 
 class PlaceFeatures(NamedTuple):
@@ -106,7 +107,7 @@ def joined_structure(known: StructureNote | None, added: StructureNote) -> Struc
 def fault_of(view: PlaceView) -> str | None:
     """Return what makes a view unfit for a map, None where nothing does."""
     if view.pose is not None and not _is_pose(view.pose):
-        return "the pose of its camera is not finite, too far away or not rotated by a unit length"
+        return "the pose of its camera is not finite, too far away or has no rotation"
     if view.intrinsics is not None and not view.intrinsics.usable:
         return "the calibration of its camera cannot be used"
     return None if view.features is None else _feature_fault(view.features)
@@ -115,12 +116,13 @@ def fault_of(view: PlaceView) -> str | None:
 def _is_pose(pose: CameraPose) -> bool:
     position = np.asarray(pose.position, np.float64)
     orientation = np.asarray(pose.orientation, np.float64)
+    if (position.shape, orientation.shape) != ((3,), (4,)):
+        return False
+    length = np.linalg.norm(orientation)
+    is_turned = 1.0 / _MAX_QUATERNION < length < _MAX_QUATERNION
     # Written so that NaN counts as bad.
-    return (
-        (position.shape, orientation.shape) == ((3,), (4,))
-        and bool((np.abs(position) <= MAX_POSITION_M).all())
-        and bool(abs(np.linalg.norm(orientation) - 1.0) <= _QUATERNION_TOLERANCE)
-    )
+    on_earth = (np.abs(position) <= MAX_POSITION_M).all()
+    return bool(on_earth and (is_turned or np.isnan(orientation).all()))
 
 
 def _feature_fault(features: PlaceFeatures) -> str | None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.leftovers import remove_leftovers
@@ -28,7 +28,7 @@ from progeo_core.map.map_header import (
     read_header,
     write_header,
 )
-from progeo_core.map.place_features import PlaceView, StructureNote, fault_of
+from progeo_core.map.place_features import PlaceView, StructureNote, fault_of, joined_structure
 from progeo_core.map.place_rows import PlaceRows, storable_name
 from progeo_core.map.places import (
     MAX_POSITION_M,
@@ -372,6 +372,15 @@ class PlaceMap:
         """Keep what made the map's local features and 3-D points, in one transaction."""
         with self._changing(content=False):
             self._header = self._header._replace(structure=structure)
+
+    def add_structure(self, structure: StructureNote) -> None:
+        """Say that views of this kind are added; `UsageError` where the map's are of another."""
+        try:
+            joined = joined_structure(self.structure, structure)
+        except UsageError as error:
+            raise UsageError(f"{self.path}: {error}") from None
+        if joined != self.structure:
+            self.set_structure(joined)
 
     def calibration(self) -> Calibration | None:
         """Return what confidences of this map mean, None where that was never fitted."""

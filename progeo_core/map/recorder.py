@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, ProgeoError
 from progeo_core.geo import Datum
+from progeo_core.map.place_features import PlaceView, StructureNote
 from progeo_core.map.place_index import MEMORY_MB, PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.poses.pose_buffer import BufferedPose
@@ -24,13 +25,14 @@ _RETRY_S = 5.0
 
 
 class NewPlace(NamedTuple):
-    """One keyframe with its pose in the map; thumbnail: JPEG."""
+    """One keyframe with its pose in the map; thumbnail: JPEG. view: what else is known of it."""
 
     thumbnail: bytes
     descriptor: NDArray[np.float32]
     pose: BufferedPose
     stamp_ns: int
     camera: str
+    view: PlaceView | None = None
 
 
 class MapRecorder:
@@ -52,20 +54,25 @@ class MapRecorder:
         fingerprint: ModelFingerprint,
         traverse: str,
         datum: Datum | None = None,
+        structure: StructureNote | None = None,
     ) -> MapRecorder:
         """Open a map to extend it, or make a new one with a datum.
 
-        Raises `DataError` where another process writes it or the disk refuses, `UsageError` for a
-        bad name, and `ModelMismatchError` for a map of another model.
+        structure: what makes the views of new places. Raises `DataError` where another process
+        writes it or the disk refuses, `UsageError` for a bad name or a map of another extractor,
+        and `ModelMismatchError` for a map of another model.
         """
         path = Path(path)
-        if not path.exists():
-            return cls(PlaceMap.create(path, fingerprint, datum), traverse)
-        place_map = PlaceMap.open(path, writable=True)
+        if path.exists():
+            place_map = PlaceMap.open(path, writable=True)
+        else:
+            place_map = PlaceMap.create(path, fingerprint, datum)
         try:
             place_map.require_model(fingerprint)
+            if structure is not None:
+                place_map.add_structure(structure)
             return cls(place_map, traverse)
-        except DataError:
+        except ProgeoError:
             place_map.close()
             raise
 
@@ -130,4 +137,5 @@ class MapRecorder:
             traverse=[self._traverse],
             image=[f"{place.camera}@{place.stamp_ns}"],
             thumbnail=[place.thumbnail],
+            views=[place.view],
         )

@@ -11,7 +11,9 @@ import numpy as np
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
+from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.map.view_rows import ViewCounts
 
 SCHEMA = 1
 
@@ -21,7 +23,8 @@ class MapSummary:
     """Hold the figures of one map.
 
     extent_m: ((min x, y, z), (max x, y, z)), None without places. cameras, traverses: name to
-    number of places. stamps_ns: first and last known stamp, None without any.
+    number of places. stamps_ns: first and last known stamp, None without any. structure: what made
+    the local features and 3-D points that `views` counts, None without any.
     """
 
     path: str
@@ -34,6 +37,8 @@ class MapSummary:
     stamps_ns: tuple[int, int] | None
     model: ModelFingerprint
     file_bytes: int
+    views: ViewCounts
+    structure: StructureNote | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented keys of `progeo map info --json`."""
@@ -50,6 +55,14 @@ class MapSummary:
             "stamps_ns": self.stamps_ns,
             "model": dataclasses.asdict(self.model),
             "bytes": self.file_bytes,
+            "views": {
+                "places": self.views.places,
+                "with_landmarks": self.views.with_landmarks,
+                "bytes_per_place": self.views.bytes_per_place,
+                "calibrations": self.views.calibrations,
+                "extractor": self.structure and self.structure.extractor,
+                "source": self.structure and self.structure.source,
+            },
         }
 
     def to_lines(self) -> dict[str, str]:
@@ -62,6 +75,9 @@ class MapSummary:
             "traverses": _counts_line(self.traverses),
             "recorded": self._time_line(),
             "model": str(self.model),
+            "local features": self._features_line(),
+            "3-D points": self._landmarks_line(),
+            "calibrations": str(self.views.calibrations),
             "file": f"{self.file_bytes / 1e6:.1f} MB",
         }
 
@@ -76,6 +92,19 @@ class MapSummary:
             return "none (metres only)"
         lat, lon, alt = self.datum
         return f"latitude {lat:.7f}°, longitude {lon:.7f}°, altitude {alt:.1f} m"
+
+    def _features_line(self) -> str:
+        if not self.views.places:
+            return "none"
+        extractor = f" of {self.structure.extractor}" if self.structure else ""
+        size = f"{self.views.bytes_per_place / 1e3:.1f} kB per place"
+        return f"in {self.views.places} places{extractor}, {size}"
+
+    def _landmarks_line(self) -> str:
+        if not self.views.with_landmarks:
+            return "none"
+        source = f", {self.structure.source}" if self.structure else ""
+        return f"in {self.views.with_landmarks} places{source}"
 
     def _time_line(self) -> str:
         if self.stamps_ns is None:
@@ -105,6 +134,8 @@ def summarize_map(place_map: PlaceMap) -> MapSummary:
         stamps_ns=(int(known.min()), int(known.max())) if known.size else None,
         model=place_map.fingerprint,
         file_bytes=place_map.path.stat().st_size,
+        views=place_map.view_counts(),
+        structure=place_map.structure,
     )
 
 

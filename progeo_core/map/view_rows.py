@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,11 @@ class ViewCounts(NamedTuple):
     with_landmarks: int
     feature_bytes: int
     calibrations: int
+
+    @property
+    def bytes_per_place(self) -> int:
+        """Return the bytes of features of an average place that has any, 0 without one."""
+        return round(self.feature_bytes / max(1, self.places))
 
 
 class ViewRows:
@@ -139,8 +145,11 @@ class ViewRows:
         pose: tuple[float | None, ...] = _UNKNOWN_POSE
         if view.pose is not None:
             numbers = np.concatenate([view.pose.position, view.pose.orientation])
-            # SQLite does not keep the sign of zero.
-            pose = tuple((np.asarray(numbers, np.float64) + 0.0).tolist())
+            # SQLite keeps neither the sign of zero nor NaN.
+            pose = tuple(
+                None if math.isnan(number) else number + 0.0
+                for number in numbers.astype(np.float64).tolist()
+            )
         camera = None if view.intrinsics is None else self._calibration_id(view.intrinsics)
         features = _NO_FEATURES if view.features is None else pack_features(view.features, origin)
         return ViewRow(place_id, (camera, *pose, *features))
@@ -197,9 +206,10 @@ def _view(row: ViewRow, origin: Any, cameras: dict[int, Intrinsics]) -> PlaceVie
 def _pose(numbers: list[Any]) -> CameraPose | None:
     if not any(number is not None for number in numbers):
         return None
-    if {*map(type, numbers)} != {float}:
+    kinds = [*map(type, numbers)]
+    if {*kinds[:3]} != {float} or {*kinds[3:]} not in ({float}, {type(None)}):
         raise DamageError("the pose of its camera is incomplete")
-    return CameraPose(np.array(numbers[:3]), np.array(numbers[3:]))
+    return CameraPose(*np.split(np.array(numbers, np.float64), [3]))
 
 
 def _features(fields: list[Any], origin: Any) -> PlaceFeatures | None:

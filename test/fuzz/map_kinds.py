@@ -28,32 +28,42 @@ from progeo_core.map.checksums import (
 )
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
 from progeo_core.map.export import ExportFormat, export_map
+from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_index import MEMORY_MB, PlaceIndex
 from progeo_core.map.place_map import PlaceMap, PlacePoses, Places
 from progeo_core.map.summary import summarize_map
+from progeo_core.map.view_rows import ViewRow
 from test.fuzz.image_kinds import ROOT, encoded
 from test.fuzz.kind import Kind, SilentChangeError
 from test.fuzz.mutation import mutate
 from test.map_content import content_of
+from test.place_views import make_view
 
 _FINGERPRINT = ModelFingerprint("fuzz+GeM", 32, "64x64 bilinear", "ab" * 32, name="fuzz")
 _COUNT = 40
 # Places from which an index may have lists.
 _LISTED = 1_000
-_SCHEMA_1 = ROOT / "test" / "data" / "schema1.progeo"
+_OLDER = [ROOT / "test" / "data" / f"schema{version}.progeo" for version in (1, 2)]
 _VALUES: tuple[Any, ...] = (
     *(None, 0, 1, -1, 2**63 - 1, -(2**63), 0.5, 1e308, -1e308, 9e999, 5e-324, 1e9, 1e5, b"", b"\0"),
     *("", "text", "\0", "é" * 100_000, "1e5", b"\xff\x7e" * 16, bytes(32), b"\xff\xd8" * 9, "=1+1"),
     *("[" * 5000, "{}", '{"dimension": 1e99}', "\x01\x0b", "</name>", -9999, 1e300, 1e154, 4e18),
+    *(b"\xff" * 82 * 20, bytes(82 * 20), bytes(82), b"\x7f\xc0" * 41 * 20, 20, 640),
 )
 _COLUMNS = {
     "map": (
         *("fingerprint", "datum_lat_deg", "datum_lon_deg", "datum_alt_m", "revision", "places"),
         *("last_id", "several_cameras", "single_offset", "single_slope", "sequence_offset"),
+        *("structure_extractor", "structure_source"),
     ),
     "place": ("id", "x_m", "y_m", "z_m", "yaw_rad", "stamp_ns", "camera", "traverse", "image"),
     "descriptor": ("place_id", "float16"),
     "thumbnail": ("place_id", "jpeg"),
+    "intrinsics": ("id", "json"),
+    "place_view": (
+        *("place_id", "intrinsics_id", "x_m", "y_m", "z_m", "qx", "qy", "qz", "qw"),
+        *("width", "height", "landmarks", "features"),
+    ),
 }
 _STATEMENTS = (
     "CREATE TRIGGER t AFTER INSERT ON place BEGIN DELETE FROM place; END",
@@ -77,6 +87,14 @@ _STATEMENTS = (
     "UPDATE place SET stamp_ns = -9223372036854775807",
     "UPDATE place SET camera = id",
     "UPDATE descriptor SET float16 = zeroblob(32)",
+    "DROP TABLE place_view",
+    "DELETE FROM intrinsics",
+    "DELETE FROM place_view WHERE place_id % 2",
+    "UPDATE place_view SET features = zeroblob(82 * 20)",
+    "UPDATE place_view SET features = zeroblob(82000000)",
+    "UPDATE place_view SET features = randomblob(82 * 20)",
+    "UPDATE place_view SET landmarks = 1000000000",
+    "UPDATE intrinsics SET json = replace(json, '500', '1e999')",
     "PRAGMA journal_mode = WAL",
 )
 _SEEDED = (0.5, 0.1)
@@ -105,6 +123,7 @@ def _write_map(path: Path, cameras: Sequence[str], count: int) -> None:
         traverse=["first"] * count,
         image=[f"{row}.jpg" for row in range(count)],
         thumbnail=[jpeg[:500] if row % 10 == 0 else None for row in range(count)],
+        views=[make_view(line[row], row, 20) if row % 4 == 1 else None for row in range(count)],
     )
     with (
         mock.patch("secrets.token_hex", lambda count: "5c" * count),
@@ -115,6 +134,7 @@ def _write_map(path: Path, cameras: Sequence[str], count: int) -> None:
             place_map.set_calibration(
                 Calibration(ConfidenceCurve(*_SEEDED), ConfidenceCurve(*_SEEDED))
             )
+            place_map.set_structure(StructureNote("tiny-features", "depth"))
 
 
 @functools.cache
@@ -250,21 +270,32 @@ def _correct_checksums(connection: sqlite3.Connection) -> None:
         connection.execute(
             "UPDATE descriptor SET checksum = ? WHERE place_id = ?", (checksum, place_id)
         )
+    for number, text in connection.execute("SELECT id, json FROM intrinsics").fetchall():
+        connection.execute(
+            "UPDATE intrinsics SET crc32 = ? WHERE id = ?", (fields_checksum(number, text), number)
+        )
+    views = {
+        row[0]: ViewRow(row[0], row[1:]).crc32
+        for row in connection.execute("SELECT * FROM place_view").fetchall()
+    }
     pictures = dict(connection.execute("SELECT place_id, jpeg FROM thumbnail").fetchall())
     for place_id, *pose in connection.execute("SELECT id, x_m, y_m, z_m, yaw_rad FROM place"):
         numbers = [math.nan if value is None else value for value in pose]
         one = PlacePoses(np.array([place_id]), np.array([numbers[:3]]), np.array(numbers[3:]))
         jpeg = pictures.get(place_id)
         crc32 = None if jpeg is None else zlib.crc32(jpeg)
+        view = views.get(place_id)
         stamp_ns, camera, traverse, image = connection.execute(
             "SELECT stamp_ns, camera, traverse, image FROM place WHERE id = ?", (place_id,)
         ).fetchone()
         connection.execute(
-            "UPDATE place SET pose_checksum = ?, thumbnail_crc32 = ?, label_crc32 = ? WHERE id = ?",
+            "UPDATE place SET pose_checksum = ?, thumbnail_crc32 = ?, label_crc32 = ?,"
+            " view_crc32 = ? WHERE id = ?",
             (
                 int(pose_checksums(one)[0]),
                 crc32,
-                label_checksum(place_id, stamp_ns, camera, traverse, image, crc32),
+                label_checksum(place_id, stamp_ns, camera, traverse, image, crc32, view),
+                view,
                 place_id,
             ),
         )
@@ -317,7 +348,8 @@ def _read_index(case: _IndexCase, folder: Path) -> None:
 
 
 KINDS = {
-    "map of schema 1": Kind(lambda: [_SCHEMA_1.read_bytes()], _read_foreign_map, share=1.0),
+    "map of schema 1": Kind(lambda: [_OLDER[0].read_bytes()], _read_foreign_map, share=1.0),
+    "map of schema 2": Kind(lambda: [_OLDER[1].read_bytes()], _read_foreign_map, share=1.0),
     "map, damaged": Kind(_maps, _read_map, share=3.0),
     "map, made by others": Kind(_maps, _read_foreign_map, _change_cells, share=2.0),
     "index file": Kind(_index_seeds, _read_index, _change_index),

@@ -17,13 +17,19 @@ from progeo_core.map.place_features import PlaceView, StructureNote
 from progeo_core.map.place_map import PlaceMap, Places
 from test.place_views import make_view
 
-SCHEMA_1 = Path(__file__).resolve().parents[2] / "data" / "schema1.progeo"
+DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 @pytest.fixture
 def schema1_map(tmp_path: Path) -> Path:
     """Return a map that an earlier version made: six places, two cameras, calibrated."""
-    return Path(shutil.copy(SCHEMA_1, tmp_path / "old.progeo"))
+    return Path(shutil.copy(DATA / "schema1.progeo", tmp_path / "old.progeo"))
+
+
+@pytest.fixture(params=[1, 2])
+def old_map(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Return the map of `schema1_map` as earlier versions with each older schema made it."""
+    return Path(shutil.copy(DATA / f"schema{request.param}.progeo", tmp_path / "old.progeo"))
 
 
 @pytest.fixture

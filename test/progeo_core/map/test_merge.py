@@ -8,7 +8,9 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum, wgs84_from_enu
 from progeo_core.map.merge import merge_maps
+from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
+from test.place_views import make_view, reprojection
 
 
 def test_merge_copies_everything(tmp_path, make_map, make_places, unit_vectors):
@@ -52,6 +54,53 @@ def test_merge_keeps_places_where_they_are_on_earth(tmp_path, make_map, make_pla
     turn = np.radians(there.lon_deg - here.lon_deg) * np.sin(np.radians(47.39))
     np.testing.assert_allclose(table.yaw_rad[1:4] - places.yaw_rad[:3], turn, atol=1e-4)
     assert np.isnan(table.yaw_rad[4])
+
+
+def test_merge_keeps_what_every_camera_sees(tmp_path, make_map, make_places, unit_vectors):
+    here, there = Datum(47.3769, 8.5417, 408.0), Datum(47.4, 9.3, 700.0)
+    places = make_places(3)
+    views = [make_view(place, seed=row) for row, place in enumerate(places.position)]
+    views[1] = views[1]._replace(pose=None)
+    first = make_map("first", make_places(1), unit_vectors(1), here)
+    second = make_map("second", places._replace(views=views), unit_vectors(3), there)
+    merge_maps([first, second], tmp_path / "both.progeo")
+    with PlaceMap.open(tmp_path / "both.progeo") as merged:
+        none, *found = merged.views([1, 2, 3, 4])
+        position = merged.poses().position[1:]
+        assert merged.view_counts().calibrations == 1
+        merged.verify()
+    assert none is None
+    assert found[1].pose is None
+    for view, wanted, place in zip(found, views, position, strict=True):
+        on_earth = wgs84_from_enu(wanted.features.landmarks[1:4], there)
+        landmarks = view.features.landmarks
+        np.testing.assert_allclose(wgs84_from_enu(landmarks[1:4], here), on_earth, atol=2e-6)
+        assert np.isnan(landmarks[::4]).all()
+        if view.pose is not None:
+            np.testing.assert_allclose(view.pose.position, place, atol=1e-5)
+            # A rotation left out would move them by hundreds of pixels.
+            np.testing.assert_allclose(
+                reprojection(view)[1:4], wanted.features.points[1:4], atol=0.01
+            )
+            turned = view.pose.rotation - wanted.pose.rotation
+            assert np.abs(turned).max() > 1e-3
+
+
+def test_merge_joins_notes_and_refuses_features_that_cannot_be_compared(
+    tmp_path, make_map, make_places, unit_vectors
+):
+    made = [make_map(name, make_places(1), unit_vectors(1)) for name in ("a", "b", "c")]
+    for path, note in ((made[1], ("one", "depth")), (made[2], ("one", "triangulated"))):
+        with PlaceMap.open(path, writable=True) as place_map:
+            place_map.set_structure(StructureNote(*note))
+    merge_maps(made, tmp_path / "all.progeo")
+    with PlaceMap.open(tmp_path / "all.progeo") as merged:
+        assert merged.structure == StructureNote("one", "depth; triangulated")
+    with PlaceMap.open(made[2], writable=True) as place_map:
+        place_map.set_structure(StructureNote("other", "depth"))
+    with pytest.raises(UsageError, match=r"c\.progeo: local features of one and of other cannot"):
+        merge_maps(made, tmp_path / "none.progeo")
+    assert not (tmp_path / "none.progeo").exists()
 
 
 def test_merge_refuses_what_does_not_fit(tmp_path, make_map, make_places, unit_vectors):

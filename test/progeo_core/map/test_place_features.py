@@ -43,10 +43,17 @@ def test_poses_and_calibrations_of_no_camera_are_named():
     for pose in (
         view.pose._replace(position=np.array([0.0, np.nan, 0.0])),
         view.pose._replace(orientation=np.zeros(4)),
+        view.pose._replace(orientation=np.array([0.0, 0.0, np.nan, 1.0])),
     ):
         assert "the pose of its camera" in fault_of(view._replace(pose=pose))
     zeros = Intrinsics(640, 480, 0.0, 0.0, 0.0, 0.0)
     assert "calibration" in fault_of(view._replace(intrinsics=zeros))
+
+
+def test_a_position_without_an_orientation_is_a_pose():
+    view = make_view(np.zeros(3))
+    unknown = view.pose._replace(orientation=np.full(4, np.nan))
+    assert fault_of(view._replace(pose=unknown)) is None
 
 
 def test_notes_of_one_extractor_are_joined():

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.map import recorder
+from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.pose_buffer import BufferedPose
+from test.place_views import make_view
 
 
 @pytest.fixture
@@ -50,6 +52,22 @@ def test_a_map_is_continued_by_the_same_model_only(filled_map, fingerprint, keyf
         assert recording.add(keyframe(1))
     with PlaceMap.open(filled_map) as place_map:
         assert len(place_map) == 6
+
+
+def test_a_keyframe_brings_its_view(tmp_path, fingerprint, keyframe):
+    note = StructureNote("tiny-features", "depth")
+    path = tmp_path / "site.progeo"
+    place = keyframe(1)._replace(view=make_view(np.array([1.0, 0.0, 0.5])))
+    with MapRecorder.open(path, fingerprint, "monday", structure=note) as recording:
+        assert recording.add(place)
+        assert recording.add(keyframe(2))
+        with PlaceMap.open(path) as reader:
+            assert reader.structure == note
+            seen, none = reader.views([1, 2])
+    assert none is None
+    np.testing.assert_array_equal(seen.features.points, place.view.features.points)
+    with pytest.raises(UsageError, match=r"site\.progeo: .*tiny-features and of others cannot"):
+        MapRecorder.open(path, fingerprint, "", structure=StructureNote("others", "depth"))
 
 
 def test_a_map_that_stays_empty_is_removed(tmp_path, fingerprint):

@@ -17,6 +17,17 @@ def test_a_map_at_a_glance(full_map):
     assert document["traverses"] == {"monday": 30, "tuesday": 30}
     assert document["model"]["dimension"] == 8
     assert document["bytes"] == full_map.stat().st_size
+    # Every fifth of 60 places has no features.
+    assert document["views"] == {
+        "places": 48,
+        "with_landmarks": 48,
+        "bytes_per_place": 20 * 82,
+        "calibrations": 1,
+        "extractor": "tiny-features",
+        "source": "depth",
+    }
+    assert lines["local features"] == "in 48 places of tiny-features, 1.6 kB per place"
+    assert lines["3-D points"] == "in 48 places, depth"
     assert lines["places"] == "60, 40 of them with a direction"
     assert lines["datum"] == "latitude 48.0000000°, longitude 11.0000000°, altitude 500.0 m"
     assert lines["cameras"] == "front (30), rear (30)"
@@ -28,6 +39,9 @@ def test_what_is_unknown_is_said(tmp_path, fingerprint, make_places, unit_vector
         empty = summarize_map(place_map)
         assert empty.to_json()["extent_m"] is None
         assert empty.to_lines()["extent"] == "none"
+        assert empty.to_lines()["local features"] == empty.to_lines()["3-D points"] == "none"
+        assert empty.to_json()["views"]["bytes_per_place"] == 0
+        assert empty.to_json()["views"]["extractor"] is None
         named = make_places(12)._replace(traverse=[str(n) for n in range(12)])
         place_map.append(named._replace(stamp_ns=np.arange(12) * 10**9), unit_vectors(12))
         lines = summarize_map(place_map).to_lines()

@@ -87,8 +87,9 @@ HOSTILE = {
     "is of no image": ({"height": -1}, "the size of its image cannot be read"),
     "has an infinite pose": ({"x_m": 9e999}, "the pose of its camera is not finite"),
     "is beyond the moon": ({"x_m": -1e300}, "the pose of its camera is not finite, too far"),
-    "does not rotate": ({"qx": 2.0}, "not rotated by a unit length"),
+    "does not rotate": ({"qx": 0.0, "qy": 0.0, "qz": 0.0, "qw": 0.0}, "has no rotation"),
     "has half a pose": ({"z_m": None}, "the pose of its camera is incomplete"),
+    "has half a rotation": ({"qz": None}, "the pose of its camera is incomplete"),
     "has a calibration that is missing": ({"intrinsics_id": 77}, "its calibration 77 is missing"),
 }
 
@@ -121,6 +122,7 @@ def test_views_are_read_as_they_were_written(tmp_path, fingerprint, make_places,
     places = make_places(4)
     views = [make_view(places.position[0], seed=1), None, make_view(places.position[2], seed=2)]
     views.append(views[0]._replace(pose=None, features=None))
+    views[0] = views[0]._replace(pose=views[0].pose._replace(orientation=np.full(4, np.nan)))
     path = tmp_path / "a.progeo"
     with PlaceMap.create(path, fingerprint) as place_map:
         assert not place_map.has_views
