@@ -43,7 +43,7 @@ class ViewRow(NamedTuple):
         """Return the checksum of the row."""
         *numbers, features = self.fields
         start = fields_checksum(self.place_id, *numbers)
-        return zlib.crc32(features or b"", start)
+        return zlib.crc32(features, start) if isinstance(features, bytes) else start
 
 
 class ViewCounts(NamedTuple):
@@ -111,16 +111,19 @@ class ViewRows:
             "SELECT id, view_crc32, place_view.* FROM place"
             " LEFT JOIN place_view ON place_id = id WHERE id IN (SELECT value FROM json_each(?))"
         )
+        kept: dict[int, ViewRow | None] = {}
         with contextlib.closing(self._connection.execute(query, (json.dumps([*origins]),))) as rows:
-            kept = [(place_id, crc32, found, fields) for place_id, crc32, found, *fields in rows]
-        cameras = dict(self._calibrations({fields[0] for *_, fields in kept} - {None}))
-        views: dict[int, PlaceView | None] = {}
-        for place_id, crc32, found, fields in kept:
-            row = None if found is None else ViewRow(place_id, tuple(fields))
-            if crc32 != (row and row.crc32):
-                raise DamageError(f"place {place_id}: its view does not match its checksum")
-            views[place_id] = row and _view(row, origins[place_id], cameras)
-        return views
+            for place_id, crc32, found, *fields in rows:
+                row = None if found is None else ViewRow(place_id, tuple(fields))
+                if crc32 != (row and row.crc32):
+                    raise DamageError(f"place {place_id}: its view does not match its checksum")
+                kept[place_id] = row
+        wanted = {row.fields[0] for row in kept.values() if row is not None} - {None}
+        cameras = dict(self._calibrations(wanted))
+        return {
+            place_id: row and _view(row, origins[place_id], cameras)
+            for place_id, row in kept.items()
+        }
 
     def calibrations(self) -> int:
         """Read all calibrations and return how many there are."""
@@ -172,7 +175,7 @@ class ViewRows:
     def _calibrations(self, ids: set[int] | None) -> Iterator[tuple[int, Intrinsics]]:
         """Yield calibrations by id; of all where `ids` is None."""
         where = "true" if ids is None else "id IN (SELECT value FROM json_each(?))"
-        values = () if ids is None else (json.dumps(sorted(ids)),)
+        values = () if ids is None else (json.dumps([one for one in ids if type(one) is int]),)
         query = f"SELECT id, json, crc32 FROM intrinsics WHERE {where}"
         with contextlib.closing(self._connection.execute(query, values)) as rows:
             for number, text, crc32 in rows:
