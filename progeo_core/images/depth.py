@@ -101,7 +101,7 @@ def _metres_of_png(data: bytes, source: str) -> FloatArray32:
         raise ImageError(f"{source}: the depth is damaged ({len(data)} bytes)")
     if values.dtype != np.uint16 or values.ndim != 2:
         raise ImageError(f"{source}: a picture of 8 bits or with alpha is no depth; {_FORM}")
-    return _metres_of_mm(values)
+    return _metres_of_mm(values.astype(np.uint16, copy=False))
 
 
 def _metres_of_tiff(data: bytes, source: str) -> FloatArray32:

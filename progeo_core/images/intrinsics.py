@@ -64,11 +64,9 @@ class Intrinsics:
         """Return the calibration that `to_json` wrote; `DataError` for anything else."""
         try:
             found = cls(
-                **{name: int(fields[name]) for name in ("width", "height")},
-                **{
-                    name: float(fields[name])
-                    for name in ("focal_x", "focal_y", "center_x", "center_y")
-                },
+                int(fields["width"]),
+                int(fields["height"]),
+                *(float(fields[name]) for name in ("focal_x", "focal_y", "center_x", "center_y")),
                 distortion=tuple(float(value) for value in fields["distortion"]),
                 model=str(fields["model"]),
             )
@@ -193,6 +191,19 @@ class Intrinsics:
         right = residual < _MAX_RESIDUAL_PX
         rays[rows[right]] = candidates[right]
         return rays
+
+
+def info_topic(image_topic: str) -> str:
+    """Return the topic where drivers publish the calibration: the image's last word replaced.
+
+    image_topic: without the suffix of a transport.
+    """
+    return f"{image_topic.rpartition('/')[0]}/camera_info"
+
+
+def is_rectified(image_topic: str) -> bool:
+    """Whether a topic's name says that its images are free of distortion, as image_proc's do."""
+    return "rect" in image_topic.rpartition("/")[2]
 
 
 def read_camera_info(message: Any, rectified: bool) -> Intrinsics | None:

@@ -73,6 +73,17 @@ def yaw_of(orientation: ArrayLike) -> FloatArray:
     return np.where(level, np.arctan2(axis[..., 1], axis[..., 0]), np.nan)
 
 
+def turned(orientation: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
+    """Return quaternions [n, 4] turned by angles [n] about the vertical of the map frame."""
+    given = np.asarray(orientation, np.float64).reshape(-1, 4)
+    known = np.isfinite(given).all(axis=1)
+    result = np.full(given.shape, np.nan)
+    if known.any():
+        about_z = Rotation.from_euler("z", np.asarray(angle_rad, np.float64)[known])
+        result[known] = (about_z * Rotation.from_quat(given[known])).as_quat()
+    return result
+
+
 def interpolate(before: ArrayLike, after: ArrayLike, weight: ArrayLike) -> FloatArray:
     """Return quaternions [n, 4] between those before and after, at shares [n] of the way.
 
