@@ -55,9 +55,11 @@ setup(
         "opencv-python-headless<5",  # 5 renamed constants that cv_bridge uses
         "Pillow",
         "pyproj",
+        "PyYAML",
         "rich",
         "rosbags>=0.10",
         "safetensors",
+        "scipy",
         "tensorboard",
         "torch>=2.6",  # earlier releases let weights run code
         "torchvision",

@@ -58,10 +58,7 @@ def decode(data: bytes, source: str, max_pixels: int) -> NDArray[np.uint8 | np.u
     Raises `ImageError` naming `source`.
     """
     with open_header(io.BytesIO(data), source) as photo:
-        check_size(source, *photo.size, max_pixels)
-        if isinstance(photo, PIL.TiffImagePlugin.TiffImageFile):
-            width, height = (photo.tag_v2.get(tag, 1) for tag in (_TILE_WIDTH, _TILE_LENGTH))
-            check_size(f"{source}, a tile of it", width, height, max_pixels)
+        check_header(photo, source, max_pixels)
         if photo.mode in _THIRTY_TWO_BITS:
             raise ImageError(f"{source}: pixels of 32 bits are not read; convert them to 8 or 16")
         try:
@@ -73,6 +70,14 @@ def decode(data: bytes, source: str, max_pixels: int) -> NDArray[np.uint8 | np.u
             raise ImageError(
                 f"{source}: the image is truncated or damaged ({error or type(error).__name__})"
             ) from error
+
+
+def check_header(photo: PIL.ImageFile.ImageFile, source: str, max_pixels: int) -> None:
+    """Raise `ImageError` naming `source` for a picture of too many pixels, or tiles of too many."""
+    check_size(source, *photo.size, max_pixels)
+    if isinstance(photo, PIL.TiffImagePlugin.TiffImageFile):
+        width, height = (photo.tag_v2.get(tag, 1) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+        check_size(f"{source}, a tile of it", width, height, max_pixels)
 
 
 @functools.cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +16,12 @@ from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describ
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.images.codec import Image, make_thumbnail
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.map.place_features import PlaceView, ViewFinder
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.map.place_rows import storable_name
+from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
@@ -26,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 # Images between two commits: a kill costs at most these, and their memory does not grow.
 _TRANSACTION = 128
+# Images in memory at a time while their local features are found.
+_VIEW_BATCH = 16
 
 
 class MapReport(NamedTuple):
@@ -48,6 +54,7 @@ def build_map(
     *,
     datum: Datum | None = None,
     append: bool = False,
+    structure: ViewFinder | None = None,
     advance: Advance = no_progress,
 ) -> MapReport:
     """Put all images of a source into a new map, or with `append` into one that exists, and index.
@@ -56,21 +63,24 @@ def build_map(
     already (same image, traverse and stamp) are left alone, so an interrupted run is continued by
     appending the same source. Images go through the encoder in batches and into the map every 128,
     so memory stays flat and a kill loses no more than that; `advance` counts images, skipped ones
-    included. A new map in which nothing was committed is removed again.
+    included. A new map in which nothing was committed is removed again. structure: finds local
+    features and 3-D points of the images, which become part of their places.
 
-    Raises `UsageError` for a map that exists (without `append`) or a datum other than the map's,
-    `ModelMismatchError` for a map of another model, and `DataError` where no image at all can be
-    used or the map cannot be opened or written.
+    Raises `UsageError` for a map that exists (without `append`), a datum other than the map's or
+    features of another extractor, `ModelMismatchError` for a map of another model, and `DataError`
+    where no image at all can be used or the map cannot be opened or written.
     """
     path = Path(path)
     check_target(path, append)
     chosen = _extended(path, datum) if append else _created(path, source.records, encoder, datum)
     with chosen as place_map:
         place_map.require_model(encoder.fingerprint)
+        if structure is not None:
+            place_map.add_structure(structure.note)
         local = source.records.to_local(place_map.datum)
         fresh = _rows_not_in(place_map, local)
-        images = source.select(fresh).images(encoder.fingerprint.image_side)
-        added, skipped = _append_images(place_map, local.select(fresh), images, encoder, advance)
+        outcomes = _describe(source.select(fresh), local.select(fresh), encoder, structure)
+        added, skipped = _append_images(place_map, local.select(fresh), outcomes, advance)
         PlaceIndex.open(place_map)
         known = len(local) - len(fresh)
         return MapReport(added, known, tuple(skipped), len(place_map), place_map.datum)
@@ -141,24 +151,73 @@ class _Described(NamedTuple):
     row: int
     descriptor: NDArray[np.float32]
     thumbnail: bytes
+    view: PlaceView | None
+
+
+def _describe(
+    source: ImageSource, records: Records, encoder: Encoder, structure: ViewFinder | None
+) -> Iterator[_Described | Skipped]:
+    """Yield what the map keeps of every image of a source, or why it is skipped, in order.
+
+    records: those of the source, in metres of the map.
+    """
+    side = encoder.fingerprint.image_side
+    if structure is not None:
+        side = max(side, structure.image_side) if side and structure.image_side else 0
+    outcomes = describe(encoder, source.images(side))
+    if structure is None:
+        for outcome in outcomes:
+            yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, None)
+        return
+    pairs = zip(outcomes, source.depths(), strict=True)
+    while batch := list(itertools.islice(pairs, _VIEW_BATCH)):
+        described = [pair for pair in batch if isinstance(pair[0], Described)]
+        views = iter(_find_views(structure, described, records, source.intrinsics))
+        for outcome, _ in batch:
+            yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, next(views))
+
+
+def _find_views(
+    structure: ViewFinder,
+    described: Sequence[tuple[Described, NDArray[np.float32] | None]],
+    records: Records,
+    intrinsics: Mapping[str, Intrinsics],
+) -> list[PlaceView]:
+    rows = [one.index for one, _ in described]
+    orientation = records.orientation
+    return structure.find(
+        [one.image for one, _ in described],
+        [depth for _, depth in described],
+        [
+            CameraPose(records.position[row], orientation[row])
+            if np.isfinite(orientation[row]).all()
+            else None
+            for row in rows
+        ],
+        [intrinsics.get(records.camera[row]) for row in rows],
+    )
+
+
+def _without_image(described: Described, view: PlaceView | None) -> _Described:
+    thumbnail = make_thumbnail(described.image)
+    return _Described(described.index, described.descriptor, thumbnail, view)
 
 
 def _append_images(
     place_map: PlaceMap,
     records: Records,
-    images: Iterable[Image | ImageError],
-    encoder: Encoder,
+    outcomes: Iterable[_Described | Skipped],
     advance: Advance,
 ) -> tuple[int, list[str]]:
     """Append a place for every image of local `records` that can be used; count, say what not."""
     added = 0
     skipped: list[str] = []
     pending: list[_Described] = []
-    for outcome in describe(encoder, images):
+    for outcome in outcomes:
         if isinstance(outcome, Skipped):
             skipped.append(str(outcome.error))
         else:
-            pending.append(_without_image(outcome))
+            pending.append(outcome)
         if len(pending) == _TRANSACTION:
             added += _append(place_map, records, pending)
             pending = []
@@ -172,10 +231,6 @@ def _append_images(
     return added, skipped
 
 
-def _without_image(described: Described) -> _Described:
-    return _Described(described.index, described.descriptor, make_thumbnail(described.image))
-
-
 def _append(place_map: PlaceMap, records: Records, described: Sequence[_Described]) -> int:
     chosen = records.select(np.array([one.row for one in described], np.int64))
     places = Places(
@@ -186,5 +241,6 @@ def _append(place_map: PlaceMap, records: Records, described: Sequence[_Describe
         traverse=chosen.traverse,
         image=tuple(str(path) for path in chosen.images),
         thumbnail=tuple(one.thumbnail for one in described),
+        views=tuple(one.view for one in described),
     )
     return len(place_map.append(places, np.stack([one.descriptor for one in described])))

@@ -84,7 +84,11 @@ class ViewFinder(Protocol):
         poses: Sequence[CameraPose | None],
         intrinsics: Sequence[Intrinsics | None],
     ) -> list[PlaceView]:
-        """Return the view of every image; the columns are of equal length, None is unknown."""
+        """Return the view of every image; the columns are of equal length, None is unknown.
+
+        images: RGB, at the size of their calibration or a smaller one. depths: [h, w] metres, NaN
+        unknown, of the image at any size. poses: in frame map.
+        """
         ...
 
 

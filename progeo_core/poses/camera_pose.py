@@ -1,4 +1,7 @@
-"""Pose of a camera in six degrees of freedom."""
+"""Full poses of a camera: position and orientation of its optical axes in the map frame.
+
+Optical axes are x right, y down, z forward. Quaternions are x y z w, of any length but zero.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from scipy.spatial.transform import Rotation
 
 from progeo_core.geo import FloatArray
 
+# A camera that looks within a degree of straight up or down has no direction in the plane.
+_MIN_HORIZONTAL = np.sin(np.radians(1.0))
+
 
 class CameraPose(NamedTuple):
-    """Pose of a camera in frame map.
+    """Pose of a camera in the map frame.
 
-    position: [3] m. orientation: quaternion x y z w [4] that turns the camera's optical axes (x
-    right, y down, z forward) into the map frame.
+    position: [3] metres. orientation: [4] quaternion that turns the optical axes into the map
+    frame, NaN unknown.
     """
 
     position: FloatArray
@@ -23,31 +29,72 @@ class CameraPose(NamedTuple):
 
     @property
     def rotation(self) -> FloatArray:
-        """Return the matrix [3, 3] that turns optical axes into the map frame."""
+        """Return the matrix [3, 3] whose columns are the optical axes in the map frame."""
         return rotation_of(self.orientation)
 
     @property
     def yaw_rad(self) -> float:
-        """Return the direction of the optical axis in the plane, counter-clockwise from east."""
-        east, north, _ = self.rotation[:, 2]
-        return float(np.arctan2(north, east))
+        """Return the direction of the optical axis in the plane (rad); see `yaw_of`."""
+        return float(yaw_of(self.orientation))
 
-    def to_camera(self, points: FloatArray) -> FloatArray:
-        """Return points [n, 3] of the map (m) in the camera's frame."""
-        return np.asarray((points - self.position) @ self.rotation)
+    def to_camera(self, points: ArrayLike) -> FloatArray:
+        """Return points [n, 3] (m) of the map frame in the camera's frame."""
+        return (np.asarray(points, np.float64).reshape(-1, 3) - self.position) @ self.rotation
 
-    def to_map(self, points: FloatArray) -> FloatArray:
-        """Return points [n, 3] of the camera's frame (m) in the map."""
-        return np.asarray(points @ self.rotation.T + self.position)
+    def to_map(self, points: ArrayLike) -> FloatArray:
+        """Return points [n, 3] (m) of the camera's frame in the map frame."""
+        return np.asarray(points, np.float64).reshape(-1, 3) @ self.rotation.T + self.position
 
 
 def rotation_of(quaternion: ArrayLike) -> FloatArray:
-    """Return the rotation matrices [..., 3, 3] of quaternions x y z w [..., 4]."""
-    rows = np.asarray(quaternion, np.float64)
-    matrices = Rotation.from_quat(rows.reshape(-1, 4)).as_matrix()
-    return np.asarray(matrices.reshape(*rows.shape[:-1], 3, 3))
+    """Return the matrices [..., 3, 3] of quaternions [..., 4]; NaN where one is not finite or 0."""
+    values = np.asarray(quaternion, np.float64)
+    rows = values.reshape(-1, 4)
+    matrices = np.full((len(rows), 3, 3), np.nan)
+    known = np.isfinite(rows).all(axis=1) & rows.any(axis=1)
+    if known.any():
+        matrices[known] = Rotation.from_quat(rows[known]).as_matrix()
+    return matrices.reshape(*values.shape[:-1], 3, 3)
 
 
 def quaternion_of(rotation: ArrayLike) -> FloatArray:
-    """Return the quaternion x y z w [4] of a rotation matrix [3, 3]."""
-    return np.asarray(Rotation.from_matrix(np.asarray(rotation, np.float64)).as_quat())
+    """Return the quaternion [4] of a rotation matrix [3, 3]."""
+    return np.asarray(Rotation.from_matrix(np.asarray(rotation)).as_quat(), np.float64)
+
+
+def yaw_of(orientation: ArrayLike) -> FloatArray:
+    """Return the direction of the optical axis in the plane (rad) [...] of quaternions [..., 4].
+
+    Counter-clockwise from x; NaN for an unknown orientation, and within a degree of straight up or
+    down.
+    """
+    axis = rotation_of(orientation)[..., :, 2]
+    level = np.hypot(axis[..., 0], axis[..., 1]) > _MIN_HORIZONTAL
+    return np.where(level, np.arctan2(axis[..., 1], axis[..., 0]), np.nan)
+
+
+def turned(orientation: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
+    """Return quaternions [n, 4] turned by angles [n] about the vertical of the map frame."""
+    given = np.asarray(orientation, np.float64).reshape(-1, 4)
+    known = np.isfinite(given).all(axis=1)
+    result = np.full(given.shape, np.nan)
+    if known.any():
+        about_z = Rotation.from_euler("z", np.asarray(angle_rad, np.float64)[known])
+        result[known] = (about_z * Rotation.from_quat(given[known])).as_quat()
+    return result
+
+
+def interpolate(before: ArrayLike, after: ArrayLike, weight: ArrayLike) -> FloatArray:
+    """Return quaternions [n, 4] between those before and after, at shares [n] of the way.
+
+    Spherical and linear, along the shorter arc. NaN where either of them is.
+    """
+    first, last = (np.asarray(one, np.float64).reshape(-1, 4) for one in (before, after))
+    share = np.asarray(weight, np.float64).reshape(-1, 1)
+    between = np.full(first.shape, np.nan)
+    known = np.isfinite(first).all(axis=1) & np.isfinite(last).all(axis=1)
+    if known.any():
+        start = Rotation.from_quat(first[known])
+        turn = (start.inv() * Rotation.from_quat(last[known])).as_rotvec()
+        between[known] = (start * Rotation.from_rotvec(share[known] * turn)).as_quat()
+    return between

@@ -20,6 +20,7 @@ _MAX_COORDINATE_M = 1e8
 # Higher or lower (m) than anything that takes pictures of places; then the altitude is unknown.
 _MAX_ALTITUDE_M = 1e5
 _UNKNOWN = (math.nan, math.nan, math.nan)
+_UNKNOWN_TURN = (math.nan, math.nan, math.nan, math.nan)
 
 
 class PoseReading(NamedTuple):
@@ -27,12 +28,14 @@ class PoseReading(NamedTuple):
 
     position: x, y, z metres, or latitude and longitude degrees and altitude metres (NaN unknown);
     all NaN where the message has none. problem: why it has none, "" where it has one.
+    orientation: quaternion x y z w of any length but zero, NaN unknown.
     """
 
     stamp_ns: int
     position: tuple[float, float, float]
     yaw_rad: float
     problem: str = ""
+    orientation: tuple[float, float, float, float] = _UNKNOWN_TURN
 
     @property
     def planar(self) -> FloatArray:
@@ -67,11 +70,13 @@ def read_pose(message: Any) -> PoseReading:
     """Read a PoseStamped, PoseWithCovarianceStamped or Odometry."""
     # The last two hold a PoseWithCovariance.
     pose = getattr(message.pose, "pose", message.pose)
-    yaw = yaw_from_quaternion(pose.orientation)
+    yaw, turn = yaw_from_quaternion(pose.orientation), _UNKNOWN_TURN
+    if not math.isnan(yaw):
+        turn = (*(getattr(pose.orientation, axis) for axis in "xyzw"),)
     position = (pose.position.x, pose.position.y, pose.position.z)
     if not all(abs(value) <= _MAX_COORDINATE_M for value in position):
         return PoseReading(stamp_of(message), _UNKNOWN, yaw, "no finite position")
-    return PoseReading(stamp_of(message), position, yaw)
+    return PoseReading(stamp_of(message), position, yaw, orientation=turn)
 
 
 def read_fix(message: Any) -> PoseReading:

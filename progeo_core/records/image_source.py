@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from progeo_core.errors import DataError, ImageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import Image, load_images
+from progeo_core.images.depth import FloatArray32, read_depth
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.prefetch import prefetch
 from progeo_core.records.records import (
     Heading,
     Records,
@@ -21,6 +25,8 @@ from progeo_core.records.records import (
     read_image_folder,
     read_placed_records,
 )
+
+_log = logging.getLogger(__name__)
 
 IntArray = NDArray[np.int64]
 
@@ -45,6 +51,18 @@ class ImageSource(Protocol):
         """
         ...
 
+    @property
+    def intrinsics(self) -> Mapping[str, Intrinsics]:
+        """Return the calibration of each camera that has one, by its name in the records."""
+        ...
+
+    def depths(self) -> Iterator[FloatArray32 | None]:
+        """Yield the depth [h, w] (m, NaN unknown) per row of the records, None where there is none.
+
+        Its pixels are those of the image, at another size with the same field of view.
+        """
+        ...
+
     def select(self, rows: IntArray) -> ImageSource:
         """Return the source of some rows only, which ascend."""
         ...
@@ -56,10 +74,23 @@ class FileSource:
 
     records: Records
     unplaced: tuple[str, ...] = ()
+    calibration: Intrinsics | None = None
 
     def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
         """Yield the images in the order of the records, decoded ahead by threads."""
         return load_images(self.records.images, needed_side)
+
+    @property
+    def intrinsics(self) -> Mapping[str, Intrinsics]:
+        """Return the one calibration for every camera."""
+        return intrinsics_by_camera(self.records, self.calibration)
+
+    def depths(self) -> Iterator[FloatArray32 | None]:
+        """Yield the depths in the order of the records, read ahead by threads.
+
+        Files that cannot be read count as none, with a warning.
+        """
+        return without_errors(prefetch(_depth_or_error, self.records.depth))
 
     def select(self, rows: IntArray) -> FileSource:
         """Return the source of some rows only."""
@@ -73,14 +104,25 @@ class ArraySource:
     records: Records
     pixels: Sequence[Image]
     unplaced: tuple[str, ...] = ()
+    calibration: Intrinsics | None = None
 
     def images(self, needed_side: int = 0) -> Iterator[Image | ImageError]:
         """Yield the images in the order of the records."""
         return iter(self.pixels)
 
+    @property
+    def intrinsics(self) -> Mapping[str, Intrinsics]:
+        """Return the one calibration for every camera."""
+        return intrinsics_by_camera(self.records, self.calibration)
+
+    def depths(self) -> Iterator[FloatArray32 | None]:
+        """Yield None for every row: images in memory have no depth."""
+        return iter([None] * len(self.records))
+
     def select(self, rows: IntArray) -> ArraySource:
         """Return the source of some rows only."""
-        return ArraySource(self.records.select(rows), [self.pixels[row] for row in rows])
+        chosen = [self.pixels[row] for row in rows]
+        return dataclasses.replace(self, records=self.records.select(rows), pixels=chosen)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,6 +146,20 @@ class JoinedSource:
         for part in self.parts:
             yield from part.images(needed_side)
 
+    @property
+    def intrinsics(self) -> Mapping[str, Intrinsics]:
+        """Return the calibrations of all parts; of one camera in several, that of the first."""
+        return {
+            camera: found
+            for part in reversed(self.parts)
+            for camera, found in part.intrinsics.items()
+        }
+
+    def depths(self) -> Iterator[FloatArray32 | None]:
+        """Yield the depths of all parts in their order."""
+        for part in self.parts:
+            yield from part.depths()
+
     def select(self, rows: IntArray) -> JoinedSource:
         """Return the source of some rows only, which ascend; parts without any are left out."""
         chosen: list[ImageSource] = []
@@ -117,14 +173,24 @@ class JoinedSource:
         return JoinedSource(tuple(chosen))
 
 
-def source_of_records(csv: str | Path) -> ImageSource:
-    """Read a records.csv; `DataError` names file, line, column and fix."""
-    return FileSource(*read_placed_records(Path(csv)))
+def source_of_records(csv: str | Path, calibration: Intrinsics | None = None) -> ImageSource:
+    """Read a records.csv; `DataError` names file, line, column and fix.
+
+    calibration: of every camera of the records.
+    """
+    return FileSource(*read_placed_records(Path(csv)), calibration)
 
 
-def source_of_folder(folder: str | Path, heading: Heading = Heading.UNKNOWN) -> ImageSource:
-    """Read a folder of images with '@' names or of photos with EXIF GPS."""
-    return FileSource(*read_image_folder(Path(folder), heading))
+def source_of_folder(
+    folder: str | Path,
+    heading: Heading = Heading.UNKNOWN,
+    calibration: Intrinsics | None = None,
+) -> ImageSource:
+    """Read a folder of images with '@' names or of photos with EXIF GPS.
+
+    calibration: of every camera.
+    """
+    return FileSource(*read_image_folder(Path(folder), heading), calibration)
 
 
 def source_of_arrays(
@@ -132,11 +198,13 @@ def source_of_arrays(
     position: ArrayLike,
     yaw_rad: ArrayLike | None = None,
     stamp_ns: ArrayLike | None = None,
+    calibration: Intrinsics | None = None,
 ) -> ImageSource:
     """Return the source of images in memory; the places are named "0", "1", ...
 
     images: n of RGB uint8 [h, w, 3]. position: [n, 2] or [n, 3] metres east, north, up.
     yaw_rad: [n] counter-clockwise from east, None or NaN unknown. stamp_ns: [n], None or 0 unknown.
+    calibration: of the camera, None unknown.
     Raises `DataError` for other shapes, and for images that are not RGB uint8.
     """
     metres = np.asarray(position, np.float64)
@@ -160,7 +228,35 @@ def source_of_arrays(
         camera=("",) * rows,
         traverse=("",) * rows,
     )
-    return ArraySource(records, images)
+    return ArraySource(records, images, calibration=calibration)
+
+
+def intrinsics_by_camera(records: Records, calibration: Intrinsics | None) -> dict[str, Intrinsics]:
+    """Return one calibration for every camera of the records, nothing where there is none."""
+    return {} if calibration is None else dict.fromkeys(records.camera, calibration)
+
+
+def without_errors(
+    depths: Generator[FloatArray32 | ImageError | None, None, None],
+) -> Iterator[FloatArray32 | None]:
+    """Yield depths, None in the place of each error; count them in one warning at the end."""
+    errors: list[ImageError] = []
+    try:
+        for depth in depths:
+            if isinstance(depth, ImageError):
+                errors.append(depth)
+            yield None if isinstance(depth, ImageError) else depth
+    finally:
+        depths.close()
+        if errors:
+            _log.warning("%d depth images are left out, first: %s", len(errors), errors[0])
+
+
+def _depth_or_error(path: Path | None) -> FloatArray32 | ImageError | None:
+    try:
+        return None if path is None else read_depth(path)
+    except ImageError as error:
+        return error
 
 
 def _column(name: str, values: ArrayLike | None, rows: int, unknown: float) -> NDArray[Any]:

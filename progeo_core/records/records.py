@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from progeo_core import geo
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Datum, FloatArray, Frame
+from progeo_core.poses.camera_pose import turned, yaw_of
 from progeo_core.records.cosplace_names import NameColumns, is_image_name, read_names
 from progeo_core.records.exif import PhotoTags, read_photo_tags
 from progeo_core.records.image_list import ImageList, list_images
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 # Degrees in a name may be rounded, and of the car rather than the camera: about a kilometre.
 _MAX_APART_DEG = 0.01
+# Yaw and orientation that differ by more (rad) than rounding or a small tilt can explain.
+_MAX_YAW_APART_RAD = 0.1
 
 
 class Heading(enum.Enum):
@@ -45,6 +48,10 @@ class Records:
     yaw_rad: [n] counter-clockwise from east, NaN unknown.
     stamp_ns: [n] nanoseconds, 0 unknown.
     camera, traverse: [n] names, "" unknown.
+    orientation: [n, 4] unit quaternions x y z w that turn the camera's optical axes (x right, y
+        down, z forward) into the frame of the positions (WGS84: east, north, up), NaN unknown.
+    depth: [n] files of depth images, None where there is none.
+    The last two may be left out where they are unknown for every row.
     """
 
     images: tuple[Path, ...]
@@ -54,12 +61,20 @@ class Records:
     stamp_ns: NDArray[np.int64]
     camera: tuple[str, ...]
     traverse: tuple[str, ...]
+    orientation: FloatArray = dataclasses.field(default_factory=lambda: np.empty((0, 4)))
+    depth: tuple[Path | None, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length, which would pair images with wrong places."""
         rows = len(self.images)
-        columns = (self.yaw_rad, self.stamp_ns, self.camera, self.traverse)
-        if self.position.shape != (rows, 3) or any(len(column) != rows for column in columns):
+        if not len(self.orientation):
+            # Takes no memory, however many rows there are.
+            object.__setattr__(self, "orientation", np.broadcast_to(np.nan, (rows, 4)))
+        if not self.depth:
+            object.__setattr__(self, "depth", (None,) * rows)
+        columns = (self.yaw_rad, self.stamp_ns, self.camera, self.traverse, self.depth)
+        shapes = (self.position.shape, self.orientation.shape)
+        if shapes != ((rows, 3), (rows, 4)) or any(len(column) != rows for column in columns):
             raise ValueError(f"records: every column must have {rows} rows, one per image")
 
     def __len__(self) -> int:
@@ -76,6 +91,8 @@ class Records:
             stamp_ns=self.stamp_ns[rows],
             camera=tuple(self.camera[row] for row in rows),
             traverse=tuple(self.traverse[row] for row in rows),
+            orientation=self.orientation[rows],
+            depth=tuple(self.depth[row] for row in rows),
         )
 
     def default_datum(self) -> Datum | None:
@@ -89,12 +106,20 @@ class Records:
     def to_local(self, datum: Datum | None) -> Records:
         """Return records in east-north-up metres from `datum`; LOCAL records are unchanged.
 
-        LOCAL metres that are UTM metres near the datum are turned, with a warning. Raises
+        LOCAL metres that are UTM metres near the datum are turned, with a warning, and directions
+        and orientations with them, as grid north is not north. Raises
         `UsageError` for WGS84 records without a datum.
         """
         if self.frame is Frame.LOCAL:
-            turned = None if datum is None else enu_from_zoneless_utm(self.position, datum)
-            return self if turned is None else dataclasses.replace(self, position=turned)
+            moved = None if datum is None else enu_from_zoneless_utm(self.position, datum)
+            if moved is None:
+                return self
+            return dataclasses.replace(
+                self,
+                position=moved.position,
+                yaw_rad=geo.wrap_angle(self.yaw_rad + moved.turn_rad),
+                orientation=turned(self.orientation, moved.turn_rad),
+            )
         if datum is None:
             raise UsageError(
                 "the positions are latitude and longitude: a datum LAT,LON[,ALT] is needed"
@@ -127,6 +152,8 @@ def join_records(parts: Sequence[Records]) -> Records:
         stamp_ns=np.concatenate([part.stamp_ns for part in parts]),
         camera=tuple(camera for part in parts for camera in part.camera),
         traverse=tuple(traverse for part in parts for traverse in part.traverse),
+        orientation=np.concatenate([part.orientation for part in parts]),
+        depth=tuple(depth for part in parts for depth in part.depth),
     )
 
 
@@ -139,24 +166,46 @@ def read_placed_records(csv: Path) -> PlacedRecords:
     """Read a records.csv.
 
     Columns: `image` (relative to the file, or absolute) and `x_m,y_m[,z_m][,yaw_rad]` or
-    `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `stamp_ns`, `camera`, `traverse`. A blank cell
-    of an optional column is unknown; other columns are ignored. Rows at latitude 0, longitude 0 are
-    skipped and counted in a warning. Raises `DataError` naming file, line, column and fix.
+    `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `qx,qy,qz,qw` (see `Records.orientation`),
+    `depth` (a file, named as `image` is), `stamp_ns`, `camera`, `traverse`. A blank cell of an
+    optional column is unknown; other columns are ignored. A direction that is not given is that of
+    the optical axis. Rows at latitude 0, longitude 0 are skipped and counted in a warning. Raises
+    `DataError` naming file, line, column and fix.
     """
     frame, rows, unplaced = read_rows(csv)
     direction = np.array([row.direction for row in rows])
+    yaw_rad = geo.wrap_angle(direction) if frame is Frame.LOCAL else geo.yaw_from_heading(direction)
+    orientation = np.array([row.orientation for row in rows])
+    axis_yaw_rad = yaw_of(orientation)
+    _warn_of_contradiction(csv, yaw_rad, axis_yaw_rad)
     records = Records(
         images=tuple(row.image for row in rows),
         position=np.array([row.position for row in rows]),
         frame=frame,
-        yaw_rad=(
-            geo.wrap_angle(direction) if frame is Frame.LOCAL else geo.yaw_from_heading(direction)
-        ),
+        yaw_rad=np.where(np.isnan(yaw_rad), axis_yaw_rad, yaw_rad),
         stamp_ns=np.array([row.stamp_ns for row in rows], np.int64),
         camera=tuple(row.camera for row in rows),
         traverse=tuple(row.traverse for row in rows),
+        orientation=orientation,
+        depth=tuple(row.depth for row in rows),
     )
     return PlacedRecords(records, unplaced)
+
+
+def _warn_of_contradiction(csv: Path, yaw_rad: FloatArray, axis_yaw_rad: FloatArray) -> None:
+    apart = np.abs(geo.wrap_angle(yaw_rad - axis_yaw_rad))
+    both = np.isfinite(apart)
+    wrong = np.count_nonzero(apart[both] > _MAX_YAW_APART_RAD)
+    if 2 * wrong > np.count_nonzero(both):
+        _log.warning(
+            "%s: in %d of %d rows the direction is not that of the orientation, by %.2f rad in the"
+            " middle; qx,qy,qz,qw must turn the camera's optical axes (x right, y down, z forward)"
+            " into the map frame, not those of the robot",
+            csv,
+            wrong,
+            np.count_nonzero(both),
+            np.median(apart[both]),
+        )
 
 
 def read_image_folder(folder: Path, heading: Heading = Heading.UNKNOWN) -> PlacedRecords:

@@ -21,10 +21,16 @@ _log = logging.getLogger(__name__)
 
 _MAX_STAMP = np.iinfo(np.int64).max
 _MAX_STAMP_DIGITS = 19
+_QUATERNION = ("qx", "qy", "qz", "qw")
+# Programs write six decimals or more; a length farther from 1 is of something else.
+_LENGTH_TOLERANCE = 0.01
 
 
 class RecordRow(NamedTuple):
-    """One checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84)."""
+    """One checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84).
+
+    orientation: unit quaternion x y z w, NaN unknown.
+    """
 
     image: Path
     position: tuple[float, float, float]
@@ -32,6 +38,8 @@ class RecordRow(NamedTuple):
     stamp_ns: int
     camera: str
     traverse: str
+    orientation: tuple[float, ...]
+    depth: Path | None
 
 
 class RecordRows(NamedTuple):
@@ -57,6 +65,7 @@ class _Family(NamedTuple):
 
 _LOCAL = _Family(Frame.LOCAL, "x_m", "y_m", "z_m", "yaw_rad", math.inf, math.inf, 0.0)
 _WGS84 = _Family(Frame.WGS84, "lat_deg", "lon_deg", "alt_m", "heading_deg", 90.0, 180.0, math.nan)
+_UNKNOWN_TURN = (math.nan,) * 4
 _COLUMNS = "image and x_m,y_m[,z_m][,yaw_rad] or lat_deg,lon_deg[,alt_m][,heading_deg]"
 
 
@@ -109,12 +118,35 @@ class _Cells(NamedTuple):
 
     def image(self) -> Path:
         """Return the path of a file that exists, or raise."""
-        text = self.text("image")
-        if not text:
+        if not self.text("image"):
             raise self.refusal("image", "is blank; name an image file")
-        path = self.file.parent / text
+        return self._existing("image", "correct the path or drop the line")
+
+    def depth(self) -> Path | None:
+        """Return the path of a file that exists, None for a blank cell, or raise."""
+        if not self.text("depth"):
+            return None
+        return self._existing("depth", "correct the path or leave the cell blank")
+
+    def quaternion(self) -> tuple[float, ...]:
+        """Return a quaternion of length 1, NaN where its four cells are blank, or raise."""
+        blank = [column for column in _QUATERNION if not self.text(column)]
+        if len(blank) == len(_QUATERNION):
+            return _UNKNOWN_TURN
+        if blank:
+            raise self.refusal(blank[0], "is blank; give all of qx,qy,qz,qw or none of them")
+        turn = [self.optional(column, math.nan) for column in _QUATERNION]
+        length = math.hypot(*turn)
+        if abs(length - 1.0) > _LENGTH_TOLERANCE:
+            raise self.refusal(
+                ",".join(_QUATERNION), f"the length is {length:.6g}, but a quaternion has length 1"
+            )
+        return tuple(value / length for value in turn)
+
+    def _existing(self, column: str, fix: str) -> Path:
+        path = self.file.parent / self.text(column)
         if not os.path.isfile(path):  # a name may be too long to ask
-            raise self.refusal("image", f"no such file {path}; correct the path or drop the line")
+            raise self.refusal(column, f"no such file {path}; {fix}")
         return path
 
 
@@ -203,6 +235,11 @@ def _family(file: Path, columns: Sequence[str]) -> _Family:
                 f"{where}, column {name}: is missing; the columns must be {_COLUMNS},"
                 f" and are {','.join(columns) or 'none'}"
             )
+    lacking = [name for name in _QUATERNION if name not in columns]
+    if 0 < len(lacking) < len(_QUATERNION):
+        raise DataError(
+            f"{where}, column {lacking[0]}: is missing; an orientation needs qx,qy,qz,qw"
+        )
     return family
 
 
@@ -228,4 +265,6 @@ def _row(cells: _Cells, family: _Family) -> RecordRow:
         stamp_ns=cells.stamp(),
         camera=cells.text("camera"),
         traverse=cells.text("traverse"),
+        orientation=cells.quaternion(),
+        depth=cells.depth(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,19 @@ _log = logging.getLogger(__name__)
 
 # Local metres are of one site: farther away than this they are no such metres, but UTM may be.
 _SITE_M = 100_000.0
+# Length (m) over which grid north is compared with north.
+_STEP_M = 100.0
 
 
-def enu_from_zoneless_utm(position: FloatArray, datum: Datum) -> FloatArray | None:
-    """Return east-north-up metres [n, 3] where positions [n, 3] are UTM metres near the datum.
+class TurnedPositions(NamedTuple):
+    """Positions [n, 3] in east-north-up metres, and by how much (rad) [n] directions turned."""
+
+    position: FloatArray
+    turn_rad: FloatArray
+
+
+def enu_from_zoneless_utm(position: FloatArray, datum: Datum) -> TurnedPositions | None:
+    """Return east-north-up metres where positions [n, 3] are UTM metres near the datum.
 
     They are taken to be in the datum's zone, and a height of 0 to be unknown. None where they are
     local metres already, or not near the datum.
@@ -27,11 +37,13 @@ def enu_from_zoneless_utm(position: FloatArray, datum: Datum) -> FloatArray | No
         return None
     try:
         home = geo.utm_from_wgs84(datum.lat_deg, datum.lon_deg)
-        lat, lon = geo.wgs84_from_utm(position[:, 0], position[:, 1], home.zone, home.letter)
+        # Every position, and a point east of it on the grid.
+        east = np.concatenate([position[:, 0], position[:, 0] + _STEP_M])
+        lat, lon = geo.wgs84_from_utm(east, np.tile(position[:, 1], 2), home.zone, home.letter)
     except DataError:
         return None
-    height = np.where(position[:, 2] == 0.0, np.nan, position[:, 2])
-    enu = geo.enu_from_wgs84(np.stack([lat, lon, height], axis=-1), datum)
+    height = np.tile(np.where(position[:, 2] == 0.0, np.nan, position[:, 2]), 2)
+    enu, beside = np.split(geo.enu_from_wgs84(np.stack([lat, lon, height], axis=-1), datum), 2)
     if np.median(np.hypot(enu[:, 0], enu[:, 1])) > _SITE_M:
         return None
     _log.warning(
@@ -41,7 +53,8 @@ def enu_from_zoneless_utm(position: FloatArray, datum: Datum) -> FloatArray | No
         home.zone,
         home.letter,
     )
-    return enu
+    step = beside - enu
+    return TurnedPositions(enu, np.arctan2(step[:, 1], step[:, 0]))
 
 
 def matched_zone(

@@ -55,8 +55,8 @@ def two_view_geometry(
     if len(matched) < _MIN_INLIERS:
         return None
     matrix = intrinsics.matrix(query.size)
-    of_query = _undistorted(query.points[matched], matrix, intrinsics.distortion)
-    of_place = _undistorted(place.points[match], matrix, intrinsics.distortion)
+    of_query = _undistorted(query.points[matched], matrix, intrinsics)
+    of_place = _undistorted(place.points[match], matrix, intrinsics)
     essential, inside = cv2.findEssentialMat(
         of_query, of_place, matrix, cv2.USAC_MAGSAC, _RANSAC_CONFIDENCE, _REPROJECTION_PX
     )
@@ -78,12 +78,16 @@ def two_view_geometry(
 
 
 def _undistorted(
-    points: NDArray[np.float32], matrix: FloatArray, distortion: tuple[float, ...]
+    points: NDArray[np.float32], matrix: FloatArray, intrinsics: Intrinsics
 ) -> NDArray[np.float32]:
     """Return where a lens without distortion would have put points [n, 2]."""
-    if not any(distortion):
+    distortion = np.array(intrinsics.distortion)
+    if not distortion.size:
         return points
-    undistorted = cv2.undistortPoints(points[:, None], matrix, np.array(distortion), P=matrix)
+    undistort = (
+        cv2.fisheye.undistortPoints if intrinsics.model == "fisheye" else cv2.undistortPoints
+    )
+    undistorted = undistort(points[:, None], matrix, distortion, P=matrix)
     return np.asarray(undistorted, np.float32).reshape(-1, 2)
 
 

@@ -6,7 +6,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from progeo_core.images.intrinsics import Intrinsics, read_camera_info
+from progeo_core.images.intrinsics import Intrinsics, info_topic, is_rectified, read_camera_info
 
 
 class CameraInfoInput:
@@ -16,7 +16,7 @@ class CameraInfoInput:
         """Subscribe. image_topic: resolved, without the suffix of a transport."""
         self._node = node
         self.intrinsics: Intrinsics | None = None
-        self._rectified = "rect" in image_topic.rpartition("/")[2]
+        self._rectified = is_rectified(image_topic)
         self._subscription = node.create_subscription(
             CameraInfo, info_topic(image_topic), self._on_info, qos_profile_sensor_data
         )
@@ -27,8 +27,3 @@ class CameraInfoInput:
 
     def _on_info(self, message: CameraInfo) -> None:
         self.intrinsics = read_camera_info(message, self._rectified)
-
-
-def info_topic(image_topic: str) -> str:
-    """Return the topic where drivers publish the calibration: the image's last word replaced."""
-    return f"{image_topic.rpartition('/')[0]}/camera_info"

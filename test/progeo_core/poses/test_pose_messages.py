@@ -49,6 +49,7 @@ def test_every_kind_of_pose_is_read_the_same_from_a_topic_and_from_a_bag(kind) -
     live = read_pose(message)
     assert (live.stamp_ns, live.position, live.problem) == (STAMP_NS, (1.5, -2.5, 0.25), "")
     assert live.yaw_rad == pytest.approx(math.pi / 2)
+    assert live.orientation == (0.0, 0.0, 0.7, 0.7)
     name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
     assert read_position(serialize_message(message), name) == live
 
@@ -67,7 +68,10 @@ def test_a_position_that_no_robot_has_is_a_problem(bad: float) -> None:
     "turn", [(0.0, 0.0, 0.0, 0.0), (math.nan, 0.0, 0.0, 1.0), (0, 0, 0, 1e200)]
 )
 def test_a_quaternion_that_is_none_leaves_yaw_unknown(turn) -> None:
-    assert math.isnan(yaw_from_quaternion(rotation(*turn)))
+    message = PoseStamped()
+    message.pose.orientation = rotation(*turn)
+    assert math.isnan(yaw_from_quaternion(message.pose.orientation))
+    assert all(map(math.isnan, read_pose(message).orientation))
 
 
 @pytest.mark.parametrize("length", [1e-3, 0.99, 1.0, 2.0, 1e6])

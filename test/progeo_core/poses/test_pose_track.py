@@ -103,3 +103,16 @@ def test_the_campus_drive_is_never_left_between_its_poses(campus_loop, weight, r
     turns = np.abs(wrap_angle(records.yaw_rad[row : row + 2] - yaw))
     whole = np.abs(wrap_angle(records.yaw_rad[row + 1] - records.yaw_rad[row]))
     assert turns.sum() == pytest.approx(float(whole), abs=1e-6)
+
+
+def test_orientation_is_interpolated_as_positions_are():
+    # A quarter turn about z within a second, told with quaternions of other lengths and signs.
+    turns = [[0.0, 0.0, 0.0, 2.0], [0.0, 0.0, -3.0, -3.0], [np.nan] * 4]
+    stamps = [10 * SECOND, 11 * SECOND, 12 * SECOND]
+    poses = PoseTrack.from_poses(stamps, np.zeros((3, 3)), Frame.LOCAL, [np.nan] * 3, turns)
+    wanted = [10 * SECOND, 10 * SECOND + SECOND // 2, 11 * SECOND + 1, 13 * SECOND]
+    found = poses.orientation_at(wanted)
+    np.testing.assert_allclose(found[0], [0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(found[1, 2:], [np.sin(np.pi / 8), np.cos(np.pi / 8)])
+    assert np.isnan(found[2:]).all()
+    assert np.isnan(track([10, 11], [0.0, 1.0]).orientation_at([10 * SECOND])).all()

@@ -1,3 +1,6 @@
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
@@ -6,7 +9,9 @@ from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import read_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.records.image_source import (
+    FileSource,
     JoinedSource,
     source_of_arrays,
     source_of_folder,
@@ -101,3 +106,46 @@ def test_arrays_keep_their_images_and_poses_together():
 def test_arrays_of_other_shapes_are_refused(images, position, yaw_rad, said):
     with pytest.raises(DataError, match=said):
         source_of_arrays(images, position, yaw_rad)
+
+
+CALIBRATION = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
+
+
+def with_depth(records, folder):
+    """Give rows of their own depth to records: one good, none, one that is a picture, good."""
+    for name, dtype in (("0.png", np.uint16), ("2.png", np.uint8), ("3.png", np.uint16)):
+        cv2.imwrite(str(folder / name), np.full((4, 6), int(name[0]) + 1, dtype))
+    depth = (folder / "0.png", None, folder / "2.png", folder / "3.png")
+    return dataclasses.replace(records.select(slice(0, 4)), depth=depth)
+
+
+def test_depths_come_in_the_order_of_the_records(corridor, tmp_path, caplog):
+    records = with_depth(read_records(corridor / "ref.csv"), tmp_path)
+    source = FileSource(records)
+    depths = list(source.depths())
+    assert [None if depth is None else round(float(depth[0, 0]) * 1e3) for depth in depths] == [
+        *(1, None, None, 4),
+    ]
+    (message,) = caplog.messages
+    assert message.startswith(f"1 depth images are left out, first: {tmp_path}/2.png: a picture")
+    whole = JoinedSource((source.select(np.array([1, 3])), source))
+    assert [depth is None for depth in whole.depths()] == [True, False, False, True, True, False]
+
+
+def test_one_calibration_is_of_every_camera(corridor):
+    source = source_of_records(corridor / "ref.csv", CALIBRATION).select(np.arange(3))
+    assert source.intrinsics == {"front": CALIBRATION}
+    cameras = dataclasses.replace(source.records, camera=("left", "right", "left"))
+    assert FileSource(cameras, (), CALIBRATION).intrinsics.keys() == {"left", "right"}
+    assert source_of_records(corridor / "ref.csv").intrinsics == {}
+    other = dataclasses.replace(CALIBRATION, focal_x=400.0)
+    parts = FileSource(cameras, (), other), source
+    assert JoinedSource(parts).intrinsics == {"left": other, "right": other, "front": CALIBRATION}
+
+
+def test_arrays_have_a_calibration_and_no_depth():
+    images = [np.zeros((480, 640, 3), np.uint8)] * 3
+    source = source_of_arrays(images, np.zeros((3, 2)), calibration=CALIBRATION)
+    chosen = source.select(np.array([0, 2]))
+    assert chosen.intrinsics == {"": CALIBRATION}
+    assert list(chosen.depths()) == [None, None]

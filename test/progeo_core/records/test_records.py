@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import math
 import os
 import shutil
@@ -10,6 +11,7 @@ import pytest
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, Frame, utm_from_wgs84, yaw_from_heading
+from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.records.cosplace_names import ImageName, format_name
 from progeo_core.records.image_source import FileSource, source_of_records
 from progeo_core.records.records import (
@@ -285,3 +287,63 @@ def test_metres_of_utm_without_a_zone_meet_the_map_that_has_one(folder, caplog):
     # Elsewhere they are what they are.
     assert records.to_local(Datum(-33.0, 151.0)).position.tolist() == records.position.tolist()
     assert records.to_local(None) is records
+
+
+def write_turns(folder, rows, header="image,x_m,y_m,yaw_rad,qx,qy,qz,qw"):
+    (folder / "1.jpg").touch()
+    lines = "".join(f"1.jpg,{row}\n" for row in rows)
+    (folder / "records.csv").write_text(f"{header}\n{lines}")
+    return folder / "records.csv"
+
+
+# Level cameras that look along x and along y, and one that looks straight down.
+ALONG_X, ALONG_Y, DOWN = "0.5,-0.5,0.5,-0.5", "-0.70710678,0,0,0.70710678", "1,0,0,0"
+
+
+def test_yaw_is_that_of_the_optical_axis_where_it_is_not_given(tmp_path, caplog):
+    rows = [f"1,2,{yaw},{turn}" for yaw, turn in (("", ALONG_X), ("", ALONG_Y), ("", DOWN))]
+    records = read_records(write_turns(tmp_path, [*rows, f"1,2,0.05,{ALONG_X}", "1,2,0.7,,,,"]))
+    expected = [0.0, math.pi / 2, math.nan, 0.05, 0.7]
+    np.testing.assert_allclose(records.yaw_rad, expected, atol=1e-6)
+    assert np.isnan(records.orientation[4]).all()
+    assert not caplog.records
+
+
+def test_a_heading_and_an_orientation_agree_in_east_north_up(tmp_path, caplog):
+    header = "image,lat_deg,lon_deg,heading_deg,qx,qy,qz,qw"
+    rows = [f"48.1,11.5,0,{ALONG_Y}", f"48.1,11.5,,{ALONG_X}"]
+    records = read_records(write_turns(tmp_path, rows, header))
+    np.testing.assert_allclose(records.yaw_rad, [math.pi / 2, 0.0], atol=1e-6)
+    assert not caplog.records
+
+
+def test_directions_that_contradict_orientations_are_said_once(tmp_path, caplog):
+    rows = [f"1,2,0,{turn}" for turn in (ALONG_Y, ALONG_Y, ALONG_X)]
+    read_records(write_turns(tmp_path, rows))
+    (message,) = caplog.messages
+    assert "in 2 of 3 rows the direction is not that of the orientation, by 1.57 rad" in message
+    caplog.clear()
+    read_records(write_turns(tmp_path, rows[1:]))
+    assert not caplog.records
+
+
+def test_orientation_and_depth_stay_with_their_image(tmp_path):
+    rows = [f"1,2,,{turn},{depth}" for turn, depth in ((ALONG_X, "1.jpg"), (DOWN, ""))]
+    header = "image,x_m,y_m,yaw_rad,qx,qy,qz,qw,depth"
+    records = read_records(write_turns(tmp_path, rows, header))
+    plain = dataclasses.replace(records, orientation=np.empty((0, 4)), depth=())
+    joined = join_records([plain, records]).select(np.array([3, 1, 2]))
+    np.testing.assert_array_equal(joined.orientation[0], [1.0, 0.0, 0.0, 0.0])
+    assert np.isnan(joined.orientation[1]).all()
+    assert joined.depth == (None, None, tmp_path / "1.jpg")
+    moved = joined.to_local(Datum(48.0, 11.0))
+    np.testing.assert_array_equal(moved.orientation, joined.orientation)
+
+
+def test_grid_north_is_turned_to_north_with_everything_that_points(tmp_path):
+    utm = utm_from_wgs84(48.0, 11.0)
+    row = f"{utm.east_m},{utm.north_m},,{ALONG_X}"
+    records = read_records(write_turns(tmp_path, [row])).to_local(Datum(48.0, 11.0))
+    np.testing.assert_allclose(records.position, 0.0, atol=1e-3)
+    assert math.degrees(records.yaw_rad[0]) == pytest.approx(-1.486, abs=0.01)
+    assert yaw_of(records.orientation)[0] == pytest.approx(records.yaw_rad[0])

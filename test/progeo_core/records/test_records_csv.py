@@ -26,7 +26,41 @@ def test_cells_become_values(written, tmp_path):
         )
     )
     assert frame is Frame.LOCAL
-    assert row == (tmp_path / "1.jpg", (1.0, 2.5, -3.0), 0.5, 7, "c", "t")
+    assert row[:6] == (tmp_path / "1.jpg", (1.0, 2.5, -3.0), 0.5, 7, "c", "t")
+    assert all(map(math.isnan, row.orientation))
+    assert row.depth is None
+
+
+def test_orientation_and_depth_are_read_where_they_are_given(written, tmp_path):
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "depth" / "1.png").touch()
+    text = "image,x_m,y_m,qx,qy,qz,qw,depth\n1.jpg,1,2,0,0,.6,.805,depth/1.png\n1.jpg,1,2,,,,,\n"
+    _, (given, blank), _ = read_rows(written(text))
+    assert given.orientation == pytest.approx((0.0, 0.0, 0.5976, 0.8018), abs=1e-4)
+    assert given.depth == tmp_path / "depth" / "1.png"
+    assert all(map(math.isnan, blank.orientation))
+    assert blank.depth is None
+
+
+TURNS = "image,x_m,y_m,qx,qy,qz,qw\n1.jpg,1,2,"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image,x_m,y_m,qx,qz,qw\n1.jpg,1,2,0,0,1", "line 1, column qy: is missing"),
+        (TURNS + "0,,0,1", "line 2, column qy: is blank; give all of qx,qy,qz,qw or none"),
+        (TURNS + "0,0,0,0", "line 2, column qx,qy,qz,qw: the length is 0, but"),
+        (TURNS + "0,0,0.2,1", "line 2, column qx,qy,qz,qw: the length is 1.0198"),
+        (TURNS + "0,0,1e300,1e300", "line 2, column qx,qy,qz,qw: the length is"),
+        (TURNS + "0,0,nan,1", "line 2, column qz: nan must be finite"),
+        (TURNS + "0,0,up,1", "line 2, column qz: 'up' is not a number"),
+        ("image,x_m,y_m,depth\n1.jpg,1,2,2.png", "line 2, column depth: no such file .*2.png"),
+    ],
+)
+def test_bad_orientations_and_depths_are_refused_by_column(written, text, words):
+    with pytest.raises(DataError, match=words):
+        read_rows(written(text))
 
 
 def test_byte_order_marks_blanks_quotes_and_blank_lines(written):

@@ -16,7 +16,10 @@ def test_metres_near_the_datum_are_turned():
     )
     found = enu_from_zoneless_utm(metres, DATUM)
     assert found is not None
-    np.testing.assert_allclose(found, enu_from_wgs84(places, DATUM), atol=1e-3)
+    np.testing.assert_allclose(found.position, enu_from_wgs84(places, DATUM), atol=1e-3)
+    # Grid north is 1.49° east of north here, 2° east of the zone's meridian.
+    convergence = np.arctan(np.tan(np.radians(2.0)) * np.sin(np.radians(48.0)))
+    np.testing.assert_allclose(found.turn_rad, -convergence, atol=5e-4)
 
 
 @pytest.mark.parametrize(
