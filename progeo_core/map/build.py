@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describe
-from progeo_core.errors import DataError, ImageError, UsageError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum
-from progeo_core.images.codec import Image, make_thumbnail
+from progeo_core.images.codec import make_thumbnail
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView, ViewFinder
 from progeo_core.map.place_index import PlaceIndex

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,7 +9,9 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.images.codec import decode_image, load_images
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.build import build_map
+from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNote
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
@@ -113,6 +116,8 @@ def _doubled(records):
         yaw_rad=np.tile(records.yaw_rad, 2),
         stamp_ns=np.tile(records.stamp_ns, 2),
         camera=records.camera * 2,
+        orientation=np.tile(records.orientation, (2, 1)),
+        depth=records.depth * 2,
         traverse=("out",) * len(records) + ("back",) * len(records),
     )
 
@@ -197,3 +202,95 @@ def test_extending_a_map(tmp_path, reference):
 def test_map_of_another_model_is_refused(filled_map, reference):
     with pytest.raises(ModelMismatchError, match=r"made with tiny.* in use is coarse grey"):
         build_map(filled_map, FileSource(reference), CoarseEncoder(), append=True)
+
+
+class CornerFinder:
+    """Find one feature of every image: its first pixel, as far away as the depth says."""
+
+    note = StructureNote("corner-1", "depth")
+    image_side = 0
+
+    def __init__(self):
+        self.batches = []
+
+    def find(self, images, depths, poses, intrinsics):
+        self.batches.append(len(images))
+        views = []
+        for image, depth, pose, camera in zip(images, depths, poses, intrinsics, strict=True):
+            landmark = np.full((1, 3), np.nan)
+            if depth is not None and pose is not None and camera is not None:
+                landmark = pose.to_map([[0.0, 0.0, depth[0, 0]]])
+            size = image.shape[1], image.shape[0]
+            descriptors = np.full((1, 64), image[0, 0, 0] // 2, np.int8)
+            points, sigma_m = np.zeros((1, 2), np.float32), np.full(1, np.nan, np.float32)
+            features = PlaceFeatures(points, descriptors, landmark, sigma_m, size)
+            views.append(PlaceView(pose, camera, features))
+        return views
+
+
+class DepthSource(ListSource):
+    """Images in memory whose depth in metres is the number of their row."""
+
+    rows = ()
+
+    def depths(self):
+        return iter([np.full((4, 4), row, np.float32) for row in self.rows])
+
+    def select(self, rows):
+        return deep(self, self.records.select(rows), [self.rows[row] for row in rows])
+
+
+def deep(source, records, rows):
+    chosen = DepthSource(records, calibration=source.calibration)
+    object.__setattr__(chosen, "rows", rows)
+    object.__setattr__(chosen, "kept", source.kept)
+    return chosen
+
+
+def test_views_are_found_and_kept_with_their_places(tmp_path, reference):
+    few = dataclasses.replace(reference.select(slice(0, 40)), orientation=np.full((40, 4), 0.5))
+    few.orientation[3] = np.nan
+    images = list(load_images(few.images))
+    images[1] = ImageError("second.jpg: the image is truncated")
+    camera = Intrinsics(160, 120, 100.0, 100.0, 80.0, 60.0)
+    source = DepthSource(few, calibration=camera)
+    object.__setattr__(source, "kept", images)
+    object.__setattr__(source, "rows", range(40))
+    finder = CornerFinder()
+    path = tmp_path / "a.progeo"
+    report = build_map(path, source, CoarseEncoder(), structure=finder)
+    assert (report.added, len(report.skipped)) == (39, 1)
+    # Memory holds no more than a batch of images.
+    assert finder.batches == [15, 16, 8]
+    with PlaceMap.open(path) as new_map:
+        table = new_map.places()
+        views = new_map.views(table.ids)
+        assert new_map.structure == finder.note
+        new_map.verify()
+    for place, name, view in zip(table.position, table.image, views, strict=True):
+        row = few.images.index(Path(name))
+        assert view.features.descriptors[0, 0] == images[row][0, 0, 0] // 2
+        assert view.features.size == (160, 120)
+        assert view.intrinsics == camera
+        if row == 3:
+            assert view.pose is None
+            assert np.isnan(view.features.landmarks).all()
+        else:
+            # Half of each axis turns z forward to x.
+            np.testing.assert_allclose(
+                view.features.landmarks[0], place + np.array([row, 0, 0]), atol=1e-4
+            )
+
+
+def test_views_of_another_extractor_are_not_mixed_in(tmp_path, reference):
+    few = reference.select(slice(0, 3))
+    source = listed(few, list(load_images(few.images)))
+    path = tmp_path / "a.progeo"
+    build_map(path, source, CoarseEncoder(), structure=CornerFinder())
+    other = CornerFinder()
+    other.note = StructureNote("edge-1", "depth")
+    with pytest.raises(
+        UsageError, match=r"a\.progeo: .* corner-1 and of edge-1 cannot be compared"
+    ):
+        build_map(path, source, CoarseEncoder(), append=True, structure=other)
+    assert other.batches == []
