@@ -38,6 +38,13 @@ def make_view(
     return PlaceView(pose, camera, features)
 
 
+def make_features(position: FloatArray, count: int = 20) -> PlaceFeatures:
+    """Return the local features of a view at a place [3]."""
+    features = make_view(position, count=count).features
+    assert features is not None
+    return features
+
+
 def rays(points: FloatArray, camera: Intrinsics = CAMERA) -> FloatArray:
     """Return where the rays of pixels [n, 2] meet the plane z = 1 of the camera [n, 3]."""
     focal = camera.focal_x, camera.focal_y

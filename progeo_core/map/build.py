@@ -16,6 +16,7 @@ from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describ
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.images.codec import make_thumbnail
+from progeo_core.images.depth import FloatArray32
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView, ViewFinder
 from progeo_core.map.place_index import PlaceIndex
@@ -171,31 +172,33 @@ def _describe(
         return
     pairs = zip(outcomes, source.depths(), strict=True)
     while batch := list(itertools.islice(pairs, _VIEW_BATCH)):
-        described = [pair for pair in batch if isinstance(pair[0], Described)]
-        views = iter(_find_views(structure, described, records, source.intrinsics))
+        views = iter(_find_views(structure, batch, records, source.intrinsics))
         for outcome, _ in batch:
             yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, next(views))
 
 
 def _find_views(
     structure: ViewFinder,
-    described: Sequence[tuple[Described, NDArray[np.float32] | None]],
+    batch: Sequence[tuple[Described | Skipped, FloatArray32 | None]],
     records: Records,
     intrinsics: Mapping[str, Intrinsics],
 ) -> list[PlaceView]:
+    """Return the views of the images of a batch that were described."""
+    described = [(one, depth) for one, depth in batch if isinstance(one, Described)]
     rows = [one.index for one, _ in described]
-    orientation = records.orientation
     return structure.find(
         [one.image for one, _ in described],
         [depth for _, depth in described],
-        [
-            CameraPose(records.position[row], orientation[row])
-            if np.isfinite(orientation[row]).all()
-            else None
-            for row in rows
-        ],
+        [_pose(records, row) for row in rows],
         [intrinsics.get(records.camera[row]) for row in rows],
     )
+
+
+def _pose(records: Records, row: int) -> CameraPose | None:
+    orientation = records.orientation[row]
+    if np.isnan(orientation).any():
+        return None
+    return CameraPose(records.position[row], orientation)
 
 
 def _without_image(described: Described, view: PlaceView | None) -> _Described:

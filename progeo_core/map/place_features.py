@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.depth import FloatArray32
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.places import MAX_POSITION_M
 from progeo_core.poses.camera_pose import CameraPose
@@ -80,7 +81,7 @@ class ViewFinder(Protocol):
     def find(
         self,
         images: Sequence[Image],
-        depths: Sequence[NDArray[np.float32] | None],
+        depths: Sequence[FloatArray32 | None],
         poses: Sequence[CameraPose | None],
         intrinsics: Sequence[Intrinsics | None],
     ) -> list[PlaceView]:

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -231,7 +232,7 @@ class CornerFinder:
 class DepthSource(ListSource):
     """Images in memory whose depth in metres is the number of their row."""
 
-    rows = ()
+    rows: Any = ()
 
     def depths(self):
         return iter([np.full((4, 4), row, np.float32) for row in self.rows])

@@ -3,13 +3,13 @@ import pytest
 
 from progeo_core.map.feature_blob import BYTES_PER_FEATURE, pack_features, unpack_features
 from progeo_core.map.sqlite_file import DamageError
-from test.place_views import make_view
+from test.place_views import make_features
 
 ORIGIN = np.array([1e5, -2e5, 300.0])
 
 
 def test_features_come_back_as_they_were_in_82_bytes_each():
-    features = make_view(ORIGIN, count=50).features
+    features = make_features(ORIGIN, 50)
     blob = pack_features(features, ORIGIN)
     assert len(blob.data) == 50 * BYTES_PER_FEATURE == 50 * 82
     back = unpack_features(blob, ORIGIN)
@@ -22,7 +22,7 @@ def test_features_come_back_as_they_were_in_82_bytes_each():
 
 
 def test_points_of_a_large_image_become_those_of_a_smaller_one():
-    features = make_view(ORIGIN).features
+    features = make_features(ORIGIN)
     large = features._replace(points=features.points * np.float32(12.5), size=(8000, 6000))
     back = unpack_features(pack_features(large, ORIGIN), ORIGIN)
     assert back.size == (4095, 3071)
@@ -31,7 +31,7 @@ def test_points_of_a_large_image_become_those_of_a_smaller_one():
 
 
 def test_bytes_that_are_no_features_are_refused():
-    blob = pack_features(make_view(ORIGIN).features, ORIGIN)
+    blob = pack_features(make_features(ORIGIN), ORIGIN)
     for bad in (
         blob._replace(data=blob.data[:-1]),
         blob._replace(data=bytes(82 * 70_000)),

@@ -1,5 +1,6 @@
 import os
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,19 +60,19 @@ def test_merge_keeps_places_where_they_are_on_earth(tmp_path, make_map, make_pla
 def test_merge_keeps_what_every_camera_sees(tmp_path, make_map, make_places, unit_vectors):
     here, there = Datum(47.3769, 8.5417, 408.0), Datum(47.4, 9.3, 700.0)
     places = make_places(3)
-    views = [make_view(place, seed=row) for row, place in enumerate(places.position)]
+    views: list[Any] = [make_view(place, seed=row) for row, place in enumerate(places.position)]
     views[1] = views[1]._replace(pose=None)
     first = make_map("first", make_places(1), unit_vectors(1), here)
     second = make_map("second", places._replace(views=views), unit_vectors(3), there)
     merge_maps([first, second], tmp_path / "both.progeo")
     with PlaceMap.open(tmp_path / "both.progeo") as merged:
-        none, *found = merged.views([1, 2, 3, 4])
+        read: list[Any] = merged.views([1, 2, 3, 4])
         position = merged.poses().position[1:]
         assert merged.view_counts().calibrations == 1
         merged.verify()
-    assert none is None
-    assert found[1].pose is None
-    for view, wanted, place in zip(found, views, position, strict=True):
+    assert read[0] is None
+    assert read[2].pose is None
+    for view, wanted, place in zip(read[1:], views, position, strict=True):
         on_earth = wgs84_from_enu(wanted.features.landmarks[1:4], there)
         landmarks = view.features.landmarks
         np.testing.assert_allclose(wgs84_from_enu(landmarks[1:4], here), on_earth, atol=2e-6)

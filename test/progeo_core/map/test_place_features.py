@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,9 +9,10 @@ from progeo_core.map.place_features import StructureNote, fault_of, joined_struc
 from test.place_views import make_view
 
 
-def with_features(**columns):
+def fault_with(**columns):
+    """Return the fault of a view whose features have other columns."""
     view = make_view(np.zeros(3))
-    return view._replace(features=view.features._replace(**columns))
+    return str(fault_of(view._replace(features=view.features._replace(**columns))))
 
 
 def test_what_a_camera_sees_is_sound():
@@ -17,7 +20,7 @@ def test_what_a_camera_sees_is_sound():
     assert fault_of(make_view(np.zeros(3), count=0)) is None
 
 
-BAD_FEATURES = {
+BAD_FEATURES: dict[str, dict[str, Any]] = {
     "shapes": {"points": np.zeros((19, 2), np.float32)},
     "not int8": {"descriptors": np.zeros((20, 64), np.float32)},
     "not positive": {"size": (0, 480)},
@@ -29,13 +32,13 @@ BAD_FEATURES = {
 
 @pytest.mark.parametrize("message", BAD_FEATURES)
 def test_features_that_are_none_are_named(message):
-    assert message in fault_of(with_features(**BAD_FEATURES[message]))
+    assert message in fault_with(**BAD_FEATURES[message])
 
 
 def test_a_landmark_is_known_whole_or_not_at_all():
     landmarks = np.zeros((20, 3))
     landmarks[3, 1] = np.nan
-    assert "3-D points are not finite" in fault_of(with_features(landmarks=landmarks))
+    assert "3-D points are not finite" in fault_with(landmarks=landmarks)
 
 
 def test_poses_and_calibrations_of_no_camera_are_named():
@@ -45,9 +48,9 @@ def test_poses_and_calibrations_of_no_camera_are_named():
         view.pose._replace(orientation=np.zeros(4)),
         view.pose._replace(orientation=np.array([0.0, 0.0, np.nan, 1.0])),
     ):
-        assert "the pose of its camera" in fault_of(view._replace(pose=pose))
+        assert "the pose of its camera" in str(fault_of(view._replace(pose=pose)))
     zeros = Intrinsics(640, 480, 0.0, 0.0, 0.0, 0.0)
-    assert "calibration" in fault_of(view._replace(intrinsics=zeros))
+    assert "calibration" in str(fault_of(view._replace(intrinsics=zeros)))
 
 
 def test_a_position_without_an_orientation_is_a_pose():

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def forge(path, **changes):
         *fields, features = connection.execute(query).fetchone()
         crc32 = zlib.crc32(features or b"", fields_checksum(*fields))
         names = "id, stamp_ns, camera, traverse, image, thumbnail_crc32"
-        label = connection.execute(f"SELECT {names} FROM place WHERE id = 3").fetchone()
+        label: Any = connection.execute(f"SELECT {names} FROM place WHERE id = 3").fetchone()
         connection.execute(
             "UPDATE place SET view_crc32 = ?, label_crc32 = ? WHERE id = 3",
             (crc32, label_checksum(*label, crc32)),
@@ -71,7 +72,7 @@ def forge(path, **changes):
         connection.commit()
 
 
-HOSTILE = {
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
     "claims more points than there are": ({"landmarks": 10**9}, "number of 3-D points than it"),
     "claims less than none": ({"landmarks": -1}, "number of 3-D points than it claims"),
     "claims nothing": ({"landmarks": None}, "its local features are incomplete"),
