@@ -17,6 +17,8 @@ from rosbags.typesys.store import Typestore
 from progeo_core.errors import ImageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import Image
+from progeo_core.images.depth import FloatArray32, depth_from_raw
+from progeo_core.images.intrinsics import Intrinsics, read_camera_info, ros_model
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.poses.pose_messages import PoseReading, nanoseconds, read_fix, read_pose
 
@@ -26,6 +28,7 @@ POSE = "geometry_msgs/msg/PoseStamped"
 POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
 ODOMETRY = "nav_msgs/msg/Odometry"
 FIX = "sensor_msgs/msg/NavSatFix"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 IMAGE_TYPES = (RAW_IMAGE, COMPRESSED_IMAGE)
 POSE_FRAMES = {
@@ -82,6 +85,32 @@ def read_image(data: bytes, message_type: str, source: str) -> Image:
         raise ImageError(f"{source}: the message is damaged ({error})") from error
 
 
+def read_depth_image(data: bytes, source: str) -> FloatArray32:
+    """Read an Image of 16UC1 (mm) or 32FC1 (m) as metres; raise `ImageError` naming `source`."""
+    try:
+        message: Any = typestore().deserialize_cdr(data, RAW_IMAGE)
+        return depth_from_raw(
+            message.data,
+            height=message.height,
+            width=message.width,
+            encoding=message.encoding,
+            step=message.step,
+            is_bigendian=bool(message.is_bigendian),
+        )
+    except DAMAGED_MESSAGE as error:
+        raise ImageError(f"{source}: the message is damaged ({error})") from error
+    except ImageError as error:
+        raise ImageError(f"{source}: {error}") from error
+
+
+def read_calibration_message(data: bytes, rectified: bool) -> Intrinsics | None:
+    """Read a CameraInfo as `read_camera_info` does; damaged data has no calibration."""
+    try:
+        return read_camera_info(typestore().deserialize_cdr(data, CAMERA_INFO), rectified)
+    except DAMAGED_MESSAGE:
+        return None
+
+
 def read_position(data: bytes, message_type: str) -> PoseReading:
     """Read a message of one of `POSE_FRAMES`; damaged data has no stamp and no position."""
     try:
@@ -111,6 +140,45 @@ def pose_message(header: Header, position: NDArray[np.float64], yaw_rad: float) 
     point = _message("geometry_msgs/msg/Point", *position.tolist())
     quaternion = _message("geometry_msgs/msg/Quaternion", *turn)
     return _serialize(POSE, header, _message("geometry_msgs/msg/Pose", point, quaternion))
+
+
+def camera_pose_message(
+    header: Header, position: NDArray[np.float64], orientation: NDArray[np.float64]
+) -> memoryview:
+    """Serialise the pose of optical axes as a PoseStamped."""
+    point = _message("geometry_msgs/msg/Point", *position.tolist())
+    quaternion = _message("geometry_msgs/msg/Quaternion", *orientation.tolist())
+    return _serialize(POSE, header, _message("geometry_msgs/msg/Pose", point, quaternion))
+
+
+def depth_message(header: Header, depth: FloatArray32) -> memoryview:
+    """Serialise metres [h, w] as an Image in 32FC1."""
+    height, width = depth.shape
+    data = np.ascontiguousarray(depth, "<f4").view(np.uint8).reshape(-1)
+    return _serialize(RAW_IMAGE, header, height, width, "32FC1", 0, 4 * width, data)
+
+
+def camera_info_message(header: Header, intrinsics: Intrinsics) -> memoryview:
+    """Serialise a calibration as a CameraInfo of raw images that are not to be rectified."""
+    size = intrinsics.width, intrinsics.height
+    matrix = intrinsics.matrix(size)
+    projection = np.concatenate([matrix, np.zeros((3, 1))], axis=1).reshape(-1)
+    distortion = np.array(intrinsics.distortion or (0.0,) * 5)
+    region = _message("sensor_msgs/msg/RegionOfInterest", 0, 0, 0, 0, False)
+    return _serialize(
+        CAMERA_INFO,
+        header,
+        intrinsics.height,
+        intrinsics.width,
+        ros_model(intrinsics),
+        distortion,
+        matrix.reshape(-1),
+        np.eye(3).reshape(-1),
+        projection,
+        0,
+        0,
+        region,
+    )
 
 
 def fix_message(header: Header, position: NDArray[np.float64]) -> memoryview:

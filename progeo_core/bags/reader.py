@@ -28,6 +28,7 @@ from progeo_core.bags.messages import (
 from progeo_core.bags.opening import open_bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import Image
+from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PoseTrack
 from progeo_core.poses.stamp_units import NANOSECONDS, StampUnit, unit_of_stamps
 from progeo_core.prefetch import prefetch
@@ -147,6 +148,7 @@ class Bag:
             [readings[row].position for row in usable],
             POSE_FRAMES[kind],
             [readings[row].yaw_rad for row in usable],
+            [readings[row].orientation for row in usable],
         )
         reasons = collections.Counter(one.problem for one in readings if one.problem)
         reasons["a stamp twice"] = track.dropped
@@ -168,11 +170,17 @@ class Bag:
         return dataclasses.replace(track, dropped=reasons.total())
 
     def records(
-        self, image_topic: str, pose_topic: str, max_pose_gap_s: float = MAX_POSE_GAP_S
+        self,
+        image_topic: str,
+        pose_topic: str,
+        max_pose_gap_s: float = MAX_POSE_GAP_S,
+        camera_pose: bool = False,
     ) -> BagRecords:
         """Pair images with poses interpolated to their stamps; images without a pose are left out.
 
         max_pose_gap_s: an image needs a pose on either side within this time (s).
+        camera_pose: the poses are those of the camera's optical frame (x right, y down, z forward),
+            not of the robot's base; then records have orientations, and yaw is that of the axis.
         Images are named "TOPIC@STAMP", cameras by frame_id, the traverse by the bag. Raises
         `DataError` if no image has a pose.
         """
@@ -180,6 +188,15 @@ class Bag:
         stamps = np.array([header.stamp_ns for header in headers], np.int64)
         track = self.pose_track(pose_topic)
         position, yaw_rad = track.at(stamps, max_pose_gap_s)
+        orientation = np.full((len(stamps), 4), np.nan)
+        if camera_pose:
+            if not np.isfinite(track.orientation).any():
+                raise DataError(
+                    f"{self.path}: the poses of '{pose_topic}' have no orientation, so that they"
+                    " are not those of a camera: leave --camera-poses out, or name another topic"
+                )
+            orientation = track.orientation_at(stamps, max_pose_gap_s)
+            yaw_rad = yaw_of(orientation)
         placed = np.isfinite(position[:, :2]).all(axis=1)
         rows = np.flatnonzero(placed)
         lacking = f"no pose of '{pose_topic}' within {max_pose_gap_s:g} s on either side"
@@ -207,6 +224,7 @@ class Bag:
             stamp_ns=stamps[rows],
             camera=tuple(headers[row].frame_id for row in rows),
             traverse=(self.path.name,) * rows.size,
+            orientation=orientation[rows],
         )
         return BagRecords(records, rows, unplaced)
 

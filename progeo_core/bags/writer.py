@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import sqlite3
 import tempfile
@@ -22,12 +23,16 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from progeo_core.bags.messages import (
+    CAMERA_INFO,
     COMPRESSED_IMAGE,
     FIX,
     POSE,
     RAW_IMAGE,
     Header,
+    camera_info_message,
+    camera_pose_message,
     compressed_image_message,
+    depth_message,
     fix_message,
     image_message,
     pose_message,
@@ -36,16 +41,22 @@ from progeo_core.bags.messages import (
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import decode_image, encode_jpeg, read_image
+from progeo_core.images.depth import read_depth
+from progeo_core.images.intrinsics import Intrinsics, info_topic
 from progeo_core.prefetch import prefetch
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
+
+_log = logging.getLogger(__name__)
 
 Storage = Literal["sqlite3", "mcap"]
 Stamps = NDArray[np.int64]
 
 IMAGE_TOPIC = "/camera/image_raw"
 COMPRESSED_IMAGE_TOPIC = "/camera/image_raw/compressed"
+DEPTH_TOPIC = "/camera/depth/image_raw"
 POSE_TOPIC = "/ground_truth/pose"
+CAMERA_POSE_TOPIC = "/ground_truth/camera_pose"
 FIX_TOPIC = "/ground_truth/fix"
 MAP_FRAME = "map"
 FIX_FRAME = "gps"
@@ -86,7 +97,7 @@ class BagSummary(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Rows to write in order, their stamps (ns), and where images and poses go."""
+    """Rows to write in order, their stamps (ns), where images and poses go, the calibration."""
 
     order: list[int]
     stamps: Stamps
@@ -94,6 +105,14 @@ class _Plan(NamedTuple):
     image_type: str
     pose_topic: str
     pose_type: str
+    calibration: Intrinsics | None
+
+
+class _Serialized(NamedTuple):
+    """Messages of one row: its image, or why it cannot be used, and its depth."""
+
+    image: memoryview | ImageError
+    depth: memoryview | None
 
 
 def write_bag(
@@ -105,6 +124,7 @@ def write_bag(
     storage: Storage = "sqlite3",
     image_topic: str | None = None,
     pose_topic: str | None = None,
+    calibration: Intrinsics | None = None,
     advance: Advance = no_progress,
 ) -> BagSummary:
     """Write images and their positions as a new rosbag2 folder, whole or not at all.
@@ -115,6 +135,9 @@ def write_bag(
         otherwise Image (rgb8) on `IMAGE_TOPIC`. The camera's name is the frame_id.
     Positions: PoseStamped in `MAP_FRAME` on `POSE_TOPIC`, where an unknown yaw is the zero
         quaternion; for WGS84 NavSatFix in `FIX_FRAME` on `FIX_TOPIC`. NaN positions are left out.
+    calibration: of the camera, written as `camera_info` beside the images.
+    Depths go to `DEPTH_TOPIC` (32FC1), and in LOCAL frames orientations to `CAMERA_POSE_TOPIC`
+        (poses of the camera's optical frame), where the records have any.
     advance: called with the number of images done since the last call.
 
     An image that cannot be used is skipped with its pose. Raises `UsageError` where `path` exists
@@ -131,6 +154,7 @@ def write_bag(
         image_type=COMPRESSED_IMAGE if compressed else RAW_IMAGE,
         pose_topic=pose_topic or (POSE_TOPIC if local else FIX_TOPIC),
         pose_type=POSE if local else FIX,
+        calibration=calibration,
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -155,22 +179,54 @@ def write_bag(
 def _write_rows(writer: Any, records: Records, plan: _Plan, advance: Advance) -> BagSummary:
     images = _add_topic(writer, plan.image_topic, plan.image_type)
     poses = _add_topic(writer, plan.pose_topic, plan.pose_type)
-    serialize = functools.partial(_image_or_error, records, plan)
+    beside = _BesideImages(writer, records, plan)
+    serialize = functools.partial(_serialize_row, records, plan)
     written = posed = 0
     skipped: list[str] = []
-    for row, image in zip(plan.order, prefetch(serialize, plan.order), strict=True):
+    for row, made in zip(plan.order, prefetch(serialize, plan.order), strict=True):
         advance(1)
-        if isinstance(image, ImageError):
-            skipped.append(str(image))
+        if isinstance(made.image, ImageError):
+            skipped.append(str(made.image))
             continue
         stamp_ns = int(plan.stamps[row])
-        writer.write(images, stamp_ns, image)
+        writer.write(images, stamp_ns, made.image)
         written += 1
+        beside.write(stamp_ns, row, made.depth)
         pose = _pose_or_none(records, stamp_ns, row)
         if pose is not None:
             writer.write(poses, stamp_ns, pose)
             posed += 1
     return BagSummary(written, posed, tuple(skipped))
+
+
+class _BesideImages:
+    """Topics that a bag has only where the records do: calibration, depth, pose of the camera."""
+
+    def __init__(self, writer: Any, records: Records, plan: _Plan) -> None:
+        self._writer, self._records, self._calibration = writer, records, plan.calibration
+        local = records.frame is Frame.LOCAL
+        self._infos = self._depths = self._poses = None
+        if plan.calibration is not None:
+            topic = info_topic(plan.image_topic.removesuffix("/compressed"))
+            self._infos = _add_topic(writer, topic, CAMERA_INFO)
+        if any(records.depth):
+            self._depths = _add_topic(writer, DEPTH_TOPIC, RAW_IMAGE)
+        if local and np.isfinite(records.orientation).any():
+            self._poses = _add_topic(writer, CAMERA_POSE_TOPIC, POSE)
+
+    def write(self, stamp_ns: int, row: int, depth: memoryview | None) -> None:
+        """Write what there is for the image of one row."""
+        records, header = self._records, Header(stamp_ns, self._records.camera[row])
+        if self._calibration is not None:
+            self._writer.write(
+                self._infos, stamp_ns, camera_info_message(header, self._calibration)
+            )
+        if depth is not None:
+            self._writer.write(self._depths, stamp_ns, depth)
+        position, orientation = records.position[row], records.orientation[row]
+        if self._poses is not None and np.isfinite([*position, *orientation]).all():
+            pose = camera_pose_message(Header(stamp_ns, MAP_FRAME), position, orientation)
+            self._writer.write(self._poses, stamp_ns, pose)
 
 
 def _add_topic(writer: Any, topic: str, message_type: str) -> Any:
@@ -201,6 +257,18 @@ def _stamps(records: Records, rate_hz: float | None) -> Stamps:
             " stamps are nanoseconds"
         )
     return stamps
+
+
+def _serialize_row(records: Records, plan: _Plan, row: int) -> _Serialized:
+    """Serialise image and depth of one row; a depth that cannot be read is left out."""
+    path, depth = records.depth[row], None
+    if path is not None:
+        header = Header(int(plan.stamps[row]), records.camera[row])
+        try:
+            depth = depth_message(header, read_depth(path))
+        except ImageError as error:
+            _log.warning("the bag has no depth there: %s", error)
+    return _Serialized(_image_or_error(records, plan, row), depth)
 
 
 def _image_or_error(records: Records, plan: _Plan, row: int) -> memoryview | ImageError:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from progeo_core.commands.console import print_fields, progress, say_skipped
+from progeo_core.commands.options import CameraInfoOption
 from progeo_core.records.records import read_records
 
 app = typer.Typer(no_args_is_help=True, help="Make bags.")
@@ -43,18 +44,21 @@ def make(
         Literal["mcap", "sqlite3"],
         typer.Option("--storage", help="Storage of the bag; every distribution reads sqlite3."),
     ] = "sqlite3",
+    camera_info: CameraInfoOption = None,
 ) -> None:
     """Make a rosbag2 from images and positions, which `ros2 bag play` plays.
 
     Images go to /camera/image_raw (or /camera/image_raw/compressed); positions in metres to
-    /ground_truth/pose as PoseStamped, degrees to /ground_truth/fix as NavSatFix. The bag appears
-    whole or not at all.
+    /ground_truth/pose as PoseStamped, degrees to /ground_truth/fix as NavSatFix. Depth of the
+    records goes to /camera/depth/image_raw, the camera's full pose to /ground_truth/camera_pose,
+    and --camera-info to /camera/camera_info. The bag appears whole or not at all.
 
         progeo bag make drive/ --records drive.csv --rate 5
         progeo bag make drive/ --records drive.csv --compressed --storage mcap
     """
     from progeo_core.bags.reader import Bag
     from progeo_core.bags.writer import write_bag
+    from progeo_core.images.calibration_file import read_calibration
 
     rows = read_records(records)
     with progress("writing the bag", len(rows)) as advance:
@@ -64,6 +68,7 @@ def make(
             rate_hz=rate,
             compressed=compressed,
             storage=storage,
+            calibration=None if camera_info is None else read_calibration(camera_info),
             advance=advance,
         )
     say_skipped(summary.skipped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -17,6 +17,7 @@ from progeo_core.commands.console import (
 )
 from progeo_core.commands.options import (
     MODEL,
+    CameraInfoOption,
     DeviceOption,
     JsonFlag,
     MapArgument,
@@ -43,7 +44,8 @@ _RecordsOption = Annotated[
         "--records",
         metavar="CSV",
         help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
-        " (alt_m, heading_deg); optional stamp_ns, camera, traverse.",
+        " (alt_m, heading_deg); optional qx,qy,qz,qw (orientation of the camera), depth (image),"
+        " stamp_ns, camera, traverse.",
     ),
 ]
 _ImagesOption = Annotated[
@@ -65,6 +67,22 @@ _PoseTopicOption = Annotated[
         metavar="P",
         help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
         " interpolated to the images' stamps.",
+    ),
+]
+_DepthTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--depth-topic",
+        metavar="T",
+        help="With --bag: raw depth images (16UC1 or 32FC1) registered to the images, such as"
+        " /camera/aligned_depth_to_color/image_raw; the nearest within 0.05 s counts.",
+    ),
+]
+_CameraPosesFlag = Annotated[
+    bool,
+    typer.Option(
+        "--camera-poses",
+        help="The pose topic gives the poses of the camera's optical frame, not the robot's base.",
     ),
 ]
 _HeadingOption = Annotated[
@@ -109,7 +127,10 @@ def build(
     bag: _BagOption = None,
     image_topic: _ImageTopicOption = None,
     pose_topic: _PoseTopicOption = None,
+    depth_topic: _DepthTopicOption = None,
+    camera_poses: _CameraPosesFlag = False,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
+    camera_info: CameraInfoOption = None,
     heading_convention: _HeadingOption = Heading.UNKNOWN,
     datum: _DatumOption = None,
     append: _AppendFlag = False,
@@ -127,15 +148,15 @@ def build(
         progeo map build city.progeo --images photos/
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
+        progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
-    source = _source(
-        records, images, bag, image_topic, pose_topic, heading_convention, max_pose_gap
-    )
+    topics = _BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap)
+    source = _source(records, images, bag, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)
     with progress("building the map", len(source.records)) as advance:
@@ -328,17 +349,27 @@ def export(
     results.print(f"{target}: {places} places", markup=False, highlight=False, soft_wrap=True)
 
 
+class _BagTopics(NamedTuple):
+    """Options that go with --bag."""
+
+    image: str | None
+    pose: str | None
+    depth: str | None
+    camera_poses: bool
+    max_pose_gap_s: float
+
+
 def _source(
     records: Path | None,
     images: Path | None,
     bag: Path | None,
-    image_topic: str | None,
-    pose_topic: str | None,
+    topics: _BagTopics,
     heading: Heading,
-    max_pose_gap_s: float,
+    camera_info: Path | None,
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
     from progeo_core.bags.bag_source import source_of_bag
+    from progeo_core.images.calibration_file import read_calibration
     from progeo_core.records.image_source import source_of_folder, source_of_records
 
     named = [
@@ -349,18 +380,28 @@ def _source(
     if len(named) != 1:
         found = " and ".join(named) or "none"
         raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
-    if bag is None and (image_topic or pose_topic or max_pose_gap_s != MAX_POSE_GAP_S):
+    if bag is None and topics != _BagTopics(None, None, None, False, MAX_POSE_GAP_S):
         raise UsageError(
-            f"--image-topic, --pose-topic and --max-pose-gap go with --bag, not with {named[0]}"
+            "--image-topic, --pose-topic, --depth-topic, --camera-poses and --max-pose-gap go with"
+            f" --bag, not with {named[0]}"
         )
+    calibration = None if camera_info is None else read_calibration(camera_info)
     if records is not None:
-        return source_of_records(records)
+        return source_of_records(records, calibration)
     if images is not None:
-        return source_of_folder(images, heading)
+        return source_of_folder(images, heading, calibration)
     assert bag is not None
-    if image_topic is None or pose_topic is None:
+    if topics.image is None or topics.pose is None:
         raise UsageError("--bag needs --image-topic and --pose-topic: name one topic of each")
-    return source_of_bag(bag, image_topic, pose_topic, max_pose_gap_s)
+    return source_of_bag(
+        bag,
+        topics.image,
+        topics.pose,
+        topics.max_pose_gap_s,
+        depth_topic=topics.depth,
+        calibration=calibration,
+        camera_pose=topics.camera_poses,
+    )
 
 
 def _readable(datum: Datum | None) -> str:

@@ -81,6 +81,15 @@ PoseGapOption = Annotated[
         min=0.0,
     ),
 ]
+CameraInfoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--camera-info",
+        metavar="YAML",
+        help="Calibration of the camera (file of ROS's camera_calibration, raw images). A bag"
+        " brings its own as camera_info beside the image topic; this one comes first.",
+    ),
+]
 MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)

@@ -116,7 +116,7 @@ def _metres_of_tiff(data: bytes, source: str) -> FloatArray32:
 
 
 def _metres_of_mm(values: NDArray[np.uint16]) -> FloatArray32:
-    metres = values.astype(np.float32) * np.float32(0.001)
+    metres = values.astype(np.float32) / np.float32(1000.0)
     metres[np.isin(values, _UNKNOWN_MM)] = math.nan
     return metres
 

@@ -193,6 +193,13 @@ class Intrinsics:
         return rays
 
 
+def ros_model(intrinsics: Intrinsics) -> str:
+    """Return the name that ROS has for a distortion model."""
+    if intrinsics.model == "fisheye":
+        return "equidistant"
+    return "rational_polynomial" if len(intrinsics.distortion) > 5 else "plumb_bob"
+
+
 def info_topic(image_topic: str) -> str:
     """Return the topic where drivers publish the calibration: the image's last word replaced.
 

@@ -8,12 +8,13 @@ from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.typesys import Stores, get_typestore
-from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, NavSatFix
 
 from progeo_core.bags import messages
 from progeo_core.bags.messages import Header, read_header, read_image, read_position
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import read_image as read_image_file
+from progeo_core.images.intrinsics import Intrinsics, read_camera_info
 
 STAMP = Header(1_700_000_000_123_456_789, "front_caméra")
 
@@ -29,7 +30,8 @@ def serialize(message):
 
 
 @pytest.mark.parametrize(
-    "name", [*messages.IMAGE_TYPES, *messages.POSE_FRAMES, "std_msgs/msg/Header"]
+    "name",
+    [*messages.IMAGE_TYPES, *messages.POSE_FRAMES, messages.CAMERA_INFO, "std_msgs/msg/Header"],
 )
 def test_the_types_have_one_layout_in_all_distributions(name):
     def layout(store, name):
@@ -125,3 +127,36 @@ def test_a_message_cut_at_any_byte_is_refused_or_unknown():
     np.testing.assert_array_equal(
         read_image(image, messages.RAW_IMAGE, "here"), [[[7, 7, 7], [9, 9, 9]]]
     )
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Intrinsics(640, 480, 500.0, 510.0, 320.0, 240.0),
+        Intrinsics(640, 480, 500.0, 510.0, 320.0, 240.0, (-0.2, 0.1, 0.0, 0.0, 0.01)),
+        Intrinsics(640, 480, 500.0, 510.0, 320.0, 240.0, tuple(0.1 * n for n in range(8))),
+        Intrinsics(640, 480, 400.0, 400.0, 320.0, 240.0, (-0.02, 0.0, 0.0, 0.0), "fisheye"),
+    ],
+)
+def test_rclpy_reads_a_calibration_that_was_serialised(lens):
+    data = bytes(messages.camera_info_message(STAMP, lens))
+    message = deserialize_message(data, CameraInfo)
+    assert message.header == stamped(CameraInfo()).header
+    assert read_camera_info(message, rectified=False) == lens
+    assert messages.read_calibration_message(data, rectified=False) == lens
+    assert messages.read_calibration_message(data[:60], rectified=False) is None
+    rectified = messages.read_calibration_message(data, rectified=True)
+    assert (rectified.focal_x, rectified.distortion) == (lens.focal_x, ())
+
+
+def test_depth_is_read_as_it_was_serialised():
+    metres = np.array([[1.0, np.nan], [2.5, 0.25], [4.0, 8.0]], np.float32)
+    data = bytes(messages.depth_message(STAMP, metres))
+    image = deserialize_message(data, Image)
+    assert (image.height, image.width, image.encoding, image.step) == (3, 2, "32FC1", 8)
+    np.testing.assert_array_equal(messages.read_depth_image(data, "depth"), metres)
+    with pytest.raises(ImageError, match="depth: the message is damaged"):
+        messages.read_depth_image(data[:50], "depth")
+    colours = serialize(Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3]))
+    with pytest.raises(ImageError, match="depth: encoding 'rgb8' is not depth"):
+        messages.read_depth_image(colours, "depth")
