@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
@@ -28,10 +28,10 @@ from progeo_core.map.map_header import (
     read_header,
     write_header,
 )
-from progeo_core.map.place_features import PlaceView, StructureNote, fault_of, joined_structure
+from progeo_core.map.place_checks import check_views, checked_vectors
+from progeo_core.map.place_features import PlaceView, StructureNote, joined_structure
 from progeo_core.map.place_rows import PlaceRows, storable_name
 from progeo_core.map.places import (
-    MAX_POSITION_M,
     Float16Array,
     IdArray,
     PlacePoses,
@@ -192,8 +192,8 @@ class PlaceMap:
         disk, or a file that was moved or removed meanwhile.
         """
         places = places._replace(views=places.views or (None,) * len(places.position))
-        vectors = self._checked(places, np.asarray(descriptors))
-        self._check_views(places.views, places.image)
+        vectors = checked_vectors(self.path, places, np.asarray(descriptors), self.fingerprint)
+        check_views(self.path, places.views, places.image)
         with self._changing():
             header = self._header
             ids = np.arange(header.last_id + 1, header.last_id + 1 + len(vectors), dtype=np.int64)
@@ -342,7 +342,7 @@ class PlaceMap:
         """
         wanted = np.asarray(ids, np.int64).tolist()
         given = dict(zip(wanted, views, strict=True))
-        self._check_views(views, [f"place {place_id}" for place_id in wanted])
+        check_views(self.path, views, [f"place {place_id}" for place_id in wanted])
         with self._changing(content=False):
             poses = self._rows.poses_of(wanted)
             missing = sorted(set(given) - set(poses.ids.tolist()))
@@ -474,47 +474,6 @@ class PlaceMap:
     def _require_writable(self) -> None:
         if not self.writable:
             raise DataError(f"{self.path}: the map is open read-only; open it for writing")
-
-    def _check_views(self, views: Sequence[PlaceView | None], names: Sequence[str]) -> None:
-        """Raise `DataError` with the place's name where a view is no view."""
-        for view, name in zip(views, names, strict=True):
-            fault = None if view is None else fault_of(view)
-            if fault is not None:
-                raise DataError(f"{self.path}: {name}: {fault}; leave its view out")
-
-    def _checked(self, places: Places, descriptors: NDArray[np.generic]) -> Float16Array:
-        """Return descriptors as float16 after checking that they and the columns make sense."""
-        count, dimension = len(places.position), self.fingerprint.dimension
-        if any(len(column) != count for column in (*places, descriptors)):
-            lengths = [len(column) for column in (*places, descriptors)]
-            raise DataError(
-                f"{self.path}: columns of unequal length {lengths}; append one row each"
-            )
-        if descriptors.shape != (count, dimension):
-            raise DataError(
-                f"{self.path}: descriptors of shape {list(descriptors.shape)}, but the map's model"
-                f" {self.fingerprint} gives {dimension} values each"
-            )
-        with np.errstate(over="ignore"):
-            vectors = descriptors.astype(np.float16)
-        # An unknown yaw is NaN.
-        yaw_rad = np.asarray(places.yaw_rad, np.float64)[:, None]
-        known = np.where(np.isnan(yaw_rad), 0.0, yaw_rad)
-        columns = (
-            ("position", places.position, MAX_POSITION_M),
-            ("yaw", known, np.finfo(np.float64).max),
-            ("descriptor", vectors, np.finfo(np.float16).max),
-        )
-        for what, rows, largest in columns:
-            # Written so that NaN counts as bad.
-            bad = np.flatnonzero(~(np.abs(np.asarray(rows, np.float64)) <= largest).all(axis=1))
-            if bad.size:
-                name = places.image[bad[0]] or f"row {bad[0]}"
-                raise DataError(
-                    f"{self.path}: the {what} of {name} is not finite or too large; leave this"
-                    " place out"
-                )
-        return vectors
 
 
 @contextlib.contextmanager
