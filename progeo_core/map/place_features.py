@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image
-from progeo_core.images.depth import FloatArray32
-from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.places import MAX_POSITION_M
-from progeo_core.poses.camera_pose import CameraPose
+
+if TYPE_CHECKING:
+    from progeo_core.images.codec import Image
+    from progeo_core.images.depth import FloatArray32
+    from progeo_core.images.intrinsics import Intrinsics
+    from progeo_core.poses.camera_pose import CameraPose
 
 # Numbers of a local feature's descriptor.
 DESCRIPTOR_VALUES = 64

@@ -13,20 +13,23 @@ import math
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from progeo_core.errors import DataError
-from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.checksums import fields_checksum
 from progeo_core.map.feature_blob import FeatureBlob, pack_features, unpack_features
 from progeo_core.map.place_features import PlaceFeatures, PlaceView, fault_of
 from progeo_core.map.places import PlacePoses
 from progeo_core.map.schema import VIEWS_SINCE
 from progeo_core.map.sqlite_file import DamageError
-from progeo_core.poses.camera_pose import CameraPose
 
+if TYPE_CHECKING:
+    from progeo_core.images.intrinsics import Intrinsics
+    from progeo_core.poses.camera_pose import CameraPose
+
+# Of a view's row.
 _COLUMNS = 13
 _UNKNOWN_POSE = (None,) * 7
 _NO_FEATURES = (None,) * 4
@@ -174,6 +177,9 @@ class ViewRows:
 
     def _calibrations(self, ids: set[int] | None) -> Iterator[tuple[int, Intrinsics]]:
         """Yield calibrations by id; of all where `ids` is None."""
+        # OpenCV and SciPy load when views are read, not when a map opens.
+        from progeo_core.images.intrinsics import Intrinsics
+
         where = "true" if ids is None else "id IN (SELECT value FROM json_each(?))"
         values = () if ids is None else (json.dumps([one for one in ids if type(one) is int]),)
         query = f"SELECT id, json, crc32 FROM intrinsics WHERE {where}"
@@ -207,6 +213,8 @@ def _view(row: ViewRow, origin: Any, cameras: dict[int, Intrinsics]) -> PlaceVie
 
 
 def _pose(numbers: list[Any]) -> CameraPose | None:
+    from progeo_core.poses.camera_pose import CameraPose
+
     if not any(number is not None for number in numbers):
         return None
     kinds = [*map(type, numbers)]

@@ -64,10 +64,11 @@ def forge(path, **changes):
         *fields, features = connection.execute(query).fetchone()
         crc32 = zlib.crc32(features or b"", fields_checksum(*fields))
         names = "id, stamp_ns, camera, traverse, image, thumbnail_crc32"
-        label: Any = connection.execute(f"SELECT {names} FROM place WHERE id = 3").fetchone()
+        query = f"SELECT {names} FROM place WHERE id = 3"
+        label: tuple[Any, ...] = connection.execute(query).fetchone()
         connection.execute(
             "UPDATE place SET view_crc32 = ?, label_crc32 = ? WHERE id = 3",
-            (crc32, label_checksum(*label, crc32)),
+            (crc32, label_checksum(*label[:6], crc32)),
         )
         connection.commit()
 
