@@ -14,6 +14,7 @@ from progeo_core.errors import DataError
 from progeo_core.map.checksums import fields_checksum, label_checksum
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.map.place_rows import Label
 from progeo_core.map.view_rows import ViewCounts
 from test.map_content import check, content_of, read_content
 from test.place_views import CAMERA, make_view
@@ -65,10 +66,10 @@ def forge(path, **changes):
         crc32 = zlib.crc32(features or b"", fields_checksum(*fields))
         names = "id, stamp_ns, camera, traverse, image, thumbnail_crc32"
         query = f"SELECT {names} FROM place WHERE id = 3"
-        label: tuple[Any, ...] = connection.execute(query).fetchone()
+        label = Label(*[*connection.execute(query).fetchone(), crc32])
         connection.execute(
             "UPDATE place SET view_crc32 = ?, label_crc32 = ? WHERE id = 3",
-            (crc32, label_checksum(*label[:6], crc32)),
+            (crc32, label_checksum(*label)),
         )
         connection.commit()
 
