@@ -189,9 +189,10 @@ def _write_rows(writer: Any, records: Records, plan: _Plan, advance: Advance) ->
             skipped.append(str(made.image))
             continue
         stamp_ns = int(plan.stamps[row])
+        # Before the image, so that who plays the bag has its calibration by then.
+        beside.write(stamp_ns, row, made.depth)
         writer.write(images, stamp_ns, made.image)
         written += 1
-        beside.write(stamp_ns, row, made.depth)
         pose = _pose_or_none(records, stamp_ns, row)
         if pose is not None:
             writer.write(poses, stamp_ns, pose)

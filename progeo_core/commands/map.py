@@ -74,8 +74,8 @@ _DepthTopicOption = Annotated[
     typer.Option(
         "--depth-topic",
         metavar="T",
-        help="With --bag: raw depth images (16UC1 or 32FC1) registered to the images, such as"
-        " /camera/aligned_depth_to_color/image_raw; the nearest within 0.05 s counts.",
+        help="With --bag: raw depth images (16UC1 in mm or 32FC1 in m) registered to the images;"
+        " the nearest within 0.05 s counts.",
     ),
 ]
 _CameraPosesFlag = Annotated[

@@ -86,8 +86,8 @@ CameraInfoOption = Annotated[
     typer.Option(
         "--camera-info",
         metavar="YAML",
-        help="Calibration of the camera (file of ROS's camera_calibration, raw images). A bag"
-        " brings its own as camera_info beside the image topic; this one comes first.",
+        help="Calibration of the camera that took the images, a file of ROS's camera_calibration;"
+        " takes the place of the camera_info that a bag has beside its image topic.",
     ),
 ]
 MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]

@@ -111,7 +111,7 @@ def _read_mapping(file: Path) -> Mapping[str, Any]:
     if len(data) > _MAX_BYTES:
         raise DataError(f"{file}: over {_MAX_BYTES // 1024} kB, which no calibration file has")
     try:
-        content = yaml.load(data.decode(), _Loader)
+        content = _Loader(data.decode()).get_single_data()
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise DataError(f"{file}: not YAML ({why}); {_FIX}") from None

@@ -63,10 +63,15 @@ class Intrinsics:
     def from_json(cls, fields: Any) -> Intrinsics:
         """Return the calibration that `to_json` wrote; `DataError` for anything else."""
         try:
+            names = ("focal_x", "focal_y", "center_x", "center_y")
+            focal_x, focal_y, center_x, center_y = (float(fields[name]) for name in names)
             found = cls(
                 int(fields["width"]),
                 int(fields["height"]),
-                *(float(fields[name]) for name in ("focal_x", "focal_y", "center_x", "center_y")),
+                focal_x,
+                focal_y,
+                center_x,
+                center_y,
                 distortion=tuple(float(value) for value in fields["distortion"]),
                 model=str(fields["model"]),
             )

@@ -16,6 +16,7 @@ import PIL.features
 import PIL.Image
 
 from progeo_core.images.codec import decode_image, make_thumbnail
+from progeo_core.images.depth import depth_at, read_depth
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.records.exif import read_photo_tags
 from test.fuzz.kind import Kind
@@ -88,6 +89,10 @@ def _png(seed: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     return bytes(data)
 
 
+def _png_or_any(seed: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    return (_png if seed.startswith(b"\x89PNG") else mutate)(seed, rng, others)
+
+
 def _raw_seed() -> list[dict[str, Any]]:
     data = np.asarray(photo()).tobytes()
     size = {"height": 48, "width": 64, "step": 192, "is_bigendian": False}
@@ -125,6 +130,15 @@ def _compressed_read(case: Any, _: Path) -> None:
     assert rgb_from_compressed(data, form, "case").shape[2] == 3
 
 
+def _depth(data: bytes, folder: Path) -> None:
+    file = folder / "depth.png"
+    file.write_bytes(data)
+    depth = read_depth(file)
+    assert depth.dtype == np.float32
+    assert not (depth <= 0.0).any()
+    depth_at(depth, [[0.0, 0.0], [63.0, 47.0], [math.nan, math.inf]], (64, 48))
+
+
 def _tags(data: bytes, folder: Path) -> None:
     file = folder / "photo.jpg"
     file.write_bytes(data)
@@ -146,6 +160,9 @@ def _kinds() -> dict[str, Kind]:
     kinds = {
         "JPEG": _images(*jpegs, grey, share=2.0),
         "PNG": png._replace(share=2.0),
+        "depth image": Kind(
+            lambda: [encoded("PNG", mode="I;16"), encoded("TIFF", mode="F")], _depth, _png_or_any
+        ),
         "WebP": _images(("WEBP", {}), ("WEBP", {"lossless": True})),
         "TIFF": _images(
             *(("TIFF", {"compression": name}) for name in ("tiff_lzw", "tiff_deflate", "jpeg")),

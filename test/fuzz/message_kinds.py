@@ -15,7 +15,7 @@ import numpy as np
 from progeo_core.bags import messages
 from progeo_core.bags.messages import Header
 from progeo_core.geo import Datum, Frame, enu_from_wgs84
-from progeo_core.images.intrinsics import read_camera_info
+from progeo_core.images.intrinsics import Intrinsics, read_camera_info
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_messages import read_fix, read_pose
 from progeo_core.poses.pose_track import PoseTrack
@@ -30,6 +30,7 @@ _FLOATS = (
 )
 _SECONDS = (0, 1, -1, 2**31 - 1, -(2**31), 1_700_000_000, 1_700_000_001)
 _STAMP = Header(1_700_000_000_000_000_000, "front")
+_LENS = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0, (-0.2, 0.1, 0.0, 0.0, 0.0))
 
 
 def _serialized() -> list[tuple[str, bytes]]:
@@ -51,6 +52,8 @@ def _serialized() -> list[tuple[str, bytes]]:
         (messages.POSE, pose),
         (messages.ODOMETRY, bytes(store.serialize_cdr(whole, messages.ODOMETRY))),
         (messages.FIX, bytes(messages.fix_message(_STAMP, position))),
+        (messages.CAMERA_INFO, bytes(messages.camera_info_message(_STAMP, _LENS))),
+        ("depth", bytes(messages.depth_message(_STAMP, np.ones((6, 8), np.float32)))),
     ]
 
 
@@ -69,8 +72,25 @@ def _read_serialized(case: Any, _: Path) -> None:
         raise RefusedError(f"damaged: {error}") from error
     if kind in messages.IMAGE_TYPES:
         assert messages.read_image(data, kind, "case").shape[2] == 3
+    elif kind == "depth":
+        assert not (messages.read_depth_image(data, "case") <= 0.0).any()
+    elif kind == messages.CAMERA_INFO:
+        check_lens(messages.read_calibration_message(data, rectified=False))
     else:
         _check_position(messages.read_position(data, kind))
+
+
+def check_lens(intrinsics: Intrinsics | None) -> None:
+    """Assert that rays of pixels are where their pixels are, or unknown."""
+    if intrinsics is None:
+        raise RefusedError("no calibration")
+    assert np.isfinite(intrinsics.matrix((320, 240))).all()
+    assert Intrinsics.from_json(intrinsics.to_json()) == intrinsics
+    pixels = np.array([[0.0, 0.0], [intrinsics.width / 2, intrinsics.height / 2], [1e9, np.nan]])
+    rays = intrinsics.normalized(pixels)
+    seen = intrinsics.pixels(np.concatenate([rays, np.ones((3, 1))], axis=1))
+    known = np.isfinite(rays).all(axis=1)
+    assert np.allclose(seen[known], pixels[known], atol=0.2, rtol=1e-6)
 
 
 def _check_position(reading: Any) -> None:
@@ -129,7 +149,7 @@ def _read_info(message: Any, _: Path) -> None:
     if not any(found):
         raise RefusedError("no calibration")
     for intrinsics in filter(None, found):
-        assert np.isfinite(intrinsics.matrix((320, 240))).all()
+        check_lens(intrinsics)
 
 
 def _read_odometry(drive: Any, _: Path) -> None:
@@ -147,8 +167,13 @@ def _read_odometry(drive: Any, _: Path) -> None:
         pose = buffer.at(last)
         assert pose is None or np.isfinite(pose.position).all()
     track = PoseTrack.from_poses(
-        stamps, [one.position for one in usable], Frame.LOCAL, [one.yaw_rad for one in usable]
+        stamps,
+        [one.position for one in usable],
+        Frame.LOCAL,
+        [one.yaw_rad for one in usable],
+        [one.orientation for one in usable],
     )
+    assert track.orientation_at(stamps).shape == (len(stamps), 4)
     position, _yaw = track.at(stamps)
     assert position.shape == (len(stamps), 3)
 

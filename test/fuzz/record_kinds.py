@@ -14,11 +14,14 @@ import numpy as np
 from progeo_core.bags.writer import write_bag
 from progeo_core.dataset.plan import DatasetSettings, plan_dataset
 from progeo_core.errors import ProgeoError
+from progeo_core.images.calibration_file import read_calibration
 from progeo_core.records.cosplace_names import format_name, read_name, read_names
 from progeo_core.records.image_list import list_images
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Heading, Records, read_image_folder, read_placed_records
 from test.fuzz.image_kinds import encoded, exif
 from test.fuzz.kind import Kind
+from test.fuzz.message_kinds import check_lens
 from test.fuzz.mutation import mutate_text
 
 _TABLES = (
@@ -27,7 +30,18 @@ _TABLES = (
     b'1.jpg,2.5,3.5,0,-3.1,1700000001000000000,"rear, left",first\n2.jpg,3.5,4.5,,,,,\n',
     b"image,lat_deg,lon_deg,alt_m,heading_deg,stamp_ns\n"
     b"0.jpg,48.1,11.5,500,90,1700000000000000000\n1.jpg,48.1001,11.5001,,,\n",
+    b"image,x_m,y_m,qx,qy,qz,qw,depth\n0.jpg,1,2,0.5,-0.5,0.5,-0.5,0.png\n1.jpg,2,3,,,,,\n"
+    b"2.jpg,3,4,-0.7071068,0,0,0.7071068,0.png\n",
     b"\xef\xbb\xbfimage,y_m,x_m\r\n0.jpg,1e3,-2e3\r\n1.jpg,0,0\r\n",
+)
+_CALIBRATIONS = tuple(
+    b"image_width: 640\nimage_height: 480\ncamera_name: front\ncamera_matrix:\n  rows: 3\n"
+    b"  data: [500.5, 0., 320., 0., 510., 2.4e+02, 0., 0., 1.]\ndistortion_model: " + lens
+    for lens in (
+        b"plumb_bob\ndistortion_coefficients:\n  data: [-0.2, 0.05, 0.001, 0., 0.]\n",
+        b"equidistant\ndistortion_coefficients: {rows: 1, data: [-0.02, 0.01, 0.001, 0.]}\n",
+        b"rational_polynomial\ndistortion_coefficients:\n  data: [1, 0.5, 0, 0, 0.01, 1, 1, 0.1]\n",
+    )
 )
 _NAMES = (
     "@0649187.87@5318235.61@32@U@48.00000@11.00000@pano@@90@@@500.5@20240506_070809@note@.jpg",
@@ -45,6 +59,9 @@ def _use(records: Records, folder: Path) -> None:
     assert np.isfinite(records.position[:, :2]).all()
     local = records.to_local(records.default_datum())
     assert np.isfinite(local.position[:, :2]).all()
+    known = np.isfinite(local.orientation).all(axis=1)
+    assert np.allclose(np.linalg.norm(local.orientation[known], axis=1), 1.0)
+    assert len(list(FileSource(local).depths())) == len(local)
     with contextlib.suppress(ProgeoError):
         write_bag(folder / "bag", local, compressed=True)
     with contextlib.suppress(ProgeoError):
@@ -54,9 +71,16 @@ def _use(records: Records, folder: Path) -> None:
 def _read_table(data: bytes, folder: Path) -> None:
     for number in range(3):
         (folder / f"{number}.jpg").write_bytes(_jpeg())
+    (folder / "0.png").write_bytes(encoded("PNG", mode="I;16"))
     table = folder / "records.csv"
     table.write_bytes(data)
     _use(read_placed_records(table).records, folder)
+
+
+def _read_calibration(data: bytes, folder: Path) -> None:
+    file = folder / "camera.yaml"
+    file.write_bytes(data)
+    check_lens(read_calibration(file))
 
 
 def _jpeg() -> bytes:
@@ -112,6 +136,7 @@ def _read_folder(names: Sequence[str], folder: Path) -> None:
 
 KINDS = {
     "records.csv": Kind(lambda: _TABLES, _read_table, mutate_text, share=2.0),
+    "camera calibration": Kind(lambda: _CALIBRATIONS, _read_calibration, mutate_text),
     "'@' name": Kind(lambda: _NAMES, _read_name, _change_name, share=2.0),
     "folder of images": Kind(
         lambda: [_NAMES[:2], ["a.jpg", "b.jpg", "c.jpg"], _NAMES[2:]], _read_folder, _change_folder

@@ -62,7 +62,7 @@ def test_depths_come_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_depths_that_wait_too_long_are_let_go(tmp_path: Path) -> None:
-    path = recorded(tmp_path / "bag", 1.0 + 0.1 * np.arange(60))
+    path = recorded(tmp_path / "bag", [1.0 + 0.1 * row for row in range(60)])
     found = list(read_depths(path, "/depth", np.arange(60)[::-1]))
     assert len(found) == 60
     assert [one is None for one in found] == [False] * 32 + [True] * 28

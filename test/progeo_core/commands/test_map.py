@@ -122,6 +122,8 @@ def test_a_failed_build_leaves_no_file(progeo, truncated, small_model, tmp_path)
         (["--records", "a.csv", "--images", "b"], "not --records and --images"),
         (["--bag", "drive"], "--bag needs --image-topic and --pose-topic"),
         (["--records", "a.csv", "--image-topic", "/t"], "go with --bag, not with --records"),
+        (["--records", "a.csv", "--depth-topic", "/t"], "go with --bag, not with --records"),
+        (["--images", "a", "--camera-poses"], "go with --bag, not with --images"),
         (["--records", "a.csv", "--radius", "3"], "No such option: --radius"),
     ],
 )

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path) -> None:
 
 def test_depth_is_read_at_pixels_of_a_larger_image() -> None:
     depth = np.array([[1.0, 1.01, 1.02], [1.03, 1.04, 1.05]], np.float32)
-    points = [[0, 0], [2, 0], [4, 2], [1.1, 0.2], [6, 0], [-2, 0], [np.nan, 0]]
+    points = np.array([[0, 0], [2, 0], [4, 2], [1.1, 0.2], [6, 0], [-2, 0], [np.nan, 0]])
     metres = depth_at(depth, points, (6, 4))
     assert np.allclose(metres, [1.0, 1.01, 1.05, 1.01, np.nan, np.nan, np.nan], equal_nan=True)
 
@@ -105,6 +106,12 @@ def test_depth_of_a_message_is_metres(is_bigendian: bool) -> None:
     ],
 )
 def test_message_that_is_no_depth_is_refused(change: dict[str, object], problem: str) -> None:
-    fields = {"height": 2, "width": 3, "encoding": "16UC1", "step": 6, "is_bigendian": False}
+    fields: dict[str, Any] = {
+        "height": 2,
+        "width": 3,
+        "encoding": "16UC1",
+        "step": 6,
+        "is_bigendian": False,
+    }
     with pytest.raises(ImageError, match=problem):
         depth_from_raw(MM.tobytes(), **(fields | change))

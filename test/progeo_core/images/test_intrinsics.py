@@ -6,7 +6,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.images.intrinsics import Intrinsics, read_camera_info
+from progeo_core.images.intrinsics import Intrinsics, info_topic, is_rectified, read_camera_info
 
 
 def camera_info(**change: object) -> CameraInfo:
@@ -138,3 +138,17 @@ def test_json_of_no_camera_is_refused(change: dict[str, object]) -> None:
         Intrinsics.from_json(RAW.to_json() | change)
     with pytest.raises(DataError, match="calibration"):
         Intrinsics.from_json([])
+
+
+@pytest.mark.parametrize(
+    ("image", "info", "rectified"),
+    [
+        ("/front/image_raw", "/front/camera_info", False),
+        ("/image", "/camera_info", False),
+        ("/rect/image_rect_color", "/rect/camera_info", True),
+        ("/rect/image", "/rect/camera_info", False),
+    ],
+)
+def test_the_calibration_is_beside_the_images(image: str, info: str, rectified: bool) -> None:
+    assert info_topic(image) == info
+    assert is_rectified(image) is rectified

@@ -3,13 +3,16 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from progeo_core.bags.bag_source import source_of_bag
 from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import read_image
+from progeo_core.images.depth import depth_at
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.records.image_source import (
     FileSource,
     JoinedSource,
@@ -141,6 +144,51 @@ def test_one_calibration_is_of_every_camera(corridor):
     other = dataclasses.replace(CALIBRATION, focal_x=400.0)
     parts = FileSource(cameras, (), other), source
     assert JoinedSource(parts).intrinsics == {"left": other, "right": other, "front": CALIBRATION}
+
+
+def ray_depth(lens, pose, size):
+    """Return the depth image (m) of a tilted floor z = 0.2 x as a camera sees it."""
+    width, height = size
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    rays = lens.scaled(width, height).normalized(np.stack([across, down], axis=-1).reshape(-1, 2))
+    ahead = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+    directions, normal = ahead @ pose.rotation.T, np.array([-0.2, 0.0, 1.0])
+    metres = -(pose.position @ normal) / (directions @ normal)
+    return np.where((metres > 0.0) & (metres < 30.0), metres, np.nan).reshape(height, width)
+
+
+@pytest.mark.parametrize("model", ["pinhole", "fisheye"])
+def test_depth_pose_and_calibration_of_records_agree(tmp_path, model):
+    distortion = {"pinhole": (-0.2, 0.05, 0.001, 0.0, 0.0), "fisheye": (-0.02, 0.01, 0.0, 0.0)}
+    lens = Intrinsics(640, 480, 420.0, 420.0, 315.0, 245.0, distortion[model], model)
+    looks = Rotation.from_euler("xyz", [[-130.0, 0.0, 0.0], [-125.0, 5.0, 20.0]], degrees=True)
+    lines = ["image,x_m,y_m,z_m,qx,qy,qz,qw,depth"]
+    for row, turn in enumerate(looks.as_quat()):
+        pose = CameraPose(np.array([0.3 * row, 0.1 * row, 2.0]), turn)
+        depth = ray_depth(lens, pose, (320, 240))
+        cv2.imwrite(str(tmp_path / f"{row}.png"), np.nan_to_num(1000 * depth).astype(np.uint16))
+        (tmp_path / f"{row}.jpg").touch()
+        numbers = ",".join(f"{number:.7f}" for number in (*pose.position, *turn))
+        lines.append(f"{row}.jpg,{numbers},{row}.png")
+    (tmp_path / "records.csv").write_text("\n".join(lines))
+    source = source_of_records(tmp_path / "records.csv", lens)
+    depths = [depth for depth in source.depths() if depth is not None]
+    size = (lens.width, lens.height)
+    first, second = map(CameraPose, source.records.position, source.records.orientation)
+    pixels = np.random.default_rng(0).uniform((20, 20), (620, 460), (2000, 2))
+    rays, metres = lens.normalized(pixels), depth_at(depths[0], pixels, size)
+    points = first.to_map(np.concatenate([rays, np.ones((2000, 1))], axis=1) * metres[:, None])
+    height = np.abs(points[:, 2] - 0.2 * points[:, 0])
+    assert np.isfinite(height).sum() > 1000
+    assert np.nanmax(height / metres) < 0.02
+    there = second.to_camera(points)
+    seen = depth_at(depths[1], lens.pixels(there), size)
+    both = np.isfinite(seen)
+    assert np.count_nonzero(both) > 1000
+    apart = np.abs(there[both, 2] / seen[both] - 1.0)
+    # The nearest pixel of depth is up to half a pixel away, which is more on a floor far ahead.
+    assert np.median(apart) < 0.005
+    assert np.quantile(apart, 0.95) < 0.02
 
 
 def test_arrays_have_a_calibration_and_no_depth():

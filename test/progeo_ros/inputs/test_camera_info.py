@@ -1,16 +1,7 @@
-import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
-from progeo_ros.inputs.camera_info import CameraInfoInput, info_topic
-
-
-@pytest.mark.parametrize(
-    ("image", "info"),
-    [("/front/image_raw", "/front/camera_info"), ("/image", "/camera_info")],
-)
-def test_topic_is_beside_the_images(image: str, info: str) -> None:
-    assert info_topic(image) == info
+from progeo_ros.inputs.camera_info import CameraInfoInput
 
 
 def test_calibration_arrives_over_dds(peer) -> None:
