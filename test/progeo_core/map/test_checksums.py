@@ -68,6 +68,7 @@ def test_checksums_are_part_of_the_file_format() -> None:
     assert descriptor_checksums(np.array([1]), numbers.astype(np.float16)).tolist() == [
         1109788779642294
     ]
+    assert label_checksum(1, 2, "front", "", "ü.jpg", None, 0) != 3515820305
     assert label_checksum(1, 2, "front", "", "ü.jpg", None) == 3515820305
     assert fields_checksum("a", 1.5, None, 3) == 3694184379
     assert pose_checksums(poses_of(np.empty(0, np.int64), np.empty((0, 4)))).shape == (0,)
