@@ -73,30 +73,27 @@ def read_image(data: bytes, message_type: str, source: str) -> Image:
         message: Any = typestore().deserialize_cdr(data, message_type)
         if message_type == COMPRESSED_IMAGE:
             return rgb_from_compressed(message.data, message.format, source)
-        return rgb_from_raw(
-            message.data,
-            height=message.height,
-            width=message.width,
-            encoding=message.encoding,
-            step=message.step,
-            is_bigendian=bool(message.is_bigendian),
-        )
+        return rgb_from_raw(message.data, **_layout(message))
     except DAMAGED_MESSAGE as error:
         raise ImageError(f"{source}: the message is damaged ({error})") from error
+
+
+def _layout(message: Any) -> dict[str, Any]:
+    """Return how the data of an Image are to be read."""
+    return {
+        "height": message.height,
+        "width": message.width,
+        "encoding": message.encoding,
+        "step": message.step,
+        "is_bigendian": bool(message.is_bigendian),
+    }
 
 
 def read_depth_image(data: bytes, source: str) -> FloatArray32:
     """Read an Image of 16UC1 (mm) or 32FC1 (m) as metres; raise `ImageError` naming `source`."""
     try:
         message: Any = typestore().deserialize_cdr(data, RAW_IMAGE)
-        return depth_from_raw(
-            message.data,
-            height=message.height,
-            width=message.width,
-            encoding=message.encoding,
-            step=message.step,
-            is_bigendian=bool(message.is_bigendian),
-        )
+        return depth_from_raw(message.data, **_layout(message))
     except DAMAGED_MESSAGE as error:
         raise ImageError(f"{source}: the message is damaged ({error})") from error
     except ImageError as error:

@@ -56,7 +56,6 @@ def make(
         progeo bag make drive/ --records drive.csv --rate 5
         progeo bag make drive/ --records drive.csv --compressed --storage mcap
     """
-    from progeo_core.bags.reader import Bag
     from progeo_core.bags.writer import write_bag
     from progeo_core.images.calibration_file import read_calibration
 
@@ -72,9 +71,15 @@ def make(
             advance=advance,
         )
     say_skipped(summary.skipped)
-    with Bag(bag_path) as written:
-        topics = {
+    print_fields(str(bag_path), _topics(bag_path) | {"skipped": len(summary.skipped)})
+
+
+def _topics(bag_path: Path) -> dict[str, object]:
+    """Return how many messages of which type each topic of a bag has."""
+    from progeo_core.bags.reader import Bag
+
+    with Bag(bag_path) as bag:
+        return {
             topic: f"{info.count} × {info.type.replace('/msg/', '/')}"
-            for topic, info in written.topics.items()
+            for topic, info in bag.topics.items()
         }
-    print_fields(str(bag_path), topics | {"skipped": len(summary.skipped)})

@@ -99,37 +99,8 @@ _TABLES = {
     _SEQUENCE,
 }
 
-_MAP_TABLE_V2 = """CREATE TABLE map (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    fingerprint TEXT NOT NULL,
-    datum_lat_deg REAL,
-    datum_lon_deg REAL,
-    datum_alt_m REAL,
-    revision TEXT NOT NULL,
-    places INTEGER NOT NULL,
-    last_id INTEGER NOT NULL,
-    several_cameras INTEGER NOT NULL,
-    single_offset REAL,
-    single_slope REAL,
-    sequence_offset REAL,
-    sequence_slope REAL,
-    crc32 INTEGER NOT NULL
-) STRICT"""
-
-_PLACE_TABLE_V2 = """CREATE TABLE place (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    x_m REAL NOT NULL,
-    y_m REAL NOT NULL,
-    z_m REAL NOT NULL,
-    yaw_rad REAL,
-    stamp_ns INTEGER NOT NULL,
-    camera TEXT NOT NULL,
-    traverse TEXT NOT NULL,
-    image TEXT NOT NULL,
-    thumbnail_crc32 INTEGER,
-    pose_checksum INTEGER NOT NULL,
-    label_crc32 INTEGER NOT NULL
-) STRICT"""
+_MAP_TABLE_V2 = MAP_TABLE.replace("    structure_extractor TEXT,\n    structure_source TEXT,\n", "")
+_PLACE_TABLE_V2 = PLACE_TABLE.replace(",\n    view_crc32 INTEGER", "")
 
 _TABLES_V2 = {
     ("table", "map", _MAP_TABLE_V2),
