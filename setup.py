@@ -36,6 +36,7 @@ setup(
             "demo_data/*/*/*",
             "evaluation/report_template.html",
             "py.typed",
+            "verification/xfeat*",
         ],
         "progeo_ros": ["py.typed"],
     },
@@ -49,11 +50,13 @@ setup(
     ],
     install_requires=[
         "faiss-cpu",
+        "kornia>=0.8.1",  # the network of the local features
         "matplotlib",
         "numpy",
         "open_clip_torch",
         "opencv-python-headless<5",  # 5 renamed constants that cv_bridge uses
         "Pillow",
+        "poselib>=2.0.4",
         "pyproj",
         "PyYAML",
         "rich",

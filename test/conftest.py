@@ -71,3 +71,26 @@ def small_encoder(small_model: Path) -> Encoder:
     from progeo_core.inference.loading import load_encoder
 
     return load_encoder(str(small_model), "cpu")
+
+
+@pytest.fixture(scope="session")
+def office() -> Path:
+    """Return the folder of images with depth, calibration and full camera poses."""
+    return Path(__file__).parent / "data" / "office"
+
+
+@pytest.fixture(scope="session")
+def office_map(
+    office: Path, small_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a map of the office with landmarks."""
+    from progeo_core.images.calibration_file import read_calibration
+    from progeo_core.map.build import build_map
+    from progeo_core.records.image_source import source_of_records
+    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.verification.view_finder import DepthViewFinder
+
+    path = tmp_path_factory.mktemp("office") / "office.progeo"
+    source = source_of_records(office / "map.csv", read_calibration(office / "camera_info.yaml"))
+    build_map(path, source, small_encoder, structure=DepthViewFinder(FeatureExtractor("cpu")))
+    return path

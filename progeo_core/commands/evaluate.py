@@ -10,11 +10,19 @@ import typer
 from rich.table import Table
 
 from progeo_core.commands import options
-from progeo_core.commands.console import progress, results, say_skipped, waiting, write_json
+from progeo_core.commands.console import (
+    print_fields,
+    progress,
+    results,
+    say_skipped,
+    waiting,
+    write_json,
+)
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
     from progeo_core.descriptors.fingerprint import ModelFingerprint
+    from progeo_core.evaluation.metric_poses import MetricPoseErrors
     from progeo_core.evaluation.metrics import Evaluation
     from progeo_core.evaluation.queries import QueryEvaluation
 
@@ -43,6 +51,7 @@ def evaluate(
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     sequence: SequenceFlag = False,
     geometric_checks: options.ChecksOption = 0,
+    camera_info: options.CameraInfoOption = None,
     json_path: JsonOption = None,
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
@@ -59,12 +68,14 @@ def evaluate(
         progeo evaluate --map city.progeo --queries queries.csv
         progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
             --sequence --json out.json
+        progeo evaluate --map lab.progeo --queries walk.csv --camera-info camera.yaml
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
     position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,
     false_accepts, off_map_accepts, calibration, ellipse_coverage, nees,
     relocalization (starts, found, images, seconds); with --sequence the same under sequence;
-    skipped (unusable images), map, queries_file, model, versions.
+    with --camera-info metric_pose (answered, position_error_m, rotation_error_deg, within,
+    wrong_beyond_0.5m, ellipsoid_90); skipped (unusable images), map, queries_file, model, versions.
     """
     from progeo_core.evaluation.queries import evaluate_records
     from progeo_core.inference.loading import load_encoder
@@ -84,6 +95,7 @@ def evaluate(
                 radius,
                 sequence=sequence,
                 geometric_checks=geometric_checks,
+                intrinsics=options.read_intrinsics(camera_info),
                 advance=advance,
             )
     say_skipped(run.skipped)
@@ -92,15 +104,40 @@ def evaluate(
         write_json(json_path, _document(run, encoder.fingerprint) | sources)
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
+        _print_metric(run.metric_pose)
 
 
 def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
     """Return the JSON of one run, without its sources."""
-    return run.evaluation.to_json() | {
-        "skipped": list(run.skipped),
-        "model": dataclasses.asdict(model),
-        "versions": versions(),
-    }
+    metric = {} if run.metric_pose is None else {"metric_pose": run.metric_pose.to_json()}
+    return (
+        run.evaluation.to_json()
+        | metric
+        | {
+            "skipped": list(run.skipped),
+            "model": dataclasses.asdict(model),
+            "versions": versions(),
+        }
+    )
+
+
+def _print_metric(errors: MetricPoseErrors | None) -> None:
+    """Print the figures of full poses, if there are any."""
+    if errors is None:
+        return
+    figures = errors.to_json()
+    position, rotation = figures["position_error_m"], figures["rotation_error_deg"]
+    fields = {"answered": f"{figures['answered']:.0%}"}
+    if errors.answered.any():
+        fields["median error"] = f"{position['median']:.3f} m"
+        if rotation["median"] is not None:
+            fields["median error"] += f", {rotation['median']:.2f}°"
+        within = figures["within"]
+        fields["within 0.10 m, 5°"] = f"{within['0.10m_5deg']:.0%}"
+        fields["within 0.25 m, 2°"] = f"{within['0.25m_2deg']:.0%}"
+        fields["wrong by more than 0.5 m"] = f"{figures['wrong_beyond_0.5m']:.0%}"
+        fields["truths in the 90 % ellipsoid"] = f"{figures['ellipsoid_90']:.0%}"
+    print_fields("full poses of the camera", fields)
 
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:

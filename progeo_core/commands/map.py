@@ -34,6 +34,7 @@ from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
+    from progeo_core.map.place_features import ViewFinder
     from progeo_core.records.image_source import ImageSource
 
 _PRUNE = PruneSettings()
@@ -149,6 +150,9 @@ def build(
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
+
+    Where the images have a calibration and the orientation of the camera, the map keeps their local
+    features, and where they have depth, 3-D points, by which calibrated images get full poses.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
@@ -159,12 +163,33 @@ def build(
     source = _source(records, images, bag, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)
+        structure = _structure(source, device)
     with progress("building the map", len(source.records)) as advance:
-        report = build_map(map_path, source, encoder, datum=parsed, append=append, advance=advance)
+        report = build_map(
+            map_path,
+            source,
+            encoder,
+            datum=parsed,
+            append=append,
+            structure=structure,
+            advance=advance,
+        )
     say_skipped(report.skipped)
     counts = {"added": report.added, "in the map already": report.known}
     counts |= {"skipped": len(report.skipped), "places in the map": report.places}
     print_fields(str(map_path), counts | {"datum": _readable(report.datum)})
+
+
+def _structure(source: ImageSource, device: str) -> ViewFinder | None:
+    """Return a finder of local features and 3-D points, None where poses or calibration lack."""
+    import numpy as np
+
+    if not source.intrinsics or np.isnan(source.records.orientation).all():
+        return None
+    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.verification.view_finder import DepthViewFinder
+
+    return DepthViewFinder(FeatureExtractor(device))
 
 
 @app.command()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
+
+if TYPE_CHECKING:
+    from progeo_core.images.intrinsics import Intrinsics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,3 +103,10 @@ JsonFlag = Annotated[
 
 MODEL = ModelSettings()
 PROTOCOL = ProtocolSettings()
+
+
+def read_intrinsics(camera_info: Path | None) -> Intrinsics | None:
+    """Return the calibration that --camera-info names, None without it."""
+    from progeo_core.images.calibration_file import read_calibration
+
+    return None if camera_info is None else read_calibration(camera_info)

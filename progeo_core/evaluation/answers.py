@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -52,11 +53,13 @@ def answer_drive(
     *,
     sequence: bool = True,
     geometric_checks: int = 0,
+    intrinsics: Intrinsics | None = None,
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
-    geometric_checks: as `LocalizerSettings` has it. `advance` counts images, skipped ones included.
+    geometric_checks: as `LocalizerSettings` has it. intrinsics: of the camera.
+    `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
     prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
@@ -73,7 +76,7 @@ def answer_drive(
         if isinstance(one, ImageError):
             answers.skipped.append(str(one))
         else:
-            query = one.descriptor, one.stamp_ns, one.camera, one.image
+            query = one.descriptor, one.stamp_ns, one.camera, one.image, intrinsics
             answer = localizer.localize_descriptor(*query)
             seconds = answer.seconds._replace(encode=one.encode_s)
             answers.rows.append(one.row)

@@ -68,8 +68,8 @@ def calibrate_map(
             f"{len(answered.rows)} images can be used, a calibration needs {_MIN_ANSWERS} or more"
         )
     old = place_map.calibration() or Calibration()
-    single = _fit(answered.single, truth, answered.radius_m)
-    followed = _fit(answered.sequence, truth, answered.radius_m) if sequence else None
+    single = _fit(answered.single, truth.position, answered.radius_m)
+    followed = _fit(answered.sequence, truth.position, answered.radius_m) if sequence else None
     place_map.set_calibration(
         Calibration(
             old.single.then(single.curve),

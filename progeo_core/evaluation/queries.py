@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from progeo_core.descriptors.encoder import Encoder, Skipped, describe
 from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import Answers, DescribedImage, answer_drive
+from progeo_core.evaluation.metric_poses import MetricPoseErrors, metric_pose_errors
 from progeo_core.evaluation.metrics import Evaluation, evaluate
-from progeo_core.geo import FloatArray
 from progeo_core.images.codec import load_images
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
 
 
 class QueryEvaluation(NamedTuple):
-    """Figures, and why each image that was left out of them cannot be used."""
+    """Figures, and why each image that was left out of them cannot be used.
+
+    metric_pose: errors of the full poses of the camera, None without a calibration.
+    """
 
     evaluation: Evaluation
     skipped: tuple[str, ...]
+    metric_pose: MetricPoseErrors | None = None
 
 
 def evaluate_records(
@@ -31,32 +38,38 @@ def evaluate_records(
     *,
     sequence: bool = False,
     geometric_checks: int = 0,
+    intrinsics: Intrinsics | None = None,
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
     order, and the place filter answers them, too. geometric_checks: as `LocalizerSettings` has it.
-    `advance` counts images, skipped ones included.
+    intrinsics: of the camera, for full poses where the map has landmarks. `advance` counts images,
+    skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
-    answers, position = answer_records(
+    answers, truth = answer_records(
         place_map,
         records,
         encoder,
         sequence=sequence,
         geometric_checks=geometric_checks,
+        intrinsics=intrinsics,
         advance=advance,
     )
     evaluation = evaluate(
         answers.single,
-        position,
+        truth.position,
         place_map.poses().position,
         radius_m,
         answers.sequence if sequence else None,
     )
-    return QueryEvaluation(evaluation, tuple(answers.skipped))
+    errors = None
+    if intrinsics is not None:
+        errors = metric_pose_errors(answers.single, truth.position, truth.orientation)
+    return QueryEvaluation(evaluation, tuple(answers.skipped), errors)
 
 
 def answer_records(
@@ -66,11 +79,12 @@ def answer_records(
     *,
     sequence: bool = False,
     geometric_checks: int = 0,
+    intrinsics: Intrinsics | None = None,
     advance: Advance = no_progress,
-) -> tuple[Answers, FloatArray]:
+) -> tuple[Answers, Records]:
     """Localize every image of `records`; options and errors as for `evaluate_records`.
 
-    Returns the answers [n] and the true positions [n, 3] (m) of their images.
+    Returns the answers [n] and the records of their images, in metres of the map.
     """
     local = records.to_local(place_map.datum)
     answers = answer_drive(
@@ -79,13 +93,14 @@ def answer_records(
         _described(local, encoder),
         sequence=sequence,
         geometric_checks=geometric_checks,
+        intrinsics=intrinsics,
         advance=advance,
     )
     if not answers.rows:
         raise DataError(
             f"none of {len(local)} query images can be used, first: {answers.skipped[0]}"
         )
-    return answers, local.position[answers.rows]
+    return answers, local.select(np.array(answers.rows, np.int64))
 
 
 def _described(records: Records, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:

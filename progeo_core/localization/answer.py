@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.pose_estimate import PoseEstimate
+
+if TYPE_CHECKING:
+    from progeo_core.verification.metric_localizer import MetricPose
 
 
 class CameraFrame(NamedTuple):
@@ -50,7 +53,7 @@ class Localization(NamedTuple):
     geodetic: latitude, longitude (degrees), altitude (m) where the map has a datum.
     state: one of the words of `decision`, reason: one readable line. matches: best first, at most
     `top_k`; in a sequence by belief.
-    descriptor: [D] float32.
+    descriptor: [D] float32. metric: the camera's full pose, None where landmarks do not tell it.
     """
 
     stamp_ns: int
@@ -63,3 +66,9 @@ class Localization(NamedTuple):
     matches: tuple[Match, ...]
     descriptor: NDArray[np.float32]
     seconds: StepSeconds = StepSeconds()
+    metric: MetricPose | None = None
+
+    @property
+    def method(self) -> str:
+        """Return what the pose is from: "metric" (landmarks) or "place" (similar places)."""
+        return "place" if self.metric is None else "metric"

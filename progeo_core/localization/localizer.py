@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame, Localization, StepSeconds
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.metric_decision import decide_metric
 from progeo_core.localization.place_filter import PlaceFilter, PlaceFilterSettings
 from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
@@ -24,6 +26,12 @@ from progeo_core.localization.single_image_ranker import SingleImageRanker
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
+
+if TYPE_CHECKING:
+    from progeo_core.verification.metric_localizer import MetricLocalizer, MetricPose
+
+# Of the similar places, so many are looked at for landmarks.
+_METRIC_CANDIDATES = 50
 
 
 class Localizer:
@@ -60,6 +68,7 @@ class Localizer:
         self._verifier = PlaceVerifier(
             prepared.place_map, prepared.places, self.place_radius_m, spacing_m
         )
+        self._metric: MetricLocalizer | None = None
         self._single = SingleImageRanker(prepared, consensus, self._verifier)
         self._sequence = SequenceRanker(
             prepared,
@@ -129,10 +138,11 @@ class Localizer:
         """Return where a unit-length descriptor [D] belongs; `DataError` for any other length.
 
         image: what it describes, for verification, which is left out without it.
-        intrinsics: of its camera; with them verification refines yaw and position, too.
+        intrinsics: of its camera; with them, landmarks of the map give the full pose of the camera,
+        and verification refines yaw and position where there are none.
         """
         _require_unit_length(descriptor)
-        settings = self.settings
+        settings, original = self.settings, image
         # Nothing says which of a rig's several images at a place to compare.
         if self._map.has_rig or not settings.geometric_checks:
             image = None
@@ -143,7 +153,10 @@ class Localizer:
         query = Query(stamp_ns, camera, descriptor, standardized, candidates, image)
         ranker = self._sequence if settings.sequence else self._single
         rows, similarity, estimate, decision = ranker.rank(query, settings)
-        if image is not None and intrinsics and decision.accepted:
+        metric = self._metric_pose(original, intrinsics, rows)
+        if metric is not None:
+            estimate, decision = decide_metric(metric, estimate)
+        elif image is not None and intrinsics and decision.accepted:
             estimate = self._verifier.refine(image, intrinsics, estimate, rows)
         finished = time.perf_counter()
         return Localization(
@@ -157,7 +170,24 @@ class Localizer:
             matches=self._map.matches(rows[: settings.top_k], similarity[: settings.top_k]),
             descriptor=descriptor,
             seconds=StepSeconds(search=searched - started, estimate=finished - searched),
+            metric=metric,
         )
+
+    def _metric_pose(
+        self, image: Image | None, intrinsics: Intrinsics | None, rows: NDArray[np.int64]
+    ) -> MetricPose | None:
+        """Return the pose of an image by landmarks; None without a calibration or landmarks."""
+        if image is None or intrinsics is None or not self._map.place_map.has_views:
+            return None
+        if self._metric is None:
+            # Only maps with landmarks need the network of the local features.
+            from progeo_core.verification.feature_extractor import FeatureExtractor
+            from progeo_core.verification.metric_localizer import MetricLocalizer
+
+            self._metric = MetricLocalizer(
+                self._map.place_map, self._map.places, FeatureExtractor()
+            )
+        return self._metric.localize(image, intrinsics, rows[:_METRIC_CANDIDATES])
 
 
 def _require_unit_length(descriptor: NDArray[np.float32]) -> None:

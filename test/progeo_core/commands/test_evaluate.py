@@ -94,3 +94,40 @@ def test_geometric_checks_make_uncertain_images_sure(
         assert document["false_accepts"] == 0
         accepted.append(document["accepted"])
     assert accepted[1] > accepted[0]
+
+
+def test_full_poses_against_a_map_with_landmarks(progeo, office, small_model, tmp_path):
+    """Build, evaluate and localize with a calibration, as a user does."""
+    lab, camera = tmp_path / "lab.progeo", office / "camera_info.yaml"
+    model = ("--model", small_model)
+    built = progeo(
+        "map", "build", lab, "--records", office / "map.csv", "--camera-info", camera, *model
+    )
+    assert built.code == 0, built.err
+    summary = json.loads(progeo("map", "info", lab, "--json").out)
+    assert summary["views"]["with_landmarks"] == 18
+
+    out = tmp_path / "figures.json"
+    queries = office / "query.csv"
+    done = progeo(
+        "evaluate", "--map", lab, "--queries", queries, "--camera-info", camera, "--json", out,
+        *model,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    figures = json.loads(out.read_text())["metric_pose"]
+    assert figures["answered"] == 1.0
+    assert figures["within"]["0.10m_5deg"] == 1.0
+    assert figures["wrong_beyond_0.5m"] == 0.0
+    assert f"{figures['position_error_m']['median']:.3f} m" in done.out
+
+    image = office / "images" / "0355.jpg"
+    located = progeo("localize", lab, image, "--camera-info", camera, "--json", *model)
+    (answer,) = json.loads(located.out)["answers"]
+    assert answer["method"] == "metric"
+    assert answer["accepted"]
+    assert "landmarks of" in answer["reason"]
+    assert answer["camera_pose"]["position"] == answer["position"]
+    without = progeo("localize", lab, image, "--json", *model)
+    (answer,) = json.loads(without.out)["answers"]
+    assert answer["method"] == "place"
+    assert answer["camera_pose"] is None

@@ -49,7 +49,7 @@ def test_the_confidence_comes_nearer_to_the_share_that_is_right(place_map, recor
     assert report.single.answers == len(queries) == 36
     assert place_map.calibration().single == report.single.curve
     again, truth = answer_records(place_map, queries, small_encoder)
-    error = calibration_error(again.single, truth, report.radius_m)
+    error = calibration_error(again.single, truth.position, report.radius_m)
     assert error < report.single.before
 
 

@@ -53,8 +53,8 @@ def test_every_query_is_counted_and_broken_ones_are_named(
 
 def test_answers_stand_beside_the_true_positions(place_map, records, small_encoder):
     queries = records.select(slice(1, None, 2))
-    answers, position = answer_records(place_map, queries, small_encoder)
-    np.testing.assert_array_equal(position, queries.position[answers.rows])
+    answers, truth = answer_records(place_map, queries, small_encoder)
+    np.testing.assert_array_equal(truth.position, queries.position[answers.rows])
     assert answers.sequence == []
 
 

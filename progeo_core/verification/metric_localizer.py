@@ -1,0 +1,203 @@
+"""Pose of a camera in six degrees of freedom, from the landmarks of the best places together."""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import UsageError
+from progeo_core.geo import FloatArray, wrap_angle
+from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.map.place_map import PlaceMap, PlacePoses
+from progeo_core.poses.camera_pose import CameraPose
+from progeo_core.verification.absolute_pose import (
+    FINAL_ERROR_PX,
+    FIRST_ERROR_PX,
+    AbsolutePose,
+    absolute_pose,
+)
+from progeo_core.verification.feature_extractor import FeatureExtractor, Keypoints
+from progeo_core.verification.feature_matching import MIN_COSINE_NEAR, mutual_matches
+
+IntArray = NDArray[np.int64]
+
+# Places that are compared first, and more places that a first pose expects to be in view.
+_FIRST, _MORE = 3, 5
+# Places nearer to each other than this (m) and this (rad) add little to each other.
+_APART_M, _APART_RAD = 0.3, 0.26
+# A turn by this (rad) hides as much of a place as a metre of distance does.
+_RAD_PER_M = 0.26
+# Distance (m) of places that can be expected in view.
+_REACH_M = 10.0
+# How far (rad of a ray) a landmark may be from where a first pose expects it.
+_NEAR_RAD = 0.016
+# Landmarks that must fit a first pose and a final one: views of another corner reach 12 and 35.
+_MIN_FIRST, _MIN_LANDMARKS = 20, 40
+# A pose whose position is less certain than this (m) says little more than its place does.
+_MAX_SIGMA_M = 0.3
+# Places whose landmarks are kept: 512 are 80 kB.
+_KEPT = 500
+
+
+class MetricPose(NamedTuple):
+    """Pose of the camera against the landmarks of a map.
+
+    covariance: [6, 6] of x, y, z (m²) and of turns about the axes of the map (rad²). landmarks: how
+    many fit. places: ids of the places that they are of.
+    """
+
+    pose: CameraPose
+    covariance: FloatArray
+    landmarks: int
+    places: tuple[int, ...]
+
+
+class _Place(NamedTuple):
+    """Features of a place that have a landmark: descriptors [n, 64] and positions [n, 3]."""
+
+    descriptors: NDArray[np.float32]
+    landmarks: FloatArray
+
+
+class _Pairs(NamedTuple):
+    """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n]."""
+
+    rows: IntArray
+    landmarks: FloatArray
+    place: IntArray
+
+
+class MetricLocalizer:
+    """Localizer of calibrated images against the landmarks of one map."""
+
+    def __init__(
+        self, place_map: PlaceMap, places: PlacePoses, extractor: FeatureExtractor
+    ) -> None:
+        """Take a map with views; `UsageError` where another extractor found its features."""
+        note = place_map.structure
+        if note is not None and note.extractor != extractor.name:
+            raise UsageError(
+                f"{place_map.path}: its local features are of {note.extractor}, this program finds"
+                f" {extractor.name}; build the map again"
+            )
+        self._map, self._places, self._extractor = place_map, places, extractor
+        self._kept: collections.OrderedDict[int, _Place] = collections.OrderedDict()
+
+    def localize(self, image: Image, intrinsics: Intrinsics, rows: IntArray) -> MetricPose | None:
+        """Return the pose of an image, None where too few landmarks fit one.
+
+        intrinsics: of its camera, which need not be the map's. rows: of the most similar places,
+        best first.
+        """
+        query = self._extractor.find([image])[0]
+        try:
+            rays = intrinsics.scaled(*query.size).normalized(query.points)
+        except UsageError:  # The calibration is of other images.
+            return None
+        first = self._distinct(rows, _FIRST)
+        pairs = self._matched(query, rays, first, None)
+        found = absolute_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
+        if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
+            return None
+        pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose)])
+        refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX)
+        if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
+            return None
+        if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
+            return None
+        seen = np.unique(pairs.place[refined.inliers])
+        return MetricPose(
+            refined.pose,
+            refined.covariance,
+            int(np.count_nonzero(refined.inliers)),
+            tuple(self._places.ids[seen].tolist()),
+        )
+
+    def _expected(self, query: Keypoints, rays: FloatArray, pose: CameraPose) -> _Pairs:
+        """Return the matches with more places, near where a first pose expects their landmarks."""
+        offset = self._places.position - pose.position
+        near = np.flatnonzero(np.abs(offset).max(axis=1) < _REACH_M)
+        turn = np.abs(wrap_angle(self._places.yaw_rad[near] - pose.yaw_rad))
+        cost = np.linalg.norm(offset[near], axis=1) + np.nan_to_num(turn) / _RAD_PER_M
+        return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
+
+    def _matched(
+        self, query: Keypoints, rays: FloatArray, rows: IntArray, pose: CameraPose | None
+    ) -> _Pairs:
+        """Return the matches with places; pose: of the query, None unknown."""
+        usable = np.flatnonzero(np.isfinite(rays).all(axis=1))
+        parts = []
+        for row, place in zip(rows, self._places_of(rows), strict=True):
+            if pose is None:
+                found = mutual_matches(query.descriptors[usable], place.descriptors)
+            else:
+                allowed = _near_projection(rays[usable], place.landmarks, pose)
+                found = mutual_matches(
+                    query.descriptors[usable], place.descriptors, MIN_COSINE_NEAR, allowed
+                )
+            owner = np.full(len(found.first), row)
+            parts.append(_Pairs(usable[found.first], place.landmarks[found.second], owner))
+        return _joined(parts)
+
+    def _places_of(self, rows: IntArray) -> list[_Place]:
+        """Return the landmarks of places; the latest ones are kept."""
+        ids = self._places.ids[rows].tolist()
+        missing = [place_id for place_id in ids if place_id not in self._kept]
+        for place_id, view in zip(missing, self._map.views(missing), strict=True):
+            features = None if view is None else view.features
+            if features is None:
+                empty = np.empty((0, 64), np.float32)
+                self._kept[place_id] = _Place(empty, np.empty((0, 3)))
+                continue
+            known = features.has_landmark
+            descriptors = features.descriptors[known].astype(np.float32)
+            descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
+            self._kept[place_id] = _Place(descriptors, features.landmarks[known])
+        places = [self._kept[place_id] for place_id in ids]
+        for place_id in ids:
+            self._kept.move_to_end(place_id)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return places
+
+    def _distinct(self, rows: IntArray, count: int) -> IntArray:
+        """Return the first `count` rows whose places differ enough to add to each other."""
+        chosen: list[int] = []
+        for row in rows.tolist():
+            apart = np.linalg.norm(
+                self._places.position[chosen] - self._places.position[row], axis=-1
+            )
+            turn = np.abs(wrap_angle(self._places.yaw_rad[chosen] - self._places.yaw_rad[row]))
+            if ((apart > _APART_M) | (turn > _APART_RAD)).all():
+                chosen.append(row)
+                if len(chosen) == count:
+                    break
+        return np.array(chosen, np.int64)
+
+
+def _near_projection(
+    rays: FloatArray, landmarks: FloatArray, pose: CameraPose
+) -> NDArray[np.bool_]:
+    """Return which rays [n, 2] are near where a camera sees landmarks [m, 3], as [n, m]."""
+    seen = pose.to_camera(landmarks)
+    ahead = seen[:, 2] > 0.0
+    expected = np.full((len(landmarks), 2), math.inf)
+    expected[ahead] = seen[ahead, :2] / seen[ahead, 2:]
+    distance = ((rays[:, None] - expected[None]) ** 2).sum(axis=-1)
+    return np.asarray(distance < _NEAR_RAD**2)
+
+
+def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
+    kept = found.inliers
+    return _Pairs(pairs.rows[kept], pairs.landmarks[kept], pairs.place[kept])
+
+
+def _joined(parts: list[_Pairs]) -> _Pairs:
+    empty = _Pairs(np.empty(0, np.int64), np.empty((0, 3)), np.empty(0, np.int64))
+    rows, landmarks, place = zip(empty, *parts, strict=True)
+    return _Pairs(np.concatenate(rows), np.concatenate(landmarks), np.concatenate(place))

@@ -1,0 +1,89 @@
+import cv2
+import numpy as np
+import pytest
+
+from progeo_core.errors import UsageError
+from progeo_core.images.calibration_file import read_calibration
+from progeo_core.images.codec import read_image
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.camera_pose import rotation_of
+from progeo_core.records.records import read_records
+from progeo_core.verification.feature_extractor import FeatureExtractor
+from progeo_core.verification.metric_localizer import MetricLocalizer
+
+
+@pytest.fixture(scope="module")
+def place_map(office_map):
+    with PlaceMap.open(office_map) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def localizer(place_map):
+    return MetricLocalizer(place_map, place_map.poses(), FeatureExtractor("cpu"))
+
+
+@pytest.fixture(scope="module")
+def intrinsics(office):
+    return read_calibration(office / "camera_info.yaml")
+
+
+def rows_by_distance(place_map, position):
+    return np.argsort(np.linalg.norm(place_map.poses().position - position, axis=1))
+
+
+@pytest.mark.parametrize("row", range(4))
+def test_centimetres_and_a_degree_on_another_visit(office, place_map, localizer, intrinsics, row):
+    queries = read_records(office / "query.csv")
+    rows = rows_by_distance(place_map, queries.position[row])
+    found = localizer.localize(read_image(queries.images[row]), intrinsics, rows)
+    assert found is not None
+    assert np.linalg.norm(found.pose.position - queries.position[row]) < 0.10
+    turn = found.pose.rotation.T @ rotation_of(queries.orientation[row])
+    assert np.degrees(np.arccos((np.trace(turn) - 1.0) / 2.0)) < 2.0
+    assert np.sqrt(np.trace(found.covariance[:3, :3])) < 0.3
+    assert found.landmarks >= 40
+
+
+def test_a_camera_with_a_wider_lens(office, place_map, localizer, intrinsics):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[1])
+    # As a lens of three quarters of the focal length would see it, with a border.
+    small = np.zeros_like(image)
+    small[45:315, 67:472] = cv2.resize(image, (405, 270), interpolation=cv2.INTER_AREA)
+    wide = Intrinsics(
+        540,
+        360,
+        0.75 * intrinsics.focal_x,
+        0.75 * intrinsics.focal_y,
+        0.75 * (intrinsics.center_x + 0.5) - 0.5 + 67.0,
+        0.75 * (intrinsics.center_y + 0.5) - 0.5 + 45.0,
+    )
+    found = localizer.localize(small, wide, rows_by_distance(place_map, queries.position[1]))
+    assert found is not None
+    assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.15
+
+
+def test_another_room_has_no_pose(corridor, place_map, localizer, intrinsics):
+    rows = np.arange(len(place_map))
+    wide = Intrinsics(160, 120, 150.0, 150.0, 80.0, 60.0)
+    for path in sorted(corridor.rglob("*.jpg"))[:6]:
+        assert localizer.localize(read_image(path), wide, rows) is None
+
+
+def test_a_calibration_of_other_images_has_no_pose(office, localizer, intrinsics):
+    image = read_image(office / "images" / "0355.jpg")
+    assert localizer.localize(image[:, :300], intrinsics, np.arange(5)) is None
+
+
+def test_a_black_image_has_no_pose(localizer, intrinsics):
+    black = np.zeros((360, 540, 3), np.uint8)
+    assert localizer.localize(black, intrinsics, np.arange(5)) is None
+
+
+def test_features_of_another_extractor_are_refused(place_map):
+    extractor = FeatureExtractor("cpu")
+    extractor.name = "xfeat-other"
+    with pytest.raises(UsageError, match=r"xfeat-[0-9a-f]{8}, this program finds xfeat-other"):
+        MetricLocalizer(place_map, place_map.poses(), extractor)
