@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from progeo_core.commands.console import print_fields, progress, say_skipped
-from progeo_core.commands.options import CameraInfoOption
+from progeo_core.commands.options import CameraInfoOption, read_intrinsics
 from progeo_core.records.records import read_records
 
 app = typer.Typer(no_args_is_help=True, help="Make bags.")
@@ -57,7 +57,6 @@ def make(
         progeo bag make drive/ --records drive.csv --compressed --storage mcap
     """
     from progeo_core.bags.writer import write_bag
-    from progeo_core.images.calibration_file import read_calibration
 
     rows = read_records(records)
     with progress("writing the bag", len(rows)) as advance:
@@ -67,7 +66,7 @@ def make(
             rate_hz=rate,
             compressed=compressed,
             storage=storage,
-            calibration=None if camera_info is None else read_calibration(camera_info),
+            calibration=read_intrinsics(camera_info),
             advance=advance,
         )
     say_skipped(summary.skipped)

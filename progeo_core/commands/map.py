@@ -24,6 +24,7 @@ from progeo_core.commands.options import (
     ModelOption,
     PoseGapOption,
     RuntimeOption,
+    read_intrinsics,
     setting_option,
 )
 from progeo_core.errors import UsageError
@@ -394,7 +395,6 @@ def _source(
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
     from progeo_core.bags.bag_source import source_of_bag
-    from progeo_core.images.calibration_file import read_calibration
     from progeo_core.records.image_source import source_of_folder, source_of_records
 
     named = [
@@ -410,7 +410,7 @@ def _source(
             "--image-topic, --pose-topic, --depth-topic, --camera-poses and --max-pose-gap go with"
             f" --bag, not with {named[0]}"
         )
-    calibration = None if camera_info is None else read_calibration(camera_info)
+    calibration = read_intrinsics(camera_info)
     if records is not None:
         return source_of_records(records, calibration)
     if images is not None:

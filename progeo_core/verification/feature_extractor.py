@@ -121,7 +121,6 @@ def _weights_hash() -> str:
     return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:8]
 
 
-@functools.cache
 def _network() -> XFeatModel:
     network = XFeatModel()
     # It serves the matching of dense features only, and its weights do not ship.
