@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from progeo_core.images.intrinsics import Intrinsics
     from progeo_core.poses.camera_pose import CameraPose
 
+# Local features that are kept of a place unless told otherwise: 82 bytes each.
+PLACE_FEATURES = 512
 # Numbers of a local feature's descriptor.
 DESCRIPTOR_VALUES = 64
 # No extractor is asked for more local features of one image.

@@ -9,12 +9,15 @@ import numpy as np
 from progeo_core.images.codec import Image
 from progeo_core.images.depth import FloatArray32, depth_at
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNote
+from progeo_core.map.place_features import (
+    PLACE_FEATURES,
+    PlaceFeatures,
+    PlaceView,
+    StructureNote,
+)
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, Keypoints
 
-# Local features kept of a place: 82 bytes each.
-PLACE_FEATURES = 512
 # Standard deviation of a depth camera, as a share of the depth.
 _DEPTH_SIGMA = 0.01
 

@@ -5,10 +5,11 @@ from progeo_core.errors import UsageError
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.depth import read_depth
+from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.records.records import read_records
 from progeo_core.verification.feature_extractor import FeatureExtractor
-from progeo_core.verification.view_finder import PLACE_FEATURES, DepthViewFinder
+from progeo_core.verification.view_finder import DepthViewFinder
 
 
 @pytest.fixture(scope="module")
