@@ -55,8 +55,13 @@ class FeatureExtractor:
         self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
         self.name = f"xfeat-{weights_hash()}"
 
-    def find(self, images: Sequence[Image], count: int = QUERY_FEATURES) -> list[Keypoints]:
-        """Return the `count` best local features of each RGB image [h, w, 3]."""
+    def find(
+        self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None
+    ) -> list[Keypoints]:
+        """Return the `count` best local features of each RGB image [h, w, 3].
+
+        side: longest side (pixels) that images are scaled to; None shrinks large ones only.
+        """
         found: dict[int, Keypoints] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
@@ -64,7 +69,7 @@ class FeatureExtractor:
         for size, rows in by_size.items():
             for start in range(0, len(rows), self._batch):
                 batch = rows[start : start + self._batch]
-                pixels = np.stack([_scaled(images[row], size) for row in batch])
+                pixels = np.stack([_scaled(images[row], size, side) for row in batch])
                 found |= zip(batch, self._of_batch(pixels, size, count), strict=True)
         return [found[row] for row in range(len(images))]
 
@@ -131,9 +136,9 @@ def _refined(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([x + offsets[0], y + offsets[1]], dim=1)
 
 
-def _scaled(image: Image, size: tuple[int, int]) -> Image:
+def _scaled(image: Image, size: tuple[int, int], side: int | None) -> Image:
     """Return an image at a size that the network takes."""
-    scale = min(1.0, LONGEST_SIDE / max(size))
+    scale = min(1.0, LONGEST_SIDE / max(size)) if side is None else side / max(size)
     wanted = [max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in size]
     if tuple(wanted) == size:
         return image
