@@ -50,7 +50,7 @@ def evaluate(
     queries: QueriesOption,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     sequence: SequenceFlag = False,
-    geometric_checks: options.ChecksOption = 0,
+    verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
     json_path: JsonOption = None,
     model: options.ModelOption = options.MODEL.model,
@@ -94,7 +94,7 @@ def evaluate(
                 encoder,
                 radius,
                 sequence=sequence,
-                geometric_checks=geometric_checks,
+                verification_ms=verification_ms,
                 intrinsics=options.read_intrinsics(camera_info),
                 advance=advance,
             )

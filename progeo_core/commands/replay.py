@@ -53,7 +53,7 @@ def replay(
     max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
-    geometric_checks: options.ChecksOption = 0,
+    verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
@@ -87,16 +87,14 @@ def replay(
             bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
         )
     if live:
-        run = replay_live(source, model, geometric_checks=geometric_checks)
+        run = replay_live(source, model, verification_ms=verification_ms)
     else:
         from progeo_core.inference.loading import load_encoder
 
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime)
         with progress("replaying", source.images) as advance:
-            run = replay_offline(
-                source, encoder, geometric_checks=geometric_checks, advance=advance
-            )
+            run = replay_offline(source, encoder, verification_ms=verification_ms, advance=advance)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")

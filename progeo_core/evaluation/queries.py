@@ -14,6 +14,7 @@ from progeo_core.evaluation.metric_poses import MetricPoseErrors, metric_pose_er
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.images.codec import load_images
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
@@ -37,14 +38,14 @@ def evaluate_records(
     radius_m: float,
     *,
     sequence: bool = False,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
-    order, and the place filter answers them, too. geometric_checks: as `LocalizerSettings` has it.
+    order, and the place filter answers them, too. verification_ms: as `LocalizerSettings` has it.
     intrinsics: of the camera, for full poses where the map has landmarks. `advance` counts images,
     skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
@@ -55,7 +56,7 @@ def evaluate_records(
         records,
         encoder,
         sequence=sequence,
-        geometric_checks=geometric_checks,
+        verification_ms=verification_ms,
         intrinsics=intrinsics,
         advance=advance,
     )
@@ -78,7 +79,7 @@ def answer_records(
     encoder: Encoder,
     *,
     sequence: bool = False,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     advance: Advance = no_progress,
 ) -> tuple[Answers, Records]:
@@ -92,7 +93,7 @@ def answer_records(
         encoder,
         _described(local, encoder),
         sequence=sequence,
-        geometric_checks=geometric_checks,
+        verification_ms=verification_ms,
         intrinsics=intrinsics,
         advance=advance,
     )
