@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -21,7 +21,6 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError, ProgeoError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.localization.answer import CameraFrame, Localization
-from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_messages import PoseReading
@@ -35,6 +34,9 @@ from progeo_ros.inputs.reference import ReferenceInput
 from progeo_ros.outputs.diagnostics import SessionHealth, session_status
 from progeo_ros.outputs.loop_messages import loop_markers, loop_message
 from progeo_ros.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from progeo_core.verification.view_finder import DepthViewFinder
 
 _log = logging.getLogger(__name__)
 
@@ -242,7 +244,7 @@ class MappingSession:
         self._session.start_mapping(live_map, by_reference=by_reference, views=self._views)
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
 
-    def _view_finder(self) -> ViewFinder | None:
+    def _view_finder(self) -> DepthViewFinder | None:
         """Return what finds the local features of keyframes, None where none are wanted."""
         if not self._options.keyframes.features:
             return None

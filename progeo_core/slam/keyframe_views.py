@@ -11,15 +11,18 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from progeo_core.errors import ImageError, ProgeoError
 from progeo_core.images.depth import FloatArray32
 from progeo_core.images.depth_buffer import DepthBuffer
 from progeo_core.localization.answer import CameraFrame
-from progeo_core.map.place_features import PlaceView, ViewFinder
+from progeo_core.map.place_features import PlaceView
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.camera_pose import CameraPose
+
+if TYPE_CHECKING:
+    from progeo_core.verification.view_finder import DepthViewFinder
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +58,7 @@ class KeyframeViews:
     """Thread that finds local features of keyframes and adds them to a map."""
 
     def __init__(
-        self, live_map: MapRecorder, finder: ViewFinder, depths: Mapping[str, DepthBuffer]
+        self, live_map: MapRecorder, finder: DepthViewFinder, depths: Mapping[str, DepthBuffer]
     ) -> None:
         """Start the thread; depths: by camera, of those that have depth."""
         self._map, self._finder, self._depths = live_map, finder, depths
@@ -102,10 +105,13 @@ class KeyframeViews:
                 self._waiting.popleft()
 
     def _save(self, keyframe: _Waiting) -> None:
-        frame = keyframe.frame
+        frame, faults = keyframe.frame, self._finder.faults.copy()
         (view,) = self._finder.find(
             [frame.image], [self._depth(frame)], [keyframe.pose], [frame.intrinsics]
         )
+        for fault in self._finder.faults - faults:  # The finder has logged it.
+            self.counts.depth_dropped += 1
+            self.counts.fault = fault
         self._map.add_view(keyframe.place_id, view, self._finder.note)
         self.counts.saved += 1
         self.counts.landmarks += _has_landmarks(view)
