@@ -58,8 +58,8 @@ def matches_nearby(
     ranked = similar[np.argsort(-cosine[similar], kind="stable")]
     rows, others = rows[ranked], others[ranked]
     # The first pair of each is its most similar.
-    best = [np.unique(ends, return_index=True)[1] for ends in (rows, others)]
-    kept = np.intersect1d(*best, assume_unique=True)
+    of_rows, of_others = (np.unique(ends, return_index=True)[1] for ends in (rows, others))
+    kept = np.intersect1d(of_rows, of_others, assume_unique=True)
     return Matches(rows[kept], others[kept])
 
 

@@ -8,9 +8,9 @@ first pose expects them. Plain for reading a place is NumPy reading the same arr
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from unittest import mock
 
 import cv2
@@ -36,6 +36,8 @@ from progeo_core.verification.view_finder import DepthViewFinder
 from test.benchmarks.row import Row, compare, milliseconds
 
 OFFICE = Path(__file__).parent.parent / "data" / "office"
+# Descriptors and landmarks of a place.
+Place: TypeAlias = tuple[np.ndarray, np.ndarray]
 QUERY, PLACES, MORE = 1, 3, 6
 TIMED = 30
 
@@ -74,7 +76,7 @@ class Plain:
         found = self._xfeat._match_mnn(first, torch.from_numpy(second))
         return found[0].numpy(), found[1].numpy()
 
-    def pose(self, points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    def pose(self, points: np.ndarray, landmarks: np.ndarray) -> object:
         _, turn, offset, inliers = cv2.solvePnPRansac(
             landmarks, points, self._matrix, None, None, None, False, 1000, 6.0, 0.999
         )
@@ -83,7 +85,7 @@ class Plain:
             landmarks[inside], points[inside], self._matrix, None, turn, offset
         )
 
-    def localize(self, image: np.ndarray, places: list) -> np.ndarray:
+    def localize(self, image: np.ndarray, places: Sequence[Place]) -> object:
         points, descriptors = self.find(image)
         parts = []
         for theirs, landmarks in places:
@@ -146,9 +148,11 @@ def further_place_ms(bench: Bench) -> float:
     return (min(many) - min(few)) / (MORE - PLACES)
 
 
-def part_rows(bench: Bench, plain: Plain, places: list) -> Iterator[Row]:
+def part_rows(bench: Bench, plain: Plain, places: Sequence[Place]) -> Iterator[Row]:
     """Yield a row each for the matches with one place and for the pose of the pairs of all."""
     query, pose = bench.cache.query(bench.image, read_intrinsics()), bench.localize().pose
+    rays = query.rays
+    assert rays is not None
     descriptors, (theirs, landmarks) = query.features.descriptors, places[0]
     count, as_tensor = f"{len(descriptors)} x {len(theirs)}", torch.from_numpy(descriptors)
     yield compare(
@@ -157,7 +161,7 @@ def part_rows(bench: Bench, plain: Plain, places: list) -> Iterator[Row]:
         lambda: plain.match(as_tensor, theirs),
         repeats=TIMED,
     )
-    expected = query.rays, metric_localizer._expected_rays(landmarks, pose)
+    expected = rays, metric_localizer._expected_rays(landmarks, pose)
     yield compare(
         f"matches where a pose expects them, {count}",
         lambda: matches_nearby(descriptors, theirs, expected, metric_localizer._NEAR_RAD),
@@ -170,7 +174,7 @@ def part_rows(bench: Bench, plain: Plain, places: list) -> Iterator[Row]:
     other = np.concatenate([seen[match.second] for (_, seen), match in pairs])
     yield compare(
         f"pose of {len(own)} pairs",
-        lambda: absolute_pose(query.rays[own], other, FIRST_ERROR_PX),
+        lambda: absolute_pose(rays[own], other, FIRST_ERROR_PX),
         lambda: plain.pose(query.features.points[own], other),
         repeats=TIMED,
     )
@@ -180,6 +184,7 @@ def reading_row(bench: Bench, path: Path) -> Row:
     """Return what reading one place's features takes, each time of another place."""
     ids = bench.place_map.poses().ids
     features = bench.place_map.views(ids[:1])[0].features
+    assert features is not None
     np.savez(path, *features[:4])
     turns = iter(np.resize(ids, 10 * TIMED).tolist())
 
