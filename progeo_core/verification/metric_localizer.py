@@ -106,10 +106,13 @@ class MetricLocalizer:
 
     def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
         """Return the matches with more places, near where a first pose expects their landmarks."""
-        offset = self._places.position - pose.position
-        near = np.flatnonzero(np.abs(offset).max(axis=1) < _REACH_M)
+        position = self._places.position
+        # One axis first: few places of a large map are left to look at.
+        near = np.flatnonzero(np.abs(position[:, 0] - pose.position[0]) < _REACH_M)
+        near = near[(np.abs(position[near] - pose.position) < _REACH_M).all(axis=1)]
         turn = np.abs(wrap_angle(self._places.yaw_rad[near] - pose.yaw_rad))
-        cost = np.linalg.norm(offset[near], axis=1) + np.nan_to_num(turn) / _RAD_PER_M
+        apart = np.linalg.norm(position[near] - pose.position, axis=1)
+        cost = apart + np.nan_to_num(turn) / _RAD_PER_M
         return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
 
     def _matched(
