@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -99,7 +100,7 @@ class KeyframeViews:
                     break
                 # It counts as waiting until it is done.
                 keyframe = self._waiting[0]
-            self._attempt(lambda keyframe=keyframe: self._save(keyframe))
+            self._attempt(functools.partial(self._save, keyframe))
             with self._changed:
                 self._waiting.popleft()
         self._attempt(lambda: self._complete(self._landmarks.finish()))
