@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import itertools
 import json
 import os
@@ -27,6 +26,9 @@ _FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--no-first-run", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
+
+# The browser reads from the file descriptor 3 and writes to 4.
+_PLACE_ENDS = 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null'
 
 
 def chromium_program() -> str | None:
@@ -165,25 +167,15 @@ def open_browser(program: str) -> Iterator[Page]:
     """Start a browser with a profile of its own, yield its page, and end it."""
     to_child, to_browser = os.pipe()
     from_browser, from_child = os.pipe()
-    # The browser reads from 3 and writes to 4: no end may have these numbers before.
-    ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (to_child, from_child)]
-    for end in (to_child, from_child):
-        os.close(end)
-
-    def place_ends() -> None:
-        os.dup2(ends[0], 3)
-        os.dup2(ends[1], 4)
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
-            [program, *_FLAGS, f"--user-data-dir={profile}"],
-            preexec_fn=place_ends,
-            close_fds=False,
-            stdout=subprocess.DEVNULL,
+            ["sh", "-c", _PLACE_ENDS, "sh", program, *_FLAGS, f"--user-data-dir={profile}"],
+            stdin=to_child,
+            stdout=from_child,
             stderr=subprocess.DEVNULL,
         )
-        for end in ends:
-            os.close(end)
+        os.close(to_child)
+        os.close(from_child)
         try:
             page = Page(to_browser, from_browser)
             yield page
