@@ -18,6 +18,7 @@ from progeo_core.commands.console import (
 from progeo_core.commands.options import (
     MODEL,
     CameraInfoOption,
+    CameraPosesFlag,
     DeviceOption,
     JsonFlag,
     MapArgument,
@@ -80,13 +81,6 @@ _DepthTopicOption = Annotated[
         " the nearest within 0.05 s counts.",
     ),
 ]
-_CameraPosesFlag = Annotated[
-    bool,
-    typer.Option(
-        "--camera-poses",
-        help="The pose topic gives the poses of the camera's optical frame, not the robot's base.",
-    ),
-]
 _HeadingOption = Annotated[
     Heading,
     typer.Option(
@@ -130,7 +124,7 @@ def build(
     image_topic: _ImageTopicOption = None,
     pose_topic: _PoseTopicOption = None,
     depth_topic: _DepthTopicOption = None,
-    camera_poses: _CameraPosesFlag = False,
+    camera_poses: CameraPosesFlag = False,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     camera_info: CameraInfoOption = None,
     heading_convention: _HeadingOption = Heading.UNKNOWN,

@@ -93,6 +93,13 @@ CameraInfoOption = Annotated[
         " takes the place of the camera_info that a bag has beside its image topic.",
     ),
 ]
+CameraPosesFlag = Annotated[
+    bool,
+    typer.Option(
+        "--camera-poses",
+        help="The pose topic gives the poses of the camera's optical frame, not the robot's base.",
+    ),
+]
 MapOption = Annotated[Path, typer.Option("--map", metavar="MAP", help="Map file, NAME.progeo.")]
 MapArgument = Annotated[
     Path, typer.Argument(metavar="MAP", help="Map file, NAME.progeo.", show_default=False)

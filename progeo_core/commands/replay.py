@@ -10,7 +10,7 @@ import typer
 
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
-from progeo_core.commands.evaluate import print_evaluation
+from progeo_core.commands.evaluate import print_evaluation, print_poses
 from progeo_core.errors import UsageError
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
@@ -54,6 +54,8 @@ def replay(
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
     geometric_checks: options.ChecksOption = 0,
+    camera_info: options.CameraInfoOption = None,
+    camera_poses: options.CameraPosesFlag = False,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
@@ -66,14 +68,20 @@ def replay(
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
+        progeo replay walk/ --map lab.progeo --image-topic /camera/image_raw \\
+            --ground-truth-topic /ground_truth/camera_pose --camera-poses
         progeo replay drive/ --live …
+
+    With a calibration, of the bag or of --camera-info, and a map with landmarks, answers are full
+    poses of the camera. Their rotation is compared where --camera-poses says that the ground truth
+    is that of the camera; else it counts as unknown, and only positions are compared.
 
     The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
     ground_truth.tum (for evo), and matches/ (queries beside their best matches).
 
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth, and
-    images, answered, dropped, dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model,
-    versions.
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth, with a
+    calibration metric_pose among them, and images, answered, dropped, dropped_by, latency_ms
+    (p50, p95, p99), mode, bag, map, model, versions.
     """
     from progeo_core.evaluation.replay import read_input, replay_live, replay_offline
     from progeo_core.evaluation.replay_folder import write_replay
@@ -84,7 +92,14 @@ def replay(
         )
     with waiting("reading the bag"):
         source = read_input(
-            bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
+            bag_path,
+            map_path,
+            image_topic,
+            ground_truth_topic,
+            radius,
+            max_pose_gap,
+            calibration=options.read_intrinsics(camera_info),
+            camera_poses=camera_poses,
         )
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
@@ -100,6 +115,8 @@ def replay(
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
+    if run.has_full_poses:
+        print_poses(run.poses)
     _print_replay(run, files)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from progeo_core.descriptors.encoder import Encoder, Skipped, describe
 from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import Answers, DescribedImage, answer_drive
-from progeo_core.evaluation.metric_poses import MetricPoseErrors, metric_pose_errors
+from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.images.codec import load_images
 from progeo_core.images.intrinsics import Intrinsics
@@ -22,12 +22,12 @@ from progeo_core.records.records import Records
 class QueryEvaluation(NamedTuple):
     """Figures, and why each image that was left out of them cannot be used.
 
-    metric_pose: errors of the full poses of the camera, None without a calibration.
+    poses: errors of the full poses of the camera, None without a calibration.
     """
 
     evaluation: Evaluation
     skipped: tuple[str, ...]
-    metric_pose: MetricPoseErrors | None = None
+    poses: PoseComparison | None = None
 
 
 def evaluate_records(
@@ -66,10 +66,10 @@ def evaluate_records(
         radius_m,
         answers.sequence if sequence else None,
     )
-    errors = None
+    poses = None
     if intrinsics is not None:
-        errors = metric_pose_errors(answers.single, truth.position, truth.orientation)
-    return QueryEvaluation(evaluation, tuple(answers.skipped), errors)
+        poses = compare_poses(answers.single, truth.position, truth.orientation)
+    return QueryEvaluation(evaluation, tuple(answers.skipped), poses)
 
 
 def answer_records(

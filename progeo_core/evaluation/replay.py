@@ -16,15 +16,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.reader import Bag
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
+from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.place_map import PlaceMap, PlaceTable
+from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
@@ -37,7 +41,8 @@ class ReplayInput:
     """Images of a bag with their ground truth, and the map that answers them.
 
     stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
-    duration_s: from the first image to the last.
+    duration_s: from the first image to the last. orientation: [n, 4] true quaternions of the
+    camera's optical axes, NaN where unknown. intrinsics: of the camera, None unknown.
     """
 
     bag: Path
@@ -50,6 +55,8 @@ class ReplayInput:
     places: PlaceTable
     datum: Datum | None
     model: ModelFingerprint
+    orientation: FloatArray
+    intrinsics: Intrinsics | None = None
 
     @property
     def images(self) -> int:
@@ -68,7 +75,8 @@ class Replay:
 
     rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
-    evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes.
+    evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes. poses:
+    errors of their full poses, None without a calibration.
     """
 
     source: ReplayInput
@@ -79,11 +87,17 @@ class Replay:
     dropped_by: Mapping[str, int]
     evaluated: NDArray[np.int64]
     evaluation: Evaluation
+    poses: PoseComparison | None = None
 
     @property
     def answered(self) -> int:
         """Return the number of answered images."""
         return len(self.rows)
+
+    @property
+    def has_full_poses(self) -> bool:
+        """Whether landmarks told the pose of any image with ground truth."""
+        return self.poses is not None and bool(self.poses.full.answered.any())
 
     @property
     def dropped(self) -> int:
@@ -98,11 +112,16 @@ def read_input(
     ground_truth_topic: str,
     radius_m: float,
     max_pose_gap_s: float = MAX_POSE_GAP_S,
+    *,
+    calibration: Intrinsics | None = None,
+    camera_poses: bool = False,
 ) -> ReplayInput:
     """Read stamps, ground truth and places; nothing is decoded and no model is needed.
 
     radius_m: distance within which an answer is right. max_pose_gap_s: an image has ground truth if
-    there are poses on either side within this time (s). Raises `DataError` for a bag or map that
+    there are poses on either side within this time (s). calibration: of the camera; without it
+    `camera_info` beside the image topic is read. camera_poses: the ground truth is that of the
+    camera's optical frame, so that its rotation is known. Raises `DataError` for a bag or map that
     cannot be read, topics that are absent or of another kind, ground truth in degrees with a map
     without datum, and where no image has ground truth.
     """
@@ -111,7 +130,14 @@ def read_input(
     with Bag(bag_path) as bag:
         stamps = bag.stamps(image_topic)
         track = bag.pose_track(ground_truth_topic)
-    truth = _in_map_metres(track, track.at(stamps, max_pose_gap_s), datum, map_path)
+        truth = track.at(stamps, max_pose_gap_s)
+        orientation = np.full((len(stamps), 4), np.nan)
+        if camera_poses:
+            bag.require_orientation(track, ground_truth_topic)
+            orientation = track.orientation_at(stamps, max_pose_gap_s)
+            truth = truth._replace(yaw_rad=yaw_of(orientation))
+        intrinsics = calibration or calibration_in(bag, image_topic)
+    truth = _in_map_metres(track, truth, datum, map_path)
     if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
         raise DataError(
             f"{bag_path}: no image of '{image_topic}' has a pose of '{ground_truth_topic}' within"
@@ -129,6 +155,8 @@ def read_input(
         places,
         datum,
         model,
+        orientation,
+        intrinsics,
     )
 
 
@@ -149,6 +177,7 @@ def replay_offline(
             place_map,
             encoder,
             _described(bag, source.image_topic, encoder),
+            intrinsics=source.intrinsics,
             geometric_checks=geometric_checks,
             advance=advance,
         )
@@ -276,6 +305,13 @@ def _replay(
         source.radius_m,
         None if sequence is None else [sequence[one] for one in evaluated],
     )
+    poses = None
+    if source.intrinsics is not None:
+        poses = compare_poses(
+            [localizations[one] for one in evaluated],
+            truth[evaluated],
+            source.orientation[answered[evaluated]],
+        )
     return Replay(
         source,
         mode,
@@ -285,6 +321,7 @@ def _replay(
         dropped_by,
         evaluated,
         evaluation,
+        poses,
     )
 
 
