@@ -16,6 +16,7 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_ros.settings import NodeSettings
 
 
 class LocalizerOptions(NamedTuple):
@@ -49,7 +50,7 @@ class LoadedMap:
         path: str,
         encoder: Encoder,
         options: LocalizerOptions,
-        index_memory_mb: int,
+        settings: NodeSettings,
         odometry: PoseBuffer,
     ) -> LoadedMap:
         """Open a map with all that answering needs; raise a `ProgeoError` if that cannot be."""
@@ -57,7 +58,11 @@ class LoadedMap:
         try:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map, index_memory_mb))
+            prepared = PreparedMap(
+                place_map,
+                PlaceIndex.open(place_map, settings.index_memory_mb),
+                settings.device,
+            )
             return cls(prepared, _localizer(prepared, encoder, options, odometry))
         except ProgeoError:
             place_map.close()

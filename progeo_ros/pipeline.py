@@ -212,9 +212,7 @@ class Pipeline:
             self.loaded = self.loaded.with_options(self._encoder, options)
 
     def _open_map(self, path: str) -> LoadedMap:
-        return LoadedMap.open(
-            path, self._encoder, self._options, self._settings.index_memory_mb, self.odometry
-        )
+        return LoadedMap.open(path, self._encoder, self._options, self._settings, self.odometry)
 
     def _replace_map(self, path: str) -> int:
         fresh = self._open_map(path)

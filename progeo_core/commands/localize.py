@@ -70,9 +70,9 @@ def localize(
     answers: list[tuple[Path, Localization | ImageError]] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime)
-            place_map.require_model(encoder.fingerprint)
-            localizer = Localizer(PreparedMap(place_map, PlaceIndex.open(place_map)), encoder)
+            place_map.require_model((encoder := load_encoder(model, device, runtime)).fingerprint)
+            index = PlaceIndex.open(place_map)
+            localizer = Localizer(PreparedMap(place_map, index, device), encoder)
         with progress("localizing", len(images)) as advance:
             for path in images:
                 try:

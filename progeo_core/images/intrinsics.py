@@ -88,12 +88,9 @@ class Intrinsics:
     def matrix(self, size: tuple[int, int]) -> FloatArray:
         """Return the camera matrix [3, 3] for its images scaled to a size (width, height)."""
         x, y = size[0] / self.width, size[1] / self.height
+        center_x, center_y = _moved(self.center_x, x), _moved(self.center_y, y)
         return np.array(
-            [
-                [self.focal_x * x, 0.0, self.center_x * x],
-                [0.0, self.focal_y * y, self.center_y * y],
-                [0.0, 0.0, 1.0],
-            ]
+            [[self.focal_x * x, 0.0, center_x], [0.0, self.focal_y * y, center_y], [0.0, 0.0, 1.0]]
         )
 
     def scaled(self, width: int, height: int) -> Intrinsics:
@@ -117,8 +114,8 @@ class Intrinsics:
             height=height,
             focal_x=self.focal_x * x,
             focal_y=self.focal_y * y,
-            center_x=self.center_x * x,
-            center_y=self.center_y * y,
+            center_x=_moved(self.center_x, x),
+            center_y=_moved(self.center_y, y),
         )
 
     def normalized(self, points: ArrayLike) -> FloatArray:
@@ -196,6 +193,11 @@ class Intrinsics:
         right = residual < _MAX_RESIDUAL_PX
         rays[rows[right]] = candidates[right]
         return rays
+
+
+def _moved(pixel: float, scale: float) -> float:
+    """Return where a pixel is after scaling: whole numbers are the middles of pixels."""
+    return (pixel + 0.5) * scale - 0.5
 
 
 def ros_model(intrinsics: Intrinsics) -> str:

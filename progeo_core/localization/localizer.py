@@ -28,7 +28,7 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
 
 if TYPE_CHECKING:
-    from progeo_core.verification.metric_localizer import MetricLocalizer, MetricPose
+    from progeo_core.verification.metric_localizer import MetricPose
 
 # Of the similar places, so many are looked at for landmarks.
 _METRIC_CANDIDATES = 50
@@ -68,7 +68,6 @@ class Localizer:
         self._verifier = PlaceVerifier(
             prepared.place_map, prepared.places, self.place_radius_m, spacing_m
         )
-        self._metric: MetricLocalizer | None = None
         self._single = SingleImageRanker(prepared, consensus, self._verifier)
         self._sequence = SequenceRanker(
             prepared,
@@ -87,12 +86,16 @@ class Localizer:
         consensus: ConsensusSettings | None = None,
         *,
         place_filter: PlaceFilterSettings | None = None,
+        device: str = "auto",
     ) -> Localizer:
-        """Open a map file read-only, with its index; raises what opening a map raises."""
+        """Open a map file read-only, with its index; raises what opening a map raises.
+
+        device: see `PreparedMap`.
+        """
         place_map = PlaceMap.open(map_path)
         try:
             place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
             return cls(prepared, encoder, settings, consensus, place_filter=place_filter)
         except BaseException:
             place_map.close()
@@ -155,7 +158,7 @@ class Localizer:
         rows, similarity, estimate, decision = ranker.rank(query, settings)
         metric = self._metric_pose(original, intrinsics, rows)
         if metric is not None:
-            estimate, decision = decide_metric(metric, estimate)
+            estimate, decision = decide_metric(metric, estimate, settings.min_confidence)
         elif image is not None and intrinsics and decision.accepted:
             estimate = self._verifier.refine(image, intrinsics, estimate, rows)
         finished = time.perf_counter()
@@ -179,15 +182,8 @@ class Localizer:
         """Return the pose of an image by landmarks; None without a calibration or landmarks."""
         if image is None or intrinsics is None or not self._map.place_map.has_views:
             return None
-        if self._metric is None:
-            # Only maps with landmarks need the network of the local features.
-            from progeo_core.verification.feature_extractor import FeatureExtractor
-            from progeo_core.verification.metric_localizer import MetricLocalizer
-
-            self._metric = MetricLocalizer(
-                self._map.place_map, self._map.places, FeatureExtractor()
-            )
-        return self._metric.localize(image, intrinsics, rows[:_METRIC_CANDIDATES])
+        query = self._map.features.query(image, intrinsics)
+        return self._map.metric.localize(query, rows[:_METRIC_CANDIDATES])
 
 
 def _require_unit_length(descriptor: NDArray[np.float32]) -> None:

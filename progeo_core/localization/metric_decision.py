@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from progeo_core.localization.decision import LOCALIZED, Decision
+from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED, Decision
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _CONFIDENCE = 0.99
 
 
-def decide_metric(metric: MetricPose, estimate: PoseEstimate) -> tuple[PoseEstimate, Decision]:
+def decide_metric(
+    metric: MetricPose, estimate: PoseEstimate, min_confidence: float
+) -> tuple[PoseEstimate, Decision]:
     """Return the estimate and the decision that a pose by landmarks leads to.
 
     Position, yaw and their covariance are those of the camera. An estimate has no roll and pitch:
@@ -25,11 +27,14 @@ def decide_metric(metric: MetricPose, estimate: PoseEstimate) -> tuple[PoseEstim
     covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
     planar = np.ix_([0, 1, 2, 5], [0, 1, 2, 5])
     covariance[planar] = metric.covariance[planar]
-    reason = f"{metric.landmarks} landmarks of {len(metric.places)} places agree on one pose"
     refined = PoseEstimate(
         metric.pose.position,
         metric.pose.yaw_rad,
         covariance,
         max(estimate.confidence, _CONFIDENCE),
     )
-    return refined, Decision(True, LOCALIZED, reason)
+    reason = f"{metric.landmarks} landmarks of {len(metric.places)} places agree on one pose"
+    if refined.confidence >= min_confidence:
+        return refined, Decision(True, LOCALIZED, reason)
+    reason = f"{reason}, confidence {refined.confidence:.2f} is below {min_confidence:.2f}"
+    return refined, Decision(False, AMBIGUOUS, reason)

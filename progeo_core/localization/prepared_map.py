@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +18,10 @@ from progeo_core.localization.place_grid import PlaceGrid
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+
+if TYPE_CHECKING:
+    from progeo_core.verification.metric_localizer import MetricLocalizer
+    from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
 IntArray = NDArray[np.int64]
 
@@ -30,9 +37,12 @@ class PreparedMap:
     places may show one pose.
     """
 
-    def __init__(self, place_map: PlaceMap, index: PlaceIndex) -> None:
-        """Measure a map; `DataError` if it holds no places. The map stays the caller's to close."""
-        self.place_map, self._index = place_map, index
+    def __init__(self, place_map: PlaceMap, index: PlaceIndex, device: str = "auto") -> None:
+        """Measure a map; `DataError` if it holds no places. The map stays the caller's to close.
+
+        device: where local features are found (see `choose_device`).
+        """
+        self.place_map, self._index, self._device = place_map, index, device
         self.places = place_map.poses()
         if not len(self.places.ids):
             raise DataError(f"{place_map.path}: the map holds no places; build it first")
@@ -45,6 +55,22 @@ class PreparedMap:
         self.has_rig = place_map.has_several_cameras()
         self._pose_radius_m = _SAME_POSE * (self.spacing.spacing_m or 1.0)
         self._poses = PlaceGrid(self.places.position, self._pose_radius_m) if self.has_rig else None
+
+    @functools.cached_property
+    def features(self) -> PlaceFeatureCache:
+        """Return the local features of the places; `UsageError` for an unknown device."""
+        # Only comparisons of images need the network of the local features.
+        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.verification.place_feature_cache import PlaceFeatureCache
+
+        return PlaceFeatureCache(self.place_map, FeatureExtractor(self._device))
+
+    @functools.cached_property
+    def metric(self) -> MetricLocalizer:
+        """Return the localizer against the landmarks of the places."""
+        from progeo_core.verification.metric_localizer import MetricLocalizer
+
+        return MetricLocalizer(self.places, self.features)
 
     def search(self, descriptor: NDArray[np.float32], count: int) -> IntArray:
         """Return the rows of the `count` places most similar to a descriptor [D]."""

@@ -53,8 +53,13 @@ class FeatureExtractor:
         self._network = _network().to(self._device)
         self.name = f"xfeat-{_weights_hash()}"
 
-    def find(self, images: Sequence[Image], count: int = QUERY_FEATURES) -> list[Keypoints]:
-        """Return the `count` best local features of each RGB image [h, w, 3]."""
+    def find(
+        self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None
+    ) -> list[Keypoints]:
+        """Return the `count` best local features of each RGB image [h, w, 3].
+
+        side: longest side (pixels) that images are scaled to; None shrinks large ones only.
+        """
         found: list[Keypoints | None] = [None] * len(images)
         by_size: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
@@ -62,7 +67,7 @@ class FeatureExtractor:
         for size, rows in by_size.items():
             for start in range(0, len(rows), _BATCH):
                 batch = rows[start : start + _BATCH]
-                pixels = np.stack([_scaled(images[row], size) for row in batch])
+                pixels = np.stack([_scaled(images[row], size, side) for row in batch])
                 for row, keypoints in zip(batch, self._of_batch(pixels, size, count), strict=True):
                     found[row] = keypoints
         return [keypoints for keypoints in found if keypoints is not None]
@@ -106,9 +111,9 @@ def _refined(heat: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
     return position + torch.stack(offsets, dim=1)
 
 
-def _scaled(image: Image, size: tuple[int, int]) -> Image:
+def _scaled(image: Image, size: tuple[int, int], side: int | None) -> Image:
     """Return an image at a size that the network takes."""
-    scale = min(1.0, LONGEST_SIDE / max(size))
+    scale = min(1.0, LONGEST_SIDE / max(size)) if side is None else side / max(size)
     wanted = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in size]
     if tuple(wanted) == size:
         return image

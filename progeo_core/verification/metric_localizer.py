@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray, wrap_angle
-from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_map import PlaceMap, PlacePoses
+from progeo_core.map.place_map import PlacePoses
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.absolute_pose import (
     FINAL_ERROR_PX,
@@ -21,8 +18,10 @@ from progeo_core.verification.absolute_pose import (
     AbsolutePose,
     absolute_pose,
 )
-from progeo_core.verification.feature_extractor import FeatureExtractor, Keypoints
+from progeo_core.verification.feature_extractor import LONGEST_SIDE
 from progeo_core.verification.feature_matching import MIN_COSINE_NEAR, mutual_matches
+from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
+from progeo_core.verification.query_view import QueryView
 
 IntArray = NDArray[np.int64]
 
@@ -40,8 +39,8 @@ _NEAR_RAD = 0.016
 _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 # A pose whose position is less certain than this (m) says little more than its place does.
 _MAX_SIGMA_M = 0.3
-# Places whose landmarks are kept: 512 are 80 kB.
-_KEPT = 500
+# Local features are recognised where they are seen up to this much larger or smaller.
+_SAME_SCALE = 1.3
 
 
 class MetricPose(NamedTuple):
@@ -57,13 +56,6 @@ class MetricPose(NamedTuple):
     places: tuple[int, ...]
 
 
-class _Place(NamedTuple):
-    """Features of a place that have a landmark: descriptors [n, 64] and positions [n, 3]."""
-
-    descriptors: NDArray[np.float32]
-    landmarks: FloatArray
-
-
 class _Pairs(NamedTuple):
     """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n]."""
 
@@ -75,31 +67,26 @@ class _Pairs(NamedTuple):
 class MetricLocalizer:
     """Localizer of calibrated images against the landmarks of one map."""
 
-    def __init__(
-        self, place_map: PlaceMap, places: PlacePoses, extractor: FeatureExtractor
-    ) -> None:
-        """Take a map with views; `UsageError` where another extractor found its features."""
-        note = place_map.structure
-        if note is not None and note.extractor != extractor.name:
-            raise UsageError(
-                f"{place_map.path}: its local features are of {note.extractor}, this program finds"
-                f" {extractor.name}; build the map again"
-            )
-        self._map, self._places, self._extractor = place_map, places, extractor
-        self._kept: collections.OrderedDict[int, _Place] = collections.OrderedDict()
+    def __init__(self, places: PlacePoses, features: PlaceFeatureCache) -> None:
+        """Localize against the landmarks of places [n]."""
+        self._places, self._features = places, features
 
-    def localize(self, image: Image, intrinsics: Intrinsics, rows: IntArray) -> MetricPose | None:
+    def localize(self, query: QueryView, rows: IntArray) -> MetricPose | None:
         """Return the pose of an image, None where too few landmarks fit one.
 
-        intrinsics: of its camera, which need not be the map's. rows: of the most similar places,
-        best first.
+        Its camera need not be the map's. rows: of the most similar places, best first.
         """
-        query = self._extractor.find([image])[0]
-        try:
-            rays = intrinsics.scaled(*query.size).normalized(query.points)
-        except UsageError:  # The calibration is of other images.
+        if query.camera is None:
             return None
         first = self._distinct(rows, _FIRST)
+        places = [place for place in self._known(first) if place and len(place.landmark_rows)]
+        if not places:
+            return None
+        query = _as_seen_by(query, query.camera, places)
+        return None if query.rays is None else self._solved(query, query.rays, first)
+
+    def _solved(self, query: QueryView, rays: FloatArray, first: IntArray) -> MetricPose | None:
+        """Return the pose that fits the places `first`, and those which it expects in view."""
         pairs = self._matched(query, rays, first, None)
         found = absolute_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
@@ -118,7 +105,7 @@ class MetricLocalizer:
             tuple(self._places.ids[seen].tolist()),
         )
 
-    def _expected(self, query: Keypoints, rays: FloatArray, pose: CameraPose) -> _Pairs:
+    def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
         """Return the matches with more places, near where a first pose expects their landmarks."""
         offset = self._places.position - pose.position
         near = np.flatnonzero(np.abs(offset).max(axis=1) < _REACH_M)
@@ -127,43 +114,27 @@ class MetricLocalizer:
         return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
 
     def _matched(
-        self, query: Keypoints, rays: FloatArray, rows: IntArray, pose: CameraPose | None
+        self, query: QueryView, rays: FloatArray, rows: IntArray, pose: CameraPose | None
     ) -> _Pairs:
         """Return the matches with places; pose: of the query, None unknown."""
         usable = np.flatnonzero(np.isfinite(rays).all(axis=1))
+        descriptors = query.features.descriptors[usable]
         parts = []
-        for row, place in zip(rows, self._places_of(rows), strict=True):
+        for row, place in zip(rows, self._known(rows), strict=True):
+            if place is None:
+                continue
+            theirs, landmarks = place.with_landmarks
             if pose is None:
-                found = mutual_matches(query.descriptors[usable], place.descriptors)
+                found = mutual_matches(descriptors, theirs)
             else:
-                allowed = _near_projection(rays[usable], place.landmarks, pose)
-                found = mutual_matches(
-                    query.descriptors[usable], place.descriptors, MIN_COSINE_NEAR, allowed
-                )
+                allowed = _near_projection(rays[usable], landmarks, pose)
+                found = mutual_matches(descriptors, theirs, MIN_COSINE_NEAR, allowed)
             owner = np.full(len(found.first), row)
-            parts.append(_Pairs(usable[found.first], place.landmarks[found.second], owner))
+            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner))
         return _joined(parts)
 
-    def _places_of(self, rows: IntArray) -> list[_Place]:
-        """Return the landmarks of places; the latest ones are kept."""
-        ids = self._places.ids[rows].tolist()
-        missing = [place_id for place_id in ids if place_id not in self._kept]
-        for place_id, view in zip(missing, self._map.views(missing), strict=True):
-            features = None if view is None else view.features
-            if features is None:
-                empty = np.empty((0, 64), np.float32)
-                self._kept[place_id] = _Place(empty, np.empty((0, 3)))
-                continue
-            known = features.has_landmark
-            descriptors = features.descriptors[known].astype(np.float32)
-            descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
-            self._kept[place_id] = _Place(descriptors, features.landmarks[known])
-        places = [self._kept[place_id] for place_id in ids]
-        for place_id in ids:
-            self._kept.move_to_end(place_id)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return places
+    def _known(self, rows: IntArray) -> list[KnownPlace | None]:
+        return self._features.of(self._places.ids[rows].tolist())
 
     def _distinct(self, rows: IntArray, count: int) -> IntArray:
         """Return the first `count` rows whose places differ enough to add to each other."""
@@ -178,6 +149,15 @@ class MetricLocalizer:
                 if len(chosen) == count:
                     break
         return np.array(chosen, np.int64)
+
+
+def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) -> QueryView:
+    """Return the view of a query at the focal length of the cameras that saw the places."""
+    known = [place.focal_px for place in places if place.focal_px is not None]
+    found_at = camera.focal_x * min(1.0, LONGEST_SIDE / max(camera.width, camera.height))
+    if not known or 1.0 / _SAME_SCALE < np.median(known) / found_at < _SAME_SCALE:
+        return query
+    return query.with_focal_length(float(np.median(known)))
 
 
 def _near_projection(

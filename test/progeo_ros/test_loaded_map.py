@@ -15,15 +15,17 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.records.records import Records
 from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
+from progeo_ros.settings import NodeSettings
 
 OPTIONS = LocalizerOptions(LocalizerSettings(), ConsensusSettings(), PlaceFilterSettings())
+SETTINGS = NodeSettings(index_memory_mb=64)
 
 
 def test_an_open_map_answers_and_keeps_its_odometry_with_other_options(
     corridor_map: Path, encoder: Encoder, places: Records
 ) -> None:
     odometry = PoseBuffer()
-    loaded = LoadedMap.open(str(corridor_map), encoder, OPTIONS, 64, odometry)
+    loaded = LoadedMap.open(str(corridor_map), encoder, OPTIONS, SETTINGS, odometry)
     assert loaded.places == 20
     frame = CameraFrame(read_image(places.images[4]))
     assert loaded.localizer.localize(frame).matches[0].image == str(places.images[4])
@@ -40,7 +42,7 @@ def test_a_map_of_another_model_is_refused_before_its_index_is_built(
     path = tmp_path / "other.progeo"
     PlaceMap.create(path, ModelFingerprint("CLIP-RN50+GeM", 1024, "512", "ab" * 32)).close()
     with pytest.raises(ModelMismatchError, match="CLIP-RN50"):
-        LoadedMap.open(str(path), encoder, OPTIONS, 64, PoseBuffer())
+        LoadedMap.open(str(path), encoder, OPTIONS, SETTINGS, PoseBuffer())
     assert not list(tmp_path.glob("*.faiss"))
 
 

@@ -61,7 +61,7 @@ def test_an_equidistant_lens_is_a_fisheye() -> None:
 
 def test_the_matrix_is_scaled_to_the_image() -> None:
     matrix = Intrinsics(640, 480, 500.0, 510.0, 320.0, 240.0).matrix((320, 120))
-    assert matrix.tolist() == [[250.0, 0.0, 160.0], [0.0, 127.5, 60.0], [0.0, 0.0, 1.0]]
+    assert matrix.tolist() == [[250.0, 0.0, 159.75], [0.0, 127.5, 59.625], [0.0, 0.0, 1.0]]
 
 
 RAW = Intrinsics(640, 480, 500.0, 510.0, 320.0, 240.0)
@@ -108,8 +108,9 @@ def test_a_polynomial_that_folds_back_shows_no_points_from_outside_the_view() ->
 
 def test_a_calibration_fits_images_of_its_aspect_ratio() -> None:
     half = RAW.scaled(320, 240)
-    assert half == Intrinsics(320, 240, 250.0, 255.0, 160.0, 120.0)
-    assert half.normalized([[80.0, 60.0]]) == pytest.approx(RAW.normalized([[160.0, 120.0]]))
+    # The middle of the first small pixel is the corner that the first four large ones share.
+    assert half == Intrinsics(320, 240, 250.0, 255.0, 159.75, 119.75)
+    assert half.normalized([[80.0, 60.0]]) == pytest.approx(RAW.normalized([[160.5, 120.5]]))
     assert RAW.scaled(640, 480) is RAW
     with pytest.raises(UsageError, match="640x480 pixels and does not fit one of 640x360"):
         RAW.scaled(640, 360)

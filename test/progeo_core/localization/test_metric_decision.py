@@ -1,6 +1,6 @@
 import numpy as np
 
-from progeo_core.localization.decision import LOCALIZED
+from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
 from progeo_core.localization.metric_decision import decide_metric
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
@@ -13,7 +13,7 @@ def test_landmarks_give_position_yaw_and_their_covariance():
     covariance = np.diag([0.01, 0.02, 0.03, 0.1, 0.2, 0.3]) + 0.001
     metric = MetricPose(pose, covariance, 80, (3, 9))
     vague = PoseEstimate(np.zeros(3), np.nan, np.diag(np.full(6, 1e6)), 0.2)
-    estimate, decision = decide_metric(metric, vague)
+    estimate, decision = decide_metric(metric, vague, 0.9)
     assert decision.accepted
     assert decision.state == LOCALIZED
     assert decision.reason == "80 landmarks of 2 places agree on one pose"
@@ -23,3 +23,7 @@ def test_landmarks_give_position_yaw_and_their_covariance():
     np.testing.assert_array_equal(estimate.covariance[known], covariance[known])
     assert estimate.covariance[3, 3] == estimate.covariance[4, 4] == UNOBSERVED_VARIANCE
     assert estimate.confidence == 0.99
+    _, strict = decide_metric(metric, vague, 0.995)
+    assert not strict.accepted
+    assert strict.state == AMBIGUOUS
+    assert strict.reason.endswith("agree on one pose, confidence 0.99 is below 0.99")

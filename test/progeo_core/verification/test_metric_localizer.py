@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 import pytest
 
-from progeo_core.errors import UsageError
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
@@ -11,6 +10,7 @@ from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.records.records import read_records
 from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.metric_localizer import MetricLocalizer
+from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +20,14 @@ def place_map(office_map):
 
 
 @pytest.fixture(scope="module")
-def localizer(place_map):
-    return MetricLocalizer(place_map, place_map.poses(), FeatureExtractor("cpu"))
+def features(place_map):
+    return PlaceFeatureCache(place_map, FeatureExtractor("cpu"))
+
+
+@pytest.fixture(scope="module")
+def localize(place_map, features):
+    localizer = MetricLocalizer(place_map.poses(), features)
+    return lambda image, camera, rows: localizer.localize(features.query(image, camera), rows)
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +40,10 @@ def rows_by_distance(place_map, position):
 
 
 @pytest.mark.parametrize("row", range(4))
-def test_centimetres_and_a_degree_on_another_visit(office, place_map, localizer, intrinsics, row):
+def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, intrinsics, row):
     queries = read_records(office / "query.csv")
     rows = rows_by_distance(place_map, queries.position[row])
-    found = localizer.localize(read_image(queries.images[row]), intrinsics, rows)
+    found = localize(read_image(queries.images[row]), intrinsics, rows)
     assert found is not None
     assert np.linalg.norm(found.pose.position - queries.position[row]) < 0.10
     turn = found.pose.rotation.T @ rotation_of(queries.orientation[row])
@@ -46,7 +52,26 @@ def test_centimetres_and_a_degree_on_another_visit(office, place_map, localizer,
     assert found.landmarks >= 40
 
 
-def test_a_camera_with_a_wider_lens(office, place_map, localizer, intrinsics):
+@pytest.mark.parametrize("row", range(4))
+def test_a_camera_with_half_the_focal_length(office, place_map, localize, intrinsics, row):
+    queries = read_records(office / "query.csv")
+    image = cv2.resize(read_image(queries.images[row]), (270, 180), interpolation=cv2.INTER_AREA)[
+        10:170, 15:255
+    ]
+    wide = Intrinsics(
+        240,
+        160,
+        0.5 * intrinsics.focal_x,
+        0.5 * intrinsics.focal_y,
+        0.5 * (intrinsics.center_x + 0.5) - 0.5 - 15.0,
+        0.5 * (intrinsics.center_y + 0.5) - 0.5 - 10.0,
+    )
+    found = localize(image, wide, rows_by_distance(place_map, queries.position[row]))
+    assert found is not None
+    assert np.linalg.norm(found.pose.position - queries.position[row]) < 0.15
+
+
+def test_a_camera_with_a_wider_lens(office, place_map, localize, intrinsics):
     queries = read_records(office / "query.csv")
     image = read_image(queries.images[1])
     # As a lens of three quarters of the focal length would see it, with a border.
@@ -60,30 +85,23 @@ def test_a_camera_with_a_wider_lens(office, place_map, localizer, intrinsics):
         0.75 * (intrinsics.center_x + 0.5) - 0.5 + 67.0,
         0.75 * (intrinsics.center_y + 0.5) - 0.5 + 45.0,
     )
-    found = localizer.localize(small, wide, rows_by_distance(place_map, queries.position[1]))
+    found = localize(small, wide, rows_by_distance(place_map, queries.position[1]))
     assert found is not None
     assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.15
 
 
-def test_another_room_has_no_pose(corridor, place_map, localizer, intrinsics):
+def test_another_room_has_no_pose(corridor, place_map, localize, intrinsics):
     rows = np.arange(len(place_map))
     wide = Intrinsics(160, 120, 150.0, 150.0, 80.0, 60.0)
     for path in sorted(corridor.rglob("*.jpg"))[:6]:
-        assert localizer.localize(read_image(path), wide, rows) is None
+        assert localize(read_image(path), wide, rows) is None
 
 
-def test_a_calibration_of_other_images_has_no_pose(office, localizer, intrinsics):
+def test_a_calibration_of_other_images_has_no_pose(office, localize, intrinsics):
     image = read_image(office / "images" / "0355.jpg")
-    assert localizer.localize(image[:, :300], intrinsics, np.arange(5)) is None
+    assert localize(image[:, :300], intrinsics, np.arange(5)) is None
 
 
-def test_a_black_image_has_no_pose(localizer, intrinsics):
+def test_a_black_image_has_no_pose(localize, intrinsics):
     black = np.zeros((360, 540, 3), np.uint8)
-    assert localizer.localize(black, intrinsics, np.arange(5)) is None
-
-
-def test_features_of_another_extractor_are_refused(place_map):
-    extractor = FeatureExtractor("cpu")
-    extractor.name = "xfeat-other"
-    with pytest.raises(UsageError, match=r"xfeat-[0-9a-f]{8}, this program finds xfeat-other"):
-        MetricLocalizer(place_map, place_map.poses(), extractor)
+    assert localize(black, intrinsics, np.arange(5)) is None
