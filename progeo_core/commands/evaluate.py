@@ -61,8 +61,7 @@ def evaluate(
     Recall@N: share of all queries with a place within the radius among their N best. Errors are
     horizontal distances of the estimated positions. Precision and recall are over all confidence
     thresholds; calibration compares stated confidence with the share that was right. Time to
-    localize runs from the first image, or from a jump of the true position, to the first accepted
-    answer that is right.
+    localize: from the first image, or a jump of the truth, to the first accepted right answer.
 
         progeo evaluate --map city.progeo --queries queries.csv
         progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
@@ -95,6 +94,7 @@ def evaluate(
                 sequence=sequence,
                 geometric_checks=geometric_checks,
                 intrinsics=options.read_intrinsics(camera_info),
+                device=device,
                 advance=advance,
             )
     say_skipped(run.skipped)

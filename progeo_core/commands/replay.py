@@ -15,7 +15,7 @@ from progeo_core.errors import UsageError
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 if TYPE_CHECKING:
-    from progeo_core.evaluation.replay import Replay
+    from progeo_core.evaluation.replay import Replay, ReplayInput
     from progeo_core.evaluation.replay_folder import ReplayFolder
 
 BagArgument = Annotated[
@@ -68,13 +68,10 @@ def replay(
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
-        progeo replay walk/ --map lab.progeo --image-topic /camera/image_raw \\
-            --ground-truth-topic /ground_truth/camera_pose --camera-poses
         progeo replay drive/ --live …
 
-    With a calibration, of the bag or of --camera-info, and a map with landmarks, answers are full
-    poses of the camera. Their rotation is compared where --camera-poses says that the ground truth
-    is that of the camera; else it counts as unknown, and only positions are compared.
+    With a calibration and a map with landmarks, answers are full poses of the camera. Their
+    rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
     The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
     ground_truth.tum (for evo), and matches/ (queries beside their best matches).
@@ -83,13 +80,11 @@ def replay(
     calibration metric_pose among them, and images, answered, dropped, dropped_by, latency_ms
     (p50, p95, p99), mode, bag, map, model, versions.
     """
-    from progeo_core.evaluation.replay import read_input, replay_live, replay_offline
+    from progeo_core.evaluation.replay import read_input, replay_live
     from progeo_core.evaluation.replay_folder import write_replay
 
-    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
-        raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
-        )
+    if live:
+        _refuse_choices(device, runtime)
     with waiting("reading the bag"):
         source = read_input(
             bag_path,
@@ -104,20 +99,36 @@ def replay(
     if live:
         run = replay_live(source, model, geometric_checks=geometric_checks)
     else:
-        from progeo_core.inference.loading import load_encoder
-
-        with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime)
-        with progress("replaying", source.images) as advance:
-            run = replay_offline(
-                source, encoder, geometric_checks=geometric_checks, advance=advance
-            )
+        run = _offline(source, model, device, runtime, geometric_checks)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
     if run.has_full_poses:
         print_poses(run.poses)
     _print_replay(run, files)
+
+
+def _refuse_choices(device: str, runtime: str) -> None:
+    """Raise `UsageError` where something is chosen that the live node chooses by itself."""
+    if (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+        raise UsageError(
+            "--device and --runtime go with an offline replay; the live node chooses by itself"
+        )
+
+
+def _offline(
+    source: ReplayInput, model: str, device: str, runtime: str, geometric_checks: int
+) -> Replay:
+    """Answer the images of a bag in this process."""
+    from progeo_core.evaluation.replay import replay_offline
+    from progeo_core.inference.loading import load_encoder
+
+    with waiting("loading the model"):
+        encoder = load_encoder(model, device, runtime)
+    with progress("replaying", source.images) as advance:
+        return replay_offline(
+            source, encoder, geometric_checks=geometric_checks, device=device, advance=advance
+        )
 
 
 def _print_replay(run: Replay, files: ReplayFolder) -> None:

@@ -39,14 +39,15 @@ def evaluate_records(
     sequence: bool = False,
     geometric_checks: int = 0,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
     order, and the place filter answers them, too. geometric_checks: as `LocalizerSettings` has it.
-    intrinsics: of the camera, for full poses where the map has landmarks. `advance` counts images,
-    skipped ones included.
+    intrinsics: of the camera, for full poses where the map has landmarks. device: where local
+    features are found. `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
@@ -57,6 +58,7 @@ def evaluate_records(
         sequence=sequence,
         geometric_checks=geometric_checks,
         intrinsics=intrinsics,
+        device=device,
         advance=advance,
     )
     evaluation = evaluate(
@@ -80,6 +82,7 @@ def answer_records(
     sequence: bool = False,
     geometric_checks: int = 0,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> tuple[Answers, Records]:
     """Localize every image of `records`; options and errors as for `evaluate_records`.
@@ -94,6 +97,7 @@ def answer_records(
         sequence=sequence,
         geometric_checks=geometric_checks,
         intrinsics=intrinsics,
+        device=device,
         advance=advance,
     )
     if not answers.rows:

@@ -165,12 +165,13 @@ def replay_offline(
     encoder: Encoder,
     *,
     geometric_checks: int = 0,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image of a bag, one after the other, singly and as a sequence.
 
-    geometric_checks: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
-    answer. Images that cannot be used are dropped.
+    geometric_checks: as `LocalizerSettings` has it. device: where local features are found.
+    Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
         answers = answer_drive(
@@ -178,6 +179,7 @@ def replay_offline(
             encoder,
             _described(bag, source.image_topic, encoder),
             intrinsics=source.intrinsics,
+            device=device,
             geometric_checks=geometric_checks,
             advance=advance,
         )

@@ -2,8 +2,9 @@
 
 import pytest
 
-from progeo_core.bags.writer import write_bag
+from progeo_core.bags.writer import CAMERA_POSE_TOPIC, IMAGE_TOPIC, write_bag
 from progeo_core.evaluation.replay import read_input, replay_offline
+from progeo_core.images.calibration_file import read_calibration
 from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
@@ -22,5 +23,23 @@ def run(campus_loop, small_encoder, tmp_path_factory):
         "/camera/image_raw",
         "/ground_truth/pose",
         4.0,
+    )
+    return replay_offline(source, small_encoder)
+
+
+@pytest.fixture(scope="session")
+def office_bag(office, tmp_path_factory):
+    """Return a bag of four images of an office with calibration and poses of their camera."""
+    path = tmp_path_factory.mktemp("bags") / "office"
+    calibration = read_calibration(office / "camera_info.yaml")
+    write_bag(path, read_records(office / "query.csv"), calibration=calibration)
+    return path
+
+
+@pytest.fixture(scope="session")
+def office_run(office_bag, office_map, small_encoder):
+    """Return an offline replay of the office, whose answers are full poses."""
+    source = read_input(
+        office_bag, office_map, IMAGE_TOPIC, CAMERA_POSE_TOPIC, 1.0, camera_poses=True
     )
     return replay_offline(source, small_encoder)

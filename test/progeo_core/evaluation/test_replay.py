@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from progeo_core.bags.reader import Bag
-from progeo_core.bags.writer import write_bag
+from progeo_core.bags.writer import CAMERA_POSE_TOPIC, write_bag
 from progeo_core.errors import DataError, MissingDependencyError, ModelMismatchError, ProgeoError
 from progeo_core.evaluation.replay import has_ros, read_input, replay_live, replay_offline
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
@@ -85,6 +86,41 @@ def test_ground_truth_in_degrees_needs_a_datum(records, small_encoder, tmp_path)
     build_map(path, FileSource(few), small_encoder)
     with pytest.raises(DataError, match="latitude and longitude, but the map has no datum"):
         read_input(tmp_path / "fixes", path, IMAGES, FIXES, 5.0)
+
+
+def test_a_calibration_of_the_bag_gives_full_poses(office_run):
+    assert office_run.source.intrinsics.width == 540
+    assert [answer.method for answer in office_run.localizations] == ["metric"] * 4
+    assert office_run.poses.has_rotation
+    figures = office_run.poses.full.to_json()
+    assert figures["answered"] == figures["within"]["0.10m_5deg"] == 1.0
+
+
+def test_a_given_calibration_takes_the_place_of_the_bag_s(office_bag, office_map, small_encoder):
+    other = Intrinsics(540, 360, 250.0, 250.0, 270.0, 180.0)
+    source = read_input(office_bag, office_map, IMAGES, CAMERA_POSE_TOPIC, 1.0, calibration=other)
+    assert source.intrinsics == other
+    assert np.isnan(source.orientation).all()
+
+
+def test_positions_alone_leave_the_rotation_unknown(office_bag, office_map, small_encoder):
+    source = read_input(office_bag, office_map, IMAGES, POSES, 1.0)
+    run = replay_offline(source, small_encoder)
+    assert not run.poses.has_rotation
+    figures = run.poses.full.to_json()
+    assert figures["answered"] == 1.0
+    assert figures["position_error_m"]["p90"] < 0.1
+    assert figures["rotation_error_deg"]["median"] is None
+
+
+def test_fixes_are_no_poses_of_a_camera(records, placed_map, tmp_path):
+    few = records.select(slice(1, 7, 2))
+    degrees = dataclasses.replace(
+        few, position=wgs84_from_enu(few.position, DATUM), frame=Frame.WGS84
+    )
+    write_bag(tmp_path / "fixes", degrees)
+    with pytest.raises(DataError, match="have no orientation, so that they are not those of a cam"):
+        read_input(tmp_path / "fixes", placed_map, IMAGES, FIXES, 5.0, camera_poses=True)
 
 
 def test_images_without_ground_truth_are_answered_but_not_counted(
