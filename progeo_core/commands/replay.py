@@ -73,12 +73,11 @@ def replay(
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
-    ground_truth.tum (for evo), and matches/ (queries beside their best matches).
-
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth, with a
-    calibration metric_pose among them, and images, answered, dropped, dropped_by, latency_ms
-    (p50, p95, p99), mode, bag, map, model, versions.
+    The folder gets report.html (one self-contained file), summary.json, trajectory.tum,
+    ground_truth.tum (for evo) and matches/ (queries beside their best matches).
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
+    calibration also metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95,
+    p99), mode, bag, map, model, versions.
     """
     from progeo_core.evaluation.replay import read_input, replay_live
     from progeo_core.evaluation.replay_folder import write_replay
