@@ -33,7 +33,8 @@ _STYLE: Any = {
     "legend.fontsize": 9,
     "svg.hashsalt": "progeo",  # equal replays give equal files
 }
-WIDE, HALF = (11.0, 3.4), (5.4, 3.5)
+# Width (inches) of a plot that fills a page, and of one beside another or on a phone.
+WIDE, HALF = 11.0, 5.4
 # More marks than this are drawn as pixels inside the SVG, which keeps the page small.
 _VECTOR_MARKS = 3000
 
@@ -44,8 +45,10 @@ def scatter(axes: Axes, points: FloatArray, **look: Any) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """Put the legend above the plot, in so many columns."""
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
+    """Put the legend above the plot, in so many columns, where these have room."""
+    figure = axes.get_figure(root=True)
+    most = 5 if figure is not None and figure.get_figwidth() > HALF else 2
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(columns, most))
 
 
 def draw_svg(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
 from progeo_core.evaluation.metric_poses import PoseComparison
-from progeo_core.evaluation.plot_style import BLUE, GREY, INK, draw_svg, legend_above, scatter
+from progeo_core.evaluation.plot_style import (
+    BLUE,
+    GREY,
+    HALF,
+    INK,
+    WIDE,
+    draw_svg,
+    legend_above,
+    scatter,
+)
 from progeo_core.evaluation.replay import Replay
 from progeo_core.geo import FloatArray
 
-_SIZE = (11.0, 2.7)
+_HEIGHT = 2.8
 # Errors below these are drawn there: a logarithmic scale has no zero.
 _MIN_M, _MIN_DEG = 0.001, 0.01
 # Lines that the table has shares of.
 _NEAR_M, _NEAR_DEG = 0.10, 5.0
 
 
-def draw_position_errors(replay: Replay, comparison: PoseComparison) -> str:
-    """Draw the error in metres of full poses and of the most similar places over time."""
+def draw_position_errors(replay: Replay, comparison: PoseComparison, width: float = WIDE) -> str:
+    """Draw the error in metres of full poses and of the most similar places over time.
+
+    width: inches.
+    """
     errors = comparison.full.position_m, comparison.places.position_m
-    return _draw_errors(replay, errors, (_MIN_M, _NEAR_M), "position error (m)")
+    return draw_svg(
+        _errors(replay, errors, (_MIN_M, _NEAR_M), "position error (m)"), (width, _HEIGHT)
+    )
 
 
-def draw_rotation_errors(replay: Replay, comparison: PoseComparison) -> str:
-    """Draw the error in degrees of full poses and of the most similar places over time."""
+def draw_rotation_errors(replay: Replay, comparison: PoseComparison, width: float = WIDE) -> str:
+    """Draw the error in degrees of full poses and of the most similar places over time.
+
+    width: inches.
+    """
     errors = comparison.full.rotation_deg, comparison.places.rotation_deg
-    return _draw_errors(replay, errors, (_MIN_DEG, _NEAR_DEG), "rotation error (°)")
+    return draw_svg(
+        _errors(replay, errors, (_MIN_DEG, _NEAR_DEG), "rotation error (°)"), (width, _HEIGHT)
+    )
 
 
 def draw_landmarks(replay: Replay) -> str:
@@ -47,13 +68,16 @@ def draw_landmarks(replay: Replay) -> str:
         axes.set_ylabel("landmarks that fit")
         legend_above(axes, 2)
 
-    return draw_svg(draw, _SIZE)
+    return draw_svg(draw, (HALF, 4.2))
 
 
-def _draw_errors(
+def _errors(
     replay: Replay, errors: tuple[FloatArray, FloatArray], levels: tuple[float, float], name: str
-) -> str:
-    """Draw errors [e] of full poses and places; levels: where the scale begins, and of the line."""
+) -> Callable[[Axes], None]:
+    """Return what draws errors [e] of full poses and of places.
+
+    levels: where the scale begins, and where the dashed line is.
+    """
     seconds, (least, near) = _seconds(replay), levels
     full, places = (np.stack([seconds, np.maximum(one, least)], axis=-1) for one in errors)
 
@@ -73,7 +97,7 @@ def _draw_errors(
         axes.set_ylabel(name)
         legend_above(axes, 2)
 
-    return draw_svg(draw, _SIZE)
+    return draw
 
 
 def _seconds(replay: Replay) -> FloatArray:

@@ -90,13 +90,13 @@ def summarize(replay: Replay) -> dict[str, Any]:
 def best_answers(replay: Replay) -> list[int]:
     """Return the most confident right answers (rows of the evaluated), spread over time.
 
-    Of equally confident ones those come first whose pose more landmarks fit.
+    Full poses come first, those that most landmarks fit.
     """
     right = np.flatnonzero(replay.evaluation.right)
     answers = [replay.localizations[replay.evaluated[one]] for one in right.tolist()]
     confidence = [answer.estimate.confidence for answer in answers]
     landmarks = [0 if answer.metric is None else answer.metric.landmarks for answer in answers]
-    order = np.lexsort((-np.array(landmarks), -np.array(confidence)))
+    order = np.lexsort((-np.array(confidence), -np.array(landmarks)))
     return _spread(right[order], replay.evaluation.queries, _SHOWN)
 
 
@@ -203,9 +203,8 @@ def _scores(answer: Localization) -> str:
     scores = [f"confidence {answer.estimate.confidence:.2f}"]
     metric = answer.metric
     if metric is not None:
-        scores.append(f"{metric.landmarks} landmarks")
-        if metric.best is not None:
-            scores.append(f"{len(metric.best.query)} of this place")
+        here = "" if metric.best is None else f" ({len(metric.best.query)} here)"
+        scores.append(f"{metric.landmarks} landmarks{here}")
     elif answer.matches:
         scores.append(f"similarity {answer.matches[0].similarity:.2f}")
     return " · ".join(scores)

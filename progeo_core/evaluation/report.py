@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,13 @@ from progeo_core.evaluation import report_figures
 from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres
 from progeo_core.evaluation.pose_section import pose_section
 from progeo_core.evaluation.replay import Replay
-from progeo_core.evaluation.report_html import fact_table, figure_table, jpeg_image, svg_image
+from progeo_core.evaluation.report_html import (
+    fact_table,
+    figure_table,
+    jpeg_image,
+    svg_image,
+    wide_plot,
+)
 from progeo_core.versions import versions
 
 _TEMPLATE = "report_template.html"
@@ -65,10 +72,12 @@ def _fields(
             f" of {len(source.places.ids)} places."
         ),
         "tiles": _tiles(replay),
-        "plan": svg_image(report_figures.draw_plan(replay), "plan of places, truth and estimates"),
+        "plan": wide_plot(
+            partial(report_figures.draw_plan, replay), "plan of places, truth and estimates"
+        ),
         "radius": f"{source.radius_m:g} m",
-        "error_over_time": svg_image(
-            report_figures.draw_error_over_time(replay), "position error over time"
+        "error_over_time": wide_plot(
+            partial(report_figures.draw_error_over_time, replay), "position error over time"
         ),
         "error_distribution": svg_image(
             report_figures.draw_error_distribution(replay), "cumulative position error"
@@ -86,6 +95,7 @@ def _fields(
         ),
         "best": _match_cards(best),
         "worst": _match_cards(worst),
+        "best_note": "of most landmarks" if replay.has_full_poses else "of highest confidence",
         "worst_note": " Then the full poses farthest off." if replay.has_full_poses else "",
         "figures": _figure_table(replay.evaluation),
         "facts": fact_table(_facts(replay)),
@@ -110,10 +120,8 @@ def _tiles(replay: Replay) -> str:
     )
     if replay.poses is not None and replay.has_full_poses:
         full = replay.poses.full.to_json()
-        tiles += (
-            (metres(full["position_error_m"]["median"], 3), "median error of full poses"),
-            (f"{100 * full['answered']:.0f} %", "with a full pose"),
-        )
+        median = metres(full["position_error_m"]["median"], 3)
+        tiles += ((f"{100 * full['answered']:.0f} %", f"have a full pose, median error {median}"),)
     return "".join(
         f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
         for value, name in tiles

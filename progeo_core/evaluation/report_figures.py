@@ -27,6 +27,8 @@ from progeo_core.evaluation.plot_style import (
 from progeo_core.evaluation.replay import Replay
 from progeo_core.geo import FloatArray
 
+# Of plots that stand beside each other (inches).
+_SIZE = (HALF, 3.5)
 # Links from truth to wrong answer; more would hide the plot.
 _LINKS = 150
 
@@ -39,8 +41,11 @@ class _Decisions(NamedTuple):
     withheld: NDArray[np.bool_]
 
 
-def draw_plan(replay: Replay) -> str:
-    """Draw places, ground truth and estimates from above, wrong answers linked to their truth."""
+def draw_plan(replay: Replay, width: float = WIDE) -> str:
+    """Draw places, ground truth and estimates from above, wrong answers linked to their truth.
+
+    width: inches.
+    """
     truth, estimate = _positions(replay)
     places = replay.source.places.position[:, :2]
     window = _window(np.concatenate([truth, estimate, places]))
@@ -58,8 +63,8 @@ def draw_plan(replay: Replay) -> str:
         axes.set_ylabel("north (m)")
         legend_above(axes, 5)
 
-    width, height = window[1] - window[0]
-    return draw_svg(draw, (11.0, 10.2 * float(height / width) + 1.0))
+    east, north = window[1] - window[0]
+    return draw_svg(draw, (width, (width - 0.8) * float(north / east) + 1.0))
 
 
 def _window(points: FloatArray) -> FloatArray:
@@ -73,8 +78,8 @@ def _window(points: FloatArray) -> FloatArray:
     return np.stack([middle - half, middle + half])
 
 
-def draw_error_over_time(replay: Replay) -> str:
-    """Draw the position error of every answer over time."""
+def draw_error_over_time(replay: Replay, width: float = WIDE) -> str:
+    """Draw the position error of every answer over time; width: inches."""
     evaluation = replay.evaluation
     stamps = replay.source.stamp_ns[replay.rows[replay.evaluated]]
     seconds = (stamps - replay.source.stamp_ns.min()) * 1e-9
@@ -88,7 +93,7 @@ def draw_error_over_time(replay: Replay) -> str:
         axes.set_ylabel("position error (m)")
         legend_above(axes, 3)
 
-    return draw_svg(draw, WIDE)
+    return draw_svg(draw, (width, 3.4))
 
 
 def draw_error_distribution(replay: Replay) -> str:
@@ -114,7 +119,7 @@ def draw_error_distribution(replay: Replay) -> str:
         axes.set_ylabel("share of answers")
         _legend_of_runs(axes, len(runs), "lower right")
 
-    return draw_svg(draw, HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_precision_recall(replay: Replay) -> str:
@@ -133,7 +138,7 @@ def draw_precision_recall(replay: Replay) -> str:
         axes.set_ylabel("precision")
         _legend_of_runs(axes, len(runs), "lower left")
 
-    return draw_svg(draw, HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_latency(replay: Replay) -> str:
@@ -153,7 +158,7 @@ def draw_latency(replay: Replay) -> str:
         axes.set_ylabel("share of answers")
         axes.legend(loc="lower right")
 
-    return draw_svg(draw, HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_reliability(replay: Replay) -> str:
@@ -173,9 +178,9 @@ def draw_reliability(replay: Replay) -> str:
         axes.set_ylim(-0.03, 1.05)
         axes.set_xlabel("stated confidence")
         axes.set_ylabel("share that was right")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
 
-    return draw_svg(draw, HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def _positions(replay: Replay) -> tuple[FloatArray, FloatArray]:

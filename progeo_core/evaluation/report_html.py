@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+
+from progeo_core.evaluation.plot_style import HALF, WIDE
 
 
 def figure_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -27,6 +29,16 @@ def fact_table(facts: Iterable[tuple[str, str]]) -> str:
 def svg_image(svg: str, alt: str) -> str:
     """Return a plot as an image of its own, as ids inside one SVG clash with those of another."""
     return _image(svg.encode("utf-8"), "svg+xml", alt)
+
+
+def wide_plot(draw: Callable[[float], str], alt: str) -> str:
+    """Return a plot that fills the page, drawn again in half the width for a phone.
+
+    draw: returns the SVG of a width (inches).
+    """
+    narrow = base64.b64encode(draw(HALF).encode("utf-8")).decode("ascii")
+    source = f'<source media="(max-width: 620px)" srcset="data:image/svg+xml;base64,{narrow}">'
+    return f"<picture>{source}{svg_image(draw(WIDE), alt)}</picture>"
 
 
 def jpeg_image(jpeg: bytes, alt: str) -> str:

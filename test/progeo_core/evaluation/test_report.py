@@ -23,6 +23,8 @@ def test_the_page_needs_nothing_else(page):
     sources = page.split('src="')[1:]
     assert len(sources) == 6 + 2
     assert all(one.startswith("data:image/") for one in sources)
+    # Plots that fill the page are drawn again for a narrow one.
+    assert page.count('<source media="(max-width: 620px)" srcset="data:image/svg+xml') == 2
 
 
 def test_names_from_outside_cannot_become_markup(page):
