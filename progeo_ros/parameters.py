@@ -58,6 +58,7 @@ _FITTED = "it is a constant now; progeo map calibrate fits the confidence of a m
 REMOVED: Mapping[str, str] = {
     "autostart": "localize.launch.py configures and activates the node (autostart:=false leaves"
     " that to a lifecycle manager); by hand: ros2 lifecycle set",
+    "localizer.geometric_checks": "localizer.verification_ms, a time per image, takes its place",
     "consensus.sharpness": _FITTED,
     "consensus.confidence_gap": _FITTED,
     "consensus.confidence_slope": _FITTED,

@@ -11,6 +11,7 @@ import typer
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
 from progeo_core.commands.evaluate import print_evaluation, print_poses
+from progeo_core.commands.map_images import CameraPosesFlag
 from progeo_core.errors import UsageError
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
@@ -53,9 +54,9 @@ def replay(
     max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
-    geometric_checks: options.ChecksOption = 0,
+    verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
-    camera_poses: options.CameraPosesFlag = False,
+    camera_poses: CameraPosesFlag = False,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
@@ -96,9 +97,9 @@ def replay(
             camera_poses=camera_poses,
         )
     if live:
-        run = replay_live(source, model, geometric_checks=geometric_checks)
+        run = replay_live(source, model, verification_ms=verification_ms)
     else:
-        run = _offline(source, model, device, runtime, geometric_checks)
+        run = _offline(source, model, device, runtime, verification_ms)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
@@ -116,7 +117,7 @@ def _refuse_choices(device: str, runtime: str) -> None:
 
 
 def _offline(
-    source: ReplayInput, model: str, device: str, runtime: str, geometric_checks: int
+    source: ReplayInput, model: str, device: str, runtime: str, verification_ms: int
 ) -> Replay:
     """Answer the images of a bag in this process."""
     from progeo_core.evaluation.replay import replay_offline
@@ -126,7 +127,7 @@ def _offline(
         encoder = load_encoder(model, device, runtime)
     with progress("replaying", source.images) as advance:
         return replay_offline(
-            source, encoder, geometric_checks=geometric_checks, device=device, advance=advance
+            source, encoder, verification_ms=verification_ms, device=device, advance=advance
         )
 
 

@@ -52,14 +52,14 @@ def answer_drive(
     described: Iterable[DescribedImage | ImageError],
     *,
     sequence: bool = True,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
-    geometric_checks: as `LocalizerSettings` has it. intrinsics: of the camera.
+    verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
     device: where local features are found. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
@@ -68,7 +68,7 @@ def answer_drive(
         Localizer(
             prepared,
             encoder,
-            LocalizerSettings(sequence=following, geometric_checks=geometric_checks),
+            LocalizerSettings(sequence=following, verification_ms=verification_ms),
         )
         for following in (False, True)
     )

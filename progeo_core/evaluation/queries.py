@@ -14,6 +14,7 @@ from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.images.codec import load_images
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
@@ -37,7 +38,7 @@ def evaluate_records(
     radius_m: float,
     *,
     sequence: bool = False,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
     advance: Advance = no_progress,
@@ -45,7 +46,7 @@ def evaluate_records(
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
-    order, and the place filter answers them, too. geometric_checks: as `LocalizerSettings` has it.
+    order, and the place filter answers them, too. verification_ms: as `LocalizerSettings` has it.
     intrinsics: of the camera, for full poses where the map has landmarks. device: where local
     features are found. `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
@@ -56,7 +57,7 @@ def evaluate_records(
         records,
         encoder,
         sequence=sequence,
-        geometric_checks=geometric_checks,
+        verification_ms=verification_ms,
         intrinsics=intrinsics,
         device=device,
         advance=advance,
@@ -80,7 +81,7 @@ def answer_records(
     encoder: Encoder,
     *,
     sequence: bool = False,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
     advance: Advance = no_progress,
@@ -95,7 +96,7 @@ def answer_records(
         encoder,
         _described(local, encoder),
         sequence=sequence,
-        geometric_checks=geometric_checks,
+        verification_ms=verification_ms,
         intrinsics=intrinsics,
         device=device,
         advance=advance,

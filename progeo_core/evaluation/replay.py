@@ -27,6 +27,7 @@ from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization, Match
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_estimate import PoseEstimate
@@ -164,13 +165,13 @@ def replay_offline(
     source: ReplayInput,
     encoder: Encoder,
     *,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     device: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image of a bag, one after the other, singly and as a sequence.
 
-    geometric_checks: as `LocalizerSettings` has it. device: where local features are found.
+    verification_ms: as `LocalizerSettings` has it. device: where local features are found.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
@@ -180,7 +181,7 @@ def replay_offline(
             _described(bag, source.image_topic, encoder),
             intrinsics=source.intrinsics,
             device=device,
-            geometric_checks=geometric_checks,
+            verification_ms=verification_ms,
             advance=advance,
         )
     latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
@@ -204,10 +205,12 @@ def _described(
         yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
 
 
-def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -> Replay:
+def replay_live(
+    source: ReplayInput, model: str, *, verification_ms: int = LocalizerSettings.verification_ms
+) -> Replay:
     """Play a bag to the real node in its own process, over DDS at the bag's pace.
 
-    model: what made the map. geometric_checks: as `LocalizerSettings` has it. Latency is the time
+    model: what made the map. verification_ms: as `LocalizerSettings` has it. Latency is the time
     from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
     and `ProgeoError` where the node fails; the node's own messages go to stderr.
     """
@@ -216,7 +219,7 @@ def replay_live(source: ReplayInput, model: str, *, geometric_checks: int = 0) -
             "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
             " 'progeo_ros[ros]'; or replay offline"
         )
-    document = _played(source, model, geometric_checks)
+    document = _played(source, model, verification_ms)
     row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
     answers = sorted(
         (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
@@ -233,13 +236,13 @@ def has_ros() -> bool:
     return importlib.util.find_spec("rclpy") is not None
 
 
-def _played(source: ReplayInput, model: str, geometric_checks: int) -> dict[str, Any]:
+def _played(source: ReplayInput, model: str, verification_ms: int) -> dict[str, Any]:
     """Run the node and the player in a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
         command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
-        command += ["--model", model, "--geometric-checks", str(geometric_checks)]
+        command += ["--model", model, "--verification-ms", str(verification_ms)]
         command += ["--out", str(out)]
         done = subprocess.run(command, check=False)
         if done.returncode != 0:

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 
 from progeo_core.errors import ProgeoError
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
@@ -180,7 +181,7 @@ def parse_answer(received: Received) -> dict[str, Any]:
 
 
 def replay(
-    bag: Path, map_path: Path, image_topic: str, model: str, geometric_checks: int
+    bag: Path, map_path: Path, image_topic: str, model: str, verification_ms: int
 ) -> dict[str, Any]:
     """Replay a bag through the node in a domain of its own; return what answers.json holds."""
     # For both processes, and before the first participant reads it.
@@ -197,7 +198,7 @@ def replay(
             "model": model,
             "cameras": [player.camera],
             "image_transport": player.image_transport,
-            "localizer.geometric_checks": geometric_checks,
+            "localizer.verification_ms": verification_ms,
         }
         with LocalizerProcess(parameters) as process:
             process.activate(node, executor)
@@ -216,7 +217,10 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--image-topic", required=True, help="raw or compressed images of the bag")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model that made the map")
     parser.add_argument(
-        "--geometric-checks", type=int, default=0, help="localizer.geometric_checks of the node"
+        "--verification-ms",
+        type=int,
+        default=LocalizerSettings.verification_ms,
+        help="localizer.verification_ms of the node",
     )
     parser.add_argument("--out", type=Path, required=True, help="answers.json to write")
     options = parser.parse_args(args)
@@ -226,7 +230,7 @@ def main(args: Sequence[str] | None = None) -> int:
             options.map,
             options.image_topic,
             options.model,
-            options.geometric_checks,
+            options.verification_ms,
         )
     except ProgeoError as error:
         print(error, file=sys.stderr)
