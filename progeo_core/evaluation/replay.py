@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,13 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, PlaceTable
-from progeo_core.poses.camera_pose import yaw_of
+from progeo_core.poses.camera_pose import CameraPose, yaw_of
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
+
+if TYPE_CHECKING:
+    from progeo_core.verification.metric_localizer import MetricPose
 
 _NODE_MODULE = "progeo_ros.replay.live_replay"
 
@@ -243,6 +246,8 @@ def _played(source: ReplayInput, model: str, verification_ms: int) -> dict[str, 
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
         command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
         command += ["--model", model, "--verification-ms", str(verification_ms)]
+        if source.intrinsics is not None:
+            command += ["--intrinsics", json.dumps(source.intrinsics.to_json())]
         command += ["--out", str(out)]
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
@@ -283,7 +288,19 @@ def _localization(answer: Mapping[str, Any], source: ReplayInput) -> Localizatio
             for row, similarity in zip(rows, answer["similarities"], strict=True)
         ),
         descriptor=np.empty(0, np.float32),
+        metric=_metric(answer, covariance),
     )
+
+
+def _metric(answer: Mapping[str, Any], covariance: FloatArray) -> MetricPose | None:
+    """Return the full pose of the camera in an answer of the node."""
+    if answer["camera_pose"] is None:
+        return None
+    from progeo_core.verification.metric_localizer import MetricPose
+
+    found = answer["camera_pose"]
+    pose = CameraPose(np.array(found["position"]), np.array(found["orientation"]))
+    return MetricPose(pose, covariance, answer["landmarks"], ())
 
 
 def _replay(

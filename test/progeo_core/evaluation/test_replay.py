@@ -205,6 +205,21 @@ def test_live_and_offline_answers_agree(bag, placed_map, small_model, small_enco
 
 @pytest.mark.slow
 @pytest.mark.skipif(not has_ros(), reason="rclpy is not installed")
+def test_live_full_poses_are_those_of_the_camera(office_bag, office_map, office_run, small_model):
+    source = read_input(office_bag, office_map, IMAGES, CAMERA_POSE_TOPIC, 1.0, camera_poses=True)
+    live = replay_live(source, str(small_model))
+    assert live.answered > 0
+    assert live.has_full_poses
+    for row, answer in zip(live.rows.tolist(), live.localizations, strict=True):
+        twin = office_run.localizations[row].metric
+        np.testing.assert_allclose(answer.metric.pose.position, twin.pose.position, atol=0.02)
+        turn = answer.metric.pose.rotation.T @ twin.pose.rotation
+        np.testing.assert_allclose(turn, np.eye(3), atol=0.02)
+        assert answer.metric.landmarks > 40
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_ros(), reason="rclpy is not installed")
 def test_a_node_that_cannot_start_is_a_failed_run(bag, placed_map, capfd):
     source = read_input(bag, placed_map, IMAGES, POSES, 5.0)
     with pytest.raises(ProgeoError, match=r"the live replay failed \(exit code \d+\)"):
@@ -231,6 +246,10 @@ def test_answers_of_the_node_are_localizations(bag, placed_map, monkeypatch, tmp
             "similarities": [0.5, 0.25],
             "state": "LOCALIZED",
             "reason": "because",
+            "landmarks": 50 if row == 2 else 0,
+            "camera_pose": {"position": [1.0, 2.0, 3.0], "orientation": [0.0, 0.6, 0.0, 0.8]}
+            if row == 2
+            else None,
         }
 
     # Answers may come out of order.
@@ -247,4 +266,7 @@ def test_answers_of_the_node_are_localizations(bag, placed_map, monkeypatch, tmp
     assert np.isnan(first.estimate.yaw_rad)
     assert first.matches[0].image == place.image[1]
     assert first.matches[1].similarity == 0.25
+    assert first.metric.pose.position.tolist() == [1.0, 2.0, 3.0]
+    assert first.metric.landmarks == 50
+    assert run.localizations[1].method == "place"
     assert first.geodetic == pytest.approx(wgs84_from_enu(place.position[1:2], DATUM)[0].tolist())
