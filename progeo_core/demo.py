@@ -20,10 +20,11 @@ from progeo_core.bags.writer import (
 )
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError
+from progeo_core.evaluation.live_answers import replay_live
 from progeo_core.evaluation.metric_poses import PoseComparison
 from progeo_core.evaluation.metrics import Evaluation
 from progeo_core.evaluation.queries import evaluate_records
-from progeo_core.evaluation.replay import Replay, read_input, replay_live, replay_offline
+from progeo_core.evaluation.replay import Replay, read_input, replay_offline
 from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
 from progeo_core.images.calibration_file import read_calibration

@@ -36,7 +36,7 @@ def demo(
         progeo demo --out /tmp/progeo
     """
     from progeo_core.demo import campus_loop, corridor, office, run_site
-    from progeo_core.evaluation.replay import has_ros
+    from progeo_core.evaluation.live_answers import has_ros
     from progeo_core.inference.loading import load_encoder
 
     started = time.monotonic()

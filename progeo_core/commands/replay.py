@@ -77,14 +77,14 @@ def replay(
     The folder gets report.html (one self-contained file), summary.json, trajectory.tum,
     ground_truth.tum (for evo) and matches/ (queries beside their best matches).
     summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
-    calibration also metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95,
-    p99), mode, bag, map, model, versions.
+    calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
+    mode, bag, map, model, versions.
     """
-    from progeo_core.evaluation.replay import read_input, replay_live
+    from progeo_core.evaluation.live_answers import replay_live
+    from progeo_core.evaluation.replay import read_input
     from progeo_core.evaluation.replay_folder import write_replay
 
-    if live:
-        _refuse_choices(device, runtime)
+    _refuse_choices(live, device, runtime)
     with waiting("reading the bag"):
         source = read_input(
             bag_path,
@@ -108,9 +108,9 @@ def replay(
     _print_replay(run, files)
 
 
-def _refuse_choices(device: str, runtime: str) -> None:
+def _refuse_choices(live: bool, device: str, runtime: str) -> None:
     """Raise `UsageError` where something is chosen that the live node chooses by itself."""
-    if (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
         raise UsageError(
             "--device and --runtime go with an offline replay; the live node chooses by itself"
         )

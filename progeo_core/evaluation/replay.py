@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +15,21 @@ from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.reader import Bag
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
+from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
-from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
+from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.localization.answer import Localization, Match
+from progeo_core.localization.answer import Localization
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, PlaceTable
-from progeo_core.poses.camera_pose import CameraPose, yaw_of
-from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
 
 if TYPE_CHECKING:
-    from progeo_core.verification.metric_localizer import MetricPose
-
-_NODE_MODULE = "progeo_ros.replay.live_replay"
+    pass
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,7 +181,7 @@ def replay_offline(
         )
     latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
     dropped = {"failed": len(answers.skipped)}
-    return _replay(
+    return replay_of(
         source, "offline", answers.rows, answers.single, latency_ms, dropped, answers.sequence
     )
 
@@ -208,102 +200,7 @@ def _described(
         yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
 
 
-def replay_live(
-    source: ReplayInput, model: str, *, verification_ms: int = LocalizerSettings.verification_ms
-) -> Replay:
-    """Play a bag to the real node in its own process, over DDS at the bag's pace.
-
-    model: what made the map. verification_ms: as `LocalizerSettings` has it. Latency is the time
-    from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
-    and `ProgeoError` where the node fails; the node's own messages go to stderr.
-    """
-    if not has_ros():
-        raise MissingDependencyError(
-            "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
-            " 'progeo_ros[ros]'; or replay offline"
-        )
-    document = _played(source, model, verification_ms)
-    row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
-    answers = sorted(
-        (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
-        key=lambda answer: row_of[answer["stamp_ns"]],
-    )
-    rows = [row_of[answer["stamp_ns"]] for answer in answers]
-    latency_ms = [(answer["answered_ns"] - answer["sent_ns"]) * 1e-6 for answer in answers]
-    localizations = [_localization(answer, source) for answer in answers]
-    return _replay(source, "live", rows, localizations, latency_ms, document["dropped_by"])
-
-
-def has_ros() -> bool:
-    """Whether rclpy is installed, found without importing it."""
-    return importlib.util.find_spec("rclpy") is not None
-
-
-def _played(source: ReplayInput, model: str, verification_ms: int) -> dict[str, Any]:
-    """Run the node and the player in a process of their own; return its answers.json."""
-    with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
-        out = Path(folder, "answers.json")
-        command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
-        command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
-        command += ["--model", model, "--verification-ms", str(verification_ms)]
-        if source.intrinsics is not None:
-            command += ["--intrinsics", json.dumps(source.intrinsics.to_json())]
-        command += ["--out", str(out)]
-        done = subprocess.run(command, check=False)
-        if done.returncode != 0:
-            raise ProgeoError(
-                f"{source.bag}: the live replay failed (exit code {done.returncode}); the lines"
-                " above say why"
-            )
-        document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-        return document
-
-
-def _localization(answer: Mapping[str, Any], source: ReplayInput) -> Localization:
-    """Return one answer of the node as the localizer would have given it, without descriptor."""
-    position = np.array(answer["position"], np.float64)
-    yaw_rad = np.nan if answer["yaw_rad"] is None else float(answer["yaw_rad"])
-    covariance = np.array(answer["covariance"], np.float64).reshape(6, 6)
-    rows = source.places.poses.rows_of(answer["place_ids"])
-    geodetic = None
-    if source.datum is not None:
-        lat, lon, alt = wgs84_from_enu(position[None], source.datum)[0].tolist()
-        geodetic = (lat, lon, alt)
-    return Localization(
-        stamp_ns=answer["stamp_ns"],
-        camera=source.image_topic,
-        estimate=PoseEstimate(position, yaw_rad, covariance, float(answer["confidence"])),
-        geodetic=geodetic,
-        accepted=bool(answer["accepted"]),
-        state=answer["state"],
-        reason=answer["reason"],
-        matches=tuple(
-            Match(
-                place_id=int(source.places.ids[row]),
-                similarity=float(similarity),
-                position=source.places.position[row],
-                yaw_rad=float(source.places.yaw_rad[row]),
-                image=source.places.image[row],
-            )
-            for row, similarity in zip(rows, answer["similarities"], strict=True)
-        ),
-        descriptor=np.empty(0, np.float32),
-        metric=_metric(answer, covariance),
-    )
-
-
-def _metric(answer: Mapping[str, Any], covariance: FloatArray) -> MetricPose | None:
-    """Return the full pose of the camera in an answer of the node."""
-    if answer["camera_pose"] is None:
-        return None
-    from progeo_core.verification.metric_localizer import MetricPose
-
-    found = answer["camera_pose"]
-    pose = CameraPose(np.array(found["position"]), np.array(found["orientation"]))
-    return MetricPose(pose, covariance, answer["landmarks"], ())
-
-
-def _replay(
+def replay_of(
     source: ReplayInput,
     mode: Literal["offline", "live"],
     rows: list[int],
@@ -312,6 +209,10 @@ def _replay(
     dropped_by: Mapping[str, int],
     sequence: list[Localization] | None = None,
 ) -> Replay:
+    """Evaluate the answers to images `rows`; fields as `Replay` has them.
+
+    sequence: answers of the place filter. Raises `DataError` where no answer has ground truth.
+    """
     answered = np.array(rows, np.int64)
     truth = source.truth.position[answered]
     evaluated = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1))

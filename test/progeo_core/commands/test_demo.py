@@ -39,7 +39,7 @@ def few_images(monkeypatch, small_model):
 def test_without_rclpy_the_command_says_so_and_replays_offline(
     few_images, monkeypatch, tmp_path, capfd
 ):
-    monkeypatch.setattr("progeo_core.evaluation.replay.has_ros", lambda: False)
+    monkeypatch.setattr("progeo_core.evaluation.live_answers.has_ros", lambda: False)
     out = tmp_path / "demo"
     for _ in range(2):  # a second run replaces the first
         assert cli.main(["demo", "--out", str(out)]) == 0
