@@ -130,10 +130,12 @@ class MetricLocalizer:
         if place is None:
             return None
         of_it = pairs.place == row
+        # A place that was compared twice may have a pair twice.
+        both = np.unique(np.stack([pairs.rows[of_it], pairs.features[of_it]]), axis=1)
         return SeenPlace(
             int(self._places.ids[row]),
-            _shares(query.features.points[pairs.rows[of_it]], query.features.size),
-            _shares(place.points[pairs.features[of_it]], place.size),
+            _shares(query.features.points[both[0]], query.features.size),
+            _shares(place.points[both[1]], place.size),
         )
 
     def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
