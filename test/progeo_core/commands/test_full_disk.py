@@ -69,7 +69,7 @@ def sites(tmp_path: Path, fingerprint, make_places, unit_vectors) -> Path:
             f"describe --images {CORRIDOR}/query --out out.npy --runtime torch",
             "out.npy: cannot be written (No space left on device)",
         ),
-        ("16k", "map export {sites}/a.progeo --format csv --out a.csv", "a.csv: cannot be written"),
+        ("8k", "map export {sites}/a.progeo --format csv --out a.csv", "a.csv: cannot be written"),
         ("48k", "map merge {sites}/a.progeo {sites}/b.progeo --out c.progeo", "c.progeo: the disk"),
     ],
     ids=["dataset", "describe", "export", "merge"],
