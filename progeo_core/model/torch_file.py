@@ -48,9 +48,10 @@ _QUOTED = re.compile(r'"([^"]*)"')
 def read_torch_file(path: Path, class_prefix: str = "") -> Any:
     """Return what torch.save wrote, on the CPU; of a TorchScript archive its state_dict.
 
-    class_prefix: objects of classes whose names begin so become `PickledObject`. Tensors, numbers (NumPy's, too), texts and containers of them are read; everything else raises
-    an exception, and so does a damaged file. Memory stays in proportion to the size of the file,
-    but for tensors that repeat their numbers.
+    class_prefix: objects of classes whose names begin so become `PickledObject`. Tensors, numbers
+    (NumPy's, too), texts and containers of them are read; everything else raises an exception, and
+    so does a damaged file. Memory stays in proportion to the size of the file, but for tensors that
+    repeat their numbers.
     """
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -42,25 +42,41 @@ _MAX_SIGMA_M = 0.3
 _SAME_SCALE = 1.3
 
 
+class SeenPlace(NamedTuple):
+    """Place of most of the landmarks that tell a pose, and where images show these.
+
+    query, place: [n, 2] points as shares (0-1) of the width and height of each image.
+    """
+
+    place_id: int
+    query: NDArray[np.float32]
+    place: NDArray[np.float32]
+
+
 class MetricPose(NamedTuple):
     """Pose of the camera against the landmarks of a map.
 
     covariance: [6, 6] of x, y, z (m²) and of turns about the axes of the map (rad²). landmarks: how
-    many fit. places: ids of the places that they are of.
+    many fit. places: ids of the places that they are of. best: the one to show, None unknown.
     """
 
     pose: CameraPose
     covariance: FloatArray
     landmarks: int
     places: tuple[int, ...]
+    best: SeenPlace | None = None
 
 
 class _Pairs(NamedTuple):
-    """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n]."""
+    """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n].
+
+    features: [n] their rows among the features of these places.
+    """
 
     rows: IntArray
     landmarks: FloatArray
     place: IntArray
+    features: IntArray
 
 
 class MetricLocalizer:
@@ -96,12 +112,29 @@ class MetricLocalizer:
             return None
         if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
             return None
-        seen = np.unique(pairs.place[refined.inliers])
+        pairs = _inside(pairs, refined)
         return MetricPose(
             refined.pose,
             refined.covariance,
-            int(np.count_nonzero(refined.inliers)),
-            tuple(self._places.ids[seen].tolist()),
+            len(pairs.rows),
+            tuple(self._places.ids[np.unique(pairs.place)].tolist()),
+            self._best(query, pairs),
+        )
+
+    def _best(self, query: QueryView, pairs: _Pairs) -> SeenPlace | None:
+        """Return the place of most pairs, and where both images show these."""
+        rows, count = np.unique(pairs.place, return_counts=True)
+        row = rows[count.argmax()]
+        (place,) = self._known(np.array([row]))
+        if place is None:
+            return None
+        of_it = pairs.place == row
+        # A place that was compared twice may have a pair twice.
+        both = np.unique(np.stack([pairs.rows[of_it], pairs.features[of_it]]), axis=1)
+        return SeenPlace(
+            int(self._places.ids[row]),
+            _shares(query.features.points[both[0]], query.features.size),
+            _shares(place.points[both[1]], place.size),
         )
 
     def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
@@ -132,7 +165,8 @@ class MetricLocalizer:
                 expected = rays[usable], _expected_rays(landmarks, pose)
                 found = matches_nearby(descriptors, theirs, expected, _NEAR_RAD)
             owner = np.full(len(found.first), row)
-            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner))
+            features = place.landmark_rows[found.second]
+            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))
         return _joined(parts)
 
     def _known(self, rows: IntArray) -> list[KnownPlace | None]:
@@ -168,10 +202,15 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
-    return _Pairs(pairs.rows[kept], pairs.landmarks[kept], pairs.place[kept])
+    return _Pairs(*(column[kept] for column in pairs))
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
-    empty = _Pairs(np.empty(0, np.int64), np.empty((0, 3)), np.empty(0, np.int64))
-    rows, landmarks, place = zip(empty, *parts, strict=True)
-    return _Pairs(np.concatenate(rows), np.concatenate(landmarks), np.concatenate(place))
+    none = np.empty(0, np.int64)
+    columns = zip(_Pairs(none, np.empty((0, 3)), none, none), *parts, strict=True)
+    return _Pairs(*(np.concatenate(column) for column in columns))
+
+
+def _shares(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return pixels [n, 2] as shares of the width and height of their image."""
+    return np.asarray((points + 0.5) / np.array(size, np.float32), np.float32)

@@ -172,7 +172,7 @@ def _camera_message(
     if counts.incompatible_qos and not publishers:
         return DiagnosticStatus.ERROR, (
             f"a publisher's QoS does not match ({counts.incompatible_qos}):"
-            " set image_reliability to best_effort"
+            " set image_reliability to auto"
         )
     if counts.silence_s > timeout_s:
         why = f"{publishers} publisher(s)" if publishers else "nobody publishes the topic"
