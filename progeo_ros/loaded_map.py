@@ -38,9 +38,9 @@ class LoadedMap:
     localizer: Localizer
 
     @functools.cached_property
-    def has_views(self) -> bool:
+    def has_landmarks(self) -> bool:
         """Whether landmarks of the map may tell the pose of a calibrated camera."""
-        return self.place_map.has_views
+        return self.place_map.has_landmarks
 
     @property
     def place_map(self) -> PlaceMap:
