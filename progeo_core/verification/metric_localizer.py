@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from progeo_core.verification.absolute_pose import (
     absolute_pose,
 )
 from progeo_core.verification.feature_extractor import LONGEST_SIDE
-from progeo_core.verification.feature_matching import MIN_COSINE_NEAR, mutual_matches
+from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 
@@ -108,7 +107,7 @@ class MetricLocalizer:
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
         pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose)])
-        refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX)
+        refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
         if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
@@ -140,10 +139,13 @@ class MetricLocalizer:
 
     def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
         """Return the matches with more places, near where a first pose expects their landmarks."""
-        offset = self._places.position - pose.position
-        near = np.flatnonzero(np.abs(offset).max(axis=1) < _REACH_M)
+        position = self._places.position
+        # One axis first: few places of a large map are left to look at.
+        near = np.flatnonzero(np.abs(position[:, 0] - pose.position[0]) < _REACH_M)
+        near = near[(np.abs(position[near] - pose.position) < _REACH_M).all(axis=1)]
         turn = np.abs(wrap_angle(self._places.yaw_rad[near] - pose.yaw_rad))
-        cost = np.linalg.norm(offset[near], axis=1) + np.nan_to_num(turn) / _RAD_PER_M
+        apart = np.linalg.norm(position[near] - pose.position, axis=1)
+        cost = apart + np.nan_to_num(turn) / _RAD_PER_M
         return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
 
     def _matched(
@@ -160,8 +162,8 @@ class MetricLocalizer:
             if pose is None:
                 found = mutual_matches(descriptors, theirs)
             else:
-                allowed = _near_projection(rays[usable], landmarks, pose)
-                found = mutual_matches(descriptors, theirs, MIN_COSINE_NEAR, allowed)
+                expected = rays[usable], _expected_rays(landmarks, pose)
+                found = matches_nearby(descriptors, theirs, expected, _NEAR_RAD)
             owner = np.full(len(found.first), row)
             features = place.landmark_rows[found.second]
             parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))
@@ -173,15 +175,13 @@ class MetricLocalizer:
     def _distinct(self, rows: IntArray, count: int) -> IntArray:
         """Return the first `count` rows whose places differ enough to add to each other."""
         chosen: list[int] = []
-        for row in rows.tolist():
+        while len(rows) and len(chosen) < count:
+            chosen.append(rows[0])
             apart = np.linalg.norm(
-                self._places.position[chosen] - self._places.position[row], axis=-1
+                self._places.position[rows] - self._places.position[rows[0]], axis=1
             )
-            turn = np.abs(wrap_angle(self._places.yaw_rad[chosen] - self._places.yaw_rad[row]))
-            if ((apart > _APART_M) | (turn > _APART_RAD)).all():
-                chosen.append(row)
-                if len(chosen) == count:
-                    break
+            turn = np.abs(wrap_angle(self._places.yaw_rad[rows] - self._places.yaw_rad[rows[0]]))
+            rows = rows[(apart > _APART_M) | (turn > _APART_RAD)]
         return np.array(chosen, np.int64)
 
 
@@ -194,16 +194,10 @@ def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) 
     return query.with_focal_length(float(np.median(known)))
 
 
-def _near_projection(
-    rays: FloatArray, landmarks: FloatArray, pose: CameraPose
-) -> NDArray[np.bool_]:
-    """Return which rays [n, 2] are near where a camera sees landmarks [m, 3], as [n, m]."""
+def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
+    """Return where the rays of landmarks [n, 3] meet a camera's plane z = 1; NaN behind it."""
     seen = pose.to_camera(landmarks)
-    ahead = seen[:, 2] > 0.0
-    expected = np.full((len(landmarks), 2), math.inf)
-    expected[ahead] = seen[ahead, :2] / seen[ahead, 2:]
-    distance = ((rays[:, None] - expected[None]) ** 2).sum(axis=-1)
-    return np.asarray(distance < _NEAR_RAD**2)
+    return seen[:, :2] / np.where(seen[:, 2:] > 0.0, seen[:, 2:], np.nan)
 
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
