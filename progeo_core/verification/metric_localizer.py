@@ -215,7 +215,8 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
-    return _Pairs(*(column[kept] for column in pairs))
+    rows, landmarks, place, features = pairs
+    return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
