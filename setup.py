@@ -34,6 +34,7 @@ setup(
             "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
+            "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
             "verification/xfeat*",
@@ -104,7 +105,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "progeo = progeo_core.cli:main",
+            "progeo = progeo_core.commands.start:main",
             "progeo_localizer = progeo_ros.start:localizer",
             "progeo_pose_graph = progeo_ros.start:pose_graph",
             "progeo_pose_relay = progeo_ros.start:pose_relay",

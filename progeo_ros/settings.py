@@ -43,10 +43,16 @@ class NodeSettings(Settings):
         " TOPIC/compressed",
         choices=("raw", "compressed"),
     )
+    depth_topics: tuple[str, ...] = setting(
+        ("",),
+        "Depth beside each camera, for 3-D points of keyframes, one topic per camera: raw"
+        " sensor_msgs/Image in 16UC1 (mm) or 32FC1 (m), registered to the image; empty for none",
+    )
     image_reliability: str = setting(
-        "best_effort",
-        "Reliability of the image subscriptions; best_effort matches every publisher",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "Reliability of the image subscriptions; auto is that of the publishers: best effort if one"
+        " of them is",
+        choices=("auto", "best_effort", "reliable"),
     )
     image_depth: int = setting(
         10, "Images that DDS keeps until the node takes them", low=1, high=1000
@@ -61,6 +67,13 @@ class NodeSettings(Settings):
         5.0, "Silence of a camera (s) after which diagnostics warn", low=0.1, high=3600.0
     )
     map_frame: str = setting("map", "Frame of the poses: metres east, north, up of the datum")
+    base_frame: str = setting("base_link", "Frame of the robot, whose pose is published")
+    camera_extrinsics: tuple[str, ...] = setting(
+        ("",),
+        "Where each camera is on the robot, one text per camera: x y z qx qy qz qw of its optical"
+        " frame (x right, y down, z forward) in base_frame, as tf2_echo shows it; an empty text"
+        " takes it from /tf_static and the frame_id of the images",
+    )
     publish_map_to_odom: bool = setting(
         False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
     )

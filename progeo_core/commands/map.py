@@ -33,6 +33,7 @@ from progeo_core.commands.map_structure import (
     finish_structure,
     structure,
 )
+from progeo_core.commands.map_view import view
 from progeo_core.commands.options import (
     MODEL,
     CameraInfoOption,
@@ -44,6 +45,7 @@ from progeo_core.commands.options import (
     RuntimeOption,
     setting_option,
 )
+from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.geo import Datum, parse_datum
 from progeo_core.map.export import ExportFormat
 from progeo_core.map.place_features import PLACE_FEATURES
@@ -76,7 +78,7 @@ _AppendFlag = Annotated[
     ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Build a map, look at it, look after it.")
+app = CommandGroup(no_args_is_help=True, help="Build a map, look at it, look after it.")
 
 
 @app.command()
@@ -143,6 +145,7 @@ def build(
 
 
 app.command()(structure)
+app.command()(view)
 
 
 @app.command()

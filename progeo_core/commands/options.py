@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
 
@@ -63,16 +64,8 @@ ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
-ChecksOption = Annotated[
-    int,
-    typer.Option(
-        "--geometric-checks",
-        metavar="N",
-        help="Verify an uncertain image against the thumbnails of N places, as the node's"
-        " geometric_checks; 10 is a good value, 0 none.",
-        min=0,
-        max=50,
-    ),
+VerificationOption = Annotated[
+    int, setting_option(LocalizerSettings, "verification_ms", "--verification-ms", "MS")
 ]
 PoseGapOption = Annotated[
     float,
@@ -103,6 +96,7 @@ JsonFlag = Annotated[
 
 MODEL = ModelSettings()
 PROTOCOL = ProtocolSettings()
+LOCALIZER = LocalizerSettings()
 
 
 def read_intrinsics(camera_info: Path | None) -> Intrinsics | None:

@@ -52,22 +52,23 @@ def answer_drive(
     described: Iterable[DescribedImage | ImageError],
     *,
     sequence: bool = True,
-    geometric_checks: int = 0,
+    verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
-    geometric_checks: as `LocalizerSettings` has it. intrinsics: of the camera.
-    `advance` counts images, skipped ones included.
+    verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
+    device: where local features are found. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
-    prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
     localizer, follower = (
         Localizer(
             prepared,
             encoder,
-            LocalizerSettings(sequence=following, geometric_checks=geometric_checks),
+            LocalizerSettings(sequence=following, verification_ms=verification_ms),
         )
         for following in (False, True)
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.poses.extrinsics import Extrinsics
 from progeo_core.poses.pose_estimate import PoseEstimate
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class CameraFrame(NamedTuple):
-    """One image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
+    """One image, when it was taken (ns, 0 unknown), by which camera, and its calibration.
+
+    extrinsics: where the camera is on its robot.
+    """
 
     image: Image
     stamp_ns: int = 0
     camera: str = ""
     intrinsics: Intrinsics | None = None
+    extrinsics: Extrinsics | None = None
 
 
 class Match(NamedTuple):
@@ -72,3 +77,13 @@ class Localization(NamedTuple):
     def method(self) -> str:
         """Return what the pose is from: "metric" (landmarks) or "place" (similar places)."""
         return "place" if self.metric is None else "metric"
+
+    @property
+    def shown_place(self) -> int | None:
+        """Return the id of the place whose picture explains the answer, None without any.
+
+        It is the one with most of the landmarks that tell the pose, else the best match.
+        """
+        if self.metric is not None and self.metric.best is not None:
+            return self.metric.best.place_id
+        return self.matches[0].place_id if self.matches else None

@@ -147,7 +147,7 @@ class Localizer:
         _require_unit_length(descriptor)
         settings, original = self.settings, image
         # Nothing says which of a rig's several images at a place to compare.
-        if self._map.has_rig or not settings.geometric_checks:
+        if self._map.has_rig or not settings.verification_ms:
             image = None
         started = time.perf_counter()
         candidates = self._map.search(descriptor, max(settings.candidates, settings.top_k))

@@ -23,11 +23,11 @@ class LocalizerSettings(Settings):
         "Follow the robot from image to image with the place filter; several cameras help each"
         " other if the map has images of all of them",
     )
-    geometric_checks: int = setting(
+    verification_ms: int = setting(
         0,
-        "Places whose images are compared with an uncertain image by local features; 10 is good,"
-        " 0 is off. Costs some 30 ms per image and per place seen for the first time, 2 ms per"
-        " known one. With a calibrated camera one more refines the pose",
+        "Time (ms) per image in which an uncertain answer is verified: the local features of the"
+        " image are compared with those of the most probable places, one after the other; 40 is"
+        " good, 0 is off",
         low=0,
-        high=50,
+        high=10_000,
     )

@@ -21,6 +21,8 @@ IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
 _APART_RADII = 2.0
+# No image is compared with more places than this.
+_MAX_PLACES = 10
 
 
 class _Compared(NamedTuple):
@@ -41,18 +43,19 @@ class PlaceVerifier:
         self._geometry = GeometricVerifier(place_map)
 
     def weigh_matches(
-        self, image: Image, confidence: float, rows: IntArray, weight: FloatArray, count: int
+        self, image: Image, confidence: float, rows: IntArray, weight: FloatArray, budget_ms: int
     ) -> VerifiedPlaces:
-        """Weigh the matches of one image, heaviest first, after comparing `count` places.
+        """Weigh the matches of one image, heaviest first, after comparing places.
 
-        confidence: that the heaviest place is right. rows, weight: [k].
+        budget_ms: time after which no further place is compared. confidence: that the heaviest
+        place is right. rows, weight: [k].
         """
-        compared = self._compare(image, rows, weight, self._places.position[rows], count)
+        compared = self._compare(image, rows, weight, self._places.position[rows], budget_ms)
         return rerank_places(confidence, weight, compared.place, compared.log_odds)
 
-    def log_odds(self, image: Image, belief: Belief, count: int) -> FloatArray:
-        """Return the log odds of the places of a belief [s], of which `count` are compared."""
-        compared = self._compare(image, belief.rows, belief.probability, belief.position, count)
+    def log_odds(self, image: Image, belief: Belief, budget_ms: int) -> FloatArray:
+        """Return the log odds of the places of a belief [s]; budget_ms: as for `weigh_matches`."""
+        compared = self._compare(image, belief.rows, belief.probability, belief.position, budget_ms)
         log_odds: FloatArray = np.append(compared.log_odds, 0.0)[compared.place]
         return log_odds
 
@@ -72,10 +75,10 @@ class PlaceVerifier:
         return refine_pose(estimate, position, yaw, view, self._spacing_m)
 
     def _compare(
-        self, image: Image, rows: IntArray, weight: FloatArray, position: FloatArray, count: int
+        self, image: Image, rows: IntArray, weight: FloatArray, position: FloatArray, budget_ms: int
     ) -> _Compared:
-        """Compare the `count` heaviest places with an image; all [k] come heaviest first."""
-        place = distinct_places(weight, position, self._radius_m, count)
+        """Compare the heaviest places with an image; all [k] come heaviest first."""
+        place = distinct_places(weight, position, self._radius_m, _MAX_PLACES)
         # So the first one of each place stands for it.
         _, first = np.unique(place[place >= 0], return_index=True)
         compared = rows[place >= 0][first]
@@ -84,6 +87,7 @@ class PlaceVerifier:
             self._places.ids[compared],
             self._places.position[compared],
             _APART_RADII * self._radius_m,
+            budget_ms,
         )
         return _Compared(place, log_odds)
 

@@ -60,7 +60,7 @@ class SingleImageRanker:
         """Return the ranking after the images of its best places were compared."""
         weight = match_weights(ranking.similarity, self._constants.sharpness)
         verified = self._verifier.weigh_matches(
-            image, ranking.estimate.confidence, ranking.rows, weight, settings.geometric_checks
+            image, ranking.estimate.confidence, ranking.rows, weight, settings.verification_ms
         )
         order = np.argsort(-verified.weight, kind="stable")
         rows = ranking.rows[order]

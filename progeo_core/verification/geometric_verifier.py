@@ -7,6 +7,7 @@ that fit one rigid scene, by a fundamental matrix (USAC MAGSAC, Barath 2020).
 from __future__ import annotations
 
 import collections
+import time
 from typing import NamedTuple
 
 import cv2
@@ -53,16 +54,26 @@ class GeometricVerifier:
         self._query: tuple[Image, _View] | None = None
 
     def log_odds(
-        self, image: Image, place_ids: NDArray[np.int64], position: FloatArray, apart_m: float
+        self,
+        image: Image,
+        place_ids: NDArray[np.int64],
+        position: FloatArray,
+        apart_m: float,
+        budget_ms: int,
     ) -> FloatArray:
         """Return the log odds of each place [k] by comparison with its thumbnail.
 
         position: [k, 3] of the places (m). apart_m: places farther from each other than this do not
-        show the same. Places without a thumbnail have log odds of 0.
+        show the same. budget_ms: time after which no further place is compared. Places that were
+        not, and those without a thumbnail, have log odds of 0.
         """
+        finish = time.monotonic() + budget_ms * 1e-3
         query = self._view_of_query(image)
         odds = np.zeros(len(place_ids))
-        views = [self._view_of(int(place_id)) for place_id in place_ids]
+        views = [
+            self._view_of(int(place_id)) if time.monotonic() < finish else None
+            for place_id in place_ids
+        ]
         seen = np.array([view is not None for view in views], np.bool_)
         compared = [view for view in views if view is not None]
         if not compared:

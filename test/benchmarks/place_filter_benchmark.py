@@ -40,8 +40,8 @@ LOOP_FRAMES = 40
 # Images in a SeqSLAM-style match and the speeds it tries, in places per image (Milford 2012).
 WINDOW, SPEEDS = 10, np.linspace(0.8, 1.2, 5)
 KIDNAPPINGS, WARM_UP, AFTER = 100, 20, 12
-# Places compared by local features where that is on.
-CHECKS = 10
+# Time for verification where that is on (ms).
+BUDGET_MS = 1000
 COMPARED = ("place filter", "top-1", "SeqSLAM-style", "with geometry")
 KIDNAPPED_IN = ("corridor", "corridor swapped", "loop", "loop swapped", "campus")
 FAR_M = 1e6
@@ -193,17 +193,17 @@ def run_methods(localizer: Localizer, scene: Scene) -> dict[str, list[Localizati
         "top-1": rank(scene, cosine, cosine.max(axis=1)),
         "SeqSLAM-style": rank(scene, *match_sequences(cosine)),
         "single image": localize(localizer, scene.queries, sequence=False),
-        "single, geometry": localize(localizer, scene.queries, sequence=False, checks=CHECKS),
+        "single, geometry": localize(localizer, scene.queries, sequence=False, budget_ms=BUDGET_MS),
         "place filter": localize(localizer, scene.queries, sequence=True),
-        "with geometry": localize(localizer, scene.queries, sequence=True, checks=CHECKS),
+        "with geometry": localize(localizer, scene.queries, sequence=True, budget_ms=BUDGET_MS),
     }
 
 
 def localize(
-    localizer: Localizer, queries: Pass, sequence: bool, checks: int = 0
+    localizer: Localizer, queries: Pass, sequence: bool, budget_ms: int = 0
 ) -> list[Localization]:
     """Return the localizer's answers to queries in order."""
-    localizer.settings = LocalizerSettings(sequence=sequence, geometric_checks=checks)
+    localizer.settings = LocalizerSettings(sequence=sequence, verification_ms=budget_ms)
     localizer.reset()
     return [
         localizer.localize_descriptor(descriptor, int(stamp), image=picture(file))
@@ -304,8 +304,8 @@ def kidnap_row(localizer: Localizer, scene: Scene) -> Row:
     """Jump to random images of the drive and return how often it is found again at once."""
     jumps = list(draw_jumps(len(scene.queries.position)))
     ours, checked = (
-        measure_jumps([kidnap(localizer, scene, jump, checks) for jump in jumps])
-        for checks in (0, CHECKS)
+        measure_jumps([kidnap(localizer, scene, jump, budget_ms) for jump in jumps])
+        for budget_ms in (0, BUDGET_MS)
     )
     plain = measure_jumps(plain_jumps(scene, jumps))
     also = {
@@ -332,10 +332,12 @@ def draw_jumps(count: int) -> Iterator[Kidnapping]:
         yield Kidnapping(np.arange(max(0, start - WARM_UP), start), np.arange(end, end + AFTER))
 
 
-def kidnap(localizer: Localizer, scene: Scene, jump: Kidnapping, checks: int) -> NDArray[np.bool_]:
+def kidnap(
+    localizer: Localizer, scene: Scene, jump: Kidnapping, budget_ms: int
+) -> NDArray[np.bool_]:
     """Return which answers [AFTER, 3] after a jump are accepted, right, and at least near."""
     drive = scene.queries.take(np.concatenate(jump))
-    answers = localize(localizer, drive, sequence=True, checks=checks)[len(jump.before) :]
+    answers = localize(localizer, drive, sequence=True, budget_ms=budget_ms)[len(jump.before) :]
     truth = scene.queries.position[jump.after]
     error = np.linalg.norm([answer.estimate.position for answer in answers] - truth, axis=1)
     accepted = [answer.accepted for answer in answers]

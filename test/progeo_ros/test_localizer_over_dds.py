@@ -252,7 +252,7 @@ def test_views_are_compared_once_that_is_switched_on(
 ) -> None:
     del active
     # In the other pass's light this image looks most like a place 49 m away.
-    picture, checks = corridor / "query" / "0000090.jpg", "localizer.geometric_checks"
+    picture, budget = corridor / "query" / "0000090.jpg", "localizer.verification_ms"
     statuses = peer.collect(DiagnosticArray, f"{NODE}/status")
     assert set_parameter(peer, "localizer.min_confidence", a_double(0.9)) == ""
 
@@ -265,12 +265,12 @@ def test_views_are_compared_once_that_is_switched_on(
 
     assert answer().message.startswith("AMBIGUOUS")
     poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
-    assert set_parameter(peer, checks, an_integer(5)) == ""
+    assert set_parameter(peer, budget, an_integer(1000)) == ""
     while not poses:
         status = answer()
     assert status.message.startswith("LOCALIZED")
     assert poses[-1].pose.pose.position.x == pytest.approx(90.0, abs=2.5)
-    assert set_parameter(peer, checks, an_integer(0)) == ""
+    assert set_parameter(peer, budget, an_integer(0)) == ""
     assert set_parameter(peer, "localizer.min_confidence", a_double(0.0)) == ""
 
 

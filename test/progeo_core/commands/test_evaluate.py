@@ -79,15 +79,15 @@ def test_unreadable_queries_and_outputs_are_failed_runs(
     assert "--radius" in done.error
 
 
-def test_geometric_checks_make_uncertain_images_sure(
+def test_verification_makes_uncertain_images_sure(
     progeo, campus_map, odd_frames, small_model, tmp_path
 ):
     accepted = []
-    for checks in ("0", "5"):
-        out = tmp_path / f"{checks}.json"
+    for budget_ms in ("0", "1000"):
+        out = tmp_path / f"{budget_ms}.json"
         done = progeo(
             "evaluate", "--map", campus_map, "--queries", odd_frames, "--radius", "9",
-            "--geometric-checks", checks, "--json", out, "--model", small_model,
+            "--verification-ms", budget_ms, "--json", out, "--model", small_model,
         )  # fmt: skip
         assert done.code == 0, done.err
         document = json.loads(out.read_text())

@@ -232,12 +232,12 @@ def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_
         position = np.arange(10)[:, None] * [10.0, 0.0, 0.0]
         place_map.append(Places(position, *nothing, names, names, names, thumbnails), vectors)
     found = {}
-    for checks in (0, 2):
-        settings = LocalizerSettings(sequence=sequence, geometric_checks=checks)
+    for budget_ms in (0, 1000):
+        settings = LocalizerSettings(sequence=sequence, verification_ms=budget_ms)
         localizer = Localizer.open(path, ENCODER, settings)
-        found[checks] = localizer.localize_descriptor(vectors[2], 1, image=images[41]).estimate
-    assert found[2].confidence > found[0].confidence
-    np.testing.assert_allclose(found[2].position, position[8])
+        found[budget_ms] = localizer.localize_descriptor(vectors[2], 1, image=images[41]).estimate
+    assert found[1000].confidence > found[0].confidence
+    np.testing.assert_allclose(found[1000].position, position[8])
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def even_map(campus, tmp_path):
 def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus, even_map):
     records, images = campus
     intrinsics = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
-    settings = LocalizerSettings(min_confidence=0.5, geometric_checks=3)
+    settings = LocalizerSettings(min_confidence=0.5, verification_ms=1000)
     localizer = Localizer.open(even_map, ENCODER, settings)
     plain, refined = (
         [localizer.localize(CameraFrame(image, camera="front", intrinsics=given)) for image in odd]
@@ -284,13 +284,13 @@ def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus,
     assert np.median(surer) < 0.1**2
 
 
-def test_certain_image_is_not_checked_and_stays_as_it_is(campus, even_map):
+def test_certain_image_is_not_verified_and_stays_as_it_is(campus, even_map):
     _, images = campus
     answers = [
-        Localizer.open(even_map, ENCODER, LocalizerSettings(geometric_checks=checks)).localize(
+        Localizer.open(even_map, ENCODER, LocalizerSettings(verification_ms=budget_ms)).localize(
             CameraFrame(images[30])
         )
-        for checks in (0, 3)
+        for budget_ms in (0, 1000)
     ]
     assert answers[0].accepted
     np.testing.assert_array_equal(answers[0].estimate.position, answers[1].estimate.position)

@@ -11,7 +11,7 @@ from progeo_core.poses.pose_buffer import PoseBuffer
 from test.progeo_core.localization.conftest import random_descriptors
 
 SECOND = 1_000_000_000
-SETTINGS = LocalizerSettings(sequence=True, geometric_checks=4)
+SETTINGS = LocalizerSettings(sequence=True, verification_ms=1000)
 
 
 class FavouringVerifier(PlaceVerifier):
@@ -20,7 +20,7 @@ class FavouringVerifier(PlaceVerifier):
     def __init__(self, row):
         self.row, self.asked = row, 0
 
-    def log_odds(self, image, belief, count):
+    def log_odds(self, image, belief, budget_ms):
         self.asked += 1
         return np.where(belief.rows == self.row, 5.0, -5.0)
 

@@ -16,10 +16,10 @@ class FavouringVerifier(PlaceVerifier):
     def __init__(self, row):
         self.row, self.asked = row, 0
 
-    def weigh_matches(self, image, confidence, rows, weight, count):
+    def weigh_matches(self, image, confidence, rows, weight, budget_ms):
         from progeo_core.localization.place_verification import VerifiedPlaces
 
-        self.asked = count
+        self.asked = budget_ms
         return VerifiedPlaces(np.where(rows == self.row, 1.0, 1e-9), 0.99)
 
 
@@ -28,10 +28,10 @@ def query(prepared, vector, image=None):
     return Query(0, "", vector, standardized, prepared.search(vector, 20), image)
 
 
-def rank(prepared, vector, *, verifier=None, image=None, constants=None, checks=0):
+def rank(prepared, vector, *, verifier=None, image=None, constants=None, budget_ms=0):
     consensus = ConsensusSettings().widened(prepared.spacing.spacing_m)
     ranker = SingleImageRanker(prepared, consensus, verifier or FavouringVerifier(0), constants)
-    return ranker.rank(query(prepared, vector, image), LocalizerSettings(geometric_checks=checks))
+    return ranker.rank(query(prepared, vector, image), LocalizerSettings(verification_ms=budget_ms))
 
 
 def test_places_come_by_their_similarity_and_the_first_is_the_answer(prepare):
@@ -49,7 +49,7 @@ def test_two_equal_places_are_ambiguous_until_verification_settles_them(prepare)
     prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
     assert rank(prepared, vectors[12]).decision.state == AMBIGUOUS
     verifier = FavouringVerifier(30)
-    settled = rank(prepared, vectors[12], verifier=verifier, image=image, checks=7)
+    settled = rank(prepared, vectors[12], verifier=verifier, image=image, budget_ms=7)
     assert verifier.asked == 7
     assert settled.rows[0] == 30
     assert settled.decision.accepted
@@ -59,7 +59,7 @@ def test_sure_image_is_not_verified(prepare):
     vectors = random_descriptors(40)
     verifier = FavouringVerifier(3)
     image = np.zeros((8, 8, 3), np.uint8)
-    rank(prepare(vectors), vectors[12], verifier=verifier, image=image, checks=7)
+    rank(prepare(vectors), vectors[12], verifier=verifier, image=image, budget_ms=7)
     assert verifier.asked == 0
 
 

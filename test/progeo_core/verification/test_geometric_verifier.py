@@ -32,7 +32,7 @@ def test_overlapping_views_have_more_inliers_than_others(campus_images):
 def log_odds(place_map, image, rows=slice(None)):
     places = place_map.places()
     return GeometricVerifier(place_map).log_odds(
-        image, places.ids[rows], places.position[rows], 1.0
+        image, places.ids[rows], places.position[rows], 1.0, 1000
     )
 
 

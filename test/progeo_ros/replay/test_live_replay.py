@@ -75,10 +75,10 @@ def test_the_node_compares_views_if_asked_to(
     bag, out = tmp_path / "bag", tmp_path / "answers.json"
     write_bag(bag, queries.select(slice(5, 11)), rate_hz=2.0)
     accepted = []
-    for checks in (0, 10):
+    for budget_ms in (0, 1000):
         done = live_replay(
             bag, "--map", corridor_map, "--image-topic", "/camera/image_raw", "--out", out,
-            "--geometric-checks", checks,
+            "--verification-ms", budget_ms,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         answers = json.loads(out.read_text(encoding="utf-8"))["answers"]
