@@ -34,6 +34,7 @@ setup(
             "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
+            "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
             "verification/xfeat*",
@@ -54,7 +55,7 @@ setup(
     # runs the tests with them.
     install_requires=[
         "faiss-cpu>=1.7.4",
-        "kornia>=0.8.1",  # the network of the local features
+        "kornia>=0.9",  # the network of the local features
         "matplotlib>=3.5.1",
         "numpy>=1.21.5",
         "open_clip_torch>=2.30",
@@ -108,7 +109,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "progeo = progeo_core.cli:main",
+            "progeo = progeo_core.commands.start:main",
             "progeo_localizer = progeo_ros.start:localizer",
             "progeo_pose_graph = progeo_ros.start:pose_graph",
             "progeo_pose_relay = progeo_ros.start:pose_relay",

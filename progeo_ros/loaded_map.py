@@ -38,9 +38,9 @@ class LoadedMap:
     localizer: Localizer
 
     @functools.cached_property
-    def has_views(self) -> bool:
+    def has_landmarks(self) -> bool:
         """Whether landmarks of the map may tell the pose of a calibrated camera."""
-        return self.place_map.has_views
+        return self.place_map.has_landmarks
 
     @property
     def place_map(self) -> PlaceMap:
@@ -76,12 +76,12 @@ class LoadedMap:
             place_map.close()
             raise
 
-    def of_robot(self, answer: Localization, extrinsics: Extrinsics) -> Localization:
-        """Return an answer of a camera as one of its robot.
+    def of_robot(self, answer: Localization, extrinsics: Extrinsics | None) -> Localization:
+        """Return an answer of a camera as one of its robot, where it is known how they are fixed.
 
         Only landmarks tell the pose of the camera. The places of a map are where its maker was.
         """
-        if answer.metric is None:
+        if answer.metric is None or extrinsics is None:
             return answer
         estimate = extrinsics.base_estimate(
             answer.metric.pose, answer.metric.covariance, answer.estimate.confidence

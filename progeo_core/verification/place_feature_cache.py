@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ class KnownPlace:
 
     points: [n, 2] pixels of an image of `size` (width, height). descriptors: [n, 64] of unit
     length. landmarks: [n, 3] metres, NaN unknown. intrinsics: of its camera, None unknown.
+    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown.
     """
 
     points: NDArray[np.float32]
@@ -43,6 +45,7 @@ class KnownPlace:
     size: tuple[int, int]
     landmarks: FloatArray
     intrinsics: Intrinsics | None
+    yaw_rad: float = math.nan
 
     @functools.cached_property
     def landmark_rows(self) -> NDArray[np.int64]:
@@ -117,7 +120,8 @@ class PlaceFeatureCache:
             points, kept, landmarks, _, size = view.features
             descriptors = kept.astype(np.float32)
             descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
-            return KnownPlace(points, descriptors, size, landmarks, intrinsics)
+            yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
+            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
         jpeg = self._map.thumbnail(place_id)
         if not jpeg:
             return None
