@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image
 from progeo_core.localization.consensus import (
     ConsensusSettings,
     estimate_pose,
@@ -54,13 +53,13 @@ class SingleImageRanker:
         ranking = _decided(rows, similarity, estimate, settings)
         if query.image is None or ranking.decision.accepted:
             return ranking
-        return self._verified(query.image, ranking, settings)
+        return self._verified(query, ranking, settings)
 
-    def _verified(self, image: Image, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
-        """Return the ranking after the images of its best places were compared."""
+    def _verified(self, query: Query, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
+        """Return the ranking after the image was compared with those of its best places."""
         weight = match_weights(ranking.similarity, self._constants.sharpness)
         verified = self._verifier.weigh_matches(
-            image, ranking.estimate.confidence, ranking.rows, weight, settings.verification_ms
+            query, ranking.estimate.confidence, ranking.rows, weight, settings
         )
         order = np.argsort(-verified.weight, kind="stable")
         rows = ranking.rows[order]

@@ -45,6 +45,16 @@ class KnownPlace:
     intrinsics: Intrinsics | None
 
     @functools.cached_property
+    def rays(self) -> FloatArray | None:
+        """Return where the ray of each feature meets its camera's plane z = 1 [n, 2].
+
+        NaN where there is no such ray. None without a calibration.
+        """
+        if self.intrinsics is None:
+            return None
+        return self.intrinsics.scaled(*self.size).normalized(self.points)
+
+    @functools.cached_property
     def landmark_rows(self) -> NDArray[np.int64]:
         """Return the rows of features whose landmark is known."""
         return np.flatnonzero(~np.isnan(self.landmarks).any(axis=1))

@@ -16,10 +16,10 @@ class FavouringVerifier(PlaceVerifier):
     def __init__(self, row):
         self.row, self.asked = row, 0
 
-    def weigh_matches(self, image, confidence, rows, weight, budget_ms):
+    def weigh_matches(self, query, confidence, rows, weight, settings):
         from progeo_core.localization.place_verification import VerifiedPlaces
 
-        self.asked = budget_ms
+        self.asked = settings.verification_ms
         return VerifiedPlaces(np.where(rows == self.row, 1.0, 1e-9), 0.99)
 
 
