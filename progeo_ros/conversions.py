@@ -73,6 +73,14 @@ def quaternion_from_yaw(yaw_rad: float) -> Quaternion:
     return Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half))
 
 
+def orientation_message(estimate: PoseEstimate) -> Quaternion:
+    """Return the full orientation of an estimate, or its yaw alone."""
+    if estimate.orientation is None:
+        return quaternion_from_yaw(estimate.yaw_rad)
+    x, y, z, w = (float(value) for value in estimate.orientation)
+    return Quaternion(x=x, y=y, z=z, w=w)
+
+
 def pose_message(
     estimate: PoseEstimate, stamp_ns: int, map_frame: str
 ) -> PoseWithCovarianceStamped:
@@ -81,7 +89,7 @@ def pose_message(
     message.header = Header(stamp=stamp_from_ns(stamp_ns), frame_id=map_frame)
     x, y, z = (float(value) for value in estimate.position)
     message.pose.pose = Pose(
-        position=Point(x=x, y=y, z=z), orientation=quaternion_from_yaw(estimate.yaw_rad)
+        position=Point(x=x, y=y, z=z), orientation=orientation_message(estimate)
     )
     message.pose.covariance = estimate.covariance.ravel()
     return message
@@ -106,7 +114,9 @@ def status_message(answer: Localization, frame_id: str, latency_ms: float) -> Di
     """
     estimate = answer.estimate
     x, y, z = (float(value) for value in estimate.position)
+    turn = orientation_message(estimate)
     values = {
+        "method": answer.method,
         "confidence": estimate.confidence,
         "similarity": answer.matches[0].similarity if answer.matches else math.nan,
         "accepted": answer.accepted,
@@ -116,9 +126,11 @@ def status_message(answer: Localization, frame_id: str, latency_ms: float) -> Di
         "y": y,
         "z": z,
         "yaw": estimate.yaw_rad,
+        "orientation": ",".join(repr(value) for value in (turn.x, turn.y, turn.z, turn.w)),
         "covariance": ",".join(repr(float(value)) for value in estimate.covariance.ravel()),
         "matches": ",".join(str(match.place_id) for match in answer.matches),
         "similarities": ",".join(repr(match.similarity) for match in answer.matches),
+        "landmarks": 0 if answer.metric is None else answer.metric.landmarks,
     }
     status = DiagnosticStatus(
         name=f"{NODE}: {answer.camera}",
@@ -157,6 +169,6 @@ def geo_pose_message(answer: Localization, map_frame: str) -> Any:
     message.header.frame_id = map_frame
     position = message.pose.pose.position
     position.latitude, position.longitude, position.altitude = answer.geodetic
-    message.pose.pose.orientation = quaternion_from_yaw(answer.estimate.yaw_rad)
+    message.pose.pose.orientation = orientation_message(answer.estimate)
     message.pose.covariance = answer.estimate.covariance.ravel()
     return message

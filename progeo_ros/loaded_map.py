@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.localization.answer import Localization
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -15,6 +17,7 @@ from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.extrinsics import Extrinsics
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_ros.settings import NodeSettings
 
@@ -33,6 +36,11 @@ class LoadedMap:
 
     prepared: PreparedMap
     localizer: Localizer
+
+    @functools.cached_property
+    def has_views(self) -> bool:
+        """Whether landmarks of the map may tell the pose of a calibrated camera."""
+        return self.place_map.has_views
 
     @property
     def place_map(self) -> PlaceMap:
@@ -67,6 +75,19 @@ class LoadedMap:
         except ProgeoError:
             place_map.close()
             raise
+
+    def of_robot(self, answer: Localization, extrinsics: Extrinsics) -> Localization:
+        """Return an answer of a camera as one of its robot.
+
+        Only landmarks tell the pose of the camera. The places of a map are where its maker was.
+        """
+        if answer.metric is None:
+            return answer
+        estimate = extrinsics.base_estimate(
+            answer.metric.pose, answer.metric.covariance, answer.estimate.confidence
+        )
+        geodetic = self.prepared.geodetic(estimate.position)
+        return answer._replace(estimate=estimate, geodetic=geodetic)
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
         """Return the same map with a localizer that has other settings."""

@@ -18,7 +18,8 @@ from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_ros.conversions import frame_from_message
-from progeo_ros.inputs.camera_info import CameraInfoInput
+from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
+from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.inputs.images import Arrival, ImageInput, image_topics
 from progeo_ros.inputs.latest_frame import LatestFrameWorker
@@ -32,6 +33,8 @@ from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.settings import NodeSettings
 
 _log = logging.getLogger(__name__)
+# A warning about what stays wrong comes again after this long (s).
+_TOLD_S = 60.0
 
 
 class _Seen(NamedTuple):
@@ -65,6 +68,7 @@ class Pipeline:
         self.odometry = PoseBuffer()
         self._max_pixels = round(settings.max_image_megapixels * 1e6)
         self.topics = image_topics(node, settings)
+        extrinsics = given_extrinsics(settings, self.topics)
         self._map_to_odom = (
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
@@ -82,7 +86,8 @@ class Pipeline:
             self.session.destroy()
             raise
         _warm_up(self._encoder)
-        self.publishers = AnswerPublishers(node, settings.map_frame)
+        self._mounts = CameraMounts(node, settings.base_frame, extrinsics, len(self.topics))
+        self.publishers = AnswerPublishers(node, settings)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
         self._calibrations: dict[str, CameraInfoInput] = {}
@@ -140,6 +145,7 @@ class Pipeline:
         self._painter.stop()
         self.publishers.destroy()
         self.session.destroy()
+        self._mounts.destroy()
         if self.loaded is not None:
             self.loaded.place_map.close()
 
@@ -232,12 +238,14 @@ class Pipeline:
         """Answer one image, in the worker's thread; every end of this is counted."""
         statistics = self.statistics[topic]
         try:
-            frame = frame_from_message(arrival.message, topic, self._max_pixels)
-            if (calibration := self._calibrations.get(topic)) is not None:
-                frame = frame._replace(intrinsics=calibration.intrinsics)
-            answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
-            descriptor = self._encode(frame) if answer is None else answer.descriptor
             camera_frame = arrival.message.header.frame_id
+            frame = frame_from_message(arrival.message, topic, self._max_pixels)
+            calibration = self._calibration(topic, frame.image)
+            frame = frame._replace(
+                intrinsics=calibration.intrinsics, extrinsics=self._mounts.of(topic, camera_frame)
+            )
+            answer = self._localize(frame, calibration.problem, camera_frame)
+            descriptor = self._encode(frame) if answer is None else answer.descriptor
             if answer is not None:
                 self.publishers.publish_pose(answer, camera_frame)
             latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
@@ -251,13 +259,46 @@ class Pipeline:
             self._fail(statistics, f"{type(error).__name__}: {error}")
         else:
             if sent:
-                accepted = answer is not None and answer.accepted
-                statistics.count_answered(latency_ms, accepted=accepted)
+                statistics.count_answered(
+                    latency_ms,
+                    accepted=answer is not None and answer.accepted,
+                    metric=answer is not None and answer.method == "metric",
+                )
             else:
                 self._fail(statistics, "the answer could not be published")
             self.session.add_image(frame, descriptor, answer)
             if answer is not None:
                 self._after_answer(frame, answer, camera_frame)
+
+    def _localize(self, frame: CameraFrame, problem: str, camera_frame: str) -> Localization | None:
+        """Return the answer to an image, as a pose of the robot; None without a map.
+
+        problem: why the image has no calibration. camera_frame: its frame_id.
+        """
+        if self.loaded is None:
+            return None
+        answer = self.loaded.localizer.localize(frame)
+        statistics = self.statistics[frame.camera]
+        if self.loaded.has_views:
+            statistics.note_calibration(problem)
+        if answer.metric is None:
+            if problem and self.loaded.has_views:
+                self._tell(f"{frame.camera}: place-level answers only: {problem}")
+                return answer._replace(reason=f"{answer.reason}; no metric pose: {problem}")
+            return answer
+        if frame.extrinsics is None:
+            statistics.note_mount(self._mounts.problem(camera_frame))
+            self._mounts.tell(frame.camera, camera_frame)
+            return answer
+        statistics.note_mount("")
+        return self.loaded.of_robot(answer, frame.extrinsics)
+
+    def _calibration(self, topic: str, image: Image) -> ImageCalibration:
+        found = self._calibrations.get(topic)
+        if found is None:  # the node was deactivated meanwhile
+            return ImageCalibration(None)
+        height, width, _ = image.shape
+        return found.of_image(width, height)
 
     def _encode(self, frame: CameraFrame) -> NDArray[np.float32]:
         descriptor: NDArray[np.float32] = self._encoder.encode([frame.image])[0]
@@ -278,6 +319,9 @@ class Pipeline:
             self.publishers.publish_picture(*seen, self.loaded.place_map)
         except ProgeoError as error:
             _log.warning("no match image: %s", error)
+
+    def _tell(self, warning: str) -> None:
+        self._node.get_logger().warning(warning, throttle_duration_sec=_TOLD_S)
 
     def _fail(self, statistics: CameraStatistics, reason: str) -> None:
         statistics.count_failed(reason)

@@ -61,6 +61,13 @@ class NodeSettings(Settings):
         5.0, "Silence of a camera (s) after which diagnostics warn", low=0.1, high=3600.0
     )
     map_frame: str = setting("map", "Frame of the poses: metres east, north, up of the datum")
+    base_frame: str = setting("base_link", "Frame of the robot, whose pose is published")
+    camera_extrinsics: tuple[str, ...] = setting(
+        ("",),
+        "Where each camera is on the robot, one text per camera: x y z qx qy qz qw of its optical"
+        " frame (x right, y down, z forward) in base_frame, as tf2_echo shows it; an empty text"
+        " takes it from /tf_static and the frame_id of the images",
+    )
     publish_map_to_odom: bool = setting(
         False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
     )

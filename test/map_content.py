@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from progeo_core.errors import DataError
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_map import PlaceMap
 
@@ -55,3 +58,12 @@ def check(path: Path) -> None:
     """Do what `progeo map info --check` does."""
     with PlaceMap.open(path) as place_map:
         place_map.verify()
+
+
+def assert_damaged(path: Path, message: str) -> None:
+    """Assert that reading a map and checking it both fail, with an error that names the file."""
+    for act in (read_content, check):
+        with pytest.raises(DataError) as raised:
+            act(path)
+        assert str(path) in str(raised.value)
+        assert message in str(raised.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -15,6 +15,24 @@ from progeo_core.commands.console import (
     say_skipped,
     waiting,
 )
+from progeo_core.commands.map_images import (
+    BagOption,
+    BagTopics,
+    CameraPosesFlag,
+    DepthTopicOption,
+    HeadingOption,
+    ImagesOption,
+    ImageTopicOption,
+    PoseTopicOption,
+    RecordsOption,
+    named_source,
+)
+from progeo_core.commands.map_structure import (
+    FeaturesOption,
+    feature_finder,
+    finish_structure,
+    structure,
+)
 from progeo_core.commands.options import (
     MODEL,
     CameraInfoOption,
@@ -24,77 +42,17 @@ from progeo_core.commands.options import (
     ModelOption,
     PoseGapOption,
     RuntimeOption,
-    read_intrinsics,
     setting_option,
 )
-from progeo_core.errors import UsageError
 from progeo_core.geo import Datum, parse_datum
 from progeo_core.map.export import ExportFormat
+from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.map.prune import PruneSettings
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
-if TYPE_CHECKING:
-    from progeo_core.map.place_features import ViewFinder
-    from progeo_core.records.image_source import ImageSource
-
 _PRUNE = PruneSettings()
 
-_RecordsOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--records",
-        metavar="CSV",
-        help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
-        " (alt_m, heading_deg); optional qx,qy,qz,qw (orientation of the camera), depth (image),"
-        " stamp_ns, camera, traverse.",
-    ),
-]
-_ImagesOption = Annotated[
-    Path | None,
-    typer.Option("--images", metavar="DIR", help="Folder of images with '@' names or EXIF GPS."),
-]
-_BagOption = Annotated[
-    Path | None,
-    typer.Option("--bag", metavar="BAG", help="rosbag2 (sqlite3 or mcap), folder or file."),
-]
-_ImageTopicOption = Annotated[
-    str | None,
-    typer.Option("--image-topic", metavar="T", help="With --bag: Image or CompressedImage."),
-]
-_PoseTopicOption = Annotated[
-    str | None,
-    typer.Option(
-        "--pose-topic",
-        metavar="P",
-        help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
-        " interpolated to the images' stamps.",
-    ),
-]
-_DepthTopicOption = Annotated[
-    str | None,
-    typer.Option(
-        "--depth-topic",
-        metavar="T",
-        help="With --bag: raw depth images (16UC1 in mm or 32FC1 in m) registered to the images;"
-        " the nearest within 0.05 s counts.",
-    ),
-]
-_CameraPosesFlag = Annotated[
-    bool,
-    typer.Option(
-        "--camera-poses",
-        help="The pose topic gives the poses of the camera's optical frame, not the robot's base.",
-    ),
-]
-_HeadingOption = Annotated[
-    Heading,
-    typer.Option(
-        "--heading-convention",
-        help="What the heading field of '@' names means: azimuth is degrees clockwise from"
-        " north; unknown leaves the direction of every place unknown.",
-    ),
-]
 _DatumOption = Annotated[
     str | None,
     typer.Option(
@@ -124,18 +82,19 @@ app = typer.Typer(no_args_is_help=True, help="Build a map, look at it, look afte
 @app.command()
 def build(
     map_path: MapArgument,
-    records: _RecordsOption = None,
-    images: _ImagesOption = None,
-    bag: _BagOption = None,
-    image_topic: _ImageTopicOption = None,
-    pose_topic: _PoseTopicOption = None,
-    depth_topic: _DepthTopicOption = None,
-    camera_poses: _CameraPosesFlag = False,
+    records: RecordsOption = None,
+    images: ImagesOption = None,
+    bag: BagOption = None,
+    image_topic: ImageTopicOption = None,
+    pose_topic: PoseTopicOption = None,
+    depth_topic: DepthTopicOption = None,
+    camera_poses: CameraPosesFlag = False,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     camera_info: CameraInfoOption = None,
-    heading_convention: _HeadingOption = Heading.UNKNOWN,
+    heading_convention: HeadingOption = Heading.UNKNOWN,
     datum: _DatumOption = None,
     append: _AppendFlag = False,
+    features: FeaturesOption = PLACE_FEATURES,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -152,19 +111,20 @@ def build(
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
 
-    Where the images have a calibration and the orientation of the camera, the map keeps their local
-    features, and where they have depth, 3-D points, by which calibrated images get full poses.
+    The map keeps local features of every image. Where calibration and orientation of the camera are
+    known, these get 3-D points, by which calibrated images get full poses: from depth, or else
+    triangulated between the places.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
-    topics = _BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap)
-    source = _source(records, images, bag, topics, heading_convention, camera_info)
+    topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap)
+    source = named_source(records, images, bag, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)
-        structure = _structure(source, device)
+        finder = feature_finder(features, device) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
             map_path,
@@ -172,25 +132,17 @@ def build(
             encoder,
             datum=parsed,
             append=append,
-            structure=structure,
+            structure=finder,
             advance=advance,
         )
     say_skipped(report.skipped)
+    found = finish_structure(map_path, finder, report.added)
     counts = {"added": report.added, "in the map already": report.known}
     counts |= {"skipped": len(report.skipped), "places in the map": report.places}
-    print_fields(str(map_path), counts | {"datum": _readable(report.datum)})
+    print_fields(str(map_path), counts | {"datum": _readable(report.datum)} | found)
 
 
-def _structure(source: ImageSource, device: str) -> ViewFinder | None:
-    """Return a finder of local features and 3-D points, None where poses or calibration lack."""
-    import numpy as np
-
-    if not source.intrinsics or np.isnan(source.records.orientation).all():
-        return None
-    from progeo_core.verification.feature_extractor import FeatureExtractor
-    from progeo_core.verification.view_finder import DepthViewFinder
-
-    return DepthViewFinder(FeatureExtractor(device))
+app.command()(structure)
 
 
 @app.command()
@@ -373,60 +325,6 @@ def export(
     with PlaceMap.open(map_path) as place_map:
         places = export_map(place_map, target, form)
     results.print(f"{target}: {places} places", markup=False, highlight=False, soft_wrap=True)
-
-
-class _BagTopics(NamedTuple):
-    """Options that go with --bag."""
-
-    image: str | None
-    pose: str | None
-    depth: str | None
-    camera_poses: bool
-    max_pose_gap_s: float
-
-
-def _source(
-    records: Path | None,
-    images: Path | None,
-    bag: Path | None,
-    topics: _BagTopics,
-    heading: Heading,
-    camera_info: Path | None,
-) -> ImageSource:
-    """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
-    from progeo_core.bags.bag_source import source_of_bag
-    from progeo_core.records.image_source import source_of_folder, source_of_records
-
-    named = [
-        flag
-        for flag, value in (("--records", records), ("--images", images), ("--bag", bag))
-        if value is not None
-    ]
-    if len(named) != 1:
-        found = " and ".join(named) or "none"
-        raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
-    if bag is None and topics != _BagTopics(None, None, None, False, MAX_POSE_GAP_S):
-        raise UsageError(
-            "--image-topic, --pose-topic, --depth-topic, --camera-poses and --max-pose-gap go with"
-            f" --bag, not with {named[0]}"
-        )
-    calibration = read_intrinsics(camera_info)
-    if records is not None:
-        return source_of_records(records, calibration)
-    if images is not None:
-        return source_of_folder(images, heading, calibration)
-    assert bag is not None
-    if topics.image is None or topics.pose is None:
-        raise UsageError("--bag needs --image-topic and --pose-topic: name one topic of each")
-    return source_of_bag(
-        bag,
-        topics.image,
-        topics.pose,
-        topics.max_pose_gap_s,
-        depth_topic=topics.depth,
-        calibration=calibration,
-        camera_pose=topics.camera_poses,
-    )
 
 
 def _readable(datum: Datum | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
 
 _OPSET = 17
+# Axes whose sizes may change.
+_AXES = {"images": {0: "n"}, "descriptors": {0: "n"}}
 
 
 class _Describer(nn.Module):
@@ -51,7 +54,7 @@ def write_onnx(model: Model, path: Path) -> Path:
     sample = torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8)
     try:
         with replaced_file(path) as unfinished:
-            _export(_Describer(model).eval(), sample, unfinished)
+            export_network(_Describer(model).eval(), sample, unfinished, _AXES)
             _add_card(unfinished, model.card)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
@@ -63,7 +66,14 @@ def _require_onnx() -> None:
         raise MissingDependencyError("writing ONNX needs the onnx package: pip install onnx")
 
 
-def _export(describer: nn.Module, sample: Tensor, path: Path) -> None:
+def export_network(
+    network: nn.Module, sample: Tensor, path: Path, axes: Mapping[str, Mapping[int, str]]
+) -> None:
+    """Write a network that takes one tensor as ONNX, at opset 17.
+
+    axes: those whose sizes may change, by number, of the input and of the outputs in their order.
+    """
+    names = list(axes)
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # ONNX has no such operator
     try:
@@ -71,12 +81,12 @@ def _export(describer: nn.Module, sample: Tensor, path: Path) -> None:
             # The newer exporter needs one package more and gives the same graph.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                describer,
+                network,
                 (sample,),
                 path,
-                input_names=["images"],
-                output_names=["descriptors"],
-                dynamic_axes={"images": {0: "n"}, "descriptors": {0: "n"}},
+                input_names=names[:1],
+                output_names=names[1:],
+                dynamic_axes={name: dict(own) for name, own in axes.items()},
                 opset_version=_OPSET,
                 dynamo=False,
             )

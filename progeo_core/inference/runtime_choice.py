@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import torch
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import MissingDependencyError, ProgeoError
 from progeo_core.inference.device import AUTO
-from progeo_core.inference.runtime import REFERENCE, TORCH, automatic, missing_packages, variants
-from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory
+from progeo_core.inference.encoder_workbench import EncoderWorkbench
+from progeo_core.inference.runtime import (
+    REFERENCE,
+    TORCH,
+    automatic,
+    missing_packages,
+    variants,
+)
+from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory, exported_file
 from progeo_core.inference.runtime_trial import (
     MIN_AGREEMENT,
+    Built,
     Workbench,
     agreement,
     run_trial,
@@ -25,47 +34,66 @@ _log = logging.getLogger(__name__)
 
 
 def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> Encoder:
-    """Return an encoder of the model; takes the model over.
+    """Return an encoder of the model, as `choose_runtime` does; takes the model over."""
+    if runtime == TORCH and variants(runtime, device) == [REFERENCE]:
+        return TorchEncoder(model, device)
+    fingerprint = model.card.fingerprint
+    identity = f"{fingerprint} {fingerprint.normalized} {fingerprint.weights_sha256}"
+    bench = EncoderWorkbench(model, device, exported_file(identity))
+    return choose_runtime(bench, identity, device, runtime)
+
+
+def choose_runtime(
+    bench: Workbench[Built],
+    identity: str,
+    device: torch.device,
+    runtime: str = AUTO,
+    precisions: Sequence[str] | None = None,
+) -> Built:
+    """Return what runs the network of a workbench here.
 
     "auto" takes the fastest of the `automatic` runtimes that are installed and agree with torch in
     float32; a named runtime takes its own fastest precision that agrees, or gives way to "auto"
     where it is not installed, with a warning that says what to install. The first time on a
-    machine takes some seconds for that. Raises `UsageError` for a runtime that is not known or not
-    for this device, and `ProgeoError` where a named one does not agree or cannot run the model.
+    machine takes some seconds for that. identity: of the network and its weights, by which the
+    outcome is remembered. precisions: that come into question, None all. Raises `UsageError` for a
+    runtime that is not known or not for this device, and `ProgeoError` where a named one does not
+    agree or cannot run the network.
     """
     try:
         candidates = variants(runtime, device)
     except MissingDependencyError as error:
         _log.warning("%s; going on with the fastest of those installed", error)
-        return choose_encoder(model, device, AUTO)
+        return choose_runtime(bench, identity, device, AUTO, precisions)
+    if precisions is not None:
+        candidates = [one for one in candidates if one.precision in precisions]
     if runtime == TORCH and candidates == [REFERENCE]:
-        return TorchEncoder(model, device)
-    memory = RuntimeMemory(model.card.fingerprint, device, candidates)
-    bench = Workbench(model, device, memory.onnx_file)
+        return bench.build(REFERENCE)
+    memory = RuntimeMemory(identity, device, candidates)
     remembered = memory.read()
-    encoder = None if remembered is None else _built_again(bench, remembered)
-    if encoder is not None:
-        return encoder
+    built = None if remembered is None else _built_again(bench, remembered)
+    if built is not None:
+        return built
     if runtime == AUTO:
         _say_what_is_missing(device)
     # What an earlier trial left may be damaged, or why that one has to be made again.
     bench.forget_export()
     result = run_trial(bench, candidates)
-    _log.info("%s: %s is used from now on", model.card.name, result.variant)
+    _log.info("%s: %s is used from now on", bench.name, result.variant)
     memory.write(Remembered(result.variant, result.expected))
-    return result.encoder
+    return result.built
 
 
-def _built_again(bench: Workbench, remembered: Remembered) -> Encoder | None:
-    """Return the encoder of an earlier trial, None where it is not what it was."""
+def _built_again(bench: Workbench[Built], remembered: Remembered) -> Built | None:
+    """Return what an earlier trial chose, None where it is not what it was."""
     try:
-        encoder = bench.build(remembered.variant)
+        built = bench.build(remembered.variant)
         # One image is enough to tell a damaged file, and the first one is slow anyway.
-        cosine = agreement(encoder.encode(trial_images()[:1]), remembered.expected[:1])
+        cosine = agreement(bench.answers(built, trial_images()[:1]), remembered.expected[:1])
     except (ProgeoError, ValueError) as error:
         _log.info("%s; the trial is made again", error)
         return None
-    return encoder if cosine >= MIN_AGREEMENT else None
+    return built if cosine >= MIN_AGREEMENT else None
 
 
 def _say_what_is_missing(device: torch.device) -> None:

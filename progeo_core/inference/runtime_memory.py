@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.inference.runtime import Variant
 
 _SCHEMA = 1
@@ -32,8 +31,13 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "progeo"
 
 
+def exported_file(identity: str) -> Path:
+    """Return the file for the export of a network, by its identity; it need not exist."""
+    return cache_folder() / f"{_digest(f'{identity} {_versions()}')}.onnx"
+
+
 class Remembered(NamedTuple):
-    """Variant that won, and the reference's descriptors [t, D] of the trial images."""
+    """Variant that won, and the reference's answers [t, D] to the trial images."""
 
     variant: Variant
     expected: NDArray[np.float32]
@@ -42,16 +46,14 @@ class Remembered(NamedTuple):
 class RuntimeMemory:
     """Outcome of one trial, kept in the user's cache folder."""
 
-    def __init__(
-        self, fingerprint: ModelFingerprint, device: torch.device, candidates: Sequence[Variant]
-    ) -> None:
-        """Start from what the outcome depends on, besides the machine and versions."""
-        model = f"{fingerprint} {fingerprint.normalized} {fingerprint.weights_sha256}"
+    def __init__(self, identity: str, device: torch.device, candidates: Sequence[Variant]) -> None:
+        """Start from what the outcome depends on, besides the machine and versions.
+
+        identity: of the network and its weights.
+        """
         where = f"{_machine(device)}, {torch.get_num_threads()} threads, {_versions()}"
         self._asked = f"{', '.join(map(str, candidates))} on {where}"
-        folder = cache_folder()
-        self.onnx_file = folder / f"{_digest(f'{model} {_versions()}')}.onnx"
-        self._file = folder / f"{_digest(f'{model} {self._asked}')}.json"
+        self._file = cache_folder() / f"{_digest(f'{identity} {self._asked}')}.json"
 
     def read(self) -> Remembered | None:
         """Return the outcome of an earlier trial; None without one, or where it is damaged."""

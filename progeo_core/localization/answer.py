@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.poses.extrinsics import Extrinsics
 from progeo_core.poses.pose_estimate import PoseEstimate
 
 if TYPE_CHECKING:
@@ -17,12 +18,16 @@ if TYPE_CHECKING:
 
 
 class CameraFrame(NamedTuple):
-    """One image, when it was taken (ns, 0 unknown), by which camera, and its calibration."""
+    """One image, when it was taken (ns, 0 unknown), by which camera, and its calibration.
+
+    extrinsics: where the camera is on its robot.
+    """
 
     image: Image
     stamp_ns: int = 0
     camera: str = ""
     intrinsics: Intrinsics | None = None
+    extrinsics: Extrinsics | None = None
 
 
 class Match(NamedTuple):

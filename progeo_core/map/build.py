@@ -20,8 +20,8 @@ from progeo_core.images.depth import FloatArray32
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView, ViewFinder
 from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_keys import rows_of_records
 from progeo_core.map.place_map import PlaceMap, Places
-from progeo_core.map.place_rows import storable_name
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
@@ -81,7 +81,9 @@ def build_map(
         local = source.records.to_local(place_map.datum)
         fresh = _rows_not_in(place_map, local)
         outcomes = _describe(source.select(fresh), local.select(fresh), encoder, structure)
-        added, skipped = _append_images(place_map, local.select(fresh), outcomes, advance)
+        added, skipped = _append_images(
+            place_map, local.select(fresh), outcomes, structure, advance
+        )
         PlaceIndex.open(place_map)
         known = len(local) - len(fresh)
         return MapReport(added, known, tuple(skipped), len(place_map), place_map.datum)
@@ -134,12 +136,7 @@ def _discard_if_empty(place_map: PlaceMap) -> None:
 
 def _rows_not_in(place_map: PlaceMap, records: Records) -> NDArray[np.int64]:
     """Return the rows of images that the map does not have yet."""
-    table = place_map.places()
-    known = set(zip(table.image, table.traverse, table.stamp_ns.tolist(), strict=True))
-    images = (storable_name(str(image)) for image in records.images)
-    traverses = map(storable_name, records.traverse)
-    keys = zip(images, traverses, records.stamp_ns.tolist(), strict=True)
-    return np.flatnonzero([key not in known for key in keys])
+    return np.flatnonzero(rows_of_records(place_map.places(), records) < 0)
 
 
 def _readable(datum: Datum | None) -> str:
@@ -210,23 +207,30 @@ def _append_images(
     place_map: PlaceMap,
     records: Records,
     outcomes: Iterable[_Described | Skipped],
+    structure: ViewFinder | None,
     advance: Advance,
 ) -> tuple[int, list[str]]:
     """Append a place for every image of local `records` that can be used; count, say what not."""
     added = 0
     skipped: list[str] = []
     pending: list[_Described] = []
+
+    def append_pending() -> int:
+        if structure is not None:
+            place_map.add_structure(structure.note)
+        return _append(place_map, records, pending)
+
     for outcome in outcomes:
         if isinstance(outcome, Skipped):
             skipped.append(str(outcome.error))
         else:
             pending.append(outcome)
         if len(pending) == _TRANSACTION:
-            added += _append(place_map, records, pending)
-            pending = []
+            added += append_pending()
+            pending.clear()
         advance(1)
     if pending:
-        added += _append(place_map, records, pending)
+        added += append_pending()
     if skipped and not added:
         raise DataError(
             f"{place_map.path}: none of {len(skipped)} images can be used, first: {skipped[0]}"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from progeo_core.images.intrinsics import Intrinsics
     from progeo_core.poses.camera_pose import CameraPose
 
+# Local features that are kept of a place unless told otherwise: 82 bytes each.
+PLACE_FEATURES = 512
 # Numbers of a local feature's descriptor.
 DESCRIPTOR_VALUES = 64
 # No extractor is asked for more local features of one image.
@@ -47,6 +49,12 @@ class PlaceFeatures(NamedTuple):
         """Whether the place of each feature is known [n]."""
         return np.asarray(~np.isnan(self.landmarks).any(axis=1))
 
+    def without_landmarks(self) -> PlaceFeatures:
+        """Return the same features without their 3-D points."""
+        count = len(self.points)
+        unknown = np.full(count, np.nan, np.float32)
+        return self._replace(landmarks=np.full((count, 3), np.nan), sigma_m=unknown)
+
 
 class PlaceView(NamedTuple):
     """What a map knows of a place's image; None is unknown."""
@@ -57,10 +65,10 @@ class PlaceView(NamedTuple):
 
 
 class StructureNote(NamedTuple):
-    """What made the 3-D points of a map.
+    """What made the local features and the 3-D points of a map.
 
-    extractor: names the local features, such as "xfeat-9f3c21aa". source: one readable line, such
-    as "depth" or "triangulated between known poses".
+    extractor: names the local features, such as "xfeat-9f3c21aa". source: one readable line about
+    the 3-D points, such as "depth", or why there are none; "" where there is nothing to say.
     """
 
     extractor: str
@@ -72,7 +80,7 @@ class ViewFinder(Protocol):
 
     @property
     def note(self) -> StructureNote:
-        """Return what a map says of the features and points that this finds."""
+        """Return what a map says of the features and points that this has found so far."""
         ...
 
     @property
@@ -108,7 +116,7 @@ def joined_structure(known: StructureNote | None, added: StructureNote) -> Struc
             " one map those of the other with 'progeo map structure'"
         )
     sources = dict.fromkeys([*known.source.split("; "), *added.source.split("; ")])
-    return StructureNote(known.extractor, "; ".join(sources))
+    return StructureNote(known.extractor, "; ".join(filter(None, sources)))
 
 
 def fault_of(view: PlaceView) -> str | None:

@@ -48,7 +48,7 @@ from progeo_core.map.sqlite_file import (
     time_limit,
 )
 from progeo_core.map.upgrade import upgrade_file, upgrade_if_possible
-from progeo_core.map.view_rows import ViewCounts, ViewRows
+from progeo_core.map.view_rows import ViewCounts, ViewRows, ViewTable
 from progeo_core.map.write_lock import MapLock
 
 __all__ = ["Float16Array", "IdArray", "PlaceMap", "PlacePoses", "PlaceTable", "Places"]
@@ -356,6 +356,14 @@ class PlaceMap:
                 {i: row and row.crc32 for i, row in zip(poses.ids.tolist(), rows, strict=True)}
             )
             self._views.insert(rows)
+
+    def view_table(self) -> ViewTable:
+        """Return what is known of the images of all places that have a view, without features.
+
+        Read the views themselves before these numbers count: checksums are compared only there.
+        """
+        with self._guarded():
+            return self._views.table()
 
     def view_counts(self) -> ViewCounts:
         """Return how many places have local features and 3-D points, and how large these are."""

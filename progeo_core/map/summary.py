@@ -75,8 +75,7 @@ class MapSummary:
             "traverses": _counts_line(self.traverses),
             "recorded": self._time_line(),
             "model": str(self.model),
-            "local features": self._features_line(),
-            "3-D points": self._landmarks_line(),
+            **structure_lines(self.views, self.structure),
             "calibrations": str(self.views.calibrations),
             "file": f"{self.file_bytes / 1e6:.1f} MB",
         }
@@ -93,19 +92,6 @@ class MapSummary:
         lat, lon, alt = self.datum
         return f"latitude {lat:.7f}°, longitude {lon:.7f}°, altitude {alt:.1f} m"
 
-    def _features_line(self) -> str:
-        if not self.views.places:
-            return "none"
-        extractor = f" of {self.structure.extractor}" if self.structure else ""
-        size = f"{self.views.bytes_per_place / 1e3:.1f} kB per place"
-        return f"in {self.views.places} places{extractor}, {size}"
-
-    def _landmarks_line(self) -> str:
-        if not self.views.with_landmarks:
-            return "none"
-        source = f", {self.structure.source}" if self.structure else ""
-        return f"in {self.views.with_landmarks} places{source}"
-
     def _time_line(self) -> str:
         if self.stamps_ns is None:
             return "unknown"
@@ -114,6 +100,20 @@ class MapSummary:
             for stamp in self.stamps_ns
         )
         return f"{first} to {last}"
+
+
+def structure_lines(views: ViewCounts, structure: StructureNote | None) -> dict[str, str]:
+    """Return readable lines by name about the local features and the 3-D points of a map."""
+    features = points = "none"
+    if views.places:
+        extractor = f" of {structure.extractor}" if structure else ""
+        size = f"{views.bytes_per_place / 1e3:.1f} kB per place"
+        features = f"in {views.places} places{extractor}, {size}"
+    if views.with_landmarks:
+        points = f"in {views.with_landmarks} places"
+    if structure and structure.source:
+        points = f"{points}, {structure.source}" if views.with_landmarks else structure.source
+    return {"local features": features, "3-D points": points}
 
 
 def summarize_map(place_map: PlaceMap) -> MapSummary:

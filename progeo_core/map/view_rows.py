@@ -16,12 +16,19 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
+from progeo_core.geo import FloatArray
 from progeo_core.map.checksums import fields_checksum
-from progeo_core.map.feature_blob import FeatureBlob, pack_features, unpack_features
+from progeo_core.map.feature_blob import (
+    BYTES_PER_FEATURE,
+    FeatureBlob,
+    pack_features,
+    unpack_features,
+)
 from progeo_core.map.place_features import PlaceFeatures, PlaceView, fault_of
-from progeo_core.map.places import PlacePoses
+from progeo_core.map.places import IdArray, PlacePoses
 from progeo_core.map.schema import VIEWS_SINCE
 from progeo_core.map.sqlite_file import DamageError
 
@@ -61,6 +68,21 @@ class ViewCounts(NamedTuple):
     def bytes_per_place(self) -> int:
         """Return the bytes of features of an average place that has any, 0 without one."""
         return round(self.feature_bytes / max(1, self.places))
+
+
+class ViewTable(NamedTuple):
+    """What is known of the images of all places that have a view, one row each, ids ascending.
+
+    position: [n, 3] (m) and orientation: [n, 4] of the camera, NaN unknown. calibrated: [n] whether
+    the calibration is known. features, landmarks: [n] how many there are.
+    """
+
+    ids: IdArray
+    position: FloatArray
+    orientation: FloatArray
+    calibrated: NDArray[np.bool_]
+    features: NDArray[np.int64]
+    landmarks: NDArray[np.int64]
 
 
 class ViewRows:
@@ -136,6 +158,27 @@ class ViewRows:
         """Return how many views there are."""
         query = "SELECT count(*) FROM place_view"
         return int(self._connection.execute(query).fetchone()[0]) if self._has_views else 0
+
+    def table(self) -> ViewTable:
+        """Return what there is of all views, without reading their features.
+
+        The checksum of a view is over its features, too, and is not compared here.
+        """
+        query = (
+            "SELECT x_m, y_m, z_m, qx, qy, qz, qw, place_id, intrinsics_id IS NOT NULL,"
+            " ifnull(length(features), 0), ifnull(landmarks, 0) FROM place_view ORDER BY place_id"
+        )
+        rows = self._connection.execute(query).fetchall() if self._has_views else []
+        numbers = [[math.nan if x is None else x for x in row] for row in rows]
+        poses, counts = np.split(np.array(numbers, np.float64).reshape(-1, 11), [7], axis=1)
+        ids, calibrated, size, landmarks = np.nan_to_num(counts).astype(np.int64).T
+        return ViewTable(
+            ids,
+            *np.split(poses, [3], axis=1),
+            calibrated.astype(np.bool_),
+            size // BYTES_PER_FEATURE,
+            landmarks,
+        )
 
     def counts(self) -> ViewCounts:
         """Return the figures of all views, without reading their features."""

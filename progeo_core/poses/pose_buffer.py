@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 import threading
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +25,19 @@ _LATE_S = 0.2
 # A time this much newer (s) than the newest pose is not covered: the topic has stopped.
 _SILENCE_S = 0.5
 _NS_PER_S = 1_000_000_000
+_UNKNOWN_TURN = (math.nan, math.nan, math.nan, math.nan)
 
 
 class BufferedPose(NamedTuple):
-    """Pose of a robot: position [3] (m), yaw (rad, NaN unknown), and its segment of the topic."""
+    """Pose of a robot: position [3] (m), yaw (rad, NaN unknown), and its segment of the topic.
+
+    orientation: [4] quaternion x y z w, None unknown.
+    """
 
     position: FloatArray
     yaw_rad: float
     segment: int
+    orientation: FloatArray | None = None
 
     @property
     def planar(self) -> FloatArray:
@@ -52,6 +58,7 @@ class _Entry(NamedTuple):
     position: tuple[float, ...]
     yaw_rad: float
     path_length_m: float
+    orientation: tuple[float, ...]
 
 
 class PoseBuffer:
@@ -78,10 +85,17 @@ class PoseBuffer:
         """Return the number of times that the topic started again."""
         return self._segment
 
-    def add(self, stamp_ns: int, position: ArrayLike, yaw_rad: float) -> None:
+    def add(
+        self,
+        stamp_ns: int,
+        position: ArrayLike,
+        yaw_rad: float,
+        orientation: Sequence[float] = _UNKNOWN_TURN,
+    ) -> None:
         """Add one pose [3] (m) with its yaw (rad, NaN unknown), in any fixed frame.
 
-        A pose without a stamp or a finite position, or older than the last one, is left out.
+        orientation: quaternion x y z w, NaN unknown. A pose without a stamp or a finite position,
+        or older than the last one, is left out.
         """
         point = tuple(np.asarray(position, np.float64).tolist())
         if stamp_ns <= 0 or not all(map(math.isfinite, point)):
@@ -101,7 +115,7 @@ class PoseBuffer:
                 else:
                     path_length = last.path_length_m + step
             self._stamps.append(stamp_ns)
-            self._entries.append(_Entry(point, yaw, path_length))
+            self._entries.append(_Entry(point, yaw, path_length, tuple(orientation)))
             # In large portions, as each moves all that stays.
             if len(self._stamps) >= 2 * _KEPT:
                 del self._stamps[:_KEPT], self._entries[:_KEPT]
@@ -117,12 +131,14 @@ class PoseBuffer:
             pair = slice(max(after - 1, 0), after + 1)
             stamps, entries = self._stamps[pair], self._entries[pair]
         if 0.0 <= late_s <= _LATE_S:
-            return BufferedPose(np.array(newest.position), newest.yaw_rad, segment)
-        points, yaws = [one.position for one in entries], [one.yaw_rad for one in entries]
-        found = PoseTrack.from_poses(stamps, points, Frame.LOCAL, yaws).at([stamp_ns])
+            stamps, entries = [stamp_ns], [newest]
+        points, yaws, _, turns = zip(*entries, strict=True)
+        track = PoseTrack.from_poses(stamps, points, Frame.LOCAL, yaws, turns)
+        found, turn = track.at([stamp_ns]), track.orientation_at([stamp_ns])[0]
         if not np.isfinite(found.position).all():
             return None
-        return BufferedPose(found.position[0], float(found.yaw_rad[0]), segment)
+        known = turn if np.isfinite(turn).all() else None
+        return BufferedPose(found.position[0], float(found.yaw_rad[0]), segment, known)
 
     def travel(self, from_ns: int, to_ns: int) -> Travel | None:
         """Return how far the robot went and turned between two stamps.

@@ -15,10 +15,13 @@ class PoseEstimate(NamedTuple):
 
     position: [3] metres east, north, up. yaw_rad: counter-clockwise from east, NaN unknown.
     covariance: [6, 6] in the order x y z roll pitch yaw (m², rad²); axes that nothing observed
-    have `UNOBSERVED_VARIANCE`, none is zero. confidence: 0-1.
+    have `UNOBSERVED_VARIANCE`, none is zero. Turns are about the axes of the map. confidence: 0-1.
+    orientation: [4] quaternion x y z w that turns the robot's axes into those of the map, None
+    where at most the yaw is known.
     """
 
     position: FloatArray
     yaw_rad: float
     covariance: FloatArray
     confidence: float
+    orientation: FloatArray | None = None

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from kornia.feature.xfeat import InterpolateSparse2d, XFeat, XFeatModel
+from kornia.feature.xfeat import InterpolateSparse2d
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from torch import Tensor
 from torch.nn import functional as F
 
 from progeo_core.images.codec import Image
-from progeo_core.inference.device import choose_device
+from progeo_core.inference.device import AUTO, choose_device
+from progeo_core.verification.xfeat_network import MULTIPLE, weights_hash
+from progeo_core.verification.xfeat_runtime import choose_map_finder
 
 # Local features that are found in a query; a place of a map keeps fewer.
 QUERY_FEATURES = 1024
 # Larger images (pixels) are scaled down to this longest side: that costs time and gains nothing.
 LONGEST_SIDE = 640
-_WEIGHTS = Path(__file__).with_name("xfeat.safetensors")
-# Sides that the network takes are multiples of this (pixels).
-_MULTIPLE = 32
-# The network's score that a keypoint needs, and the window (pixels) in which it is the highest.
-_MIN_SCORE, _WINDOW_PX = 0.05, 5
-# The network matches a batch of images of one size; more at once gain nothing on a CPU.
-_BATCH = 8
+# The probability that a keypoint needs, and how far (pixels) around it is the highest.
+_MIN_HEAT, _REACH_PX = 0.05, 2
+# Images of one size in the network at a time; on a CPU more gain nothing.
+_BATCH, _BATCH_ON_CPU = 8, 1
 
 
 class Keypoints(NamedTuple):
@@ -47,11 +44,16 @@ class Keypoints(NamedTuple):
 class FeatureExtractor:
     """XFeat network on one device; `name` identifies the network and its weights."""
 
-    def __init__(self, device: str = "auto") -> None:
-        """Load the network; `UsageError` for a device that cannot be used."""
-        self._device = choose_device(device)
-        self._network = _network().to(self._device)
-        self.name = f"xfeat-{_weights_hash()}"
+    def __init__(self, device: str = AUTO, runtime: str = AUTO) -> None:
+        """Load the network into the fastest runtime or a named one, as `load_encoder` does.
+
+        Features are the same in all. Raises `UsageError` for a device or a runtime that is not
+        known or cannot be used, `ProgeoError` where a named runtime cannot run the network.
+        """
+        chosen = choose_device(device)
+        self._maps_of = choose_map_finder(chosen, runtime)
+        self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
+        self.name = f"xfeat-{weights_hash()}"
 
     def find(
         self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None
@@ -60,78 +62,85 @@ class FeatureExtractor:
 
         side: longest side (pixels) that images are scaled to; None shrinks large ones only.
         """
-        found: list[Keypoints | None] = [None] * len(images)
+        found: dict[int, Keypoints] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
             by_size.setdefault((image.shape[1], image.shape[0]), []).append(row)
         for size, rows in by_size.items():
-            for start in range(0, len(rows), _BATCH):
-                batch = rows[start : start + _BATCH]
+            for start in range(0, len(rows), self._batch):
+                batch = rows[start : start + self._batch]
                 pixels = np.stack([_scaled(images[row], size, side) for row in batch])
-                for row, keypoints in zip(batch, self._of_batch(pixels, size, count), strict=True):
-                    found[row] = keypoints
-        return [keypoints for keypoints in found if keypoints is not None]
+                found |= zip(batch, self._of_batch(pixels, size, count), strict=True)
+        return [found[row] for row in range(len(images))]
 
     @torch.inference_mode()
     def _of_batch(
         self, pixels: NDArray[np.uint8], size: tuple[int, int], count: int
-    ) -> list[Keypoints]:
+    ) -> Iterator[Keypoints]:
         height, width = pixels.shape[1:3]
-        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255.0
-        features, logits, reliability = self._network(batch)
-        features = F.normalize(features, dim=1)
-        heat = XFeat._get_kpts_heatmap(logits)
-        results = []
-        for row in range(len(pixels)):
-            position = XFeat._nms(heat[row : row + 1], _MIN_SCORE, _WINDOW_PX)[0]
-            at = position[None].float()
-            bilinear = InterpolateSparse2d("bilinear")
-            trust = bilinear(reliability[row : row + 1], at, height, width)[0, :, 0]
-            score = heat[row, 0, position[:, 1], position[:, 0]] * trust
-            best = score.argsort(descending=True)[:count]
-            refined = _refined(heat[row, 0], position[best])
-            sampled = InterpolateSparse2d("bicubic")(
-                features[row : row + 1], refined[None], height, width
-            )[0]
-            scale = np.array([size[0] / width, size[1] / height])
-            points = (refined.cpu().numpy() + 0.5) * scale - 0.5
-            descriptors = F.normalize(sampled, dim=-1).cpu().numpy()
-            results.append(Keypoints(points.astype(np.float32), descriptors, size))
-        return results
+        features, heat, reliability = self._maps_of(pixels)
+        positions = [
+            _best_peaks(own_heat, own_reliability[None], count)
+            for own_heat, own_reliability in zip(heat, reliability, strict=True)
+        ]
+        sample = InterpolateSparse2d("bicubic")
+        rows = [
+            torch.cat([position, sample(own[None], position[None], height, width)[0]], dim=1)
+            for position, own in zip(positions, features, strict=True)
+        ]
+        # One copy from the device for all images.
+        values = torch.cat(rows).cpu().numpy()
+        points, descriptors = values[:, :2], values[:, 2:]
+        lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+        scale = np.array([size[0] / width, size[1] / height], np.float32)
+        ends = np.cumsum([len(position) for position in positions])[:-1]
+        return map(
+            Keypoints,
+            np.split((points + np.float32(0.5)) * scale - np.float32(0.5), ends),
+            np.split(descriptors / np.maximum(lengths, np.float32(1e-12)), ends),
+            [size] * len(positions),
+        )
 
 
-def _refined(heat: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+def _best_peaks(heat: Tensor, reliability: Tensor, count: int) -> Tensor:
+    """Return positions [n, 2] of the peaks with the highest scores in a map [h, w], best first.
+
+    reliability: [1, 1, h / 8, w / 8], which the heat is multiplied by.
+    """
+    height, width = heat.shape
+    y, x = _peaks(heat).nonzero(as_tuple=True)
+    position = torch.stack([x, y], dim=1).float()
+    trust = InterpolateSparse2d("bilinear")(reliability, position[None], height, width)[0, :, 0]
+    best = (heat[y, x] * trust).topk(min(count, len(x))).indices
+    return _refined(heat, x[best], y[best])
+
+
+def _peaks(heat: Tensor) -> Tensor:
+    """Return which pixels of a map [h, w] are the highest within `_REACH_PX`, off its border."""
+    side, reach = 2 * _REACH_PX + 1, _REACH_PX
+    highest = heat
+    for axis in (0, 1):
+        shifted = highest.unfold(axis, side, 1)
+        highest = functools.reduce(torch.maximum, shifted.unbind(-1))
+    inner = heat[reach:-reach, reach:-reach]
+    return F.pad((inner >= highest) & (inner > _MIN_HEAT), (reach,) * 4)
+
+
+def _refined(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Return positions [n, 2] moved to the top of a parabola through their neighbours' scores."""
-    x, y = position[:, 0], position[:, 1]
     top = heat[y, x]
     offsets = []
     for before, after in ((heat[y, x - 1], heat[y, x + 1]), (heat[y - 1, x], heat[y + 1, x])):
         curvature = (2.0 * top - before - after).clamp_min(1e-9)
         offsets.append((0.5 * (after - before) / curvature).clamp(-0.5, 0.5))
-    return position + torch.stack(offsets, dim=1)
+    return torch.stack([x + offsets[0], y + offsets[1]], dim=1)
 
 
 def _scaled(image: Image, size: tuple[int, int], side: int | None) -> Image:
     """Return an image at a size that the network takes."""
     scale = min(1.0, LONGEST_SIDE / max(size)) if side is None else side / max(size)
-    wanted = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in size]
+    wanted = [max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in size]
     if tuple(wanted) == size:
         return image
     kind = cv2.INTER_AREA if wanted[0] < size[0] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, wanted, interpolation=kind), np.uint8)
-
-
-@functools.cache
-def _weights_hash() -> str:
-    return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:8]
-
-
-def _network() -> XFeatModel:
-    network = XFeatModel()
-    # It serves the matching of dense features only, and its weights do not ship.
-    del network.fine_matcher
-    weights = {name: value.float() for name, value in load_file(_WEIGHTS).items()}
-    missing, unexpected = network.load_state_dict(weights, strict=False)
-    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise RuntimeError(f"{_WEIGHTS}: not the weights of this network")
-    return network.eval().requires_grad_(False)

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+import collections
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
+from progeo_core.errors import UsageError
 from progeo_core.images.codec import Image
 from progeo_core.images.depth import FloatArray32, depth_at
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNote
+from progeo_core.map.place_features import (
+    PLACE_FEATURES,
+    PlaceFeatures,
+    PlaceView,
+    StructureNote,
+)
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, Keypoints
 
-# Local features kept of a place: 82 bytes each.
-PLACE_FEATURES = 512
+_log = logging.getLogger(__name__)
+
 # Standard deviation of a depth camera, as a share of the depth.
 _DEPTH_SIGMA = 0.01
+# The aspect ratios of an image and of its depth agree this closely.
+_ASPECT_TOLERANCE = 0.02
+# No depth camera sees so little (m): the numbers are metres that were taken for millimetres.
+_MIN_DEPTH_M = 0.1
 
 
 class DepthViewFinder:
-    """Finder of local features, and of landmarks by depth images (see `ViewFinder`)."""
+    """Finder of local features, and of landmarks by depth images (see `ViewFinder`).
 
-    note: StructureNote
+    faults: counts of images whose calibration or depth cannot be used, by the reason; their places
+    have features only.
+    """
+
     image_side = LONGEST_SIDE
 
     def __init__(self, extractor: FeatureExtractor, features: int = PLACE_FEATURES) -> None:
         """Find the best `features` of each image."""
         self._extractor, self._features = extractor, features
-        self.note = StructureNote(extractor.name, "depth")
+        self._has_landmarks = False
+        self.faults: collections.Counter[str] = collections.Counter()
+
+    @property
+    def note(self) -> StructureNote:
+        """Return what a map says of the features and points found so far."""
+        return StructureNote(self._extractor.name, "depth" if self._has_landmarks else "")
 
     def find(
         self,
@@ -39,32 +60,81 @@ class DepthViewFinder:
     ) -> list[PlaceView]:
         """Return the view of every image; without depth, pose or calibration it has no landmarks.
 
-        Raises `UsageError` for a calibration of images with another aspect ratio.
+        Depth and calibration of images with another aspect ratio count as none, see `faults`.
         """
         found = self._extractor.find(images, self._features)
         return [
-            PlaceView(pose, camera, _features_of(keypoints, depth, pose, camera))
-            for keypoints, depth, pose, camera in zip(found, depths, poses, intrinsics, strict=True)
+            self._view(*columns) for columns in zip(found, depths, poses, intrinsics, strict=True)
         ]
 
+    def fitting(self, intrinsics: Intrinsics, size: tuple[int, int]) -> Intrinsics | None:
+        """Return a calibration for images of a size; None, and count it, where it is of others."""
+        try:
+            return intrinsics.scaled(*size)
+        except UsageError as error:
+            self._count(str(error))
+            return None
 
-def _features_of(
-    keypoints: Keypoints,
-    depth: FloatArray32 | None,
-    pose: CameraPose | None,
-    intrinsics: Intrinsics | None,
-) -> PlaceFeatures:
+    def _view(
+        self,
+        keypoints: Keypoints,
+        depth: FloatArray32 | None,
+        pose: CameraPose | None,
+        intrinsics: Intrinsics | None,
+    ) -> PlaceView:
+        features = _without_depth(keypoints)
+        camera = None if intrinsics is None else self.fitting(intrinsics, keypoints.size)
+        if camera is None:
+            return PlaceView(pose, None, features)
+        fault = None if depth is None else _depth_fault(depth, keypoints.size)
+        if fault is not None:
+            self._count(fault)
+        elif depth is not None and pose is not None and np.isfinite(pose.rotation).all():
+            features = _with_landmarks(features, depth, pose, camera)
+            self._has_landmarks = self._has_landmarks or bool(features.has_landmark.any())
+        return PlaceView(pose, intrinsics, features)
+
+    def _count(self, fault: str) -> None:
+        if not self.faults[fault]:
+            _log.warning("places without 3-D points: %s", fault)
+        self.faults[fault] += 1
+
+
+def _without_depth(keypoints: Keypoints) -> PlaceFeatures:
     count = len(keypoints.points)
-    landmarks = np.full((count, 3), np.nan)
-    sigma_m = np.full(count, np.nan, np.float32)
-    if depth is not None and pose is not None and intrinsics is not None:
-        camera = intrinsics.scaled(*keypoints.size)
-        distance = depth_at(depth, keypoints.points, keypoints.size).astype(np.float64)
-        rays = camera.normalized(keypoints.points)
-        seen = np.column_stack([rays, np.ones(count)]) * distance[:, None]
-        landmarks = pose.to_map(seen)
-        unknown = ~np.isfinite(landmarks).all(axis=1)
-        landmarks[unknown] = np.nan
-        sigma_m = np.where(unknown, np.nan, _DEPTH_SIGMA * distance).astype(np.float32)
-    descriptors = np.round(keypoints.descriptors * 127.0).astype(np.int8)
-    return PlaceFeatures(keypoints.points, descriptors, landmarks, sigma_m, keypoints.size)
+    return PlaceFeatures(
+        keypoints.points,
+        np.round(keypoints.descriptors * 127.0).astype(np.int8),
+        np.full((count, 3), np.nan),
+        np.full(count, np.nan, np.float32),
+        keypoints.size,
+    )
+
+
+def _with_landmarks(
+    features: PlaceFeatures, depth: FloatArray32, pose: CameraPose, camera: Intrinsics
+) -> PlaceFeatures:
+    distance = depth_at(depth, features.points, features.size).astype(np.float64)
+    rays = camera.normalized(features.points)
+    landmarks = pose.to_map(np.column_stack([rays, np.ones(len(rays))]) * distance[:, None])
+    unknown = ~np.isfinite(landmarks).all(axis=1)
+    landmarks[unknown] = np.nan
+    sigma_m = np.where(unknown, np.nan, _DEPTH_SIGMA * distance).astype(np.float32)
+    return features._replace(landmarks=landmarks, sigma_m=sigma_m)
+
+
+def _depth_fault(depth: FloatArray32, size: tuple[int, int]) -> str | None:
+    """Return why a depth cannot be that of an image of a size (width, height), None if it can."""
+    height, width = depth.shape
+    if abs(width * size[1] / (height * size[0]) - 1.0) > _ASPECT_TOLERANCE:
+        return (
+            f"a depth of {width}x{height} pixels is not that of an image of {size[0]}x{size[1]}:"
+            " register it to the image, so that both show the same"
+        )
+    known = depth[np.isfinite(depth)]
+    if known.size and known.max() < _MIN_DEPTH_M:
+        return (
+            "no depth is over 0.1 m: a picture of 16 bits is read as millimetres, and its values"
+            " look like metres; write metres as a TIFF of 32-bit floats"
+        )
+    return None

@@ -26,7 +26,9 @@ class CameraCounts(NamedTuple):
     """Counts of one camera's images at one moment.
 
     received = answered + dropped + failed + waiting at any time. dropped: a newer image came
-    first. failed: the image could not be used. lost: sent, but never received.
+    first. failed: the image could not be used. lost: sent, but never received. metric: answered
+    by landmarks. uncalibrated: images without a calibration that fits, and calibration_problem:
+    why, "" where the last one had one. mount_problem: why metric poses are not those of the robot.
     rate_hz: of arrivals. silence_s: time since the last image, or since the start without one.
     failure_age_s: time since the last failure, infinite without one.
     """
@@ -34,6 +36,8 @@ class CameraCounts(NamedTuple):
     received: int
     answered: int
     accepted: int
+    metric: int
+    uncalibrated: int
     dropped: int
     failed: int
     lost: int
@@ -44,6 +48,8 @@ class CameraCounts(NamedTuple):
     last_failure: str
     failure_age_s: float
     incompatible_qos: str
+    calibration_problem: str
+    mount_problem: str
 
 
 class CameraStatistics:
@@ -54,7 +60,9 @@ class CameraStatistics:
         self._lock = threading.Lock()
         self._received = self._answered = self._accepted = 0
         self._dropped = self._failed = self._lost = 0
+        self._metric = self._uncalibrated = 0
         self._last_failure = self._incompatible_qos = ""
+        self._calibration_problem = self._mount_problem = ""
         self._last_arrival = time.monotonic()
         self._failed_at = -math.inf
         self._arrivals: collections.deque[float] = collections.deque(maxlen=_WINDOW)
@@ -67,11 +75,12 @@ class CameraStatistics:
             self._last_arrival = time.monotonic()
             self._arrivals.append(self._last_arrival)
 
-    def count_answered(self, latency_ms: float, *, accepted: bool) -> None:
-        """Count an image whose answer was published."""
+    def count_answered(self, latency_ms: float, *, accepted: bool, metric: bool = False) -> None:
+        """Count an image whose answer was published; metric: it is by landmarks."""
         with self._lock:
             self._answered += 1
             self._accepted += accepted
+            self._metric += metric
             self._latencies_ms.append(latency_ms)
 
     def count_dropped(self) -> None:
@@ -85,6 +94,17 @@ class CameraStatistics:
             self._failed += 1
             self._last_failure = reason
             self._failed_at = time.monotonic()
+
+    def note_calibration(self, problem: str) -> None:
+        """Remember whether an image has a calibration, and count it where it has none."""
+        with self._lock:
+            self._uncalibrated += bool(problem)
+            self._calibration_problem = problem
+
+    def note_mount(self, problem: str) -> None:
+        """Remember why metric poses are not those of the robot, "" where they are."""
+        with self._lock:
+            self._mount_problem = problem
 
     def count_lost(self, images: int) -> None:
         """Count images that were sent and never received."""
@@ -104,6 +124,8 @@ class CameraStatistics:
                 received=self._received,
                 answered=self._answered,
                 accepted=self._accepted,
+                metric=self._metric,
+                uncalibrated=self._uncalibrated,
                 dropped=self._dropped,
                 failed=self._failed,
                 lost=self._lost,
@@ -114,6 +136,8 @@ class CameraStatistics:
                 last_failure=self._last_failure,
                 failure_age_s=time.monotonic() - self._failed_at,
                 incompatible_qos=self._incompatible_qos,
+                calibration_problem=self._calibration_problem,
+                mount_problem=self._mount_problem,
             )
 
     def _rate_hz(self) -> float:

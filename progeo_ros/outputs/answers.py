@@ -26,6 +26,7 @@ from progeo_ros.conversions import (
     status_message,
 )
 from progeo_ros.outputs.match_markers import match_markers
+from progeo_ros.settings import NodeSettings
 
 # A reader that pauses for some seconds still gets the answer to every image.
 _ANSWERS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
@@ -34,9 +35,10 @@ _ANSWERS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 class AnswerPublishers:
     """Publishers of answers: poses only where they are accepted, the status of every one."""
 
-    def __init__(self, node: LifecycleNode, map_frame: str) -> None:
+    def __init__(self, node: LifecycleNode, settings: NodeSettings) -> None:
         """Create the publishers."""
-        self._node, self._map_frame = node, map_frame
+        self._node = node
+        self._map_frame, self._base_frame = settings.map_frame, settings.base_frame
         self._created: list[LifecyclePublisher[Any]] = []
         self._failures = 0
         self._lock = threading.Lock()
@@ -75,7 +77,9 @@ class AnswerPublishers:
     def _publish_geodetic(self, answer: Localization, camera_frame: str) -> None:
         if answer.geodetic is None:
             return
-        self._send(self._fix, fix_message(answer, camera_frame))
+        # Whose position it is: others add the offset of that frame.
+        is_robot = answer.estimate.orientation is not None
+        self._send(self._fix, fix_message(answer, self._base_frame if is_robot else camera_frame))
         if self._geo_pose is not None:
             self._send(self._geo_pose, geo_pose_message(answer, self._map_frame))
 

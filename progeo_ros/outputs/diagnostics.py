@@ -130,6 +130,11 @@ def camera_status(
         "received": counts.received,
         "answered": counts.answered,
         "accepted": counts.accepted,
+        "metric": counts.metric,
+        "metric_share": f"{counts.metric / max(1, counts.answered):.3f}",
+        "uncalibrated": counts.uncalibrated,
+        "calibration_problem": counts.calibration_problem,
+        "extrinsics_problem": counts.mount_problem,
         "dropped": counts.dropped,
         "failed": counts.failed,
         "lost": counts.lost,
@@ -162,7 +167,11 @@ def _camera_message(
         return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {why}"
     if counts.failure_age_s < _FAILURE_SHOWN_S:
         return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
-    return DiagnosticStatus.OK, f"{counts.rate_hz:.1f} images/s"
+    problem = counts.mount_problem
+    if counts.calibration_problem:
+        problem = f"place-level answers only: {counts.calibration_problem}"
+    level = DiagnosticStatus.WARN if problem else DiagnosticStatus.OK
+    return level, problem or f"{counts.rate_hz:.1f} images/s"
 
 
 def _status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:

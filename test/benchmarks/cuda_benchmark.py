@@ -18,8 +18,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from progeo_core.descriptors.encoder import Encoder
+from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.runtime import TORCH, variants
-from progeo_core.inference.runtime_trial import Workbench, agreement
+from progeo_core.inference.runtime_trial import agreement
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.localizer import Localizer
 from progeo_core.model.named_model import load_named_model
@@ -42,7 +43,7 @@ def rows(folder: Path) -> Iterator[Row]:
     torch.manual_seed(0)
     model = load_named_model(MODEL)
     network = copy.deepcopy(model.network).eval().to(CUDA)
-    bench = Workbench(model, CUDA, folder / "cuda.onnx")
+    bench = EncoderWorkbench(model, CUDA, folder / "cuda.onnx")
     images = [camera_image(path) for path in sorted(PICTURE.rglob("*.jpg"))]
     batch = [images[row % len(images)] for row in range(BATCH)]
     expected = plain(network, images[:4])

@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 from progeo_core.errors import ProgeoError
 from progeo_core.inference.device import AUTO
+from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.runtime import variants
-from progeo_core.inference.runtime_trial import Workbench, agreement
+from progeo_core.inference.runtime_trial import agreement
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
@@ -36,7 +37,7 @@ def rows(folder: Path) -> Iterator[Row]:
     picture = camera_image()
     for name in MODELS:
         model = load_named_model(name)
-        bench = Workbench(model, CPU, folder / f"{model.card.weights_sha256[:12]}.onnx")
+        bench = EncoderWorkbench(model, CPU, folder / f"{model.card.weights_sha256[:12]}.onnx")
         network = copy.deepcopy(model.network).eval()
         for variant in variants(AUTO, CPU):
             try:

@@ -22,7 +22,6 @@ import torch
 from torch import nn
 
 from progeo_core.dataset.place_classes import PlaceGroup
-from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import ProgeoError
 from progeo_core.inference.runtime import Variant
 from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory
@@ -44,7 +43,6 @@ from test.fuzz.mutation import mutate, mutate_start, mutate_text
 
 _ALONE = Processes(0, 1, torch.device("cpu"))
 _AUTHORS_MODULE = "cosplace_model.cosplace_network_stage1"
-_FINGERPRINT = ModelFingerprint("fuzz+GeM", 4, "64x64 bilinear", "ab" * 32, name="fuzz")
 _SHIPPED = "mobilenetv2-gem"
 _ODD: tuple[Any, ...] = (
     *(None, 0, -1, 1e308, float("nan"), 2**62, 2**200, "", "text", b"", True, (), [], {}, [[]]),
@@ -261,7 +259,7 @@ def _cached() -> list[bytes]:
 
 def _memory(folder: Path) -> tuple[RuntimeMemory, Path]:
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder)}):
-        memory = RuntimeMemory(_FINGERPRINT, torch.device("cpu"), [Variant("torch", "float32")])
+        memory = RuntimeMemory("tiny", torch.device("cpu"), [Variant("torch", "float32")])
     return memory, folder / "progeo"
 
 

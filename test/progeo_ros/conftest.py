@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.replay.live_replay import values_of
+from test import tf2_messages as tf2_messages_build
 
 # Other work may slow this machine down at any time; a passing test never waits this long.
 PATIENCE_S = 120.0
@@ -162,3 +164,19 @@ def answer() -> Localization:
         ),
         descriptor=np.full(4, 0.5, np.float32),
     )
+
+
+@pytest.fixture(scope="session")
+def tf2_messages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Provide tf2_msgs to this process and to those that it starts."""
+    if tf2_messages_build.is_installed():
+        yield
+        return
+    if not tf2_messages_build.can_build():
+        pytest.skip("tf2_msgs is neither installed nor can it be built here")
+    folder = tmp_path_factory.mktemp("tf2")
+    tf2_messages_build.build(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield

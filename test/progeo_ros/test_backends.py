@@ -15,6 +15,7 @@ from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.parameters import GROUPS, POSE_RELAY_GROUPS, parameter_fields
 from progeo_ros.pose_relay_node import PoseRelayNode
 from progeo_ros.process.dds_environment import shared_file
+from progeo_ros.settings import NodeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = shared_file("config/backends/rtabmap.yaml").parent
@@ -80,7 +81,7 @@ def published(dds_domain) -> dict[str, list[str]]:
     """Return what the localizer and the relay publish, by name."""
     del dds_domain
     localizer = LifecycleNode("progeo_localizer")
-    answers, relay = AnswerPublishers(localizer, "map"), PoseRelayNode()
+    answers, relay = AnswerPublishers(localizer, NodeSettings()), PoseRelayNode()
     topics = {**topics_of(localizer), **topics_of(relay)}
     answers.destroy()
     localizer.destroy_node()

@@ -90,6 +90,13 @@ def test_poses_carry_the_image_stamp_and_a_full_covariance(answer: Localization)
     assert yaw_from_quaternion(message.pose.pose.orientation) == pytest.approx(0.5)
 
 
+def test_the_full_orientation_is_published_where_it_is_known(answer: Localization) -> None:
+    turn = np.array([0.5, -0.5, 0.1, 0.7])
+    message = pose_message(answer.estimate._replace(orientation=turn), answer.stamp_ns, "map")
+    said = message.pose.pose.orientation
+    assert [said.x, said.y, said.z, said.w] == turn.tolist()
+
+
 def test_fixes_are_valid_and_carry_the_position_covariance(answer: Localization) -> None:
     message = fix_message(answer, "camera_link")
     assert (message.latitude, message.longitude, message.altitude) == (-27.5, 153.0, 12.0)
@@ -112,6 +119,9 @@ def test_the_status_tells_everything_about_an_answer(answer: Localization, accep
     assert [float(number) for number in values["similarities"].split(",")] == [1 / 3, 0.25]
     assert len(values["covariance"].split(",")) == 36
     assert float(values["latency_ms"]) == 12.5
+    assert (values["method"], values["landmarks"]) == ("place", "0")
+    turn = [float(number) for number in values["orientation"].split(",")]
+    assert turn == pytest.approx([0.0, 0.0, math.sin(0.25), math.cos(0.25)])
     assert float(values["encode_ms"]) == answer.seconds.encode * 1e3
 
 

@@ -20,6 +20,7 @@ def test_the_defaults_are_allowed_and_explained(kind: type) -> None:
         ({"mapping_reference": "gps"}, "mapping_reference = 'gps': must be one of odometry"),
         ({"image_depth": 0}, "image_depth"),
         ({"image_timeout_s": float("nan")}, "image_timeout_s"),
+        ({"camera_extrinsics": "0 0 0 0 0 0 1"}, "must be of type tuple"),
         ({"cameras": "front"}, "must be of type tuple"),
     ],
 )

@@ -7,32 +7,10 @@ import pytest
 import torch
 
 from progeo_core.errors import ProgeoError
-from progeo_core.inference.exported_encoder import ExportedEncoder, providers
+from progeo_core.inference.exported_encoder import ExportedEncoder
 from progeo_core.inference.onnx_export import write_onnx
 from progeo_core.inference.runtime import Variant
 from progeo_core.model.named_model import load_named_model
-
-FILE = Path("/cache/model.onnx")
-
-
-def test_the_cpu_needs_no_other_provider() -> None:
-    (only,) = providers(FILE, Variant("onnx", "float32"), torch.device("cpu"))
-    assert only == ("CPUExecutionProvider", {})
-
-
-def test_cuda_takes_the_device_that_is_named() -> None:
-    (only,) = providers(FILE, Variant("onnx", "float32"), torch.device("cuda:1"))
-    assert only == ("CUDAExecutionProvider", {"device_id": "1"})
-
-
-def test_tensorrt_keeps_its_engines_and_leaves_the_rest_to_cuda() -> None:
-    first, second = providers(FILE, Variant("tensorrt", "float16"), torch.device("cuda"))
-    assert first[0] == "TensorrtExecutionProvider"
-    assert first[1]["trt_fp16_enable"] is True
-    assert first[1]["trt_engine_cache_path"] == "/cache"
-    assert second == ("CUDAExecutionProvider", {"device_id": "0"})
-    first, _ = providers(FILE, Variant("tensorrt", "float32"), torch.device("cuda"))
-    assert first[1]["trt_fp16_enable"] is False
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import torch
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError, ProgeoError
-from progeo_core.inference import runtime_trial
+from progeo_core.inference import encoder_workbench
 from progeo_core.inference.exported_encoder import ExportedEncoder
 from progeo_core.inference.loading import load_encoder
 from progeo_core.inference.onnx_export import write_onnx
@@ -96,7 +96,7 @@ def test_an_export_that_does_not_agree_is_refused(
         last.data = torch.rand_like(last) * 10
         return write_onnx(other, path)
 
-    monkeypatch.setattr(runtime_trial, "write_onnx", write_another)
+    monkeypatch.setattr(encoder_workbench, "write_onnx", write_another)
     with pytest.raises(ProgeoError, match=r"onnx in float32 is refused.*cosine of 0\.\d+.*0\.999"):
         load_encoder(str(small_model), "cpu", "onnx")
     assert not list(cache.glob("*.json"))

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.inference.runtime import REFERENCE, Variant
-from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory, cache_folder
+from progeo_core.inference.runtime_memory import (
+    Remembered,
+    RuntimeMemory,
+    cache_folder,
+    exported_file,
+)
 
 CPU = torch.device("cpu")
-MODEL = ModelFingerprint("tiny+GeM", 2, "8x8 bilinear", "ab" * 32)
+MODEL = "tiny+GeM 8x8 bilinear"
 
 
 def test_follows_the_desktop_standard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -46,3 +50,9 @@ def test_a_damaged_memory_is_none(memory: RuntimeMemory, content: str) -> None:
     (file,) = cache_folder().iterdir()
     file.write_text(content)
     assert memory.read() is None
+
+
+def test_every_network_has_its_own_export(memory: RuntimeMemory) -> None:
+    assert exported_file(MODEL) == exported_file(MODEL)
+    assert exported_file(MODEL) != exported_file("tiny+SPoC 8x8 bilinear")
+    assert exported_file(MODEL).parent == cache_folder()

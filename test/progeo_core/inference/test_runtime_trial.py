@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from progeo_core.errors import ProgeoError
+from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.runtime import REFERENCE, Variant
-from progeo_core.inference.runtime_trial import Workbench, agreement, run_trial, trial_images
+from progeo_core.inference.runtime_trial import agreement, run_trial, trial_images
 from progeo_core.inference.torch_encoder import TorchEncoder
 from progeo_core.model.model_folder import load_model
 
@@ -29,24 +30,13 @@ def test_agreement_is_that_of_the_worst_image() -> None:
 @pytest.mark.slow
 def test_the_only_way_that_agrees_is_taken(small_model: Path, tmp_path: Path) -> None:
     model = load_model(small_model)
-    bench = Workbench(model, CPU, tmp_path / "small.onnx")
+    bench = EncoderWorkbench(model, CPU, tmp_path / "small.onnx")
     result = run_trial(bench, [Variant("torch", "bfloat16"), REFERENCE])
-    assert isinstance(result.encoder, TorchEncoder)
+    assert isinstance(result.built, TorchEncoder)
     assert result.expected.shape == (4, 1280)
-    found = result.encoder.encode(trial_images())
+    found = result.built.encode(trial_images())
     assert agreement(found, result.expected) >= 0.999
     assert not (tmp_path / "small.onnx").exists()
-
-
-def test_an_encoder_of_the_bench_leaves_the_model_as_it_is(
-    small_model: Path, tmp_path: Path
-) -> None:
-    model = load_model(small_model)
-    before = {name: weight.clone() for name, weight in model.network.state_dict().items()}
-    Workbench(model, CPU, tmp_path / "small.onnx").build(Variant("torch", "bfloat16"))
-    after = model.network.state_dict()
-    assert after.keys() == before.keys()
-    assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
 def test_a_file_that_is_no_network_is_named_with_its_runtime(
@@ -55,6 +45,6 @@ def test_a_file_that_is_no_network_is_named_with_its_runtime(
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"nothing")
-    bench = Workbench(load_model(small_model), CPU, broken)
+    bench = EncoderWorkbench(load_model(small_model), CPU, broken)
     with pytest.raises(ProgeoError, match=r"'onnx' cannot run small .*: use runtime torch"):
         run_trial(bench, [Variant("onnx", "float32")])

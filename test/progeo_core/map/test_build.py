@@ -266,7 +266,7 @@ def test_views_are_found_and_kept_with_their_places(tmp_path, reference):
     with PlaceMap.open(path) as new_map:
         table = new_map.places()
         views = new_map.views(table.ids)
-        assert new_map.structure == finder.note
+        assert new_map.structure == StructureNote("corner-1", "depth")
         new_map.verify()
     for place, name, view in zip(table.position, table.image, views, strict=True):
         row = few.images.index(Path(name))

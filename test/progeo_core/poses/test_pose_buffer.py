@@ -164,3 +164,21 @@ def test_one_thread_may_add_while_others_ask() -> None:
             break
     driver.join()
     assert buffer.segment == 3
+
+
+def test_orientations_are_interpolated_where_they_are_known() -> None:
+    poses = PoseBuffer()
+    quarter = math.sqrt(0.5)
+    poses.add(S, [0.0, 0.0, 0.0], 0.0, (0.0, 0.0, 0.0, 2.0))
+    poses.add(2 * S, [1.0, 0.0, 0.0], 0.0, (quarter, 0.0, 0.0, quarter))
+    halfway = poses.at(3 * S // 2)
+    assert halfway is not None
+    eighth = math.radians(22.5)
+    assert halfway.orientation == pytest.approx([math.sin(eighth), 0.0, 0.0, math.cos(eighth)])
+    late = poses.at(2 * S + S // 10)
+    assert late is not None
+    assert late.orientation == pytest.approx([quarter, 0.0, 0.0, quarter])
+    poses.add(3 * S, [2.0, 0.0, 0.0], 0.0)
+    unknown = poses.at(5 * S // 2)
+    assert unknown is not None
+    assert unknown.orientation is None

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from progeo_core.images.codec import read_image
-from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor
+from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, _peaks
 from progeo_core.verification.feature_matching import mutual_matches
 
 
@@ -58,6 +59,25 @@ def test_an_image_without_texture_has_few_features(extractor, shape):
     assert len(found.points) == len(found.descriptors) < 20
 
 
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_features_are_the_same_in_every_runtime(extractor, image, runtime):
+    images = [image, image[::-1]]
+    other = FeatureExtractor("cpu", runtime)
+    assert other.name == extractor.name
+    for one, another in zip(extractor.find(images), other.find(images), strict=True):
+        same = mutual_matches(one.descriptors, another.descriptors, 0.9999)
+        assert len(same.first) > 1015
+        np.testing.assert_allclose(one.points[same.first], another.points[same.second], atol=0.02)
+
+
+def test_peaks_are_the_highest_around_them_and_off_the_border():
+    heat = torch.zeros(16, 20)
+    heat[1, 5] = heat[8, 9] = 0.9
+    heat[8, 11] = heat[9, 8] = 0.8
+    heat[4, 15] = 0.04
+    heat[12, 17] = 0.06
+    assert _peaks(heat).nonzero().tolist() == [[8, 9], [12, 17]]
+
+
 def test_the_name_tells_the_weights(extractor):
     assert extractor.name.startswith("xfeat-")
-    assert extractor.name == FeatureExtractor("cpu").name

@@ -1,19 +1,24 @@
 import numpy as np
 import pytest
 
-from progeo_core.errors import UsageError
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.depth import read_depth
+from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.records.records import read_records
 from progeo_core.verification.feature_extractor import FeatureExtractor
-from progeo_core.verification.view_finder import PLACE_FEATURES, DepthViewFinder
+from progeo_core.verification.view_finder import DepthViewFinder
 
 
 @pytest.fixture(scope="module")
-def finder():
-    return DepthViewFinder(FeatureExtractor("cpu"))
+def extractor():
+    return FeatureExtractor("cpu")
+
+
+@pytest.fixture
+def finder(extractor):
+    return DepthViewFinder(extractor)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +56,35 @@ def test_without_one_of_them_there_are_features_but_no_landmarks(finder, place, 
     assert not view.features.has_landmark.any()
 
 
-def test_a_calibration_of_other_images_is_refused(finder, place):
+def test_a_calibration_of_other_images_is_said_once_and_counted(finder, place, caplog):
     image, depth, pose, intrinsics = place
-    with pytest.raises(UsageError, match="540"):
-        finder.find([image[:, :300]], [depth], [pose], [intrinsics])
+    for view in finder.find([image[:, :300]] * 2, [depth] * 2, [pose] * 2, [intrinsics] * 2):
+        assert len(view.features.points) == PLACE_FEATURES
+        assert not view.features.has_landmark.any()
+        assert view.intrinsics is None
+    assert finder.faults.total() == 2
+    assert caplog.text.count("540x360") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda depth: depth[:, :180], "register it to the image"),
+        (lambda depth: depth / 1000.0, "its values look like metres"),
+    ],
+)
+def test_depth_that_cannot_be_that_of_the_image_is_counted(finder, place, change, reason):
+    image, depth, pose, intrinsics = place
+    (view,) = finder.find([image], [change(depth)], [pose], [intrinsics])
+    assert view.intrinsics == intrinsics
+    assert not view.features.has_landmark.any()
+    assert reason in "".join(finder.faults)
+    assert finder.note.source == ""
+
+
+def test_the_note_names_depth_once_it_gave_landmarks(finder, place):
+    image, depth, pose, intrinsics = place
+    finder.find([image], [None], [pose], [intrinsics])
+    assert finder.note.source == ""
+    finder.find([image], [depth], [pose], [intrinsics])
+    assert finder.note.source == "depth"

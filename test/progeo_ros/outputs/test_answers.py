@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -17,6 +18,7 @@ from progeo_core.localization.answer import Localization
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import Records
 from progeo_ros.outputs.answers import AnswerPublishers
+from progeo_ros.settings import NodeSettings
 
 NUMBERS = itertools.count()
 
@@ -32,7 +34,7 @@ def node(dds_domain) -> Iterator[LifecycleNode]:
 
 @pytest.fixture
 def publishers(node: LifecycleNode) -> Iterator[AnswerPublishers]:
-    created = AnswerPublishers(node, "map")
+    created = AnswerPublishers(node, NodeSettings())
     node.trigger_configure()
     node.trigger_activate()
     yield created
@@ -58,6 +60,10 @@ def test_only_accepted_answers_are_poses_and_fixes(
     peer.wait_for(lambda: len(statuses) == len(markers) == 3 and fixes, "every answer")
     assert (len(poses), len(fixes)) == (2, 1)
     assert fixes[0].header.frame_id == "camera_link"
+    turned = answer.estimate._replace(orientation=np.array([0.0, 0.0, 0.6, 0.8]))
+    publishers.publish_pose(answer._replace(estimate=turned), "camera_link")
+    peer.wait_for(lambda: len(fixes) == 2, "the fix of the robot")
+    assert fixes[1].header.frame_id == "base_link"
     assert publishers.failures == 0
 
 

@@ -118,6 +118,15 @@ def test_a_camera_names_its_most_urgent_trouble() -> None:
     statistics.count_received()
     statistics.count_failed("step is too short")
     assert message_of(1) == (DiagnosticStatus.WARN, "1 bad image(s): step is too short")
+    statistics = CameraStatistics()
+    statistics.note_mount("/tf_static does not connect 'camera' with 'base_link'")
+    assert message_of(1) == (
+        DiagnosticStatus.WARN,
+        "/tf_static does not connect 'camera' with 'base_link'",
+    )
+    statistics.note_calibration("nothing comes on /camera_info")
+    level, message = message_of(1)
+    assert (level, message[:24]) == (DiagnosticStatus.WARN, "place-level answers only")
     statistics.note_incompatible_qos("RELIABILITY")
     level, message = message_of(0)
     assert level == DiagnosticStatus.ERROR
@@ -128,9 +137,15 @@ def test_all_counts_are_told() -> None:
     statistics = CameraStatistics()
     statistics.count_received()
     statistics.count_answered(12.0, accepted=True)
+    statistics.count_received()
+    statistics.count_answered(12.0, accepted=True, metric=True)
+    for problem in ("nothing comes on /camera_info", ""):
+        statistics.note_calibration(problem)
     status = camera_status("/front", statistics.counts(), publishers=2, timeout_s=5.0)
     values = values_of(status)
-    assert values["received"] == values["answered"] == values["accepted"] == "1"
+    assert values["received"] == values["answered"] == values["accepted"] == "2"
+    assert (values["metric"], values["metric_share"]) == ("1", "0.500")
+    assert (values["uncalibrated"], values["calibration_problem"]) == ("1", "")
     assert values["dropped"] == values["failed"] == values["lost"] == values["waiting"] == "0"
     assert values["publishers"] == "2"
     assert values["latency_p95_ms"] == "12.0"

@@ -1,0 +1,80 @@
+"""Poses of one frame in another, in six degrees of freedom, and frames that are fixed together."""
+
+from __future__ import annotations
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+
+from progeo_core.geo import FloatArray
+from progeo_core.poses.camera_pose import quaternion_of, rotation_of
+
+
+class Transform(NamedTuple):
+    """Pose of an inner frame in an outer one.
+
+    position: [3] metres. orientation: [4] quaternion x y z w, of any length but zero, that turns
+    the axes of the inner frame into those of the outer one.
+    """
+
+    position: FloatArray
+    orientation: FloatArray
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are finite and the quaternion is a rotation."""
+        numbers = np.concatenate([self.position, rotation_of(self.orientation).ravel()])
+        return bool(np.isfinite(numbers).all())
+
+    def then(self, inner: Transform) -> Transform:
+        """Return the pose in the outer frame of what has the pose `inner` in the inner frame."""
+        rotation = rotation_of(self.orientation)
+        return Transform(
+            rotation @ inner.position + self.position,
+            quaternion_of(rotation @ rotation_of(inner.orientation)),
+        )
+
+    def inverse(self) -> Transform:
+        """Return the pose of the outer frame in the inner one."""
+        rotation = rotation_of(self.orientation).T
+        return Transform(-rotation @ self.position, quaternion_of(rotation))
+
+
+IDENTITY = Transform(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+
+
+class FrameTree:
+    """Frames that are fixed to each other, as tf has them; every method may be in any thread."""
+
+    def __init__(self) -> None:
+        """Start without frames."""
+        self._lock = threading.Lock()
+        # By frame: its parent, and its pose in it.
+        self._parents: dict[str, tuple[str, Transform]] = {}
+
+    def add(self, parent: str, child: str, pose: Transform) -> bool:
+        """Add or replace the pose of a frame in its parent; return whether it could be used."""
+        if not (parent and child) or parent == child or not pose.is_finite:
+            return False
+        with self._lock:
+            self._parents[child] = (parent, pose)
+        return True
+
+    def pose(self, frame: str, inside: str) -> Transform | None:
+        """Return the pose of one frame in another, None where nothing connects them."""
+        with self._lock:
+            above, others = self._ancestors(frame), self._ancestors(inside)
+        common = next((name for name in above if name in others), None)
+        return None if common is None else others[common].inverse().then(above[common])
+
+    def _ancestors(self, frame: str) -> dict[str, Transform]:
+        """Return a frame and those above it, with the pose of the frame in each."""
+        found, name, pose = {frame: IDENTITY}, frame, IDENTITY
+        while name in self._parents:
+            name, step = self._parents[name]
+            if name in found:  # frames in a circle
+                break
+            pose = step.then(pose)
+            found[name] = pose
+        return found

@@ -1,0 +1,41 @@
+"""Whether landmarks of a place are where the images of other places see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from progeo_core.geo import FloatArray
+from progeo_core.verification.feature_matching import mutual_matches
+from progeo_core.verification.triangulation import KnownView
+
+# Matches with landmarks that another place needs to have a say.
+_MIN_MATCHES = 20
+# A landmark is this close (pixels) to where another place sees it, if poses and depth are right.
+_MAX_ERROR_PX = 12.0
+# Of the matches with most of the places that have a say, a smaller share than this contradicts.
+_MIN_AGREEMENT = 0.25
+
+
+def contradicts(view: KnownView, landmarks: FloatArray, others: Sequence[KnownView]) -> bool:
+    """Whether most other places see a place's landmarks [n, 3] elsewhere, by at least two.
+
+    landmarks: (m) of its features in the map frame, NaN unknown.
+    """
+    shares = np.array([_agreement(view, landmarks, other) for other in others])
+    known = shares[np.isfinite(shares)]
+    return bool(len(known) >= 2 and np.median(known) < _MIN_AGREEMENT)
+
+
+def _agreement(view: KnownView, landmarks: FloatArray, other: KnownView) -> float:
+    """Return the share of the matches with another place that it sees where they should be."""
+    known = np.flatnonzero(np.isfinite(landmarks).all(axis=1))
+    matches = mutual_matches(view.descriptors[known], other.descriptors)
+    if len(matches.first) < _MIN_MATCHES:
+        return float("nan")
+    inside = other.pose.to_camera(landmarks[known[matches.first]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.linalg.norm(inside[:, :2] / inside[:, 2:] - other.rays[matches.second], axis=1)
+        near = (inside[:, 2] > 0.0) & (error < _MAX_ERROR_PX * other.pixel)
+    return float(near.mean())

@@ -1,0 +1,190 @@
+"""3-D points for the places of a map whose cameras are calibrated and have full poses."""
+
+from __future__ import annotations
+
+import collections
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNote
+from progeo_core.map.place_map import IdArray, PlaceMap
+from progeo_core.map.view_rows import ViewTable
+from progeo_core.poses.camera_pose import rotation_of
+from progeo_core.progress import Advance, no_progress
+from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.triangulation import (
+    MIN_AGREEMENT,
+    KnownView,
+    known_view,
+    triangulate,
+)
+from progeo_core.verification.view_neighbors import ViewNeighbors
+
+# Places that are written at a time, and places in memory: 512 features are 0.2 MB.
+_BLOCK, _KEPT = 32, 400
+# Places of a drive see much of what those before and after them see: so many each way are asked.
+_BESIDE = 2
+# The parts of a map's note that say what was done here.
+_TRIANGULATED, _NONE, _REFUSED = "triangulated", "none", "refused"
+
+
+class LandmarkReport(NamedTuple):
+    """Places that were looked at, and those of them with 3-D points now.
+
+    contradicting: ids of places without points because their poses contradict the images.
+    reason: why no place of the map has any points, "" where some have.
+    """
+
+    places: int
+    with_landmarks: int
+    contradicting: tuple[int, ...]
+    reason: str
+
+
+def add_landmarks(
+    place_map: PlaceMap, new: IdArray | None = None, advance: Advance = no_progress
+) -> LandmarkReport:
+    """Triangulate the features of all places without 3-D points between their views.
+
+    new: places with 3-D points by depth, which lose them where the images of other places
+    contradict them. The map's note says what was done. A kill loses the work on at most 32 places,
+    and the same call goes on from there; `advance` counts places.
+    """
+    table = _usable(place_map.view_table())
+    places = _Places(place_map, table)
+    results: list[_Result] = []
+    rows = np.flatnonzero((table.landmarks == 0) | np.isin(table.ids, [] if new is None else new))
+    advance(len(place_map) - len(rows))
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        done = []
+        for row in block.tolist():
+            done.append(places.completed(row))
+            advance(1)
+        place_map.set_views(table.ids[block], [one.view for one in done])
+        results += [one._replace(view=None) for one in done]
+    report = LandmarkReport(
+        len(rows),
+        sum(one.landmarks > 0 for one in results),
+        tuple(
+            int(place) for place, one in zip(table.ids[rows], results, strict=True) if one.refused
+        ),
+        _reason(place_map, table, results),
+    )
+    _write_note(place_map, report, any(one.triangulated for one in results))
+    return report
+
+
+class _Result(NamedTuple):
+    """View of a place, how many landmarks it has, and how that came.
+
+    agreement: median share of the matches with its neighbours that fit the poses, NaN unknown.
+    """
+
+    view: PlaceView | None
+    landmarks: int
+    triangulated: bool
+    refused: bool
+    agreement: float
+
+
+class _Places:
+    """Places of one map that can have landmarks; the views used last are kept in memory."""
+
+    def __init__(self, place_map: PlaceMap, table: ViewTable) -> None:
+        self._map, self._ids = place_map, table.ids
+        self._neighbors = ViewNeighbors(table.position, rotation_of(table.orientation))
+        self._kept: collections.OrderedDict[int, KnownView | None] = collections.OrderedDict()
+
+    def completed(self, row: int) -> _Result:
+        """Return the view of a place with its landmarks."""
+        (view,) = self._map.views(self._ids[[row]])
+        assert view is not None
+        known = known_view(view)
+        if known is None or view.features is None:
+            return _Result(view, 0, False, False, np.nan)
+        if view.features.has_landmark.any():
+            return self._checked(row, view, known, view.features)
+        found = triangulate(known, self._known(self._neighbors.of(row)))
+        features = view.features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
+        count = int(features.has_landmark.sum())
+        measured = found.agreement[np.isfinite(found.agreement)]
+        agreement = float(np.median(measured)) if measured.size else np.nan
+        return _Result(
+            view._replace(features=features),
+            count,
+            count > 0,
+            not count and agreement < MIN_AGREEMENT,
+            agreement,
+        )
+
+    def _checked(
+        self, row: int, view: PlaceView, known: KnownView, features: PlaceFeatures
+    ) -> _Result:
+        """Return a view that has landmarks without them where other places contradict them."""
+        beside = np.arange(max(0, row - _BESIDE), min(len(self._ids), row + _BESIDE + 1))
+        others = np.union1d(beside[beside != row], self._neighbors.of(row))
+        if contradicts(known, features.landmarks, self._known(others)):
+            return _Result(
+                view._replace(features=features.without_landmarks()), 0, False, True, np.nan
+            )
+        return _Result(view, int(features.has_landmark.sum()), False, False, np.nan)
+
+    def _known(self, rows: NDArray[np.int64]) -> list[KnownView]:
+        """Return what is known of places, without those that are of no use."""
+        missing = [row for row in rows.tolist() if row not in self._kept]
+        for row, view in zip(missing, self._map.views(self._ids[missing]), strict=True):
+            self._kept[row] = None if view is None else known_view(view)
+        found = [self._kept[row] for row in rows.tolist()]
+        for row in rows.tolist():
+            self._kept.move_to_end(row)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return [one for one in found if one is not None]
+
+
+def _usable(table: ViewTable) -> ViewTable:
+    """Return the rows of places with features, calibration and full pose."""
+    posed = np.isfinite(rotation_of(table.orientation)).all(axis=(1, 2))
+    posed &= np.isfinite(table.position).all(axis=1)
+    rows = np.flatnonzero(posed & table.calibrated & (table.features > 0))
+    return ViewTable(*(column[rows] for column in table))
+
+
+def _reason(place_map: PlaceMap, usable: ViewTable, results: list[_Result]) -> str:
+    """Return why no place of a map has 3-D points, "" where some have."""
+    table = place_map.view_table()
+    known = [one.agreement for one in results if np.isfinite(one.agreement)]
+    reasons = (
+        (table.landmarks.any(), ""),
+        (not table.features.any(), "no place has local features"),
+        (not table.calibrated.any(), "the calibration of the camera is unknown"),
+        (~np.isfinite(table.orientation).any(), "the orientation of the camera is unknown"),
+        (not len(usable.ids), "no place has features, a calibration and a full pose"),
+        (
+            known and np.median(known) < MIN_AGREEMENT,
+            "images contradict the poses and the calibration (poses of another frame than the"
+            " camera's, or rectified images with the calibration of raw ones)",
+        ),
+        (True, "too few places overlap and were seen from points apart"),
+    )
+    return next(reason for applies, reason in reasons if applies)
+
+
+def _write_note(place_map: PlaceMap, report: LandmarkReport, triangulated: bool) -> None:
+    """Say in a map what was done, in the place of what was said before."""
+    note = place_map.structure
+    if note is None:
+        return
+    parts = [one for one in note.source.split("; ") if not one.startswith((_NONE, _REFUSED))]
+    if triangulated:
+        parts.append(f"{_TRIANGULATED} between known poses")
+    if report.reason:
+        parts = [f"{_NONE}: {report.reason}"]
+    elif report.contradicting:
+        parts.append(f"{_REFUSED} in {len(report.contradicting)} places that contradict others")
+    source = "; ".join(dict.fromkeys(filter(None, parts)))
+    if source != note.source:
+        place_map.set_structure(StructureNote(note.extractor, source))

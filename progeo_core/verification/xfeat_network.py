@@ -1,0 +1,85 @@
+"""The network of XFeat (Potje et al., CVPR 2024), from pixels to its maps, in torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+
+from kornia.feature.xfeat import XFeatModel
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
+
+# Sides of images that the network takes are multiples of this (pixels).
+MULTIPLE = 32
+# Pixels along each side of a cell of the network.
+_CELL = 8
+_WEIGHTS = Path(__file__).with_name("xfeat.safetensors")
+
+
+class XFeatNetwork(nn.Module):
+    """XFeat with the weights that ship, prepared for inference: the same function in fewer steps.
+
+    Besides what the paper's network computes it does what is left for each pixel and cell: the mean
+    of the channels before, softmax and unit length after.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        network = _load()
+        fuse_batch_norms(network)
+        first, *others = network.keypoint_head
+        network.keypoint_head = nn.Sequential(_of_cells(first), nn.ReLU(), *others)
+        self._network = network.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the maps of RGB uint8 images [n, h, w, 3], whose sides are multiples of 32.
+
+        Features of unit length [n, 64, h / 8, w / 8], the probability of a keypoint at each pixel
+        [n, h, w], and the reliability of the features [n, 1, h / 8, w / 8].
+        """
+        network = self._network
+        grey = network.norm(images.float().mean(dim=3)[:, None] / 255.0)
+        fine = network.block2(network.block1(grey) + network.skip1(grey))
+        third = network.block3(fine)
+        fourth = network.block4(third)
+        fifth = network.block5(fourth)
+        features = network.block_fusion(third + _enlarged(fourth, 2) + _enlarged(fifth, 4))
+        # Channels last, where softmax is fast. The last channel is that of no keypoint.
+        logits = network.keypoint_head(grey).permute(0, 2, 3, 1)
+        cells = F.softmax(logits, dim=-1)[..., : _CELL * _CELL].permute(0, 3, 1, 2)
+        heat = F.pixel_shuffle(cells, _CELL)[:, 0]
+        return F.normalize(features, dim=1), heat, network.heatmap_head(features)
+
+
+@functools.cache
+def weights_hash() -> str:
+    """Return the first eight digits of the SHA-256 of the weights."""
+    return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:8]
+
+
+def _of_cells(layer: nn.Module) -> nn.Conv2d:
+    """Return a layer over the pixels of cells as one that cuts the image into cells itself."""
+    (over_pixels,) = (part for part in layer.modules() if isinstance(part, nn.Conv2d))
+    weight = over_pixels.weight.reshape(-1, 1, _CELL, _CELL)
+    convolution = nn.Conv2d(1, len(weight), _CELL, stride=_CELL)
+    convolution.load_state_dict({"weight": weight, "bias": over_pixels.bias})
+    return convolution
+
+
+def _enlarged(features: Tensor, times: int) -> Tensor:
+    return F.interpolate(features, scale_factor=times, mode="bilinear", align_corners=False)
+
+
+def _load() -> XFeatModel:
+    network = XFeatModel()
+    # It serves the matching of dense features only, and its weights do not ship.
+    del network.fine_matcher
+    weights = {name: value.float() for name, value in load_file(_WEIGHTS).items()}
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
+        raise RuntimeError(f"{_WEIGHTS}: not the weights of this network")
+    return network.eval()

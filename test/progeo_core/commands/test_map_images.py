@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from progeo_core.commands.map_images import BagTopics, named_source
+from progeo_core.errors import DataError, UsageError
+from progeo_core.records.records import Heading
+
+
+def source(records=None, images=None, bag=None, topics=None, camera_info=None):
+    return named_source(records, images, bag, topics or BagTopics(), Heading.UNKNOWN, camera_info)
+
+
+def test_a_table_brings_its_images_and_the_calibration(office):
+    found = source(office / "map.csv", camera_info=office / "camera_info.yaml")
+    assert len(found.records) == 18
+    assert found.intrinsics[""].width == 540
+    assert np.isfinite(found.records.orientation).all()
+
+
+def test_a_bag_needs_its_topics(tmp_path):
+    with pytest.raises(UsageError, match="--bag needs --image-topic and --pose-topic"):
+        source(bag=tmp_path, topics=BagTopics(image="/camera"))
+    with pytest.raises(UsageError, match="go with --bag, not with --images"):
+        source(images=tmp_path, topics=BagTopics(depth="/depth"))
+
+
+def test_a_camera_that_was_never_calibrated_is_refused(office, tmp_path):
+    text = (office / "camera_info.yaml").read_text()
+    zero = tmp_path / "zero.yaml"
+    line = next(line for line in text.splitlines() if "data: [495" in line)
+    zero.write_text(text.replace(line, "  data: [0, 0, 0, 0, 0, 0, 0, 0, 0]", 1))
+    with pytest.raises(DataError, match=r"zero.yaml: camera_matrix: is all zero"):
+        source(office / "map.csv", camera_info=zero)

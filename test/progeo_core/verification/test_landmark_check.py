@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.triangulation import known_view
+
+SHIFT = np.array([5.0, 0.0, 0.0])
+
+
+@pytest.fixture(scope="module")
+def views(office_map):
+    with PlaceMap.open(office_map) as place_map:
+        return place_map.views(place_map.ids()[4:10])
+
+
+def check(views, row, landmarks, others):
+    return contradicts(known_view(views[row]), landmarks, [known_view(views[n]) for n in others])
+
+
+def test_landmarks_that_others_see_where_they_are_stand(views):
+    for row, view in enumerate(views):
+        others = [n for n in range(len(views)) if n != row]
+        assert not check(views, row, view.features.landmarks, others)
+
+
+def test_landmarks_of_a_place_that_was_moved_are_contradicted(views):
+    assert check(views, 2, views[2].features.landmarks + SHIFT, [0, 1, 3, 4])
+
+
+def test_one_other_place_is_no_majority(views):
+    moved = views[2].features.landmarks + SHIFT
+    assert not check(views, 2, moved, [1])
+    assert not check(views, 2, moved, [])
+    assert not check(views, 2, np.full(moved.shape, np.nan), [0, 1, 3, 4])

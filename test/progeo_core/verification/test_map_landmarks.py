@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+
+from progeo_core.map.place_features import StructureNote
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.camera_pose import CameraPose
+from progeo_core.verification import map_landmarks
+from progeo_core.verification.map_landmarks import add_landmarks
+from test.map_content import content_of
+
+# Of the 18 places of the office, the last 14 are a walk whose images overlap.
+ALONE = 4
+SHIFT = np.array([3.0, 4.0, 0.0])
+
+
+def landmarks_of(place_map):
+    return [int(view.features.has_landmark.sum()) for view in place_map.views(place_map.ids())]
+
+
+def replaced(place_map, ids, change):
+    """Change the views of places."""
+    place_map.set_views(ids, [change(view) for view in place_map.views(ids)])
+
+
+def displaced(view):
+    pose = CameraPose(view.pose.position + SHIFT, view.pose.orientation)
+    features = view.features
+    return view._replace(
+        pose=pose, features=features._replace(landmarks=features.landmarks + SHIFT)
+    )
+
+
+def test_a_walk_gets_landmarks_and_the_map_says_how(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        steps = []
+        report = add_landmarks(place_map, advance=steps.append)
+        assert sum(steps) == len(place_map) == 18
+        counts = landmarks_of(place_map)
+        assert report == (18, np.count_nonzero(counts), (), "")
+        assert counts[:ALONE] == [0] * ALONE
+        assert min(counts[ALONE:]) > 20
+        assert place_map.structure.source == "triangulated between known poses"
+        # What was left without landmarks is tried again, and nothing else changes.
+        before = content_of(place_map)
+        assert add_landmarks(place_map).places == ALONE
+        assert content_of(place_map) == before
+        place_map.verify()
+
+
+def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatch):
+    monkeypatch.setattr(map_landmarks, "_BLOCK", 5)
+
+    def stop(count):
+        stop.left -= count
+        if stop.left < 0:
+            raise KeyboardInterrupt
+
+    stop.left = 12
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        with pytest.raises(KeyboardInterrupt):
+            add_landmarks(place_map, advance=stop)
+        assert np.count_nonzero(landmarks_of(place_map)) == 10 - ALONE
+        assert add_landmarks(place_map).with_landmarks == 8
+        assert np.count_nonzero(landmarks_of(place_map)) == 14
+
+
+def test_a_place_that_was_moved_is_refused_and_the_rest_stands(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        lost = place_map.ids()[9]
+        replaced(place_map, [lost], displaced)
+        add_landmarks(place_map)
+        counts = landmarks_of(place_map)
+        assert counts[9] < 5
+        assert np.count_nonzero(np.array(counts) > 20) >= 11
+
+
+def test_depth_that_other_images_contradict_is_refused(office_copy):
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        lost, ids = int(place_map.ids()[9]), place_map.ids()
+        before = landmarks_of(place_map)
+        replaced(place_map, [lost], displaced)
+        report = add_landmarks(place_map, ids)
+        assert report == (18, 17, (lost,), "")
+        after = landmarks_of(place_map)
+        assert after[9] == 0
+        assert after[:9] + after[10:] == before[:9] + before[10:]
+        assert place_map.structure.source == "depth; refused in 1 places that contradict others"
+        # Places that are not new are left alone.
+        assert add_landmarks(place_map, ids[:3]).places == 4
+
+
+def test_a_map_without_landmarks_says_why(flat_office):
+    def why():
+        report = add_landmarks(place_map)
+        assert place_map.structure.source == f"none: {report.reason}"
+        assert not np.count_nonzero(landmarks_of(place_map))
+        return report.reason
+
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        ids = place_map.ids()
+        views = place_map.views(ids)
+        for change, reason in (
+            ({"intrinsics": None}, "the calibration of the camera is unknown"),
+            ({"pose": None}, "the orientation of the camera is unknown"),
+        ):
+            place_map.set_views(ids, [view._replace(**change) for view in views])
+            assert why() == reason
+        place_map.set_views(ids[:ALONE], views[:ALONE])
+        place_map.delete(ids[ALONE:])
+        assert why() == "too few places overlap and were seen from points apart"
+
+
+def test_poses_of_another_frame_are_named(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        turned = np.array([0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5)])
+        replaced(
+            place_map,
+            place_map.ids(),
+            lambda view: view._replace(pose=CameraPose(view.pose.position, turned)),
+        )
+        report = add_landmarks(place_map)
+        assert report.with_landmarks == 0
+        assert "contradict" in report.reason
+
+
+def test_a_map_without_features_has_nothing_to_add(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        place_map.set_views(place_map.ids(), [None] * len(place_map))
+        place_map.set_structure(StructureNote("xfeat", ""))
+        assert add_landmarks(place_map) == (0, 0, (), "no place has local features")
