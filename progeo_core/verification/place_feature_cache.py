@@ -17,10 +17,10 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.feature_extractor import (
-    LONGEST_SIDE,
     QUERY_FEATURES,
     FeatureExtractor,
     Keypoints,
+    working_side,
 )
 from progeo_core.verification.query_view import QueryView
 
@@ -70,7 +70,7 @@ class KnownPlace:
         """Return the focal length (pixels) at which its features were found, None unknown."""
         if self.intrinsics is None:
             return None
-        width = self.size[0] * min(1.0, LONGEST_SIDE / max(self.size))
+        width = self.size[0] * working_side(self.size) / max(self.size)
         return self.intrinsics.focal_x * width / self.intrinsics.width
 
 

@@ -104,9 +104,7 @@ class Robot:
 
 
 @pytest.fixture(scope="module")
-def robot(
-    peer, tf2_messages, office: Path, office_map: Path, small_model: Path
-) -> Iterator[Robot]:
+def robot(peer, tf2_messages, office: Path, office_map: Path, small_model: Path) -> Iterator[Robot]:
     del tf2_messages
     parameters = {
         "map": office_map,
@@ -181,9 +179,7 @@ def test_the_parameter_makes_it_the_pose_of_the_robot(robot: Robot, queries: Rec
         assert_pose_of_base(answer, queries, row)
 
 
-def test_static_transforms_do_the_same(
-    peer, health, robot: Robot, queries: Records
-) -> None:
+def test_static_transforms_do_the_same(peer, health, robot: Robot, queries: Records) -> None:
     robot.calibrate(MAST)
     answer = robot.ask_until(MAST, queries.images[1], is_metric)
     # Nothing says where this camera is: the pose is its own, and so are the unknown axes.
