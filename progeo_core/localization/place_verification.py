@@ -29,6 +29,19 @@ _APART_RADII = 2.0
 _MAX_PLACES, _MIN_PLACES = 10, 2
 
 
+class WeightedMatches(NamedTuple):
+    """Matches of one image before verification, heaviest first.
+
+    rows, weight: [k]. confidence: that the place of the heaviest is right. presence: how probable
+    it is that any place of the map is.
+    """
+
+    rows: IntArray
+    weight: FloatArray
+    confidence: float
+    presence: float
+
+
 class VerifiedPlaces(NamedTuple):
     """Weights [k] of an image's matches, and how probable the best place is."""
 
@@ -52,20 +65,15 @@ class PlaceVerifier:
     def weigh_matches(
         self,
         query: Query,
-        confidence: float,
-        rows: IntArray,
-        weight: FloatArray,
+        matches: WeightedMatches,
         settings: LocalizerSettings,
     ) -> VerifiedPlaces:
-        """Weigh the matches of one image, heaviest first, by the inliers of their places.
-
-        confidence: that the heaviest place is right. rows, weight: [k].
-        """
-        position = self._map.places.position[rows]
-        place = distinct_places(weight, position, self._radius_m, _MAX_PLACES)
-        prior = prior_of_places(confidence, weight, place)
-        log_odds = self._compare(query, rows, place, position, prior, settings)
-        return weigh_places(weight, place, prior, log_odds)
+        """Weigh the matches of one image by the inliers of their places."""
+        position = self._map.places.position[matches.rows]
+        place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
+        prior = prior_of_places(matches, place)
+        log_odds = self._compare(query, matches.rows, place, position, prior, settings)
+        return weigh_places(matches.weight, place, prior, log_odds)
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
         """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
@@ -137,17 +145,17 @@ class PlaceVerifier:
         return log_odds
 
 
-def prior_of_places(confidence: float, weight: FloatArray, place: IntArray) -> FloatArray:
+def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:
     """Return the probability [m + 1] of all else and of each place before any is compared.
 
-    confidence: that place 0 is right. weight, place: [k] of the matches, place -1 is all else,
-    which also is what is off the map. Other places are less probable than place 0 as they weigh
-    less.
+    place: [k] of the matches, -1 is all else, which also is what is off the map. Other places are
+    less probable than place 0 as they weigh less, and all together than that the map has the right
+    one.
     """
-    shares = np.bincount(place + 1, weight, place.max() + 2)
-    prior: FloatArray = confidence * shares / max(shares[1], 1e-300)
-    others = prior[2:].sum()
-    prior[2:] *= min(1.0, (1.0 - confidence) / max(others, 1e-300))
+    shares = np.bincount(place + 1, matches.weight, place.max() + 2)
+    prior: FloatArray = matches.confidence * shares / max(shares[1], 1e-300)
+    others, room = prior[2:].sum(), max(0.0, matches.presence - matches.confidence)
+    prior[2:] *= min(1.0, room / max(others, 1e-300))
     prior[0] = max(0.0, 1.0 - prior[1:].sum())
     return prior
 

@@ -5,6 +5,7 @@ from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.place_verification import (
     PlaceVerifier,
+    WeightedMatches,
     prior_of_places,
     weigh_places,
 )
@@ -15,8 +16,9 @@ WEIGHT = np.array([1.0, 0.5, 0.8, 0.1])
 PLACE = np.array([0, 0, 1, -1])
 
 
-def weigh(confidence, log_odds, weight=WEIGHT, place=PLACE):
-    prior = prior_of_places(confidence, weight, place)
+def weigh(confidence, log_odds, weight=WEIGHT, place=PLACE, presence=1.0):
+    matches = WeightedMatches(np.arange(len(weight)), weight, confidence, presence)
+    prior = prior_of_places(matches, place)
     return weigh_places(weight, place, prior, np.array(log_odds, float))
 
 
@@ -46,6 +48,12 @@ def test_image_from_off_the_map_is_not_made_sure_by_chance():
     assert verified.confidence < 0.1
 
 
+def test_other_places_are_no_more_probable_than_that_the_image_is_of_the_map():
+    surely, hardly = (weigh(0.3, [-2.0, 4.0], presence=one) for one in (1.0, 0.32))
+    assert surely.confidence > 0.9
+    assert hardly.confidence < 0.7
+
+
 def test_one_place_and_full_confidence_are_probabilities():
     only = weigh(1.0, [-1.0], np.ones(1), np.zeros(1, np.int64))
     assert only.confidence == pytest.approx(1.0)
@@ -70,7 +78,8 @@ def verify(prepared, inliers, budget_ms=10_000, confidence=0.3, count=30):
     rows, weight = np.arange(count), 0.99 ** np.arange(count)
     query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
     settings = LocalizerSettings(verification_ms=budget_ms)
-    verified = verifier.weigh_matches(query, confidence, rows, weight, settings)
+    matches = WeightedMatches(rows, weight, confidence, 1.0)
+    verified = verifier.weigh_matches(query, matches, settings)
     return verified, verifier.compared
 
 
