@@ -4,7 +4,7 @@ BIN := .venv/bin
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fuzz lint bench bench-gpu clean
+.PHONY: help demo test quick fuzz kills lint bench bench-gpu clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -23,6 +23,9 @@ test: .venv/installed ## Run the tests (real DDS between processes, real images)
 
 quick: .venv/installed ## Run the quick tests, in under two minutes
 	$(BIN)/python -m pytest -m "not slow"
+
+kills: .venv/installed ## Kill programs that write, a hundred times each; print a table of what was lost
+	$(BIN)/python -m test.benchmarks.kills
 
 fuzz: .venv/installed ## Read 50,000 damaged and hostile inputs of every kind; print a table of what became of them
 	$(BIN)/python -m test.fuzz --cases 50000

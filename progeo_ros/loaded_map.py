@@ -76,12 +76,12 @@ class LoadedMap:
             place_map.close()
             raise
 
-    def of_robot(self, answer: Localization, extrinsics: Extrinsics) -> Localization:
-        """Return an answer of a camera as one of its robot.
+    def of_robot(self, answer: Localization, extrinsics: Extrinsics | None) -> Localization:
+        """Return an answer of a camera as one of its robot, where it is known how they are fixed.
 
         Only landmarks tell the pose of the camera. The places of a map are where its maker was.
         """
-        if answer.metric is None:
+        if answer.metric is None or extrinsics is None:
             return answer
         estimate = extrinsics.base_estimate(
             answer.metric.pose, answer.metric.covariance, answer.estimate.confidence

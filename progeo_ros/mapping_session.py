@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -23,20 +24,26 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_messages import PoseReading
+from progeo_core.slam.keyframe_views import KeyframeViews, ViewCounts
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
 from progeo_core.slam.session import Session
+from progeo_ros.inputs.depth import DepthInput
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.inputs.reference import ReferenceInput
 from progeo_ros.outputs.diagnostics import SessionHealth, session_status
 from progeo_ros.outputs.loop_messages import loop_markers, loop_message
 from progeo_ros.settings import NodeSettings
 
+if TYPE_CHECKING:
+    from progeo_core.verification.view_finder import DepthViewFinder
+
 _log = logging.getLogger(__name__)
 
 # Every closure matters to a back end, also to one that pauses for some seconds.
 _CLOSURES = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 _MARKED, _TIMED = 500, 200
+_NO_TOPICS: Mapping[str, str] = {}
 
 
 class SessionOptions(NamedTuple):
@@ -59,16 +66,24 @@ class MappingSession:
         options: SessionOptions,
         encoder: Encoder,
         odometry: PoseBuffer,
+        depth_topics: Mapping[str, str] = _NO_TOPICS,
     ) -> None:
-        """Create the outputs; open the map where mapping is on from the start."""
-        self._node, self._settings = node, settings
+        """Create the outputs; open the map where mapping is on from the start.
+
+        depth_topics: by the image topic of their camera.
+        """
+        self._node, self._settings, self._options = node, settings, options
         self._encoder = encoder
         self._session = Session(
             encoder.fingerprint.dimension, options.loops, options.keyframes, odometry
         )
-        self._base_frame, self._odometry_frame = "base_link", "odom"
+        self._base_frame, self._odometry_frame = settings.base_frame, "odom"
         self._reference: ReferenceInput | None = None
         self._datum: Datum | None = None
+        self._views: KeyframeViews | None = None
+        self._depths = {
+            topic: DepthInput(node, depth_topic) for topic, depth_topic in depth_topics.items()
+        }
         # Where to make a map once the first fix has given it a datum; "" nowhere.
         self._awaiting_fix = ""
         self._fault = ""
@@ -85,8 +100,14 @@ class MappingSession:
         """Whether keyframes are written to a map, or will be from the first fix on."""
         return self._session.live_map is not None or bool(self._awaiting_fix)
 
+    def makes_landmarks(self, topic: str) -> bool:
+        """Whether keyframes of a camera get landmarks, for which its pose has to be known."""
+        return self.mapping and self._options.keyframes.features > 0 and topic in self._depths
+
     def start(self) -> None:
-        """Subscribe to the reference, if there is one."""
+        """Subscribe to depth and to the reference, if there are any."""
+        for depth in self._depths.values():
+            depth.start()
         if self._settings.mapping_reference != "odometry":
             self._reference = ReferenceInput(
                 self._node, self._settings.mapping_reference, self._on_reference
@@ -97,6 +118,8 @@ class MappingSession:
         if self._reference is not None:
             self._reference.destroy()
         self._reference = None
+        for depth in self._depths.values():
+            depth.stop()
 
     def destroy(self) -> None:
         """Close the map and remove the publishers, after `stop` and the last image."""
@@ -148,7 +171,9 @@ class MappingSession:
         return self._session.stop_mapping()
 
     def close(self, live_map: MapRecorder) -> None:
-        """Finish a map and let others write it."""
+        """Finish a map, with the features of its keyframes, and let others write it."""
+        if self._views is not None:
+            self._views.finish()
         try:
             live_map.save(self._settings.index_memory_mb)
         except DataError as error:
@@ -166,6 +191,7 @@ class MappingSession:
     def status(self) -> DiagnosticStatus:
         """Return the health of mapping and loop closure."""
         live_map, counts = self._session.live_map, self._session.counts
+        views = ViewCounts() if self._views is None else self._views.counts
         latency = np.array(self._latency_ms or [0.0])
         return session_status(
             SessionHealth(
@@ -183,25 +209,55 @@ class MappingSession:
                 latency_p95_ms=float(np.percentile(latency, 95)),
                 awaits="the first fix" if self._awaiting_fix else "",
                 reference_dropped=0 if self._reference is None else self._reference.dropped,
+                with_features=views.saved,
+                with_landmarks=views.landmarks,
+                features_skipped=views.skipped,
+                depth_dropped=views.depth_dropped,
+                depth_fault=self._silent_depth() or views.fault,
             )
         )
+
+    def _silent_depth(self) -> str:
+        """Return which depth topic has been silent while mapping, "" where none has."""
+        silent = [
+            depth.topic
+            for topic, depth in self._depths.items()
+            if self.makes_landmarks(topic) and not depth.buffer.received
+        ]
+        return f"no depth comes on {', '.join(silent)}" if silent else ""
 
     def _extend(self, file: Path, datum: Datum | None) -> None:
         """Open a map for writing; a `ProgeoError` names who else writes it."""
         traverse = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        live_map = MapRecorder.open(file, self._encoder.fingerprint, traverse, datum)
+        finder = self._view_finder()
+        structure = None if finder is None else finder.note
+        live_map = MapRecorder.open(file, self._encoder.fingerprint, traverse, datum, structure)
         by_fix = self._settings.mapping_reference == "fix"
         if by_fix and live_map.datum is None:
             live_map.close()
             raise UsageError(f"{file}: the map has no datum, so fixes have no place in it")
         self._datum = live_map.datum
         by_reference = self._settings.mapping_reference != "odometry"
-        self._session.start_mapping(live_map, by_reference=by_reference)
+        if finder is not None:
+            buffers = {topic: depth.buffer for topic, depth in self._depths.items()}
+            self._views = KeyframeViews(live_map, finder, buffers)
+        self._session.start_mapping(live_map, by_reference=by_reference, views=self._views)
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
+
+    def _view_finder(self) -> DepthViewFinder | None:
+        """Return what finds the local features of keyframes, None where none are wanted."""
+        if not self._options.keyframes.features:
+            return None
+        # Only this needs the network of the local features.
+        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.verification.view_finder import DepthViewFinder
+
+        extractor = FeatureExtractor(self._settings.device)
+        return DepthViewFinder(extractor, self._options.keyframes.features)
 
     def _on_reference(self, reading: PoseReading) -> None:
         if self._settings.mapping_reference != "fix":
-            self._session.reference.add(*reading[:3])
+            self._session.reference.add(*reading[:3], reading.orientation)
             return
         latitude, longitude, altitude = reading.position
         if self._awaiting_fix:

@@ -19,7 +19,7 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_ros.conversions import frame_from_message
 from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
-from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics
+from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics, one_per_camera
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.inputs.images import Arrival, ImageInput, image_topics
 from progeo_ros.inputs.latest_frame import LatestFrameWorker
@@ -69,6 +69,7 @@ class Pipeline:
         self._max_pixels = round(settings.max_image_megapixels * 1e6)
         self.topics = image_topics(node, settings)
         extrinsics = given_extrinsics(settings, self.topics)
+        depth_topics = one_per_camera("depth_topics", settings.depth_topics, self.topics)
         self._map_to_odom = (
             MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
         )
@@ -78,7 +79,9 @@ class Pipeline:
         if localizing:
             open_map(settings.map).close()
         self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
-        self.session = MappingSession(node, settings, session_options, self._encoder, self.odometry)
+        self.session = MappingSession(
+            node, settings, session_options, self._encoder, self.odometry, depth_topics
+        )
         try:
             self.loaded = self._open_map(settings.map) if localizing else None
             self._check_sequence(options)
@@ -229,7 +232,9 @@ class Pipeline:
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
         """Add a pose of the odometry, in the executor's thread."""
-        self.odometry.add(odometry.stamp_ns, odometry.position, odometry.yaw_rad)
+        self.odometry.add(
+            odometry.stamp_ns, odometry.position, odometry.yaw_rad, odometry.orientation
+        )
         self.session.note_frames(odometry)
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
@@ -275,23 +280,32 @@ class Pipeline:
 
         problem: why the image has no calibration. camera_frame: its frame_id.
         """
-        if self.loaded is None:
+        answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
+        has_views = self.loaded is not None and self.loaded.has_views
+        maps = self.session.makes_landmarks(frame.camera)
+        if has_views or maps:
+            self._note_calibration(frame.camera, problem)
+        if maps or (answer is not None and answer.metric is not None):
+            self._note_mount(frame, camera_frame)
+        if answer is None or self.loaded is None:
             return None
-        answer = self.loaded.localizer.localize(frame)
-        statistics = self.statistics[frame.camera]
-        if self.loaded.has_views:
-            statistics.note_calibration(problem)
-        if answer.metric is None:
-            if problem and self.loaded.has_views:
-                self._tell(f"{frame.camera}: place-level answers only: {problem}")
-                return answer._replace(reason=f"{answer.reason}; no metric pose: {problem}")
-            return answer
-        if frame.extrinsics is None:
-            statistics.note_mount(self._mounts.problem(camera_frame))
-            self._mounts.tell(frame.camera, camera_frame)
-            return answer
-        statistics.note_mount("")
+        if problem and has_views:
+            answer = answer._replace(reason=f"{answer.reason}; no metric pose: {problem}")
         return self.loaded.of_robot(answer, frame.extrinsics)
+
+    def _note_calibration(self, topic: str, problem: str) -> None:
+        self.statistics[topic].note_calibration(problem)
+        if problem:
+            self._node.get_logger().warning(
+                f"{topic}: no metric poses: {problem}", throttle_duration_sec=_TOLD_S
+            )
+
+    def _note_mount(self, frame: CameraFrame, camera_frame: str) -> None:
+        if frame.extrinsics is None:
+            self.statistics[frame.camera].note_mount(self._mounts.problem(camera_frame))
+            self._mounts.tell(frame.camera, camera_frame)
+        else:
+            self.statistics[frame.camera].note_mount("")
 
     def _calibration(self, topic: str, image: Image) -> ImageCalibration:
         found = self._calibrations.get(topic)
@@ -319,9 +333,6 @@ class Pipeline:
             self.publishers.publish_picture(*seen, self.loaded.place_map)
         except ProgeoError as error:
             _log.warning("no match image: %s", error)
-
-    def _tell(self, warning: str) -> None:
-        self._node.get_logger().warning(warning, throttle_duration_sec=_TOLD_S)
 
     def _fail(self, statistics: CameraStatistics, reason: str) -> None:
         statistics.count_failed(reason)

@@ -43,6 +43,11 @@ class NodeSettings(Settings):
         " TOPIC/compressed",
         choices=("raw", "compressed"),
     )
+    depth_topics: tuple[str, ...] = setting(
+        ("",),
+        "Depth beside each camera, for 3-D points of keyframes, one topic per camera: raw"
+        " sensor_msgs/Image in 16UC1 (mm) or 32FC1 (m), registered to the image; empty for none",
+    )
     image_reliability: str = setting(
         "best_effort",
         "Reliability of the image subscriptions; best_effort matches every publisher",

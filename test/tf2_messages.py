@@ -91,7 +91,8 @@ def _generate(folder: Path, package: Path) -> None:
 
 def _compile(folder: Path, source: Path) -> Path:
     target = source.with_name(f"{source.name}.o")
-    installed = [path for path in Path(sys.prefix, "include").iterdir() if path.is_dir()]
+    headers = Path(sys.prefix, "include")
+    installed = [headers, *(path for path in headers.iterdir() if path.is_dir())]
     includes = [folder, sysconfig.get_path("include"), np.get_include(), *installed]
     flags = [f"-I{path}" for path in includes]
     _run("gcc" if source.suffix == ".c" else "g++", "-fPIC", "-c", *flags, "-o", target, source)

@@ -15,6 +15,7 @@ from progeo_core.bags.messages import RAW_IMAGE, read_depth_image
 from progeo_core.bags.reader import Bag, RawMessage
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.depth import FloatArray32
+from progeo_core.images.depth_buffer import MAX_DEPTH_GAP_S
 from progeo_core.prefetch import prefetch
 from progeo_core.records.image_source import without_errors
 
@@ -22,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 IntArray = NDArray[np.int64]
 
-# An image and the depth beside it are taken at one time, or a frame apart (s).
-MAX_DEPTH_GAP_S = 0.05
 # Depths that wait for their image, where the stamps are not in order; more would fill the memory.
 _MAX_WAITING = 32
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from progeo_core.commands.console import print_fields, progress, say_skipped, waiting, write_json
+from progeo_core.commands.console import print_fields, progress, say_skipped, waiting
 from progeo_core.commands.options import (
     MODEL,
     DeviceOption,
@@ -16,8 +15,6 @@ from progeo_core.commands.options import (
     RuntimeOption,
 )
 from progeo_core.errors import UsageError
-
-SCHEMA = 1
 
 
 def describe(
@@ -60,13 +57,6 @@ def describe(
         encoder = load_encoder(model, device, runtime)
     with progress("describing", len(paths)) as advance:
         report = describe_to_file(out, paths, encoder, advance=advance)
-    document = {
-        "schema": SCHEMA,
-        "images": list(report.images),
-        "skipped": list(report.skipped),
-        "model": dataclasses.asdict(encoder.fingerprint),
-    }
-    write_json(out.with_suffix(".json"), document)
     say_skipped(report.skipped)
     shape = f"{len(report.images)} × {encoder.fingerprint.dimension} float32"
     print_fields(str(out), {"descriptors": shape, "skipped": len(report.skipped)})

@@ -1,12 +1,17 @@
-"""Descriptors of many images in one NumPy file, written as they come, so memory stays flat."""
+"""Descriptors of many images in one NumPy file, and a document beside it that names the rows.
+
+Rows are written as they come, so memory stays flat.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +23,7 @@ from progeo_core.errors import DataError
 from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
 
+_SCHEMA = 1
 # Of unit length, as computed in half precision.
 _MAX_LENGTH_ERROR = 0.01
 
@@ -34,14 +40,29 @@ def describe_to_file(
 ) -> DescriptorReport:
     """Write the descriptors of images as float32 [n, D] in the order of `paths`.
 
-    The file appears whole or not at all. Raises `DataError` where it cannot be written, where no
+    A JSON file of the same name says which image each row is. Both appear whole or not at all, and
+    never beside those of another run. Raises `DataError` where they cannot be written, where no
     image can be used, and for a descriptor that is not finite or not as long as the model's are.
     """
+    named = target.with_suffix(".json")
     try:
-        with replaced_file(target) as unfinished:
-            return _write(unfinished, paths, encoder, advance)
+        with replaced_file(named) as document, replaced_file(target) as unfinished:
+            report = _write(unfinished, paths, encoder, advance)
+            text = json.dumps(_document(report, encoder.fingerprint), indent=2, ensure_ascii=False)
+            # A byte of a file's name that is no UTF-8 becomes an escape of JSON this way.
+            document.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+            for complete in (document, unfinished):
+                with complete.open("rb") as file:
+                    os.fsync(file.fileno())
+            # Two files cannot change at once; for a moment, rows without names are no wrong ones.
+            named.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{target}: cannot be written ({error.strerror})") from error
+    return report
+
+
+def _document(report: DescriptorReport, model: ModelFingerprint) -> dict[str, Any]:
+    return {"schema": _SCHEMA, **report._asdict(), "model": dataclasses.asdict(model)}
 
 
 def _write(

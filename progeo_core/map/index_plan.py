@@ -57,13 +57,19 @@ class IndexPlan(NamedTuple):
     def made(self, index: Any) -> bool:
         """Whether an index is of the kind that this plan makes."""
         own = faiss.downcast_index(index)
+        if own.metric_type != faiss.METRIC_L2 or own.d != self.dimension:
+            return False
         if not self.is_exact:
-            kind, lists = faiss.IndexIVFPQFastScan, self.lists
-            return isinstance(own, kind) and own.nlist == lists and own.d == self.dimension
+            lists = (self.lists, self._searched_lists)
+            return isinstance(own, faiss.IndexIVFPQFastScan) and (own.nlist, own.nprobe) == lists
         if not isinstance(own, faiss.IndexIDMap):
             return False
         held = faiss.downcast_index(own.index)
-        return isinstance(held, faiss.IndexScalarQuantizer) and held.d == own.d == self.dimension
+        return (
+            isinstance(held, faiss.IndexScalarQuantizer)
+            and (held.metric_type, held.d, held.ntotal) == (own.metric_type, own.d, own.ntotal)
+            and held.sq.qtype == faiss.ScalarQuantizer.QT_fp16
+        )
 
     def training_places(self) -> int:
         """Return how many places the lists and codes are learned from."""
@@ -78,8 +84,12 @@ class IndexPlan(NamedTuple):
         name = f"IVF{self.lists},PQ{self.codes}x{_CODE_BITS}fs"
         index: Any = faiss.index_factory(self.dimension, name, faiss.METRIC_L2)
         index.cp.niter = 10  # as good as the usual 25 where candidates are ranked again
-        index.nprobe = max(_MIN_SEARCHED, self.lists // _SEARCHED_SHARE)
+        index.nprobe = self._searched_lists
         return index
+
+    @property
+    def _searched_lists(self) -> int:
+        return max(_MIN_SEARCHED, self.lists // _SEARCHED_SHARE)
 
 
 def plan_index(places: int, dimension: int, memory_bytes: int) -> IndexPlan:

@@ -27,6 +27,8 @@ _ADD_BLOCK = 16384
 _CANDIDATES, _MIN_CANDIDATES = 2, 100
 # Newest places by which an index of an earlier state proves that it is of this map.
 _PROVEN = 8
+# Descriptors of an index file that are compared with the map's, and lists where they may be.
+_COMPARED, _NEAR_LISTS = 64, 4
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +156,7 @@ class PlaceIndex:
         if revision != place_map.revision:
             found._catch_up(place_map, newest)
             found.save()
-        if index.ntotal != places:
+        if not found._is_of(place_map):
             raise DataError("it does not hold the places of the map")
         return found
 
@@ -192,18 +194,43 @@ class PlaceIndex:
             block = fresh[start : start + _ADD_BLOCK]
             self.add(block, place_map.descriptors(block))
 
+    def _is_of(self, place_map: PlaceMap) -> bool:
+        """Whether the ids are those of the map, and some descriptors at random, too.
+
+        A checksum tells damage from what was written, not who wrote it.
+        """
+        ids = place_map.ids()
+        if not np.array_equal(self._held_ids(), ids):
+            return False
+        some = np.random.default_rng().choice(ids, min(len(ids), _COMPARED), replace=False)
+        descriptors = place_map.descriptors(some).astype(np.float32)
+        index: Any = faiss.downcast_index(self._index)
+        if self._plan.is_exact:
+            held = faiss.vector_to_array(index.id_map)
+            order = np.argsort(held)
+            rows = order[np.searchsorted(held, some, sorter=order)]
+            return np.array_equal(index.index.reconstruct_batch(rows), descriptors)
+        # The nearest list may be another one by the last bit of a distance.
+        _, lists = index.quantizer.search(descriptors, _NEAR_LISTS)
+        return all(
+            place_id in np.concatenate([self._ids_in(int(one)) for one in near if one >= 0])
+            for place_id, near in zip(some.tolist(), lists, strict=True)
+        )
+
+    def _ids_in(self, number: int) -> IdArray:
+        """Return the ids in one list."""
+        lists = faiss.downcast_index(self._index).invlists
+        size = lists.list_size(number)
+        # FAISS has no memory for the ids of an empty list.
+        ids = faiss.rev_swig_ptr(lists.get_ids(number), size).copy() if size else np.empty(0)
+        return ids.astype(np.int64, copy=False)
+
     def _held_ids(self) -> IdArray:
         """Return the ids in the index, ascending."""
         index: Any = faiss.downcast_index(self._index)
         if self._plan.is_exact:
             return np.sort(faiss.vector_to_array(index.id_map))
-        lists = index.invlists
-        blocks = [
-            faiss.rev_swig_ptr(lists.get_ids(one), lists.list_size(one)).copy()
-            for one in range(index.nlist)
-            if lists.list_size(one)
-        ]
-        return np.sort(np.concatenate([np.empty(0, np.int64), *blocks]))
+        return np.sort(np.concatenate([self._ids_in(one) for one in range(index.nlist)]))
 
     def _search_lists(
         self, place_map: PlaceMap, queries: NDArray[np.float32], k: int

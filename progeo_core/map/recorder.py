@@ -92,28 +92,33 @@ class MapRecorder:
         """Return the point that the map's metres start from."""
         return self._map.datum
 
-    def add(self, place: NewPlace) -> bool:
-        """Write one place; return whether it is on disk.
+    def add(self, place: NewPlace) -> int | None:
+        """Write one place; return its id once it is on disk, None where that fails.
 
         Where that fails, `fault` says why and the place is counted as lost: the session goes on
         with a full disk or a map that was removed. Writing is tried again every few seconds.
         """
         if self.fault and time.monotonic() - self._failed_at < _RETRY_S:
             self.lost += 1
-            return False
+            return None
         try:
-            self._map.append(self._row(place), place.descriptor[None])
+            (place_id,) = self._map.append(self._row(place), place.descriptor[None]).tolist()
         except DataError as error:
             if not self.fault:
                 _log.error("mapping pauses: %s", error)
             self.fault, self._failed_at = str(error), time.monotonic()
             self.lost += 1
-            return False
+            return None
         if self.fault:
             _log.info("%s: mapping goes on; %d places were lost", self.path, self.lost)
         self.fault = ""
         self.saved += 1
-        return True
+        return int(place_id)
+
+    def add_view(self, place_id: int, view: PlaceView, structure: StructureNote) -> None:
+        """Write what is known of the image of a place that was added; `DataError` if that fails."""
+        self._map.add_structure(structure)
+        self._map.set_views([place_id], [view])
 
     def save(self, index_memory_mb: int = MEMORY_MB) -> int:
         """Bring the index file up to date; return the number of places of the map."""

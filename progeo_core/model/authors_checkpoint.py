@@ -13,6 +13,7 @@ from progeo_core.model.backbone import PROGEO_BACKBONES, FeatureKind, blank_back
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.preprocessing import Preprocessing
+from progeo_core.model.pretrained import backbone_of_state
 from progeo_core.model.weights import (
     State,
     has_text,
@@ -40,7 +41,8 @@ def import_checkpoint(
     that is missing, damaged or of another kind, `ModelMismatchError` naming both backbones for one
     of another backbone, and `UsageError` for a size that a ViT does not take.
     """
-    state = to_network_names(read_state(checkpoint))
+    content = read_state(checkpoint)
+    backbone, state = backbone_of_state(backbone, content, checkpoint), to_network_names(content)
     _check_backbone(state, backbone, checkpoint)
     if with_text and not has_text(state):
         raise DataError(f"{checkpoint}: has no text side: import it without")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,15 +16,16 @@ from progeo_core.errors import DataError, UsageError
 from progeo_core.model.backbone import (
     MOBILENET,
     PROGEO_BACKBONES,
-    clip_config,
     open_clip_name,
 )
 from progeo_core.model.preprocessing import Preprocessing
-from progeo_core.model.weights import State, read_state, to_network_names
+from progeo_core.model.weights import State, is_of_openai, read_state, to_network_names
 
 NO_WEIGHTS = "none"
 _DEFAULT_TAG = "openai"  # exists for ProGEO's four only
 _TIMEOUT_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 def pretrained_tags(backbone: str) -> tuple[str, ...]:
@@ -34,17 +36,40 @@ def pretrained_tags(backbone: str) -> tuple[str, ...]:
 
 
 def backbone_of_weights(backbone: str, pretrained: str) -> str:
-    """Return the backbone with the activation that an open_clip tag was trained with.
+    """Return the backbone with the activation that an open_clip tag or a file was trained with.
 
     OpenAI, MetaCLIP and DFN trained with QuickGELU; the plain name of open_clip builds GELU.
+    Raises `DataError` for a file that is damaged.
     """
-    if backbone in PROGEO_BACKBONES or backbone == MOBILENET:
+    quick = _with_quick_gelu(backbone)
+    if quick is None:
         return backbone
-    quick = f"{backbone}-quickgelu"
+    path = Path(pretrained).expanduser()
+    if pretrained not in pretrained_tags(backbone) and path.is_file():
+        return backbone_of_state(backbone, read_state(path), path)
     wants_quick = open_clip.get_pretrained_cfg(backbone, pretrained).get("quick_gelu", False)
-    builds_quick = clip_config(backbone).get("quick_gelu", False)
-    is_other = wants_quick and not builds_quick and quick in open_clip.list_models()
-    return quick if is_other else backbone
+    return quick if wants_quick else backbone
+
+
+def backbone_of_state(backbone: str, state: State, path: Path) -> str:
+    """Return the backbone with the activation that the weights in a file were trained with.
+
+    OpenAI's own files can be recognised. Others do not say what they were trained with: the
+    backbone is taken as it is called, and a warning names the other one.
+    """
+    quick = _with_quick_gelu(backbone)
+    if quick is None:
+        return backbone
+    if is_of_openai(state):
+        return quick
+    _log.warning(
+        "%s: does not say what activation its weights were trained with; %s takes GELU, and %s is"
+        " for weights of OpenAI, MetaCLIP and DFN",
+        path,
+        backbone,
+        quick,
+    )
+    return backbone
 
 
 def default_pretrained(backbone: str) -> str:
@@ -87,6 +112,12 @@ def default_preprocessing(backbone: str, pretrained: str, native_size: int) -> P
     trained = open_clip.get_pretrained_cfg(open_clip_name(backbone), pretrained)
     statistics = {key: tuple(trained[key]) for key in ("mean", "std") if key in trained}
     return Preprocessing(native_size, native_size, "bicubic", **statistics)
+
+
+def _with_quick_gelu(backbone: str) -> str | None:
+    """Return the name of the same backbone with QuickGELU, None where it has that or has none."""
+    quick = f"{backbone}-quickgelu"
+    return quick if backbone != MOBILENET and quick in open_clip.list_models() else None
 
 
 def _downloaded(backbone: str, tag: str) -> State:

@@ -23,6 +23,8 @@ _CLIP_TEXT = ("transformer.", "positional_embedding", "ln_final.", "text_project
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
 # What stands before the names of weights that were saved from inside another module.
 _PREFIXES = ("module.", "model.", "text.")
+# What OpenAI's own files hold besides weights, and no others do.
+_OPENAI_SIZES = {"input_resolution", "context_length", "vocab_size"}
 # Tensors may repeat their numbers, and so be larger than their file: by a text side at most.
 _MAX_REPEATED_BYTES = 1 << 30
 
@@ -71,6 +73,11 @@ def visual_part(state: Mapping[str, Tensor]) -> State:
 def has_text(state: Mapping[str, Tensor]) -> bool:
     """Whether the text side is there."""
     return any(name.startswith(TEXT) for name in state)
+
+
+def is_of_openai(state: Mapping[str, Tensor]) -> bool:
+    """Whether a state as read from its file is CLIP as OpenAI published it."""
+    return {_bare(name) for name in state} >= _OPENAI_SIZES
 
 
 def sha256_of(state: Mapping[str, Tensor]) -> str:

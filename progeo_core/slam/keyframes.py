@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
+from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.planar_pose import between
 from progeo_core.settings import Settings, setting
 
@@ -36,6 +37,13 @@ class KeyframeSettings(Settings):
         "Turn (rad) since the last keyframe that makes an image the next one",
         low=0.01,
         high=math.pi,
+    )
+    features: int = setting(
+        PLACE_FEATURES,
+        "Local features kept of each keyframe, 82 bytes each, for poses by landmarks; 0 keeps"
+        " thumbnails only",
+        low=0,
+        high=4096,
     )
 
 

@@ -14,7 +14,9 @@ from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
 from progeo_core.images.codec import make_thumbnail
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
+from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
+from progeo_core.slam.keyframe_views import KeyframeViews
 from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
 from progeo_core.slam.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
 from progeo_core.slam.loop_refinement import LoopRefiner
@@ -72,6 +74,7 @@ class Session:
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
         self._cameras: dict[str, _Camera] = {}
         self._map: MapRecorder | None = None
+        self._views: KeyframeViews | None = None
         self._anchor = MapAnchor(is_new_map=True)
         self._by_reference = False
         self._last_stamp_ns = 0
@@ -81,9 +84,14 @@ class Session:
         """Return the map that is being written, None where none is."""
         return self._map
 
-    def start_mapping(self, live_map: MapRecorder, *, by_reference: bool) -> None:
-        """Write keyframes to a map, at the poses of the reference or of the odometry."""
-        self._by_reference = by_reference
+    def start_mapping(
+        self, live_map: MapRecorder, *, by_reference: bool, views: KeyframeViews | None = None
+    ) -> None:
+        """Write keyframes to a map, at the poses of the reference or of the odometry.
+
+        views: finds their local features; the caller finishes it.
+        """
+        self._by_reference, self._views = by_reference, views
         self._anchor = MapAnchor(is_new_map=not live_map.places_before)
         self._map = live_map  # Last, as images may come in another thread.
 
@@ -110,7 +118,7 @@ class Session:
         self._note_time(frame.stamp_ns)
         pose = self.odometry.at(frame.stamp_ns)
         if pose is not None and answer is not None and answer.accepted:
-            self._anchor.recognised(answer.estimate.position, answer.estimate.yaw_rad, pose)
+            self._anchor.recognised(answer.estimate, pose)
         moved = pose or self._referred(frame.stamp_ns)
         if moved is None and (self.odometry.heard or self.reference.heard):
             # A gap in the odometry, or an image ahead of it: no keyframe can be put there.
@@ -145,7 +153,9 @@ class Session:
             self.counts.unplaced += placed is None
             if placed is not None:
                 place = NewPlace(thumbnail, descriptor, placed, frame.stamp_ns, frame.camera)
-                self._map.add(place)
+                place_id = self._map.add(place)
+                if place_id is not None and self._views is not None:
+                    self._views.add(place_id, frame, _camera_pose(frame, placed))
         if frame.intrinsics is None or added.keyframe is None:
             return added.closures
         camera.refiner.keep(added.keyframe.number, frame.image, frame.intrinsics)
@@ -177,3 +187,10 @@ class Session:
                 LoopRefiner(self._keyframes.distance_m),
             )
         return self._cameras[name]
+
+
+def _camera_pose(frame: CameraFrame, robot: BufferedPose) -> CameraPose | None:
+    """Return the pose of a camera in the map, None where something of it is unknown."""
+    if frame.extrinsics is None or robot.orientation is None:
+        return None
+    return frame.extrinsics.camera_pose(robot.position, robot.orientation)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from progeo_core.errors import UsageError
 from progeo_core.model.aggregation import Head
 from progeo_core.model.backbone import (
     MOBILENET,
@@ -20,7 +21,7 @@ from progeo_core.model.backbone import (
 )
 from progeo_core.model.freezing import freeze_layers
 from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
-from progeo_core.model.pretrained import NO_WEIGHTS, pretrained_state
+from progeo_core.model.pretrained import NO_WEIGHTS, backbone_of_weights, pretrained_state
 from progeo_core.model.prompt import PromptLearner
 from progeo_core.model.weights import (
     State,
@@ -80,11 +81,14 @@ def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:
     torch.manual_seed(settings.run.seed)
     outline = _outline(chosen.backbone)
     architecture = _architecture(settings, stage, outline.kind)
-    network = build_network(architecture)
     resume = settings.stage1.resume_model_stage1 if stage == "stage1" else chosen.resume_model
     state = to_network_names(read_state(Path(resume))) if resume else {}
     complete = bool(state) and (has_text(state) or not architecture.with_text)
-    if not complete and chosen.pretrained != NO_WEIGHTS:
+    is_pretrained = not complete and chosen.pretrained != NO_WEIGHTS
+    if is_pretrained:
+        _check_activation(chosen.backbone, chosen.pretrained)
+    network = build_network(architecture)
+    if is_pretrained:
         pretrained = pretrained_state(chosen.backbone, chosen.pretrained)
         _load(network, architecture, pretrained, chosen.pretrained)
     size = outline.image_size
@@ -121,6 +125,19 @@ def _outline(name: str) -> Backbone:
         if name == MOBILENET:
             return build_mobilenet()
         return clip_backbone(build_clip(name, with_text=False))
+
+
+def _check_activation(backbone: str, pretrained: str) -> None:
+    """Raise `UsageError` where the weights were trained with another activation.
+
+    A checkpoint does not keep the activation: what it is imported as has to be said from the start.
+    """
+    wanted = backbone_of_weights(backbone, pretrained)
+    if wanted != backbone:
+        raise UsageError(
+            f"{backbone}: the weights '{pretrained}' were trained with QuickGELU, which this"
+            f" backbone does not have; give --backbone {wanted}"
+        )
 
 
 def _load(network: ProgeoNetwork, architecture: Architecture, state: State, source: str) -> None:

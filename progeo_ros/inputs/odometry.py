@@ -14,12 +14,14 @@ from progeo_core.geo import FloatArray
 from progeo_core.poses.pose_messages import read_pose
 
 _DEPTH = 50
+_UNKNOWN_TURN = (math.nan, math.nan, math.nan, math.nan)
 
 
 class OdometryPose(NamedTuple):
     """One message of the odometry.
 
     position: x, y, z (m) of `child_frame` in `frame`. yaw_rad: counter-clockwise from x.
+    orientation: quaternion x y z w, NaN unknown.
     """
 
     stamp_ns: int
@@ -27,6 +29,7 @@ class OdometryPose(NamedTuple):
     yaw_rad: float
     frame: str
     child_frame: str
+    orientation: tuple[float, float, float, float] = _UNKNOWN_TURN
 
     @property
     def planar(self) -> FloatArray:
@@ -69,4 +72,5 @@ def read_odometry(message: Odometry) -> OdometryPose:
         reading.yaw_rad,
         message.header.frame_id,
         message.child_frame_id,
+        reading.orientation,
     )

@@ -73,7 +73,10 @@ class SessionHealth(NamedTuple):
     fault: why mapping pauses, "" where it does not. saved, lost: keyframes on disk, and not.
     unplaced: keyframes that have no place in the map (yet). without_pose: images without
     odometry at their time. awaits: what mapping waits for, "" for nothing. reference_dropped:
-    messages without stamp or position, or of a receiver without a fix.
+    messages without stamp or position, or of a receiver without a fix. with_features,
+    with_landmarks: keyframes whose local features, and 3-D points, are on disk. features_skipped:
+    keyframes that keep their thumbnail only. depth_dropped: depth images that could not be used,
+    and depth_fault: why.
     """
 
     mapping: bool
@@ -90,6 +93,11 @@ class SessionHealth(NamedTuple):
     latency_p95_ms: float
     awaits: str
     reference_dropped: int
+    with_features: int = 0
+    with_landmarks: int = 0
+    features_skipped: int = 0
+    depth_dropped: int = 0
+    depth_fault: str = ""
 
 
 def session_status(health: SessionHealth) -> DiagnosticStatus:
@@ -111,8 +119,11 @@ def _session_message(health: SessionHealth) -> tuple[bytes, str]:
         return DiagnosticStatus.WARN, f"mapping waits for {health.awaits}"
     if health.keyframes and health.without_pose == health.keyframes:
         return DiagnosticStatus.WARN, "no pose comes on odom (or the reference) for the images"
+    problem = health.depth_fault and f"keyframes lack 3-D points: {health.depth_fault}"
     if health.mapping and health.keyframes and not health.saved:
-        return DiagnosticStatus.WARN, "mapping waits until the robot knows where in the map it is"
+        problem = "mapping waits until the robot knows where in the map it is"
+    if problem:
+        return DiagnosticStatus.WARN, problem
     return DiagnosticStatus.OK, f"{health.keyframes} keyframes, {health.closures} loop closures"
 
 
@@ -169,7 +180,7 @@ def _camera_message(
         return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
     problem = counts.mount_problem
     if counts.calibration_problem:
-        problem = f"place-level answers only: {counts.calibration_problem}"
+        problem = f"no metric poses: {counts.calibration_problem}"
     level = DiagnosticStatus.WARN if problem else DiagnosticStatus.OK
     return level, problem or f"{counts.rate_hz:.1f} images/s"
 

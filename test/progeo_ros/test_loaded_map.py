@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,16 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.images.codec import read_image
-from progeo_core.localization.answer import CameraFrame
+from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.camera_pose import CameraPose
+from progeo_core.poses.extrinsics import Extrinsics
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.records.records import Records
+from progeo_core.verification.metric_localizer import MetricPose
 from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
 from progeo_ros.settings import NodeSettings
 
@@ -63,3 +67,22 @@ def test_a_map_has_places_only_if_it_is_there_and_has_some(
 def test_an_empty_path_says_which_parameter_is_missing() -> None:
     with pytest.raises(UsageError, match="parameter map is empty"):
         open_map("")
+
+
+def test_only_a_pose_by_landmarks_becomes_that_of_the_robot(
+    corridor_map: Path, encoder: Encoder, answer: Localization
+) -> None:
+    loaded = LoadedMap.open(str(corridor_map), encoder, OPTIONS, NodeSettings(), PoseBuffer())
+    # Looks ahead from 1 m in front of the base, and the map knows it to look north.
+    mount = Extrinsics.from_text("1 0 0 -0.5 0.5 -0.5 0.5")
+    north = CameraPose(np.array([5.0, 7.0, 0.0]), np.array([-math.sqrt(0.5), 0, 0, math.sqrt(0.5)]))
+    metric = answer._replace(metric=MetricPose(north, np.eye(6), 50, (1, 2)))
+    assert loaded.of_robot(answer, mount) is answer
+    assert loaded.of_robot(metric, None) is metric
+    robot = loaded.of_robot(metric, mount)
+    np.testing.assert_allclose(robot.estimate.position, [5.0, 6.0, 0.0], atol=1e-12)
+    assert robot.estimate.yaw_rad == pytest.approx(math.pi / 2)
+    assert robot.estimate.confidence == answer.estimate.confidence
+    assert robot.geodetic == loaded.prepared.geodetic(robot.estimate.position)
+    assert not loaded.has_views
+    loaded.place_map.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,3 +86,24 @@ def test_where_no_image_can_be_used_there_is_no_file(pictures: list[Path], tmp_p
     assert not (tmp_path / "out.npy").exists()
     with pytest.raises(DataError, match=r"out\.npy: cannot be written"):
         describe_to_file(tmp_path / "none" / "out.npy", pictures, Brightness())
+
+
+def test_a_failure_keeps_the_rows_and_the_names_of_the_run_before(
+    pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, named = tmp_path / "out.npy", tmp_path / "out.json"
+    describe_to_file(target, pictures[:2], Brightness())
+    before = target.read_bytes(), named.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        with pytest.raises(DataError, match=r"out\.npy: cannot be written .No space left"):
+            describe_to_file(target, pictures, Brightness())
+    assert (target.read_bytes(), named.read_bytes()) == before
+    describe_to_file(target, pictures, Brightness())
+    assert len(json.loads(named.read_text())["images"]) == len(np.load(target)) == 39
+    left = {path.name for path in tmp_path.iterdir()} - {path.name for path in pictures}
+    assert left == {"out.npy", "out.json"}

@@ -1,7 +1,4 @@
-"""Programs that change a map, killed at random moments.
-
-`python -m test.benchmarks.map_kills` does the same a hundred times each.
-"""
+"""Programs that change a map, killed at random moments; `make kills` kills each a hundred times."""
 
 import os
 from pathlib import Path

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from progeo_core.errors import DataError, UsageError
+from progeo_core.map.index_file import read_index_file, write_index_file
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 
@@ -158,6 +159,36 @@ def test_damaged_file_is_rebuilt_with_a_warning(filled_map, index_path, damage, 
         assert record.levelno == logging.WARNING
         assert "filled.faiss: building the index of the map, as it is damaged" in record.message
         assert index_path.read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda ids: ids[::-1], lambda ids: ids + 10**6, lambda ids: ids * 0 + 1],
+    ids=["swapped", "out of range", "one for all"],
+)
+def test_a_sealed_file_of_other_places_is_rebuilt(
+    filled_map, index_path, unit_vectors, change, caplog
+):
+    """Its checksum is right: somebody, or a program with a fault, wrote it so."""
+    with PlaceMap.open(filled_map) as place_map:
+        PlaceIndex.open(place_map)
+        stored = read_index_file(index_path)
+        stored.places.reset()
+        stored.places.add_with_ids(unit_vectors(5), np.ascontiguousarray(change(place_map.ids())))
+        write_index_file(index_path, stored)
+        found = PlaceIndex.open(place_map).search(unit_vectors(5), 1)
+        np.testing.assert_array_equal(found.place_ids[:, 0], place_map.ids())
+    assert "as it does not hold the places of the map" in caplog.text
+
+
+def test_a_sealed_file_of_another_measure_is_rebuilt(filled_map, index_path, caplog):
+    with PlaceMap.open(filled_map) as place_map:
+        PlaceIndex.open(place_map)
+        stored = read_index_file(index_path)
+        faiss.downcast_index(stored.places).metric_type = faiss.METRIC_INNER_PRODUCT
+        write_index_file(index_path, stored)
+        PlaceIndex.open(place_map)
+    assert "as it is of another kind than it says" in caplog.text
 
 
 def test_every_cut_of_the_file_is_noticed(filled_map, index_path, caplog):

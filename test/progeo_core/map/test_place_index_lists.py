@@ -2,11 +2,13 @@
 
 import logging
 
+import faiss
 import numpy as np
 import pytest
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.map import index_plan
+from progeo_core.map.index_file import read_index_file, write_index_file
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 
@@ -99,3 +101,32 @@ def test_fewer_candidates_than_asked_for(large_map):
     assert (found.place_ids[:, -5:] == -1).all()
     assert np.isneginf(found.similarity[found.place_ids == -1]).all()
     assert np.isfinite(found.similarity[found.place_ids >= 0]).all()
+
+
+@pytest.mark.parametrize("what", ["swapped", "out of range", "others' descriptors"])
+def test_a_sealed_file_of_other_places_is_rebuilt(large_map, what, caplog):
+    """Its checksum is right: somebody, or a program with a fault, wrote it so."""
+    path = large_map.with_suffix(".faiss")
+    with PlaceMap.open(large_map) as place_map:
+        PlaceIndex.open(place_map)
+        ids, vectors = place_map.ids(), clustered(PLACES, 0)
+        stored = read_index_file(path)
+        stored.places.reset()
+        given = {"swapped": ids[::-1].copy(), "out of range": ids + 10**6}
+        added = clustered(PLACES, 1) if what == "others' descriptors" else vectors
+        stored.places.add_with_ids(added, given.get(what, ids))
+        write_index_file(path, stored)
+        found = PlaceIndex.open(place_map).search(vectors[QUERIES], 1)
+        np.testing.assert_array_equal(found.place_ids[:, 0], ids[QUERIES])
+    assert "as it does not hold the places of the map" in caplog.text
+
+
+def test_a_sealed_file_that_searches_no_lists_is_rebuilt(large_map, caplog):
+    path = large_map.with_suffix(".faiss")
+    with PlaceMap.open(large_map) as place_map:
+        PlaceIndex.open(place_map)
+        stored = read_index_file(path)
+        faiss.downcast_index(stored.places).nprobe = 0
+        write_index_file(path, stored)
+        PlaceIndex.open(place_map)
+    assert "as it is of another kind than it says" in caplog.text

@@ -30,6 +30,7 @@ def test_the_base_is_where_its_camera_came_from() -> None:
     camera = MOUNT.camera_pose(POSITION, TURN.as_quat())
     estimate = MOUNT.base_estimate(camera, np.eye(6), 0.99)
     np.testing.assert_allclose(estimate.position, POSITION, atol=1e-12)
+    assert estimate.orientation is not None
     np.testing.assert_allclose(rotation_of(estimate.orientation), TURN.as_matrix(), atol=1e-12)
     assert estimate.yaw_rad == pytest.approx(np.radians(130.0))
     assert estimate.confidence == 0.99

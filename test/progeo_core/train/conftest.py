@@ -7,38 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from progeo_core.records.cosplace_names import ImageName, format_name
+from test.corridor_dataset import make_dataset
 
 # Networks as small as these only lose time by sharing their work.
 torch.set_num_threads(1)
 
-CELL_M = 10
-IMAGES_PER_CELL_AND_PASS = 5
-
-
-def link_as_place(image: Path, folder: Path, number: int) -> None:
-    """Link an image under the '@' name of the `number`-th place along a straight corridor."""
-    fields = ImageName(
-        east_m=500_000 + number * CELL_M / IMAGES_PER_CELL_AND_PASS,
-        north_m=4_000_005.0,
-        zone=32,
-        letter="S",
-        heading_deg=90,
-        note=f"{image.parent.name}{image.stem}",
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / format_name(fields)).symlink_to(image)
-
 
 @pytest.fixture(scope="session")
-def dataset(corridor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with train/ (60 places seen twice: 12 classes) and val/ (20 others)."""
-    root = tmp_path_factory.mktemp("dataset")
-    for traverse, role in (("ref", "database"), ("query", "queries")):
-        for number, image in enumerate(sorted((corridor / traverse).iterdir())[:80]):
-            in_train = number < 60
-            link_as_place(image, root / "train" if in_train else root / "val" / role, number)
-    return root
+    return make_dataset(tmp_path_factory.mktemp("dataset"))
 
 
 class TinyNetwork(nn.Module):

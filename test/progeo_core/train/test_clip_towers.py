@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from progeo_core.errors import ProgeoError
+from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.train.checkpoint import save_checkpoint
 from progeo_core.train.clip_towers import ClipTowers, load_towers
 from progeo_core.train.options import read_options
@@ -74,6 +74,12 @@ def test_the_seed_decides_random_weights_and_the_identity_follows_them() -> None
         towers_of("tiny-resnet", "evaluation", "--seed", seed) for seed in ("1", "1", "2")
     )
     assert first.identity == same.identity != other.identity
+
+
+def test_weights_of_another_activation_are_refused_with_the_fix() -> None:
+    settings = read_options("Test.", ["--backbone", "ViT-B-32", "--pretrained", "openai"])
+    with pytest.raises(UsageError, match=r"QuickGELU.*; give --backbone ViT-B-32-quickgelu$"):
+        load_towers(settings, "stage2")
 
 
 @pytest.mark.parametrize("backbone", ["tiny-vit", "tiny-resnet"])

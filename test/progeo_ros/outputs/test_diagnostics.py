@@ -126,7 +126,7 @@ def test_a_camera_names_its_most_urgent_trouble() -> None:
     )
     statistics.note_calibration("nothing comes on /camera_info")
     level, message = message_of(1)
-    assert (level, message[:24]) == (DiagnosticStatus.WARN, "place-level answers only")
+    assert (level, message[:15]) == (DiagnosticStatus.WARN, "no metric poses")
     statistics.note_incompatible_qos("RELIABILITY")
     level, message = message_of(0)
     assert level == DiagnosticStatus.ERROR

@@ -1,0 +1,144 @@
+"""Local features and landmarks of keyframes, found while the session goes on.
+
+A keyframe is on disk before its features are looked for, and these are added in one transaction of
+their own: a kill in between leaves a place without features.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from progeo_core.errors import ImageError, ProgeoError
+from progeo_core.images.depth import FloatArray32
+from progeo_core.images.depth_buffer import DepthBuffer
+from progeo_core.localization.answer import CameraFrame
+from progeo_core.map.place_features import PlaceView
+from progeo_core.map.recorder import MapRecorder
+from progeo_core.poses.camera_pose import CameraPose
+
+if TYPE_CHECKING:
+    from progeo_core.verification.view_finder import DepthViewFinder
+
+_log = logging.getLogger(__name__)
+
+# Bytes of images that may wait; a keyframe beyond keeps its thumbnail only.
+_MAX_WAITING = 64 << 20
+# Depth comes at most this long (s) after its image.
+_PATIENCE_S = 0.5
+
+
+@dataclasses.dataclass
+class ViewCounts:
+    """Counts of what became of the keyframes of a session.
+
+    saved: with features on disk. landmarks: of these, with 3-D points. skipped: as others still
+    waited, or the disk refused. depth_dropped: depth images that could not be used. fault: what
+    was wrong with the last of these, "" where nothing was.
+    """
+
+    saved: int = 0
+    landmarks: int = 0
+    skipped: int = 0
+    depth_dropped: int = 0
+    fault: str = ""
+
+
+class _Waiting(NamedTuple):
+    place_id: int
+    frame: CameraFrame
+    pose: CameraPose | None
+
+
+class KeyframeViews:
+    """Thread that finds local features of keyframes and adds them to a map."""
+
+    def __init__(
+        self, live_map: MapRecorder, finder: DepthViewFinder, depths: Mapping[str, DepthBuffer]
+    ) -> None:
+        """Start the thread; depths: by camera, of those that have depth."""
+        self._map, self._finder, self._depths = live_map, finder, depths
+        self.counts = ViewCounts()
+        self._changed = threading.Condition()
+        self._waiting: collections.deque[_Waiting] = collections.deque()
+        self._finishing = False
+        self._thread = threading.Thread(target=self._run, name="keyframe_views", daemon=True)
+        self._thread.start()
+
+    def add(self, place_id: int, frame: CameraFrame, pose: CameraPose | None) -> None:
+        """Leave a keyframe that is a place of the map, with its camera's pose; never waits."""
+        with self._changed:
+            waiting = sum(one.frame.image.nbytes for one in self._waiting)
+            if self._waiting and waiting + frame.image.nbytes > _MAX_WAITING:
+                self.counts.skipped += 1
+                return
+            self._waiting.append(_Waiting(place_id, frame, pose))
+            self._changed.notify()
+
+    def finish(self) -> None:
+        """Return when all keyframes that wait are done, and end the thread."""
+        with self._changed:
+            self._finishing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._finishing)
+                if not self._waiting:
+                    return
+                # It counts as waiting until it is done.
+                keyframe = self._waiting[0]
+            try:
+                self._save(keyframe)
+            except ProgeoError as error:
+                self._skip(str(error))
+            except Exception as error:
+                _log.exception("local features of a keyframe failed")
+                self._skip(f"{type(error).__name__}: {error}")
+            with self._changed:
+                self._waiting.popleft()
+
+    def _save(self, keyframe: _Waiting) -> None:
+        frame, faults = keyframe.frame, self._finder.faults.copy()
+        (view,) = self._finder.find(
+            [frame.image], [self._depth(frame)], [keyframe.pose], [frame.intrinsics]
+        )
+        for fault in self._finder.faults - faults:  # The finder has logged it.
+            self.counts.depth_dropped += 1
+            self.counts.fault = fault
+        self._map.add_view(keyframe.place_id, view, self._finder.note)
+        self.counts.saved += 1
+        self.counts.landmarks += _has_landmarks(view)
+
+    def _depth(self, frame: CameraFrame) -> FloatArray32 | None:
+        """Return the depth of an image, None and counted where it cannot be used."""
+        buffer = self._depths.get(frame.camera)
+        raw = None if buffer is None else buffer.at(frame.stamp_ns, _PATIENCE_S)
+        if raw is None:
+            return None
+        try:
+            return raw.metres()
+        except ImageError as error:
+            self.counts.depth_dropped += 1
+            self._tell("the depth of a keyframe is not used", str(error))
+            return None
+
+    def _skip(self, reason: str) -> None:
+        self.counts.skipped += 1
+        self._tell("a keyframe keeps its thumbnail only", reason)
+
+    def _tell(self, what: str, reason: str) -> None:
+        """Log what is wrong once, until something else is."""
+        if reason != self.counts.fault:
+            _log.warning("%s: %s", what, reason)
+        self.counts.fault = reason
+
+
+def _has_landmarks(view: PlaceView) -> bool:
+    return view.features is not None and bool(view.features.has_landmark.any())
