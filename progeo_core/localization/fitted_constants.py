@@ -27,22 +27,20 @@ class SingleImageConstants(NamedTuple):
 
 
 class VerificationConstants(NamedTuple):
-    """Constants of verification: log odds of a place by the local features that fit one scene.
+    """Constants of verification: log odds of a place by its inliers, features that fit one scene.
 
-    even_inliers: number of them that says nothing. slope: log odds per e-fold of that number.
+    even_inliers: number of them that says nothing. chance_inliers: as many may come by chance, so
+    fewer are as good as these. slope: log odds per e-fold of their number.
     margin_slope: log odds per e-fold of how many more they are than with the best place elsewhere.
-    pad: added to every number, as the first few come by chance. lowest: of the log odds.
-    highest: of the log odds.
-    sequence_share: share of the log odds that counts in a sequence, whose images err together.
+    lowest: of the log odds. highest: of the log odds.
     """
 
-    even_inliers: float = 20.0
-    slope: float = 1.5
-    margin_slope: float = 1.0
-    pad: float = 8.0
+    even_inliers: float = 45.0
+    chance_inliers: float = 22.0
+    slope: float = 2.5
+    margin_slope: float = 0.5
     lowest: float = -3.0
-    highest: float = 5.0
-    sequence_share: float = 1.0
+    highest: float = 4.0
 
 
 class SequenceConstants(NamedTuple):

@@ -21,13 +21,13 @@ def inlier_log_odds(
     log_odds = np.zeros(len(inliers))
     if not known.any():
         return log_odds
-    amount = np.log(inliers[known] + fitted.pad)
+    amount = np.log(np.maximum(inliers[known], fitted.chance_inliers))
     offset = position[known][:, None] - position[known][None]
     elsewhere = np.linalg.norm(offset, axis=-1) > apart_m
     rival = np.where(elsewhere, amount[None], -np.inf).max(axis=1)
     # Without another place there is no margin to judge by.
     margin = np.where(np.isfinite(rival), amount - rival, 0.0)
-    excess = amount - np.log(fitted.even_inliers + fitted.pad)
+    excess = amount - np.log(fitted.even_inliers)
     log_odds[known] = np.clip(
         fitted.slope * excess + fitted.margin_slope * margin, fitted.lowest, fitted.highest
     )
