@@ -25,7 +25,8 @@ from lifecycle_msgs.msg import Transition
 
 SHARE = Path(get_package_share_directory("progeo_ros"))
 # Arguments that are parameters, by the same name or another one.
-TEXTS = ("map", "model", "image_transport", "mapping_reference")
+TEXTS = ("map", "model", "image_transport", "mapping_reference", "base_frame")
+LISTS = ("cameras", "camera_extrinsics", "depth_topics")
 SWITCHES = {
     "sequence": "localizer.sequence",
     "mapping": "mapping",
@@ -50,6 +51,23 @@ ARGUMENTS = [
         default_value="",
         choices=["", "raw", "compressed"],
         description="raw or compressed images; empty: as in params_file",
+    ),
+    DeclareLaunchArgument(
+        "base_frame",
+        default_value="",
+        description="Frame of the robot, whose pose is published; empty: as in params_file",
+    ),
+    DeclareLaunchArgument(
+        "camera_extrinsics",
+        default_value="",
+        description="Where each camera is in base_frame, separated by commas: x y z qx qy qz qw of"
+        " its optical frame; empty: as in params_file, or from /tf_static",
+    ),
+    DeclareLaunchArgument(
+        "depth_topics",
+        default_value="",
+        description="Depth beside each camera, separated by commas, for 3-D points of keyframes;"
+        " empty: as in params_file",
     ),
     DeclareLaunchArgument("odom", default_value="odom", description="Topic of the odometry"),
     DeclareLaunchArgument(
@@ -126,7 +144,7 @@ def chosen_parameters(context: LaunchContext) -> dict:
     """Return the parameters that arguments override; empty arguments override nothing."""
     value = {
         name: LaunchConfiguration(name).perform(context)
-        for name in (*TEXTS, *SWITCHES, "cameras", "use_sim_time")
+        for name in (*TEXTS, *SWITCHES, *LISTS, "use_sim_time")
     }
     # Typed, or launch would read a map named 2024 as a number.
     parameters = {
@@ -135,8 +153,9 @@ def chosen_parameters(context: LaunchContext) -> dict:
     parameters |= {
         parameter: value[name] == "true" for name, parameter in SWITCHES.items() if value[name]
     }
-    if value["cameras"]:
-        parameters["cameras"] = [topic.strip() for topic in value["cameras"].split(",")]
+    parameters |= {
+        name: [item.strip() for item in value[name].split(",")] for name in LISTS if value[name]
+    }
     return {**parameters, "use_sim_time": value["use_sim_time"] == "true"}
 
 

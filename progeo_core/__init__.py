@@ -41,10 +41,12 @@ _SOURCES = {
     "read_image": ("progeo_core.images.codec", "read_image"),
 }
 
-# torch's and FAISS's threads would spin while they wait for each other. On a machine that other
-# programs share, such as a robot's computer, that makes an image take three times as long. OpenMP
-# reads this when they are imported, which is after this package is.
+# The threads of torch, FAISS and NumPy would spin while they wait for each other. On a machine that
+# other programs share, such as a robot's computer, that makes an image take three times as long,
+# and small products of matrices twenty times. OpenMP and OpenBLAS read this when they are imported,
+# which is after this package is; OpenBLAS then waits 2^4 cycles instead of 2^26.
 _os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+_os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 # A type checker would take this function for a promise that any name at all exists.
 if not _TYPE_CHECKING:

@@ -26,6 +26,7 @@ from progeo_core.commands import (
     replay,
 )
 from progeo_core.commands.console import MessageHandler, results, say_problem
+from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.errors import ProgeoError
 from progeo_core.versions import package_version
 
@@ -35,7 +36,7 @@ FAILED = 1
 # Newer releases of typer carry their own copy of click, so its errors are found through typer.
 _BadUse: type[Exception] = typer.BadParameter.__bases__[0]
 
-app = typer.Typer(
+app = CommandGroup(
     name="progeo",
     no_args_is_help=True,
     add_completion=False,

@@ -11,15 +11,26 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from progeo_core.bags.writer import FIX_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
+from progeo_core.bags.writer import (
+    CAMERA_POSE_TOPIC,
+    FIX_TOPIC,
+    IMAGE_TOPIC,
+    POSE_TOPIC,
+    write_bag,
+)
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError
+from progeo_core.evaluation.live_answers import replay_live
+from progeo_core.evaluation.metric_poses import PoseComparison
 from progeo_core.evaluation.metrics import Evaluation
 from progeo_core.evaluation.queries import evaluate_records
-from progeo_core.evaluation.replay import Replay, read_input, replay_live, replay_offline
+from progeo_core.evaluation.replay import Replay, read_input, replay_offline
 from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
+from progeo_core.images.calibration_file import read_calibration
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.build import build_map
+from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance
 from progeo_core.records.image_source import FileSource
@@ -33,22 +44,30 @@ ShowStage: TypeAlias = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 class Site(NamedTuple):
-    """Site of the demo: the images that map it, the queries, and the radius of right answers."""
+    """Site of the demo: the images that map it, the queries, and the radius of right answers.
+
+    calibration: of the camera; with it, answers are full poses by landmarks.
+    """
 
     name: str
     reference: Records
     queries: Records
     radius_m: float
     datum: Datum | None
+    calibration: Intrinsics | None = None
 
 
 class SiteResult(NamedTuple):
-    """Results of one site, and the paths of its files."""
+    """Results of one site, and the paths of its files.
+
+    poses: errors of the full poses, None without a calibration.
+    """
 
     site: Site
     map_path: Path
     bag_path: Path
     evaluation: Evaluation
+    poses: PoseComparison | None
     replay: Replay
     files: ReplayFolder
 
@@ -69,6 +88,14 @@ def campus_loop() -> Site:
     )
 
 
+def office() -> Site:
+    """Return parts of a walk through an office with depth and metric poses; later visits query."""
+    folder = _data_folder("office")
+    reference, queries = read_records(folder / "map.csv"), read_records(folder / "query.csv")
+    calibration = read_calibration(folder / "camera_info.yaml")
+    return Site("office", reference, queries, 1.0, None, calibration)
+
+
 def run_site(
     site: Site, folder: Path, encoder: Encoder, model: str, *, live: bool, show: ShowStage
 ) -> SiteResult:
@@ -80,20 +107,42 @@ def run_site(
     map_path, bag_path = folder / f"{site.name}.progeo", folder / f"{site.name}_bag"
     _make_room(map_path, bag_path)
     with show(f"{site.name}: building the map", len(site.reference)) as advance:
-        source = FileSource(site.reference)
-        build_map(map_path, source, encoder, datum=site.datum, advance=advance)
+        build_map(
+            map_path,
+            FileSource(site.reference, calibration=site.calibration),
+            encoder,
+            datum=site.datum,
+            structure=_landmarks(site),
+            advance=advance,
+        )
     with (
         PlaceMap.open(map_path) as place_map,
         show(f"{site.name}: evaluating offline", len(site.queries)) as advance,
     ):
-        evaluation = evaluate_records(
-            place_map, site.queries, encoder, site.radius_m, sequence=True, advance=advance
-        ).evaluation
+        evaluation, _, poses = evaluate_records(
+            place_map,
+            site.queries,
+            encoder,
+            site.radius_m,
+            sequence=True,
+            intrinsics=site.calibration,
+            advance=advance,
+        )
     with show(f"{site.name}: writing the bag", len(site.queries)) as advance:
-        write_bag(bag_path, site.queries, advance=advance)
+        write_bag(bag_path, site.queries, calibration=site.calibration, advance=advance)
     replay = _replay(site, bag_path, map_path, encoder, model, live=live, show=show)
     files = write_replay(replay, folder / f"{site.name}_report")
-    return SiteResult(site, map_path, bag_path, evaluation, replay, files)
+    return SiteResult(site, map_path, bag_path, evaluation, poses, replay, files)
+
+
+def _landmarks(site: Site) -> ViewFinder | None:
+    """Return what finds the landmarks of a site, None where the camera is not calibrated."""
+    if site.calibration is None:
+        return None
+    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.verification.view_finder import DepthViewFinder
+
+    return DepthViewFinder(FeatureExtractor())
 
 
 def _replay(
@@ -107,7 +156,11 @@ def _replay(
     show: ShowStage,
 ) -> Replay:
     truth_topic = POSE_TOPIC if site.queries.frame is Frame.LOCAL else FIX_TOPIC
-    source = read_input(bag_path, map_path, IMAGE_TOPIC, truth_topic, site.radius_m)
+    if calibrated := site.calibration is not None:
+        truth_topic = CAMERA_POSE_TOPIC
+    source = read_input(
+        bag_path, map_path, IMAGE_TOPIC, truth_topic, site.radius_m, camera_poses=calibrated
+    )
     if live:
         return replay_live(source, model)
     with show(f"{site.name}: replaying offline", source.images) as advance:

@@ -25,6 +25,7 @@ from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.process.rclpy_versions import lifecycle_state
 from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import NODE, NodeSettings
 
@@ -222,8 +223,7 @@ class LocalizerNode(GuardedLifecycleNode):
         loaded = None if pipeline is None else pipeline.loaded
         datum = None if loaded is None else loaded.place_map.datum
         return NodeHealth(
-            # rclpy offers the state only as a service to others.
-            state=self._state_machine.current_state[1],
+            state=lifecycle_state(self),
             fault=self._fault,
             map_path=self.settings.map if loaded is None else str(loaded.place_map.path),
             places=0 if loaded is None else loaded.places,

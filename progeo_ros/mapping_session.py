@@ -24,7 +24,6 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.poses.pose_messages import PoseReading
-from progeo_core.slam.keyframe_views import KeyframeViews, ViewCounts
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosure, LoopClosureSettings
 from progeo_core.slam.session import Session
@@ -36,6 +35,7 @@ from progeo_ros.outputs.loop_messages import loop_markers, loop_message
 from progeo_ros.settings import NodeSettings
 
 if TYPE_CHECKING:
+    from progeo_core.slam.keyframe_views import KeyframeViews
     from progeo_core.verification.view_finder import DepthViewFinder
 
 _log = logging.getLogger(__name__)
@@ -191,27 +191,32 @@ class MappingSession:
     def status(self) -> DiagnosticStatus:
         """Return the health of mapping and loop closure."""
         live_map, counts = self._session.live_map, self._session.counts
-        views = ViewCounts() if self._views is None else self._views.counts
         latency = np.array(self._latency_ms or [0.0])
+        health = SessionHealth(
+            mapping=self.mapping,
+            close_loops=self._settings.close_loops,
+            fault=self._fault or (live_map.fault if live_map else ""),
+            keyframes=counts.keyframes,
+            saved=live_map.saved if live_map else 0,
+            lost=live_map.lost if live_map else 0,
+            unplaced=counts.unplaced,
+            without_pose=counts.without_pose,
+            closures=counts.closures,
+            odometry_restarts=self._session.odometry.segment,
+            latency_p50_ms=float(np.percentile(latency, 50)),
+            latency_p95_ms=float(np.percentile(latency, 95)),
+            awaits="the first fix" if self._awaiting_fix else "",
+            reference_dropped=0 if self._reference is None else self._reference.dropped,
+        )
+        if self._views is None:
+            return session_status(health)
+        views = self._views.counts
         return session_status(
-            SessionHealth(
-                mapping=self.mapping,
-                close_loops=self._settings.close_loops,
-                fault=self._fault or (live_map.fault if live_map else ""),
-                keyframes=counts.keyframes,
-                saved=live_map.saved if live_map else 0,
-                lost=live_map.lost if live_map else 0,
-                unplaced=counts.unplaced,
-                without_pose=counts.without_pose,
-                closures=counts.closures,
-                odometry_restarts=self._session.odometry.segment,
-                latency_p50_ms=float(np.percentile(latency, 50)),
-                latency_p95_ms=float(np.percentile(latency, 95)),
-                awaits="the first fix" if self._awaiting_fix else "",
-                reference_dropped=0 if self._reference is None else self._reference.dropped,
+            health._replace(
                 with_features=views.saved,
                 with_landmarks=views.landmarks,
                 features_skipped=views.skipped,
+                landmarks_refused=views.refused,
                 depth_dropped=views.depth_dropped,
                 depth_fault=self._silent_depth() or views.fault,
             )
@@ -238,9 +243,7 @@ class MappingSession:
             raise UsageError(f"{file}: the map has no datum, so fixes have no place in it")
         self._datum = live_map.datum
         by_reference = self._settings.mapping_reference != "odometry"
-        if finder is not None:
-            buffers = {topic: depth.buffer for topic, depth in self._depths.items()}
-            self._views = KeyframeViews(live_map, finder, buffers)
+        self._views = None if finder is None else self._keyframe_views(live_map, finder)
         self._session.start_mapping(live_map, by_reference=by_reference, views=self._views)
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
 
@@ -248,12 +251,18 @@ class MappingSession:
         """Return what finds the local features of keyframes, None where none are wanted."""
         if not self._options.keyframes.features:
             return None
-        # Only this needs the network of the local features.
+        # The network of the local features loads only where it is needed.
         from progeo_core.verification.feature_extractor import FeatureExtractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
         extractor = FeatureExtractor(self._settings.device)
         return DepthViewFinder(extractor, self._options.keyframes.features)
+
+    def _keyframe_views(self, live_map: MapRecorder, finder: DepthViewFinder) -> KeyframeViews:
+        from progeo_core.slam.keyframe_views import KeyframeViews
+
+        buffers = {topic: depth.buffer for topic, depth in self._depths.items()}
+        return KeyframeViews(live_map, finder, buffers)
 
     def _on_reference(self, reading: PoseReading) -> None:
         if self._settings.mapping_reference != "fix":

@@ -31,6 +31,9 @@ from progeo_core.settings import Range, Settings
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings
 from progeo_core.slam.pose_graph import PoseGraphSettings
+from progeo_ros.process.guarded_node import GuardedNode
+from progeo_ros.process.qos_overrides import PREFIX as OVERRIDES
+from progeo_ros.process.qos_overrides import check_overrides
 from progeo_ros.settings import NodeSettings, PoseGraphNodeSettings, PoseRelayNodeSettings
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -119,7 +122,7 @@ class NodeParameters:
 
     def __init__(
         self,
-        node: Node,
+        node: GuardedNode,
         *,
         on_change: Callable[[], None],
         is_configured: Callable[[], bool] = lambda: False,
@@ -213,10 +216,13 @@ def _allowed(item: ParameterField) -> str:
     return f"among {', '.join(item.choices)}" if item.choices else "of any value"
 
 
-def _refuse_unknown(node: Node, known: list[str]) -> None:
+def _refuse_unknown(node: GuardedNode, known: list[str]) -> None:
     """Raise `UsageError` for the first parameter of a file or argument that nothing declared."""
-    # rclpy ignores these silently and offers no public list of them.
-    for name in sorted(getattr(node, "_parameter_overrides", {})):
+    check_overrides(node.given_parameters)
+    # rclpy ignores these silently.
+    for name in sorted(node.given_parameters):
+        if name.startswith(OVERRIDES):
+            continue
         if name in REMOVED and not node.has_parameter(name):
             raise UsageError(f"parameter '{name}' is no longer there: {REMOVED[name]}")
         if not node.has_parameter(name):

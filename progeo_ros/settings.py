@@ -49,9 +49,10 @@ class NodeSettings(Settings):
         " sensor_msgs/Image in 16UC1 (mm) or 32FC1 (m), registered to the image; empty for none",
     )
     image_reliability: str = setting(
-        "best_effort",
-        "Reliability of the image subscriptions; best_effort matches every publisher",
-        choices=("best_effort", "reliable"),
+        "auto",
+        "Reliability of the image subscriptions; auto is that of the publishers: best effort if one"
+        " of them is",
+        choices=("auto", "best_effort", "reliable"),
     )
     image_depth: int = setting(
         10, "Images that DDS keeps until the node takes them", low=1, high=1000

@@ -14,6 +14,7 @@ from progeo_core.descriptors.encoder import Encoder
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 # Threads that wait by spinning take the cores from the processes that are tested.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 @pytest.fixture(scope="session", autouse=True)

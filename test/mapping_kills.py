@@ -48,16 +48,21 @@ def private_environment() -> dict[str, str]:
 
 
 class Places(NamedTuple):
-    """Hold what a map has: the stamp (ns) and the way (m) of every place, in order."""
+    """Stamp (ns) and path length (m) of every place of a map, in order; places with features."""
 
     stamp_ns: list[int]
     path_length_m: list[float]
+    with_features: int
 
 
 class Kill(NamedTuple):
-    """Hold what the node said it had saved, and what is in the map; both of this start only."""
+    """Counts of what the node said it had saved, and what is in the map; of this start only.
+
+    with_features: keyframes whose local features it said were saved.
+    """
 
     acknowledged: int
+    with_features: int
     found: int
     total: int
     seconds: float
@@ -73,7 +78,7 @@ class Mapper:
         """Take the map, pictures to send in turn, and the number of the first one."""
         self._images = [_message(file) for file in files]
         self.sent = first
-        self.acknowledged = 0
+        self.acknowledged = self.with_features = 0
         self._saving: Future[Any] | None = None
         self._context = Context()
         self._context.init(args=[])
@@ -147,7 +152,9 @@ class Mapper:
     def _on_health(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == f"{NODE}: drive":
-                self.acknowledged = max(self.acknowledged, int(values_of(status)["saved"]))
+                values = values_of(status)
+                self.acknowledged = max(self.acknowledged, int(values["saved"]))
+                self.with_features = max(self.with_features, int(values["with_features"]))
 
     def _on_saved(self, answered: Future[Any]) -> None:
         self._saving = None
@@ -165,11 +172,11 @@ def kill_while_mapping(
     The file itself stays as the kill left it, for the next node to cope with.
     """
     started = time.monotonic()
-    before = look(path) if path.exists() else Places([], [])
+    before = look(path) if path.exists() else Places([], [], 0)
     # Far from what other starts mapped.
     first = 10_000 * (1 + _number_of(before.stamp_ns[-1]) // 10_000) if before.stamp_ns else 0
     with Mapper(path, files, first) as mapper:
-        mapper.drive(lambda: mapper.acknowledged > 0)
+        mapper.drive(lambda: mapper.acknowledged > 0 and mapper.with_features > 0)
         kill_at = time.monotonic() + rng.uniform(0.0, LIFE_S)
         mapper.drive(lambda: time.monotonic() >= kill_at, saving=saving)
         mapper.kill()
@@ -179,9 +186,11 @@ def kill_while_mapping(
     assert after.stamp_ns[:known] == before.stamp_ns
     assert after.path_length_m[:known] == before.path_length_m
     assert len(new) >= mapper.acknowledged
+    assert after.with_features - before.with_features >= mapper.with_features
     assert sent.issuperset(new)
     assert new == sorted(set(new))
-    return Kill(mapper.acknowledged, len(new), len(after.stamp_ns), time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Kill(mapper.acknowledged, mapper.with_features, len(new), len(after.stamp_ns), seconds)
 
 
 def look(path: Path) -> Places:
@@ -198,7 +207,8 @@ def look(path: Path) -> Places:
             numbers = np.array([_number_of(stamp) for stamp in table.stamp_ns.tolist()])
             # The pose of every place is that of its picture.
             np.testing.assert_allclose(table.position[:, 0], STEP_M * numbers, atol=1e-6)
-            return Places(table.stamp_ns.tolist(), table.position[:, 0].tolist())
+            with_features = place_map.view_counts().places
+            return Places(table.stamp_ns.tolist(), table.position[:, 0].tolist(), with_features)
 
 
 def stamp_of(number: int) -> int:

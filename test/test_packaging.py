@@ -47,10 +47,14 @@ def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> 
         "progeo_core/demo_data/corridor/LICENSE",
         "progeo_core/demo_data/campus_loop/records.csv",
         "progeo_core/demo_data/campus_loop/LICENSE",
+        "progeo_core/demo_data/office/map.csv",
+        "progeo_core/demo_data/office/camera_info.yaml",
+        "progeo_core/demo_data/office/LICENSE",
         "progeo_core/py.typed",
     ):
         assert name in names
     assert sum(name.startswith("progeo_core/demo_data/corridor/query/") for name in names) == 111
+    assert sum(name.startswith("progeo_core/demo_data/office/depth/") for name in names) == 79
     assert not any(name.startswith("test/") for name in names)
 
 

@@ -190,11 +190,7 @@ class Bag:
         position, yaw_rad = track.at(stamps, max_pose_gap_s)
         orientation = np.full((len(stamps), 4), np.nan)
         if camera_pose:
-            if not np.isfinite(track.orientation).any():
-                raise DataError(
-                    f"{self.path}: the poses of '{pose_topic}' have no orientation, so that they"
-                    " are not those of a camera: leave --camera-poses out, or name another topic"
-                )
+            self.require_orientation(track, pose_topic)
             orientation = track.orientation_at(stamps, max_pose_gap_s)
             yaw_rad = yaw_of(orientation)
         placed = np.isfinite(position[:, :2]).all(axis=1)
@@ -227,6 +223,14 @@ class Bag:
             orientation=orientation[rows],
         )
         return BagRecords(records, rows, unplaced)
+
+    def require_orientation(self, track: PoseTrack, topic: str) -> None:
+        """Raise `DataError` where the poses of a topic cannot be those of a camera."""
+        if not np.isfinite(track.orientation).any():
+            raise DataError(
+                f"{self.path}: the poses of '{topic}' have no orientation, so that they are not"
+                " those of a camera: leave --camera-poses out, or name another topic"
+            )
 
     def _image_headers(self, topic: str) -> list[Header]:
         """Return the headers of all images, every one of them with a stamp."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from progeo_core.commands.console import print_fields, progress, say_skipped
 from progeo_core.commands.options import CameraInfoOption, read_intrinsics
+from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.records.records import read_records
 
-app = typer.Typer(no_args_is_help=True, help="Make bags.")
+app = CommandGroup(no_args_is_help=True, help="Make bags.")
+
+
+class _Storage(enum.Enum):
+    """Storages of rosbag2; typer 0.9 knows no `Literal`."""
+
+    mcap = "mcap"
+    sqlite3 = "sqlite3"
 
 
 @app.command()
@@ -41,9 +50,9 @@ def make(
         ),
     ] = False,
     storage: Annotated[
-        Literal["mcap", "sqlite3"],
+        _Storage,
         typer.Option("--storage", help="Storage of the bag; every distribution reads sqlite3."),
-    ] = "sqlite3",
+    ] = _Storage.sqlite3,
     camera_info: CameraInfoOption = None,
 ) -> None:
     """Make a rosbag2 from images and positions, which `ros2 bag play` plays.
@@ -65,7 +74,7 @@ def make(
             rows,
             rate_hz=rate,
             compressed=compressed,
-            storage=storage,
+            storage=storage.value,
             calibration=read_intrinsics(camera_info),
             advance=advance,
         )

@@ -17,6 +17,7 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.options import JsonFlag, PoseGapOption, setting_option
+from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.dataset.plan import DatasetSettings
 from progeo_core.geo import parse_datum
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from progeo_core.dataset.report import DatasetReport
     from progeo_core.records.image_source import ImageSource
 
-app = typer.Typer(no_args_is_help=True, help="Make a folder to train and evaluate on.")
+app = CommandGroup(no_args_is_help=True, help="Make a folder to train and evaluate on.")
 
 _DEFAULTS = DatasetSettings()
 

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from progeo_core.commands import options
 from progeo_core.commands.console import (
-    print_fields,
     progress,
     results,
     say_skipped,
@@ -22,7 +21,7 @@ from progeo_core.versions import versions
 
 if TYPE_CHECKING:
     from progeo_core.descriptors.fingerprint import ModelFingerprint
-    from progeo_core.evaluation.metric_poses import MetricPoseErrors
+    from progeo_core.evaluation.metric_poses import PoseComparison
     from progeo_core.evaluation.metrics import Evaluation
     from progeo_core.evaluation.queries import QueryEvaluation
 
@@ -62,8 +61,7 @@ def evaluate(
     Recall@N: share of all queries with a place within the radius among their N best. Errors are
     horizontal distances of the estimated positions. Precision and recall are over all confidence
     thresholds; calibration compares stated confidence with the share that was right. Time to
-    localize runs from the first image, or from a jump of the true position, to the first accepted
-    answer that is right.
+    localize: from the first image, or a jump of the truth, to the first accepted right answer.
 
         progeo evaluate --map city.progeo --queries queries.csv
         progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
@@ -96,6 +94,7 @@ def evaluate(
                 sequence=sequence,
                 verification_ms=verification_ms,
                 intrinsics=options.read_intrinsics(camera_info),
+                device=device,
                 advance=advance,
             )
     say_skipped(run.skipped)
@@ -104,12 +103,12 @@ def evaluate(
         write_json(json_path, _document(run, encoder.fingerprint) | sources)
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
-        _print_metric(run.metric_pose)
+        print_poses(run.poses)
 
 
 def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
     """Return the JSON of one run, without its sources."""
-    metric = {} if run.metric_pose is None else {"metric_pose": run.metric_pose.to_json()}
+    metric = {} if run.poses is None else {"metric_pose": run.poses.full.to_json()}
     return (
         run.evaluation.to_json()
         | metric
@@ -121,31 +120,27 @@ def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
     )
 
 
-def _print_metric(errors: MetricPoseErrors | None) -> None:
-    """Print the figures of full poses, if there are any."""
-    if errors is None:
+def print_poses(comparison: PoseComparison | None) -> None:
+    """Print the figures of full poses beside those of the most similar places, if there are any."""
+    if comparison is None:
         return
-    figures = errors.to_json()
-    position, rotation = figures["position_error_m"], figures["rotation_error_deg"]
-    fields = {"answered": f"{figures['answered']:.0%}"}
-    if errors.answered.any():
-        fields["median error"] = f"{position['median']:.3f} m"
-        if rotation["median"] is not None:
-            fields["median error"] += f", {rotation['median']:.2f}°"
-        within = figures["within"]
-        fields["within 0.10 m, 5°"] = f"{within['0.10m_5deg']:.0%}"
-        fields["within 0.25 m, 2°"] = f"{within['0.25m_2deg']:.0%}"
-        fields["wrong by more than 0.5 m"] = f"{figures['wrong_beyond_0.5m']:.0%}"
-        fields["truths in the 90 % ellipsoid"] = f"{figures['ellipsoid_90']:.0%}"
-    print_fields("full poses of the camera", fields)
+    from progeo_core.evaluation.metric_poses import pose_rows, protocol_of_poses
+
+    table = _table("full poses of the camera")
+    table.add_column("full pose", justify="right")
+    table.add_column("most similar place", justify="right")
+    for row in pose_rows(comparison):
+        table.add_row(*row)
+    results.print()
+    results.print(table)
+    results.print(protocol_of_poses(comparison), highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
     """Print the main figures as a table, a column for single images and one for the sequence."""
     from progeo_core.evaluation.metrics import figure_rows
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
+    table = _table(title)
     runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
     for name in ("single image", "sequence")[: len(runs)]:
         table.add_column(name, justify="right")
@@ -158,3 +153,10 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
         f" among {evaluation.database}; all of them count.",
         highlight=False,
     )
+
+
+def _table(title: str) -> Table:
+    """Return a table whose first column names the rows."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    return table

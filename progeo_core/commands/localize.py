@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import numpy as np
 import typer
 
+from progeo_core.atomic_file import replaced_file
 from progeo_core.commands.console import print_fields, print_json, progress, say_skipped, waiting
 from progeo_core.commands.options import (
     MODEL,
@@ -19,14 +22,30 @@ from progeo_core.commands.options import (
     RuntimeOption,
     read_intrinsics,
 )
-from progeo_core.errors import ImageError
+from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import heading_from_yaw
 
 if TYPE_CHECKING:
+    from progeo_core.images.intrinsics import Intrinsics
     from progeo_core.localization.answer import Localization, Match
+    from progeo_core.localization.localizer import Localizer
+    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.poses.camera_pose import CameraPose
 
 SCHEMA = 1
 _SHOWN_MATCHES = 3
+# A camera that looks up or down more steeply has no heading: cosine of its elevation.
+_LEVEL = 0.02
+
+_MatchesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--matches",
+        metavar="DIR",
+        help="Folder for a picture of each image beside the place it matched; lines join the"
+        " landmarks of a full pose.",
+    ),
+]
 
 
 def localize(
@@ -37,6 +56,7 @@ def localize(
     ],
     as_json: JsonFlag = False,
     camera_info: CameraInfoOption = None,
+    matches: _MatchesOption = None,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -49,7 +69,7 @@ def localize(
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
-        progeo localize lab.progeo photo.jpg --camera-info camera.yaml
+        progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
 
     JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence
     (0 to 1), position (x, y, z in metres east, north, up), yaw_rad (counter-clockwise from east,
@@ -58,73 +78,156 @@ def localize(
     image), method (place or metric), camera_pose (null, or position and orientation, the quaternion
     x y z w of its optical axes); or image and error.
     """
-    from progeo_core.images.codec import read_image
     from progeo_core.inference.loading import load_encoder
-    from progeo_core.localization.answer import CameraFrame
     from progeo_core.localization.localizer import Localizer
     from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
     intrinsics = read_intrinsics(camera_info)
-    answers: list[tuple[Path, Localization | ImageError]] = []
+    names = _picture_names(images, matches)
+    answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
             place_map.require_model((encoder := load_encoder(model, device, runtime)).fingerprint)
             index = PlaceIndex.open(place_map)
             localizer = Localizer(PreparedMap(place_map, index, device), encoder)
         with progress("localizing", len(images)) as advance:
-            for path in images:
-                try:
-                    frame = CameraFrame(read_image(path), intrinsics=intrinsics)
-                    answers.append((path, localizer.localize(frame)))
-                except ImageError as error:
-                    answers.append((path, error))
+            for path, picture in zip(images, names, strict=True):
+                answers.append(_answer(localizer, place_map, path, intrinsics, picture))
                 advance(1)
     if as_json:
-        shown = [_document(path, answer) for path, answer in answers]
+        shown = [_document(answer) for answer in answers]
         print_json({"schema": SCHEMA, "map": str(map_path), "answers": shown})
     else:
-        _print_answers(answers)
-    say_skipped(failed := [str(one) for _, one in answers if isinstance(one, ImageError)])
+        for answer in answers:
+            _print_answer(answer)
+    say_skipped(
+        failed := [str(one.result) for one in answers if isinstance(one.result, ImageError)]
+    )
     if len(failed) == len(images):
         raise ImageError("no image can be used: check the files named above")
 
 
-def _print_answers(answers: list[tuple[Path, Localization | ImageError]]) -> None:
-    for path, answer in answers:
-        if not isinstance(answer, ImageError):
-            _print_answer(path, answer)
+class _Answer(NamedTuple):
+    """Answer to an image, or why it cannot be used.
+
+    picture: of the match, None where none is drawn. no_pose: why a calibrated image has no full
+    pose, "" where it has one or no calibration.
+    """
+
+    path: Path
+    result: Localization | ImageError
+    picture: Path | None = None
+    no_pose: str = ""
 
 
-def _print_answer(path: Path, answer: Localization) -> None:
+def _picture_names(images: list[Path], folder: Path | None) -> list[Path | None]:
+    """Return where the picture of each image goes, each under a name of its own."""
+    if folder is None:
+        return [None] * len(images)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be made ({error.strerror})") from error
+    taken = Counter(path.stem for path in images)
+    return [
+        folder / (f"{path.stem}.jpg" if taken[path.stem] == 1 else f"{number}_{path.stem}.jpg")
+        for number, path in enumerate(images, start=1)
+    ]
+
+
+def _answer(
+    localizer: Localizer,
+    place_map: PlaceMap,
+    path: Path,
+    intrinsics: Intrinsics | None,
+    picture: Path | None,
+) -> _Answer:
+    """Localize one image, and draw its match where a picture is wanted."""
+    from progeo_core.images.codec import encode_jpeg, read_image
+    from progeo_core.localization.answer import CameraFrame
+    from progeo_core.localization.match_picture import draw_match
+
+    try:
+        image = read_image(path)
+        result = localizer.localize(CameraFrame(image, intrinsics=intrinsics))
+    except ImageError as error:
+        return _Answer(path, error)
+    if picture is not None:
+        place = result.shown_place
+        thumbnail = None if place is None else place_map.thumbnail(place)
+        with replaced_file(picture) as unfinished:
+            unfinished.write_bytes(encode_jpeg(draw_match(image, result, thumbnail)))
+    no_pose = ""
+    if intrinsics is not None and result.metric is None:
+        no_pose = "too few landmarks of the map fit one"
+        try:
+            intrinsics.scaled(image.shape[1], image.shape[0])
+        except UsageError as error:
+            no_pose = str(error)
+    return _Answer(path, result, picture, no_pose)
+
+
+def _print_answer(answer: _Answer) -> None:
+    result = answer.result
+    if isinstance(result, ImageError):
+        return
+    fields = {"answer": f"{result.state}: {result.reason}", "position": _position(result)}
+    if result.metric is not None:
+        fields["camera"] = _direction(result.metric.pose)
+    elif answer.no_pose:
+        fields["full pose"] = f"none: {answer.no_pose}"
+    if result.geodetic is not None:
+        latitude, longitude, _ = result.geodetic
+        fields["on earth"] = f"latitude {latitude:.6f}°, longitude {longitude:.6f}°"
+    best = result.matches[:_SHOWN_MATCHES]
+    fields["looks like"] = "\n".join(f"{one.image} ({one.similarity:.2f})" for one in best)
+    if answer.picture is not None:
+        fields["picture"] = str(answer.picture)
+    print_fields(str(answer.path), fields)
+
+
+def _position(answer: Localization) -> str:
+    """Return where an answer is, and how sure that is; a full pose to the millimetre."""
     estimate = answer.estimate
-    sigma = math.sqrt(max(estimate.covariance[0, 0], estimate.covariance[1, 1]))
-    digits = 1 if answer.metric is None else 3
-    east, north = estimate.position[:2]
+    east, north, up = estimate.position
+    sigma = np.sqrt(np.diag(estimate.covariance))
+    if answer.metric is not None:
+        return (
+            f"{east:.3f} m east, {north:.3f} m north, {up:.3f} m up"
+            f" (± {np.linalg.norm(sigma[:3]):.3f} m)"
+        )
     known = math.isfinite(estimate.yaw_rad)
     heading = f"{float(heading_from_yaw(estimate.yaw_rad)):.0f}°" if known else "unknown"
-    fields = {
-        "answer": f"{answer.state}: {answer.reason}",
-        "position": f"{east:.{digits}f} m east, {north:.{digits}f} m north"
-        f" (± {sigma:.{digits}f} m), heading {heading}",
-    }
-    if answer.geodetic is not None:
-        fields["on earth"] = (
-            f"latitude {answer.geodetic[0]:.6f}°, longitude {answer.geodetic[1]:.6f}°"
-        )
-    best = answer.matches[:_SHOWN_MATCHES]
-    fields["looks like"] = "\n".join(f"{one.image} ({one.similarity:.2f})" for one in best)
-    print_fields(str(path), fields)
+    return f"{east:.1f} m east, {north:.1f} m north (± {max(sigma[:2]):.1f} m), heading {heading}"
 
 
-def _document(path: Path, answer: Localization | ImageError) -> dict[str, Any]:
+def _direction(pose: CameraPose) -> str:
+    """Return where a camera looks: heading, up or down, and how far it is tilted to a side."""
+    right, _, forward = pose.rotation.T
+    rise = math.degrees(math.asin(np.clip(forward[2], -1.0, 1.0)))
+    level = math.hypot(forward[0], forward[1])
+    if level < _LEVEL:
+        return f"looks straight {'up' if rise > 0.0 else 'down'}"
+    # Of the horizontal direction to the right of where it looks.
+    beside = np.array([forward[1], -forward[0], 0.0]) / level
+    tilt = math.degrees(math.atan2(-right[2], float(right @ beside)))
+    heading = float(heading_from_yaw(pose.yaw_rad))
+    return (
+        f"heading {heading:.1f}°, looks {abs(rise):.1f}° {'up' if rise > 0.0 else 'down'},"
+        f" tilted {abs(tilt):.1f}° to the {'right' if tilt > 0.0 else 'left'}"
+    )
+
+
+def _document(one: _Answer) -> dict[str, Any]:
     """Return the JSON of one image."""
+    answer = one.result
     if isinstance(answer, ImageError):
-        return {"image": str(path), "error": str(answer)}
+        return {"image": str(one.path), "error": str(answer)}
     estimate = answer.estimate
     return {
-        "image": str(path),
+        "image": str(one.path),
         "accepted": answer.accepted,
         "state": answer.state,
         "reason": answer.reason,

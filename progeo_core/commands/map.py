@@ -44,6 +44,7 @@ from progeo_core.commands.options import (
     RuntimeOption,
     setting_option,
 )
+from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.geo import Datum, parse_datum
 from progeo_core.map.export import ExportFormat
 from progeo_core.map.place_features import PLACE_FEATURES
@@ -76,7 +77,7 @@ _AppendFlag = Annotated[
     ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Build a map, look at it, look after it.")
+app = CommandGroup(no_args_is_help=True, help="Build a map, look at it, look after it.")
 
 
 @app.command()

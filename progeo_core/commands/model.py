@@ -9,8 +9,9 @@ import typer
 
 from progeo_core.commands.console import print_fields, print_json, waiting
 from progeo_core.commands.options import MODEL, JsonFlag, ModelOption
+from progeo_core.commands.typer_versions import CommandGroup
 
-app = typer.Typer(no_args_is_help=True, help="Look at a model, import one, export one.")
+app = CommandGroup(no_args_is_help=True, help="Look at a model, import one, export one.")
 
 
 @app.command()

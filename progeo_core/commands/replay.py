@@ -10,12 +10,13 @@ import typer
 
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, progress, waiting
-from progeo_core.commands.evaluate import print_evaluation
+from progeo_core.commands.evaluate import print_evaluation, print_poses
+from progeo_core.commands.map_images import CameraPosesFlag
 from progeo_core.errors import UsageError
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 if TYPE_CHECKING:
-    from progeo_core.evaluation.replay import Replay
+    from progeo_core.evaluation.replay import Replay, ReplayInput
     from progeo_core.evaluation.replay_folder import ReplayFolder
 
 BagArgument = Annotated[
@@ -54,6 +55,8 @@ def replay(
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
+    camera_info: options.CameraInfoOption = None,
+    camera_poses: CameraPosesFlag = False,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
@@ -68,37 +71,64 @@ def replay(
             --ground-truth-topic /ground_truth/pose --report report/
         progeo replay drive/ --live …
 
-    The folder gets report.html (one self-contained file), summary.json, trajectory.tum and
-    ground_truth.tum (for evo), and matches/ (queries beside their best matches).
+    With a calibration and a map with landmarks, answers are full poses of the camera. Their
+    rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth, and
-    images, answered, dropped, dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model,
-    versions.
+    The folder gets report.html (one self-contained file), summary.json, trajectory.tum,
+    ground_truth.tum (for evo) and matches/ (queries beside their best matches).
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
+    calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
+    mode, bag, map, model, versions.
     """
-    from progeo_core.evaluation.replay import read_input, replay_live, replay_offline
+    from progeo_core.evaluation.live_answers import replay_live
+    from progeo_core.evaluation.replay import read_input
     from progeo_core.evaluation.replay_folder import write_replay
 
-    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
-        raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
-        )
+    _refuse_choices(live, device, runtime)
     with waiting("reading the bag"):
         source = read_input(
-            bag_path, map_path, image_topic, ground_truth_topic, radius, max_pose_gap
+            bag_path,
+            map_path,
+            image_topic,
+            ground_truth_topic,
+            radius,
+            max_pose_gap,
+            calibration=options.read_intrinsics(camera_info),
+            camera_poses=camera_poses,
         )
     if live:
         run = replay_live(source, model, verification_ms=verification_ms)
     else:
-        from progeo_core.inference.loading import load_encoder
-
-        with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime)
-        with progress("replaying", source.images) as advance:
-            run = replay_offline(source, encoder, verification_ms=verification_ms, advance=advance)
+        run = _offline(source, model, device, runtime, verification_ms)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
+    if run.has_full_poses:
+        print_poses(run.poses)
     _print_replay(run, files)
+
+
+def _refuse_choices(live: bool, device: str, runtime: str) -> None:
+    """Raise `UsageError` where something is chosen that the live node chooses by itself."""
+    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+        raise UsageError(
+            "--device and --runtime go with an offline replay; the live node chooses by itself"
+        )
+
+
+def _offline(
+    source: ReplayInput, model: str, device: str, runtime: str, verification_ms: int
+) -> Replay:
+    """Answer the images of a bag in this process."""
+    from progeo_core.evaluation.replay import replay_offline
+    from progeo_core.inference.loading import load_encoder
+
+    with waiting("loading the model"):
+        encoder = load_encoder(model, device, runtime)
+    with progress("replaying", source.images) as advance:
+        return replay_offline(
+            source, encoder, verification_ms=verification_ms, device=device, advance=advance
+        )
 
 
 def _print_replay(run: Replay, files: ReplayFolder) -> None:

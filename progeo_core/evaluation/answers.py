@@ -54,15 +54,16 @@ def answer_drive(
     sequence: bool = True,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
-    `advance` counts images, skipped ones included.
+    device: where local features are found. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
-    prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
     localizer, follower = (
         Localizer(
             prepared,

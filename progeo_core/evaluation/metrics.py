@@ -305,9 +305,9 @@ def figure_rows(run: Evaluation) -> list[FigureRow]:
     ]
 
 
-def metres(value: float | None) -> str:
+def metres(value: float | None, digits: int = 2) -> str:
     """Return a distance as text, "none" where it is undefined."""
-    return "none" if value is None else f"{value:.2f} m"
+    return "none" if value is None else f"{value:.{digits}f} m"
 
 
 def _until_found(time_to_localize: dict[str, Any]) -> str:

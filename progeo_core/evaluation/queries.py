@@ -10,7 +10,7 @@ import numpy as np
 from progeo_core.descriptors.encoder import Encoder, Skipped, describe
 from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import Answers, DescribedImage, answer_drive
-from progeo_core.evaluation.metric_poses import MetricPoseErrors, metric_pose_errors
+from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
 from progeo_core.images.codec import load_images
 from progeo_core.images.intrinsics import Intrinsics
@@ -23,12 +23,12 @@ from progeo_core.records.records import Records
 class QueryEvaluation(NamedTuple):
     """Figures, and why each image that was left out of them cannot be used.
 
-    metric_pose: errors of the full poses of the camera, None without a calibration.
+    poses: errors of the full poses of the camera, None without a calibration.
     """
 
     evaluation: Evaluation
     skipped: tuple[str, ...]
-    metric_pose: MetricPoseErrors | None = None
+    poses: PoseComparison | None = None
 
 
 def evaluate_records(
@@ -40,14 +40,15 @@ def evaluate_records(
     sequence: bool = False,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
     order, and the place filter answers them, too. verification_ms: as `LocalizerSettings` has it.
-    intrinsics: of the camera, for full poses where the map has landmarks. `advance` counts images,
-    skipped ones included.
+    intrinsics: of the camera, for full poses where the map has landmarks. device: where local
+    features are found. `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
@@ -58,6 +59,7 @@ def evaluate_records(
         sequence=sequence,
         verification_ms=verification_ms,
         intrinsics=intrinsics,
+        device=device,
         advance=advance,
     )
     evaluation = evaluate(
@@ -67,10 +69,10 @@ def evaluate_records(
         radius_m,
         answers.sequence if sequence else None,
     )
-    errors = None
+    poses = None
     if intrinsics is not None:
-        errors = metric_pose_errors(answers.single, truth.position, truth.orientation)
-    return QueryEvaluation(evaluation, tuple(answers.skipped), errors)
+        poses = compare_poses(answers.single, truth.position, truth.orientation)
+    return QueryEvaluation(evaluation, tuple(answers.skipped), poses)
 
 
 def answer_records(
@@ -81,6 +83,7 @@ def answer_records(
     sequence: bool = False,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> tuple[Answers, Records]:
     """Localize every image of `records`; options and errors as for `evaluate_records`.
@@ -95,6 +98,7 @@ def answer_records(
         sequence=sequence,
         verification_ms=verification_ms,
         intrinsics=intrinsics,
+        device=device,
         advance=advance,
     )
     if not answers.rows:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.reader import Bag
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ImageError, MissingDependencyError, ProgeoError
+from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
+from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
-from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84, wgs84_from_enu
-from progeo_core.localization.answer import Localization, Match
+from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
+from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.localization.answer import Localization
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap, PlaceTable
-from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
 
-_NODE_MODULE = "progeo_ros.replay.live_replay"
+if TYPE_CHECKING:
+    pass
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,7 +37,8 @@ class ReplayInput:
     """Images of a bag with their ground truth, and the map that answers them.
 
     stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
-    duration_s: from the first image to the last.
+    duration_s: from the first image to the last. orientation: [n, 4] true quaternions of the
+    camera's optical axes, NaN where unknown. intrinsics: of the camera, None unknown.
     """
 
     bag: Path
@@ -51,6 +51,8 @@ class ReplayInput:
     places: PlaceTable
     datum: Datum | None
     model: ModelFingerprint
+    orientation: FloatArray
+    intrinsics: Intrinsics | None = None
 
     @property
     def images(self) -> int:
@@ -69,7 +71,8 @@ class Replay:
 
     rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
-    evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes.
+    evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes. poses:
+    errors of their full poses, None without a calibration.
     """
 
     source: ReplayInput
@@ -80,11 +83,17 @@ class Replay:
     dropped_by: Mapping[str, int]
     evaluated: NDArray[np.int64]
     evaluation: Evaluation
+    poses: PoseComparison | None = None
 
     @property
     def answered(self) -> int:
         """Return the number of answered images."""
         return len(self.rows)
+
+    @property
+    def has_full_poses(self) -> bool:
+        """Whether landmarks told the pose of any image with ground truth."""
+        return self.poses is not None and bool(self.poses.full.answered.any())
 
     @property
     def dropped(self) -> int:
@@ -99,11 +108,16 @@ def read_input(
     ground_truth_topic: str,
     radius_m: float,
     max_pose_gap_s: float = MAX_POSE_GAP_S,
+    *,
+    calibration: Intrinsics | None = None,
+    camera_poses: bool = False,
 ) -> ReplayInput:
     """Read stamps, ground truth and places; nothing is decoded and no model is needed.
 
     radius_m: distance within which an answer is right. max_pose_gap_s: an image has ground truth if
-    there are poses on either side within this time (s). Raises `DataError` for a bag or map that
+    there are poses on either side within this time (s). calibration: of the camera; without it
+    `camera_info` beside the image topic is read. camera_poses: the ground truth is that of the
+    camera's optical frame, so that its rotation is known. Raises `DataError` for a bag or map that
     cannot be read, topics that are absent or of another kind, ground truth in degrees with a map
     without datum, and where no image has ground truth.
     """
@@ -112,7 +126,14 @@ def read_input(
     with Bag(bag_path) as bag:
         stamps = bag.stamps(image_topic)
         track = bag.pose_track(ground_truth_topic)
-    truth = _in_map_metres(track, track.at(stamps, max_pose_gap_s), datum, map_path)
+        truth = track.at(stamps, max_pose_gap_s)
+        orientation = np.full((len(stamps), 4), np.nan)
+        if camera_poses:
+            bag.require_orientation(track, ground_truth_topic)
+            orientation = track.orientation_at(stamps, max_pose_gap_s)
+            truth = truth._replace(yaw_rad=yaw_of(orientation))
+        intrinsics = calibration or calibration_in(bag, image_topic)
+    truth = _in_map_metres(track, truth, datum, map_path)
     if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
         raise DataError(
             f"{bag_path}: no image of '{image_topic}' has a pose of '{ground_truth_topic}' within"
@@ -130,6 +151,8 @@ def read_input(
         places,
         datum,
         model,
+        orientation,
+        intrinsics,
     )
 
 
@@ -138,24 +161,27 @@ def replay_offline(
     encoder: Encoder,
     *,
     verification_ms: int = LocalizerSettings.verification_ms,
+    device: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image of a bag, one after the other, singly and as a sequence.
 
-    verification_ms: as `LocalizerSettings` has it. Latency is the time from a decoded image to its
-    answer. Images that cannot be used are dropped.
+    verification_ms: as `LocalizerSettings` has it. device: where local features are found.
+    Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
         answers = answer_drive(
             place_map,
             encoder,
             _described(bag, source.image_topic, encoder),
+            intrinsics=source.intrinsics,
+            device=device,
             verification_ms=verification_ms,
             advance=advance,
         )
     latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
     dropped = {"failed": len(answers.skipped)}
-    return _replay(
+    return replay_of(
         source, "offline", answers.rows, answers.single, latency_ms, dropped, answers.sequence
     )
 
@@ -174,88 +200,7 @@ def _described(
         yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
 
 
-def replay_live(
-    source: ReplayInput, model: str, *, verification_ms: int = LocalizerSettings.verification_ms
-) -> Replay:
-    """Play a bag to the real node in its own process, over DDS at the bag's pace.
-
-    model: what made the map. verification_ms: as `LocalizerSettings` has it. Latency is the time
-    from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
-    and `ProgeoError` where the node fails; the node's own messages go to stderr.
-    """
-    if not has_ros():
-        raise MissingDependencyError(
-            "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
-            " 'progeo_ros[ros]'; or replay offline"
-        )
-    document = _played(source, model, verification_ms)
-    row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
-    answers = sorted(
-        (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
-        key=lambda answer: row_of[answer["stamp_ns"]],
-    )
-    rows = [row_of[answer["stamp_ns"]] for answer in answers]
-    latency_ms = [(answer["answered_ns"] - answer["sent_ns"]) * 1e-6 for answer in answers]
-    localizations = [_localization(answer, source) for answer in answers]
-    return _replay(source, "live", rows, localizations, latency_ms, document["dropped_by"])
-
-
-def has_ros() -> bool:
-    """Whether rclpy is installed, found without importing it."""
-    return importlib.util.find_spec("rclpy") is not None
-
-
-def _played(source: ReplayInput, model: str, verification_ms: int) -> dict[str, Any]:
-    """Run the node and the player in a process of their own; return its answers.json."""
-    with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
-        out = Path(folder, "answers.json")
-        command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
-        command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
-        command += ["--model", model, "--verification-ms", str(verification_ms)]
-        command += ["--out", str(out)]
-        done = subprocess.run(command, check=False)
-        if done.returncode != 0:
-            raise ProgeoError(
-                f"{source.bag}: the live replay failed (exit code {done.returncode}); the lines"
-                " above say why"
-            )
-        document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-        return document
-
-
-def _localization(answer: Mapping[str, Any], source: ReplayInput) -> Localization:
-    """Return one answer of the node as the localizer would have given it, without descriptor."""
-    position = np.array(answer["position"], np.float64)
-    yaw_rad = np.nan if answer["yaw_rad"] is None else float(answer["yaw_rad"])
-    covariance = np.array(answer["covariance"], np.float64).reshape(6, 6)
-    rows = source.places.poses.rows_of(answer["place_ids"])
-    geodetic = None
-    if source.datum is not None:
-        lat, lon, alt = wgs84_from_enu(position[None], source.datum)[0].tolist()
-        geodetic = (lat, lon, alt)
-    return Localization(
-        stamp_ns=answer["stamp_ns"],
-        camera=source.image_topic,
-        estimate=PoseEstimate(position, yaw_rad, covariance, float(answer["confidence"])),
-        geodetic=geodetic,
-        accepted=bool(answer["accepted"]),
-        state=answer["state"],
-        reason=answer["reason"],
-        matches=tuple(
-            Match(
-                place_id=int(source.places.ids[row]),
-                similarity=float(similarity),
-                position=source.places.position[row],
-                yaw_rad=float(source.places.yaw_rad[row]),
-                image=source.places.image[row],
-            )
-            for row, similarity in zip(rows, answer["similarities"], strict=True)
-        ),
-        descriptor=np.empty(0, np.float32),
-    )
-
-
-def _replay(
+def replay_of(
     source: ReplayInput,
     mode: Literal["offline", "live"],
     rows: list[int],
@@ -264,6 +209,10 @@ def _replay(
     dropped_by: Mapping[str, int],
     sequence: list[Localization] | None = None,
 ) -> Replay:
+    """Evaluate the answers to images `rows`; fields as `Replay` has them.
+
+    sequence: answers of the place filter. Raises `DataError` where no answer has ground truth.
+    """
     answered = np.array(rows, np.int64)
     truth = source.truth.position[answered]
     evaluated = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1))
@@ -279,6 +228,13 @@ def _replay(
         source.radius_m,
         None if sequence is None else [sequence[one] for one in evaluated],
     )
+    poses = None
+    if source.intrinsics is not None:
+        poses = compare_poses(
+            [localizations[one] for one in evaluated],
+            truth[evaluated],
+            source.orientation[answered[evaluated]],
+        )
     return Replay(
         source,
         mode,
@@ -288,6 +244,7 @@ def _replay(
         dropped_by,
         evaluated,
         evaluation,
+        poses,
     )
 
 

@@ -16,15 +16,15 @@ from progeo_core.bags.reader import Bag
 from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.replay import Replay
 from progeo_core.evaluation.report import MatchView, write_report
-from progeo_core.images.codec import Image, encode_jpeg, make_thumbnail
-from progeo_core.localization.match_picture import draw_match
+from progeo_core.images.codec import Image, encode_jpeg
+from progeo_core.localization.answer import Localization
+from progeo_core.localization.match_picture import draw_match, draw_pair
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.tum_file import StampedPose, write_trajectory
 from progeo_core.versions import versions
 
-# Matches shown of each kind, and the longest side (pixels) of a query's picture.
-_SHOWN = 6
-_QUERY_SIDE = 360
+# Matches shown of each kind.
+_SHOWN, _SHOWN_POSES = 6, 3
 
 
 class ReplayFolder(NamedTuple):
@@ -70,7 +70,8 @@ def summarize(replay: Replay) -> dict[str, Any]:
     """Return the documented keys of summary.json."""
     source = replay.source
     percentiles = np.percentile(replay.latency_ms, [50, 95, 99]).tolist()
-    return replay.evaluation.to_json() | {
+    poses = {} if replay.poses is None else {"metric_pose": replay.poses.full.to_json()}
+    return (replay.evaluation.to_json() | poses) | {
         "images": source.images,
         "answered": replay.answered,
         "dropped": replay.dropped,
@@ -87,30 +88,42 @@ def summarize(replay: Replay) -> dict[str, Any]:
 
 
 def best_answers(replay: Replay) -> list[int]:
-    """Return the most confident right answers (rows of the evaluated), spread over time."""
-    evaluation = replay.evaluation
-    right = np.flatnonzero(evaluation.right)
-    confidence = [
-        replay.localizations[replay.evaluated[one]].estimate.confidence for one in right.tolist()
-    ]
-    return _spread(right[np.argsort(-np.array(confidence), kind="stable")], evaluation.queries)
+    """Return the most confident right answers (rows of the evaluated), spread over time.
+
+    Full poses come first, those that most landmarks fit.
+    """
+    right = np.flatnonzero(replay.evaluation.right)
+    answers = [replay.localizations[replay.evaluated[one]] for one in right.tolist()]
+    confidence = [answer.estimate.confidence for answer in answers]
+    landmarks = [0 if answer.metric is None else answer.metric.landmarks for answer in answers]
+    order = np.lexsort((-np.array(confidence), -np.array(landmarks)))
+    return _spread(right[order], replay.evaluation.queries, _SHOWN)
 
 
 def worst_answers(replay: Replay) -> list[int]:
-    """Return the answers farthest from the truth (rows of the evaluated), spread over time."""
+    """Return the answers farthest from the truth (rows of the evaluated), spread over time.
+
+    Where there are full poses, those farthest off follow.
+    """
     evaluation = replay.evaluation
     order = np.argsort(-evaluation.error_m, kind="stable")
-    return _spread(order[evaluation.error_m[order] > 0.0], evaluation.queries)
+    worst = _spread(order[evaluation.error_m[order] > 0.0], evaluation.queries, _SHOWN)
+    if replay.poses is None:
+        return worst
+    full = replay.poses.full
+    farthest = np.argsort(-full.position_m, kind="stable")
+    poses = _spread(farthest[full.answered[farthest]], evaluation.queries, _SHOWN_POSES)
+    return list(dict.fromkeys([*worst, *poses]))
 
 
-def _spread(ranked: NDArray[np.int64], count: int) -> list[int]:
+def _spread(ranked: NDArray[np.int64], count: int, shown: int) -> list[int]:
     """Return the first few of a ranking, without neighbours in time of those chosen before."""
-    apart = max(1, count // (2 * _SHOWN))
+    apart = max(1, count // (2 * shown))
     taken: list[int] = []
     for one in ranked.tolist():
         if all(abs(one - other) >= apart for other in taken):
             taken.append(one)
-        if len(taken) == _SHOWN:
+        if len(taken) == shown:
             break
     return taken
 
@@ -145,10 +158,11 @@ def _write_pictures(
     with PlaceMap.open(replay.source.map_path) as place_map:
         for one, image in images:
             answer = replay.localizations[replay.evaluated[one]]
-            place = answer.matches[0].place_id if answer.matches else None
+            place = answer.shown_place
             thumbnail = None if place is None else place_map.thumbnail(place)
             (folder / names[one]).write_bytes(encode_jpeg(draw_match(image, answer, thumbnail)))
-            views[one] = _view(replay, one, make_thumbnail(image, _QUERY_SIDE), thumbnail)
+            picture = encode_jpeg(draw_pair(image, answer, thumbnail))
+            views[one] = _view(replay, one, picture, "" if thumbnail is None else f"place {place}")
     return views
 
 
@@ -165,15 +179,32 @@ def _query_images(replay: Replay, wanted: dict[int, str]) -> Iterator[tuple[int,
                 return
 
 
-def _view(replay: Replay, one: int, query: bytes, thumbnail: bytes | None) -> MatchView:
+def _view(replay: Replay, one: int, picture: bytes, place: str) -> MatchView:
     evaluation, answer = replay.evaluation, replay.localizations[replay.evaluated[one]]
     stamp = int(replay.source.stamp_ns[replay.rows[replay.evaluated[one]]])
     seconds = (stamp - int(replay.source.stamp_ns.min())) * 1e-9
     right = bool(evaluation.right[one])
     decision = "accepted" if answer.accepted else "not accepted"
-    scores = f"confidence {answer.estimate.confidence:.2f}"
-    if answer.matches:
-        scores += f" · similarity {answer.matches[0].similarity:.2f}"
-        scores += f" · place {answer.matches[0].place_id}"
-    title = f"{evaluation.error_m[one]:.2f} m off at {seconds:.1f} s, {decision}"
-    return MatchView(query, thumbnail, right, title, scores)
+    title = f"{_error(replay, one)} off at {seconds:.1f} s, {decision}"
+    return MatchView(picture, place, right, title, _scores(answer))
+
+
+def _error(replay: Replay, one: int) -> str:
+    """Return how far off an answer is, as text; a full pose in space and in degrees, if known."""
+    if replay.poses is None or not replay.poses.full.answered[one]:
+        return f"{replay.evaluation.error_m[one]:.2f} m"
+    full = replay.poses.full
+    turn = f", {full.rotation_deg[one]:.1f}°" if np.isfinite(full.rotation_deg[one]) else ""
+    return f"{full.position_m[one]:.3f} m{turn}"
+
+
+def _scores(answer: Localization) -> str:
+    """Return what speaks for an answer, as text."""
+    scores = [f"confidence {answer.estimate.confidence:.2f}"]
+    metric = answer.metric
+    if metric is not None:
+        here = "" if metric.best is None else f" ({len(metric.best.query)} here)"
+        scores.append(f"{metric.landmarks} landmarks{here}")
+    elif answer.matches:
+        scores.append(f"similarity {answer.matches[0].similarity:.2f}")
+    return " · ".join(scores)

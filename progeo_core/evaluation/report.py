@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -16,17 +16,28 @@ import numpy as np
 from progeo_core.atomic_file import replaced_file
 from progeo_core.evaluation import report_figures
 from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres
+from progeo_core.evaluation.pose_section import pose_section
 from progeo_core.evaluation.replay import Replay
+from progeo_core.evaluation.report_html import (
+    fact_table,
+    figure_table,
+    jpeg_image,
+    svg_image,
+    wide_plot,
+)
 from progeo_core.versions import versions
 
 _TEMPLATE = "report_template.html"
 
 
 class MatchView(NamedTuple):
-    """One answer in the report: JPEGs of query and best match, and its figures as text."""
+    """One answer in the report: a JPEG of the query beside a place, and its figures as text.
 
-    query: bytes
-    match: bytes | None
+    place: what the right half shows, "" where there is none.
+    """
+
+    picture: bytes
+    place: str
     right: bool
     title: str
     details: str
@@ -61,26 +72,33 @@ def _fields(
             f" of {len(source.places.ids)} places."
         ),
         "tiles": _tiles(replay),
-        "plan": _plot(report_figures.draw_plan(replay), "plan of places, truth and estimates"),
-        "radius": f"{source.radius_m:g} m",
-        "error_over_time": _plot(
-            report_figures.draw_error_over_time(replay), "position error over time"
+        "plan": wide_plot(
+            partial(report_figures.draw_plan, replay), "plan of places, truth and estimates"
         ),
-        "error_distribution": _plot(
+        "radius": f"{source.radius_m:g} m",
+        "error_over_time": wide_plot(
+            partial(report_figures.draw_error_over_time, replay), "position error over time"
+        ),
+        "error_distribution": svg_image(
             report_figures.draw_error_distribution(replay), "cumulative position error"
         ),
-        "precision_recall": _plot(
+        "precision_recall": svg_image(
             report_figures.draw_precision_recall(replay), "precision against recall"
         ),
-        "latency": _plot(report_figures.draw_latency(replay), "latency distribution"),
+        "poses": pose_section(replay),
+        "latency": svg_image(report_figures.draw_latency(replay), "latency distribution"),
         "latency_note": "From sending an image over DDS to receiving its answer."
         if live
         else "From a decoded image to its answer, one image at a time.",
-        "reliability": _plot(report_figures.draw_reliability(replay), "reliability of confidence"),
+        "reliability": svg_image(
+            report_figures.draw_reliability(replay), "reliability of confidence"
+        ),
         "best": _match_cards(best),
         "worst": _match_cards(worst),
+        "best_note": "of most landmarks" if replay.has_full_poses else "of highest confidence",
+        "worst_note": " Then the full poses farthest off." if replay.has_full_poses else "",
         "figures": _figure_table(replay.evaluation),
-        "facts": _rows(_facts(replay)),
+        "facts": fact_table(_facts(replay)),
         "footer": escape(f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC by progeo."),
     }
 
@@ -100,6 +118,10 @@ def _tiles(replay: Replay) -> str:
         (f"{replay.answered} / {replay.source.images}", f"answered, {replay.dropped} dropped"),
         (f"{p50:.0f} ms", f"median latency (95\N{NO-BREAK SPACE}%: {p95:.0f}\N{NO-BREAK SPACE}ms)"),
     )
+    if replay.poses is not None and replay.has_full_poses:
+        full = replay.poses.full.to_json()
+        median = metres(full["position_error_m"]["median"], 3)
+        tiles += ((f"{100 * full['answered']:.0f} %", f"have a full pose, median error {median}"),)
     return "".join(
         f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
         for value, name in tiles
@@ -110,12 +132,8 @@ def _figure_table(evaluation: Evaluation) -> str:
     """Return the rows of all figures, a column for single images and one for the sequence."""
     runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
     names = ("single image", "sequence")[: len(runs)]
-    head = "".join(f'<th class="number">{name}</th>' for name in names)
-    rows = [f"<tr><th></th>{head}</tr>"]
-    for row in zip(*(figure_rows(run) for run in runs), strict=True):
-        cells = "".join(f'<td class="number">{escape(figure.value)}</td>' for figure in row)
-        rows.append(f"<tr><td>{escape(row[0].name)}</td>{cells}</tr>")
-    return "".join(rows)
+    figures = zip(*(figure_rows(run) for run in runs), strict=True)
+    return figure_table(names, ([row[0].name, *(one.value for one in row)] for row in figures))
 
 
 def _facts(replay: Replay) -> list[tuple[str, str]]:
@@ -144,12 +162,6 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
     ]
 
 
-def _rows(facts: Iterable[tuple[str, str]]) -> str:
-    return "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts
-    )
-
-
 def _match_cards(views: Sequence[MatchView]) -> str:
     if not views:
         return "<p>None.</p>"
@@ -158,20 +170,10 @@ def _match_cards(views: Sequence[MatchView]) -> str:
 
 def _match_card(view: MatchView) -> str:
     kind = "card match" if view.right else "card match wrong"
-    match = "" if view.match is None else _picture(view.match, "best match")
+    names = ("query", view.place) if view.place else ("query",)
+    picture = jpeg_image(view.picture, " beside ".join(names))
+    captions = "".join(f"<span>{escape(name)}</span>" for name in names)
     return (
-        f'<div class="{kind}"><div class="views">{_picture(view.query, "query")}{match}</div>'
+        f'<div class="{kind}"><figure>{picture}<figcaption>{captions}</figcaption></figure>'
         f"<p><b>{escape(view.title)}</b><br>{escape(view.details)}</p></div>"
     )
-
-
-def _picture(jpeg: bytes, name: str) -> str:
-    data = base64.b64encode(jpeg).decode("ascii")
-    image = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(name)}">'
-    return f"<figure>{image}<figcaption>{escape(name)}</figcaption></figure>"
-
-
-def _plot(svg: str, alt: str) -> str:
-    # As an image of its own, so that the ids inside one SVG cannot clash with those of another.
-    data = base64.b64encode(svg.encode("utf-8")).decode("ascii")
-    return f'<img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'

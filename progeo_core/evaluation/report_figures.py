@@ -1,46 +1,34 @@
-"""The plots of a replay report, as SVG, in the colour-blind safe palette of Okabe and Ito."""
+"""The plots of places, errors, confidence and latency in the report of a replay, as SVG."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from numpy.typing import NDArray
 
 from progeo_core.evaluation.metrics import Evaluation
+from progeo_core.evaluation.plot_style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    GREY,
+    HALF,
+    INK,
+    VERMILION,
+    WIDE,
+    draw_svg,
+    legend_above,
+    scatter,
+)
 from progeo_core.evaluation.replay import Replay
 from progeo_core.geo import FloatArray
 
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A94A0"
-_INK, _FAINT, _GRID = "#1F2933", "#C3CAD2", "#E6E9ED"
-
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.8,
-    "text.color": _INK,
-    "xtick.color": "#52606D",
-    "ytick.color": "#52606D",
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "svg.hashsalt": "progeo",  # equal replays give equal files
-}
-_WIDE, _HALF = (11.0, 3.4), (5.4, 3.5)
-# More marks than this are drawn as pixels inside the SVG, which keeps the page small.
-_VECTOR_MARKS = 3000
+# Of plots that stand beside each other (inches).
+_SIZE = (HALF, 3.5)
 # Links from truth to wrong answer; more would hide the plot.
 _LINKS = 150
 
@@ -53,27 +41,30 @@ class _Decisions(NamedTuple):
     withheld: NDArray[np.bool_]
 
 
-def draw_plan(replay: Replay) -> str:
-    """Draw places, ground truth and estimates from above, wrong answers linked to their truth."""
+def draw_plan(replay: Replay, width: float = WIDE) -> str:
+    """Draw places, ground truth and estimates from above, wrong answers linked to their truth.
+
+    width: inches.
+    """
     truth, estimate = _positions(replay)
     places = replay.source.places.position[:, :2]
     window = _window(np.concatenate([truth, estimate, places]))
 
     def draw(axes: Axes) -> None:
-        _points(axes, places, marker="s", s=12, c=_FAINT, label="places of the map", zorder=1)
+        scatter(axes, places, marker="s", s=12, c=FAINT, label="places of the map", zorder=1)
         for start, end in _links(truth, estimate, replay.evaluation.right)[:_LINKS]:
             axes.add_patch(_link(start, end))
-        axes.plot(*truth.T, color=_INK, linewidth=1.3, label="ground truth", zorder=2)
+        axes.plot(*truth.T, color=INK, linewidth=1.3, label="ground truth", zorder=2)
         _points_by_decision(axes, estimate, _decisions(replay.evaluation))
         axes.set_aspect("equal")
         axes.set_xlim(*window[:, 0])
         axes.set_ylim(*window[:, 1])
         axes.set_xlabel("east (m)")
         axes.set_ylabel("north (m)")
-        _legend_above(axes, 5)
+        legend_above(axes, 5)
 
-    width, height = window[1] - window[0]
-    return _svg(draw, (11.0, 10.2 * float(height / width) + 1.0))
+    east, north = window[1] - window[0]
+    return draw_svg(draw, (width, (width - 0.8) * float(north / east) + 1.0))
 
 
 def _window(points: FloatArray) -> FloatArray:
@@ -87,8 +78,8 @@ def _window(points: FloatArray) -> FloatArray:
     return np.stack([middle - half, middle + half])
 
 
-def draw_error_over_time(replay: Replay) -> str:
-    """Draw the position error of every answer over time."""
+def draw_error_over_time(replay: Replay, width: float = WIDE) -> str:
+    """Draw the position error of every answer over time; width: inches."""
     evaluation = replay.evaluation
     stamps = replay.source.stamp_ns[replay.rows[replay.evaluated]]
     seconds = (stamps - replay.source.stamp_ns.min()) * 1e-9
@@ -97,12 +88,12 @@ def draw_error_over_time(replay: Replay) -> str:
         points = np.stack([seconds, evaluation.error_m], axis=-1)
         _points_by_decision(axes, points, _decisions(evaluation))
         _error_scale(axes, evaluation, "y")
-        axes.axhline(evaluation.radius_m, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axhline(evaluation.radius_m, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_xlabel("time since the first image (s)")
         axes.set_ylabel("position error (m)")
-        _legend_above(axes, 3)
+        legend_above(axes, 3)
 
-    return _svg(draw, _WIDE)
+    return draw_svg(draw, (width, 3.4))
 
 
 def draw_error_distribution(replay: Replay) -> str:
@@ -122,13 +113,13 @@ def draw_error_distribution(replay: Replay) -> str:
                 linewidth=1.8,
             )
         _error_scale(axes, replay.evaluation, "x")
-        axes.axvline(replay.evaluation.radius_m, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
+        axes.axvline(replay.evaluation.radius_m, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         axes.set_ylim(0.0, 1.02)
         axes.set_xlabel("position error (m)")
         axes.set_ylabel("share of answers")
         _legend_of_runs(axes, len(runs), "lower right")
 
-    return _svg(draw, _HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_precision_recall(replay: Replay) -> str:
@@ -147,7 +138,7 @@ def draw_precision_recall(replay: Replay) -> str:
         axes.set_ylabel("precision")
         _legend_of_runs(axes, len(runs), "lower left")
 
-    return _svg(draw, _HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_latency(replay: Replay) -> str:
@@ -167,7 +158,7 @@ def draw_latency(replay: Replay) -> str:
         axes.set_ylabel("share of answers")
         axes.legend(loc="lower right")
 
-    return _svg(draw, _HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def draw_reliability(replay: Replay) -> str:
@@ -175,7 +166,7 @@ def draw_reliability(replay: Replay) -> str:
     runs = _runs(replay.evaluation)
 
     def draw(axes: Axes) -> None:
-        axes.plot([0.0, 1.0], [0.0, 1.0], color=_FAINT, linewidth=1.2, label="perfect")
+        axes.plot([0.0, 1.0], [0.0, 1.0], color=FAINT, linewidth=1.2, label="perfect")
         for name, run, colour in runs:
             bins = run.reliability
             seen = bins.answers > 0
@@ -187,9 +178,9 @@ def draw_reliability(replay: Replay) -> str:
         axes.set_ylim(-0.03, 1.05)
         axes.set_xlabel("stated confidence")
         axes.set_ylabel("share that was right")
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper left")
 
-    return _svg(draw, _HALF)
+    return draw_svg(draw, _SIZE)
 
 
 def _positions(replay: Replay) -> tuple[FloatArray, FloatArray]:
@@ -219,11 +210,7 @@ def _points_by_decision(axes: Axes, points: FloatArray, decisions: _Decisions) -
     )
     for number, (mask, name, look) in enumerate(kinds):
         label = f"{name} ({int(mask.sum())})"
-        _points(axes, points[mask], label=label, linewidths=0.9, zorder=3 + number, **look)
-
-
-def _points(axes: Axes, points: FloatArray, **look: Any) -> None:
-    axes.scatter(points[:, 0], points[:, 1], rasterized=len(points) > _VECTOR_MARKS, **look)
+        scatter(axes, points[mask], label=label, linewidths=0.9, zorder=3 + number, **look)
 
 
 def _links(
@@ -277,20 +264,6 @@ def _lowest_precision(runs: list[tuple[str, Evaluation, str]]) -> float:
     return min(float(run.precision_recall.precision.min()) for _, run, _ in runs)
 
 
-def _legend_above(axes: Axes, columns: int) -> None:
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns)
-
-
 def _legend_of_runs(axes: Axes, count: int, where: Literal["lower left", "lower right"]) -> None:
     if count > 1:
         axes.legend(loc=where)
-
-
-def _svg(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
-    """Draw on one pair of axes of a size in inches; return the SVG."""
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure.add_subplot())
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True, dpi=150)
-    return buffer.getvalue().decode("utf-8")

@@ -77,3 +77,13 @@ class Localization(NamedTuple):
     def method(self) -> str:
         """Return what the pose is from: "metric" (landmarks) or "place" (similar places)."""
         return "place" if self.metric is None else "metric"
+
+    @property
+    def shown_place(self) -> int | None:
+        """Return the id of the place whose picture explains the answer, None without any.
+
+        It is the one with most of the landmarks that tell the pose, else the best match.
+        """
+        if self.metric is not None and self.metric.best is not None:
+            return self.metric.best.place_id
+        return self.matches[0].place_id if self.matches else None

@@ -26,7 +26,7 @@ IntArray = NDArray[np.int64]
 # Places farther apart than this many radii of a place show something else.
 _APART_RADII = 2.0
 # No image is compared with more places than this, and one that is compared at all with so many.
-_MAX_PLACES, _MIN_PLACES = 10, 2
+_MAX_PLACES, _MIN_PLACES = 5, 2
 
 
 class WeightedMatches(NamedTuple):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import pickletools
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-_MAX_BYTES = 1 << 24
+# Training of the largest CLIP takes some 100,000 instructions.
+_MAX_BYTES, _MAX_STEPS = 1 << 24, 1_000_000
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
@@ -43,22 +44,24 @@ class PickledObject:
     state: Any = None
 
 
+def _nothing_outside(identification: Any) -> object:
+    raise ValueError("its pickle refers to something outside of it")
+
+
 def read_pickle(
-    content: bytes,
+    file: BinaryIO,
     builders: Mapping[str, Callable[..., object]],
-    load_persistent: Callable[[Any], object],
+    load_persistent: Callable[[Any], object] = _nothing_outside,
     class_prefix: str = "",
 ) -> Any:
-    """Return the object that a pickle describes.
+    """Return the object that a pickle describes, and leave the file where the pickle ends.
 
     builders: what to call in place of the functions that a pickle names. load_persistent: returns
     what stands outside of the pickle, by its identification. class_prefix: names that begin so are
     classes, whose objects become `PickledObject`; "" knows none. Raises `ValueError` for
     other names and instructions, and any exception for a damaged pickle.
     """
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"its pickle has {len(content)} bytes, more than weights need")
-    return _Machine(builders, load_persistent, class_prefix).run(content)
+    return _Machine(builders, load_persistent, class_prefix).run(file)
 
 
 class _Machine:
@@ -76,12 +79,17 @@ class _Machine:
         self._below: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self, content: bytes) -> Any:
-        for opcode, argument, _ in pickletools.genops(content):
-            if opcode.name == "STOP":
+    def run(self, file: BinaryIO) -> Any:
+        end = file.tell() + _MAX_BYTES
+        # This goes through the file by its readers, which go no further than the last instruction.
+        operations: Iterator[Any] = pickletools.genops(file)
+        for (opcode, argument, position), _ in zip(operations, range(_MAX_STEPS), strict=False):
+            if position > end:
                 break
+            if opcode.name == "STOP":
+                return self._stack.pop()
             self._step(opcode.name, argument)
-        return self._stack.pop()
+        raise ValueError("its pickle is longer than weights need")
 
     def _step(self, name: str, argument: Any) -> None:
         stack = self._stack

@@ -1,12 +1,13 @@
 """Files of torch.save and torch.jit.save, read without running anything that they hold.
 
-Both are zip archives of one pickle and one file per block of numbers. TorchScript archives, as
+Today's are zip archives of one pickle and one file per block of numbers. TorchScript archives, as
 OpenAI's CLIP weights are, hold programs besides: torch.jit.load would run those that restore a
 module, and they may write any file. Here the numbers are read and the programs stay where they are.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from collections import OrderedDict
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from progeo_core.model.old_torch_file import OldTorchFile
 from progeo_core.model.restricted_pickle import Name, PickledObject, read_pickle
 
 _ZIP_START = b"PK\x03\x04"
@@ -43,19 +45,21 @@ _REGISTERED = re.compile(r"  __(?:parameters|buffers)__ = \[(.*)\]")
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
-def read_torch_file(path: Path) -> Any:
+def read_torch_file(path: Path, class_prefix: str = "") -> Any:
     """Return what torch.save wrote, on the CPU; of a TorchScript archive its state_dict.
 
-    Tensors, numbers (NumPy's, too), texts and containers of them are read; everything else raises
-    an exception, and so does a damaged file. Memory stays in proportion to the size of the file,
-    but for tensors that repeat their numbers.
+    class_prefix: objects of classes whose names begin so become `PickledObject`. Tensors, numbers
+    (NumPy's, too), texts and containers of them are read; everything else raises an exception, and
+    so does a damaged file. Memory stays in proportion to the size of the file, but for tensors that
+    repeat their numbers.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        is_zip = file.read(len(_ZIP_START)) == _ZIP_START
-    if not is_zip:  # as torch wrote before version 1.6
-        return torch.load(path, map_location="cpu", weights_only=True)
+        if file.read(len(_ZIP_START)) != _ZIP_START:
+            file.seek(0)
+            return OldTorchFile(file, size, _TYPES).read(_BUILDERS, class_prefix)
     with zipfile.ZipFile(path) as archive:
-        return _Archive(archive, path.stat().st_size).read()
+        return _Archive(archive, size).read(class_prefix)
 
 
 class _Archive:
@@ -71,12 +75,13 @@ class _Archive:
         self._unread = size
         self._blocks: dict[str, bytearray] = {}
 
-    def read(self) -> Any:
+    def read(self, class_prefix: str) -> Any:
         if self._has("byteorder") and self._stored("byteorder") != b"little":
             raise ValueError("its numbers are of another byte order")
         scripted = self._has("constants.pkl")
-        prefix = _SCRIPT_CLASSES if scripted else ""
-        content = read_pickle(self._stored("data.pkl"), _BUILDERS, self._block, prefix)
+        prefix = _SCRIPT_CLASSES if scripted else class_prefix
+        pickle = io.BytesIO(self._stored("data.pkl"))
+        content = read_pickle(pickle, _BUILDERS, self._block, prefix)
         return _state_dict(content, self._registered()) if scripted else content
 
     def _has(self, name: str) -> bool:
@@ -190,6 +195,8 @@ _BUILDERS: dict[str, Callable[..., object]] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _itself,
     "torch.Size": _itself,
+    "builtins.set": lambda _: set(),
+    "__builtin__.set": lambda _: set(),
     "torch.device": lambda *name: ":".join(map(str, name)),
     "_codecs.encode": _bytes_of,
     "numpy.dtype": _dtype,
@@ -200,5 +207,5 @@ _BUILDERS: dict[str, Callable[..., object]] = {
     "torch.jit._pickle.build_doublelist": _itself,
     "torch.jit._pickle.build_boollist": _itself,
     "torch.jit._pickle.build_tensorlist": _itself,
-    **dict.fromkeys(_TYPES, lambda: None),
+    **dict.fromkeys((*_TYPES, *map(str, _TYPES.values())), lambda: None),
 }

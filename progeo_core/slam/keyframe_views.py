@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from progeo_core.errors import ImageError, ProgeoError
@@ -20,6 +21,8 @@ from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.camera_pose import CameraPose
+from progeo_core.slam.keyframe_landmarks import CompletedView, KeyframeLandmarks
+from progeo_core.verification.map_landmarks import TRIANGULATED
 
 if TYPE_CHECKING:
     from progeo_core.verification.view_finder import DepthViewFinder
@@ -36,13 +39,15 @@ _PATIENCE_S = 0.5
 class ViewCounts:
     """Counts of what became of the keyframes of a session.
 
-    saved: with features on disk. landmarks: of these, with 3-D points. skipped: as others still
-    waited, or the disk refused. depth_dropped: depth images that could not be used. fault: what
-    was wrong with the last of these, "" where nothing was.
+    saved: with features on disk. landmarks: of these, with 3-D points. refused: whose depth or pose
+    others contradict. skipped: as others still waited, or the disk refused. depth_dropped: depth
+    images that could not be used. fault: what was wrong with the last of these, "" where nothing
+    was.
     """
 
     saved: int = 0
     landmarks: int = 0
+    refused: int = 0
     skipped: int = 0
     depth_dropped: int = 0
     fault: str = ""
@@ -63,6 +68,7 @@ class KeyframeViews:
         """Start the thread; depths: by camera, of those that have depth."""
         self._map, self._finder, self._depths = live_map, finder, depths
         self.counts = ViewCounts()
+        self._landmarks = KeyframeLandmarks()
         self._changed = threading.Condition()
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._finishing = False
@@ -91,18 +97,22 @@ class KeyframeViews:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._finishing)
                 if not self._waiting:
-                    return
+                    break
                 # It counts as waiting until it is done.
                 keyframe = self._waiting[0]
-            try:
-                self._save(keyframe)
-            except ProgeoError as error:
-                self._skip(str(error))
-            except Exception as error:
-                _log.exception("local features of a keyframe failed")
-                self._skip(f"{type(error).__name__}: {error}")
+            self._attempt(functools.partial(self._save, keyframe))
             with self._changed:
                 self._waiting.popleft()
+        self._attempt(lambda: self._complete(self._landmarks.finish()))
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except ProgeoError as error:
+            self._skip(str(error))
+        except Exception as error:
+            _log.exception("local features of a keyframe failed")
+            self._skip(f"{type(error).__name__}: {error}")
 
     def _save(self, keyframe: _Waiting) -> None:
         frame, faults = keyframe.frame, self._finder.faults.copy()
@@ -115,6 +125,15 @@ class KeyframeViews:
         self._map.add_view(keyframe.place_id, view, self._finder.note)
         self.counts.saved += 1
         self.counts.landmarks += _has_landmarks(view)
+        self._complete(self._landmarks.add(keyframe.place_id, view))
+
+    def _complete(self, completed: list[CompletedView]) -> None:
+        """Write the views of keyframes whose landmarks have changed."""
+        for place_id, view, triangulated, refused in completed:
+            source = TRIANGULATED if triangulated else ""
+            self._map.add_view(place_id, view, self._finder.note._replace(source=source))
+            self.counts.landmarks += triangulated - refused
+            self.counts.refused += refused
 
     def _depth(self, frame: CameraFrame) -> FloatArray32 | None:
         """Return the depth of an image, None and counted where it cannot be used."""

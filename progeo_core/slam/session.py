@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,13 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
-from progeo_core.slam.keyframe_views import KeyframeViews
 from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
 from progeo_core.slam.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
 from progeo_core.slam.loop_refinement import LoopRefiner
 from progeo_core.slam.map_anchor import MapAnchor
+
+if TYPE_CHECKING:
+    from progeo_core.slam.keyframe_views import KeyframeViews
 
 # Poses of the reference never compare with those of the odometry.
 _REFERENCE_SEGMENTS = 1_000_000

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from progeo_core.errors import DataError
+from progeo_core.model.restricted_pickle import PickledObject
+from progeo_core.model.torch_file import read_torch_file
 
 _AUTHORS_CLASS = "cosplace_model.cosplace_network_stage1.PromptLearner"
-
-
-class AuthorsPromptLearner:
-    """Stand-in for the authors' module while their file is read: attributes, no behaviour."""
-
-    _parameters: dict[str, Any]
 
 
 def read_authors_prompts(path: Path) -> list[Tensor]:
@@ -27,11 +22,9 @@ def read_authors_prompts(path: Path) -> list[Tensor]:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file of prompt learners")
-    known: list[Any] = [(AuthorsPromptLearner, _AUTHORS_CLASS)]
     try:
-        with torch.serialization.safe_globals(known):  # type: ignore[no-untyped-call]
-            learners = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the foreign bytes lead it to
+        learners = read_torch_file(path, _AUTHORS_CLASS)
+    except Exception as error:  # damaged bytes may lead anywhere
         raise DataError(
             f"{path}: refused: damaged, or holds other code than the authors' PromptLearner"
         ) from error
@@ -41,7 +34,9 @@ def read_authors_prompts(path: Path) -> list[Tensor]:
 
 
 def _prompts(path: Path, learner: Any) -> Tensor:
-    prompts = getattr(learner, "_parameters", {}).get("cls_ctx")
+    state = learner.state if isinstance(learner, PickledObject) else None
+    parameters = state.get("_parameters") if isinstance(state, dict) else None
+    prompts = parameters.get("cls_ctx") if isinstance(parameters, dict) else None
     if not isinstance(prompts, Tensor) or prompts.ndim != 3:
         raise DataError(f"{path}: a prompt learner without cls_ctx [classes, 4, width]")
     return prompts.detach().float()

@@ -169,13 +169,18 @@ def train_prompts(
 
 
 def resume_prompts(trainings: list[PromptTraining], old_folder: Path) -> None:
-    """Load the state of each group that an earlier run saved."""
+    """Load the state of each group that an earlier run saved; `DataError` where one is missing."""
     files = [group_file(old_folder, number) for number in range(len(trainings))]
-    if not any(file.is_file() for file in files):
+    saved = sum(file.is_file() for file in files)
+    if not saved:
         raise DataError(f"{old_folder}: no saved groups; give the folder of a stage-1 run")
+    if saved < len(files):
+        raise DataError(
+            f"{old_folder}: holds {saved} of {len(files)} groups, as its run ended while it began;"
+            " resume from the run before it"
+        )
     for training, file in zip(trainings, files, strict=True):
-        if file.is_file():
-            training.load(file)
+        training.load(file)
 
 
 def group_file(folder: Path, number: int) -> Path:

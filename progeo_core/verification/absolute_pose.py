@@ -23,6 +23,8 @@ FIRST_ERROR_PX, FINAL_ERROR_PX = 6.0, 3.0
 # Rays are given to the solver as pixels of a camera without distortion and of this focal length.
 _FOCAL_PX = 500.0
 _MIN_ITERATIONS, _MAX_ITERATIONS = 50, 1000
+# A pose to begin with, where most pairs fit it, leaves little to find: a third of the time.
+_FROM_EXPECTED = {"min_iterations": 10, "dyn_num_trials_mult": 1.0}
 # Pairs beyond this (pixels) count less and less in the refinement.
 _CAUCHY_SCALE_PX = 1.0
 _MIN_SIGMA_PX = 0.5
@@ -44,12 +46,16 @@ class AbsolutePose(NamedTuple):
 
 
 def absolute_pose(
-    rays: FloatArray, landmarks: FloatArray, max_error_px: float
+    rays: FloatArray,
+    landmarks: FloatArray,
+    max_error_px: float,
+    expected: CameraPose | None = None,
 ) -> AbsolutePose | None:
     """Return the pose that explains most pairs, None where fewer than `MIN_INLIERS` fit.
 
     rays: [n, 2] where the camera's ray of each point meets its plane z = 1. landmarks: [n, 3] (m)
-    of the map frame. max_error_px: as a camera with a focal length of 500 pixels sees it.
+    of the map frame. max_error_px: as a camera with a focal length of 500 pixels sees it. expected:
+    a pose to begin with, which a better one replaces; None unknown.
     """
     if len(rays) < MIN_INLIERS:
         return None
@@ -59,19 +65,26 @@ def absolute_pose(
         "height": 0,
         "params": [_FOCAL_PX, 0.0, 0.0],
     }
-    options = {
+    options: dict[str, float] = {
         "max_reproj_error": max_error_px,
         "min_iterations": _MIN_ITERATIONS,
         "max_iterations": _MAX_ITERATIONS,
     }
     # Large coordinates cost the solver digits.
     center = landmarks.mean(axis=0)
+    start = None
+    if expected is not None:
+        options |= _FROM_EXPECTED
+        start = poselib.CameraPose()
+        start.R = expected.rotation.T
+        start.t = expected.to_camera(center)[0]
     found, info = poselib.estimate_absolute_pose(
         np.asarray(rays * _FOCAL_PX, np.float64),
         np.asarray(landmarks - center, np.float64),
         camera,
         options,
         {"loss_type": "CAUCHY", "loss_scale": _CAUCHY_SCALE_PX},
+        start,
     )
     inliers = np.array(info["inliers"], np.bool_)
     if np.count_nonzero(inliers) < MIN_INLIERS:

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from progeo_core.geo import FloatArray
 
 IntArray = NDArray[np.int64]
 
@@ -21,21 +24,48 @@ class Matches(NamedTuple):
 
 
 def mutual_matches(
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    min_cosine: float = MIN_COSINE,
-    allowed: NDArray[np.bool_] | None = None,
+    first: NDArray[np.float32], second: NDArray[np.float32], min_cosine: float = MIN_COSINE
 ) -> Matches:
     """Return the pairs of descriptors [n, D], [m, D] that are each other's most similar.
 
-    Descriptors are of unit length. allowed: [n, m] which pairs may match, None all.
+    Descriptors are of unit length.
     """
     if not len(first) or not len(second):
         return Matches(np.empty(0, np.int64), np.empty(0, np.int64))
     cosine = first @ second.T
-    if allowed is not None:
-        cosine[~allowed] = -1.0
     best = cosine.argmax(axis=1)
-    rows = np.arange(len(first))
-    kept = (cosine.argmax(axis=0)[best] == rows) & (cosine[rows, best] >= min_cosine)
-    return Matches(rows[kept], best[kept])
+    highest = cosine[np.arange(len(first)), best]
+    # The maximum over columns is ten times as fast as where it is.
+    kept = np.flatnonzero((highest >= min_cosine) & (highest >= cosine.max(axis=0)[best]))
+    return Matches(kept, best[kept])
+
+
+def matches_nearby(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    positions: tuple[FloatArray, FloatArray],
+    reach: float,
+    min_cosine: float = MIN_COSINE_NEAR,
+) -> Matches:
+    """Return the pairs that are each other's most similar among those near each other.
+
+    first, second: descriptors [n, D], [m, D] of unit length. positions: [n, 2], [m, 2] in one
+    plane, not finite for what is nowhere in it. reach: the distance of a pair is below it.
+    """
+    rows, others = _pairs_nearby(*positions, reach)
+    cosine = np.einsum("ij,ij->i", first[rows], second[others])
+    similar = np.flatnonzero(cosine >= min_cosine)
+    ranked = similar[np.argsort(-cosine[similar], kind="stable")]
+    rows, others = rows[ranked], others[ranked]
+    # The first pair of each is its most similar.
+    of_rows, of_others = (np.unique(ends, return_index=True)[1] for ends in (rows, others))
+    kept = np.intersect1d(of_rows, of_others, assume_unique=True)
+    return Matches(rows[kept], others[kept])
+
+
+def _pairs_nearby(first: FloatArray, second: FloatArray, reach: float) -> tuple[IntArray, IntArray]:
+    """Return the rows of points [n, 2], [m, 2] that are near each other; few are, of all pairs."""
+    usable = [np.flatnonzero(np.isfinite(points).all(axis=1)) for points in (first, second)]
+    trees = [KDTree(points[rows]) for points, rows in zip((first, second), usable, strict=True)]
+    pairs = trees[0].sparse_distance_matrix(trees[1], reach, output_type="ndarray")
+    return usable[0][pairs["i"]], usable[1][pairs["j"]]

@@ -27,7 +27,8 @@ _BLOCK, _KEPT = 32, 400
 # Places of a drive see much of what those before and after them see: so many each way are asked.
 _BESIDE = 2
 # The parts of a map's note that say what was done here.
-_TRIANGULATED, _NONE, _REFUSED = "triangulated", "none", "refused"
+_NONE, _REFUSED = "none", "refused"
+TRIANGULATED = "triangulated between known poses"
 
 
 class LandmarkReport(NamedTuple):
@@ -180,7 +181,7 @@ def _write_note(place_map: PlaceMap, report: LandmarkReport, triangulated: bool)
         return
     parts = [one for one in note.source.split("; ") if not one.startswith((_NONE, _REFUSED))]
     if triangulated:
-        parts.append(f"{_TRIANGULATED} between known poses")
+        parts.append(TRIANGULATED)
     if report.reason:
         parts = [f"{_NONE}: {report.reason}"]
     elif report.contradicting:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +17,13 @@ from progeo_core.verification.absolute_pose import (
     AbsolutePose,
     absolute_pose,
 )
+<<<<<<< HEAD
 from progeo_core.verification.feature_extractor import working_side
 from progeo_core.verification.feature_matching import MIN_COSINE_NEAR, mutual_matches
+=======
+from progeo_core.verification.feature_extractor import LONGEST_SIDE
+from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
+>>>>>>> main
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 
@@ -43,25 +47,41 @@ _MAX_SIGMA_M = 0.3
 _SAME_SCALE = 1.3
 
 
+class SeenPlace(NamedTuple):
+    """Place of most of the landmarks that tell a pose, and where images show these.
+
+    query, place: [n, 2] points as shares (0-1) of the width and height of each image.
+    """
+
+    place_id: int
+    query: NDArray[np.float32]
+    place: NDArray[np.float32]
+
+
 class MetricPose(NamedTuple):
     """Pose of the camera against the landmarks of a map.
 
     covariance: [6, 6] of x, y, z (m²) and of turns about the axes of the map (rad²). landmarks: how
-    many fit. places: ids of the places that they are of.
+    many fit. places: ids of the places that they are of. best: the one to show, None unknown.
     """
 
     pose: CameraPose
     covariance: FloatArray
     landmarks: int
     places: tuple[int, ...]
+    best: SeenPlace | None = None
 
 
 class _Pairs(NamedTuple):
-    """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n]."""
+    """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n].
+
+    features: [n] their rows among the features of these places.
+    """
 
     rows: IntArray
     landmarks: FloatArray
     place: IntArray
+    features: IntArray
 
 
 class MetricLocalizer:
@@ -92,25 +112,45 @@ class MetricLocalizer:
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
         pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose)])
-        refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX)
+        refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
         if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
             return None
-        seen = np.unique(pairs.place[refined.inliers])
+        pairs = _inside(pairs, refined)
         return MetricPose(
             refined.pose,
             refined.covariance,
-            int(np.count_nonzero(refined.inliers)),
-            tuple(self._places.ids[seen].tolist()),
+            len(pairs.rows),
+            tuple(self._places.ids[np.unique(pairs.place)].tolist()),
+            self._best(query, pairs),
+        )
+
+    def _best(self, query: QueryView, pairs: _Pairs) -> SeenPlace | None:
+        """Return the place of most pairs, and where both images show these."""
+        rows, count = np.unique(pairs.place, return_counts=True)
+        row = rows[count.argmax()]
+        (place,) = self._known(np.array([row]))
+        if place is None:
+            return None
+        of_it = pairs.place == row
+        # A place that was compared twice may have a pair twice.
+        both = np.unique(np.stack([pairs.rows[of_it], pairs.features[of_it]]), axis=1)
+        return SeenPlace(
+            int(self._places.ids[row]),
+            _shares(query.features.points[both[0]], query.features.size),
+            _shares(place.points[both[1]], place.size),
         )
 
     def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
         """Return the matches with more places, near where a first pose expects their landmarks."""
-        offset = self._places.position - pose.position
-        near = np.flatnonzero(np.abs(offset).max(axis=1) < _REACH_M)
+        position = self._places.position
+        # One axis first: few places of a large map are left to look at.
+        near = np.flatnonzero(np.abs(position[:, 0] - pose.position[0]) < _REACH_M)
+        near = near[(np.abs(position[near] - pose.position) < _REACH_M).all(axis=1)]
         turn = np.abs(wrap_angle(self._places.yaw_rad[near] - pose.yaw_rad))
-        cost = np.linalg.norm(offset[near], axis=1) + np.nan_to_num(turn) / _RAD_PER_M
+        apart = np.linalg.norm(position[near] - pose.position, axis=1)
+        cost = apart + np.nan_to_num(turn) / _RAD_PER_M
         return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
 
     def _matched(
@@ -127,10 +167,11 @@ class MetricLocalizer:
             if pose is None:
                 found = mutual_matches(descriptors, theirs)
             else:
-                allowed = _near_projection(rays[usable], landmarks, pose)
-                found = mutual_matches(descriptors, theirs, MIN_COSINE_NEAR, allowed)
+                expected = rays[usable], _expected_rays(landmarks, pose)
+                found = matches_nearby(descriptors, theirs, expected, _NEAR_RAD)
             owner = np.full(len(found.first), row)
-            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner))
+            features = place.landmark_rows[found.second]
+            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))
         return _joined(parts)
 
     def _known(self, rows: IntArray) -> list[KnownPlace | None]:
@@ -139,15 +180,13 @@ class MetricLocalizer:
     def _distinct(self, rows: IntArray, count: int) -> IntArray:
         """Return the first `count` rows whose places differ enough to add to each other."""
         chosen: list[int] = []
-        for row in rows.tolist():
+        while len(rows) and len(chosen) < count:
+            chosen.append(rows[0])
             apart = np.linalg.norm(
-                self._places.position[chosen] - self._places.position[row], axis=-1
+                self._places.position[rows] - self._places.position[rows[0]], axis=1
             )
-            turn = np.abs(wrap_angle(self._places.yaw_rad[chosen] - self._places.yaw_rad[row]))
-            if ((apart > _APART_M) | (turn > _APART_RAD)).all():
-                chosen.append(row)
-                if len(chosen) == count:
-                    break
+            turn = np.abs(wrap_angle(self._places.yaw_rad[rows] - self._places.yaw_rad[rows[0]]))
+            rows = rows[(apart > _APART_M) | (turn > _APART_RAD)]
         return np.array(chosen, np.int64)
 
 
@@ -161,24 +200,23 @@ def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) 
     return query.with_focal_length(float(np.median(known)))
 
 
-def _near_projection(
-    rays: FloatArray, landmarks: FloatArray, pose: CameraPose
-) -> NDArray[np.bool_]:
-    """Return which rays [n, 2] are near where a camera sees landmarks [m, 3], as [n, m]."""
+def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
+    """Return where the rays of landmarks [n, 3] meet a camera's plane z = 1; NaN behind it."""
     seen = pose.to_camera(landmarks)
-    ahead = seen[:, 2] > 0.0
-    expected = np.full((len(landmarks), 2), math.inf)
-    expected[ahead] = seen[ahead, :2] / seen[ahead, 2:]
-    distance = ((rays[:, None] - expected[None]) ** 2).sum(axis=-1)
-    return np.asarray(distance < _NEAR_RAD**2)
+    return seen[:, :2] / np.where(seen[:, 2:] > 0.0, seen[:, 2:], np.nan)
 
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
-    return _Pairs(pairs.rows[kept], pairs.landmarks[kept], pairs.place[kept])
+    return _Pairs(*(column[kept] for column in pairs))
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
-    empty = _Pairs(np.empty(0, np.int64), np.empty((0, 3)), np.empty(0, np.int64))
-    rows, landmarks, place = zip(empty, *parts, strict=True)
-    return _Pairs(np.concatenate(rows), np.concatenate(landmarks), np.concatenate(place))
+    none = np.empty(0, np.int64)
+    columns = zip(_Pairs(none, np.empty((0, 3)), none, none), *parts, strict=True)
+    return _Pairs(*(np.concatenate(column) for column in columns))
+
+
+def _shares(points: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return pixels [n, 2] as shares of the width and height of their image."""
+    return np.asarray((points + 0.5) / np.array(size, np.float32), np.float32)

@@ -8,24 +8,16 @@ from typing import Any, NamedTuple
 
 from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
 
 from progeo_core.errors import UsageError
 from progeo_ros.inputs.camera_statistics import CameraStatistics
+from progeo_ros.inputs.matched_subscription import MatchedSubscription
 from progeo_ros.process.rcl_errors import reason_of
+from progeo_ros.process.rclpy_versions import with_message_info
 from progeo_ros.settings import NodeSettings
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-except ImportError:  # ROS 2 Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
-
 _MESSAGE_TYPES = {"raw": Image, "compressed": CompressedImage}
-_RELIABILITIES = {
-    "best_effort": ReliabilityPolicy.BEST_EFFORT,
-    "reliable": ReliabilityPolicy.RELIABLE,
-}
 
 
 class Arrival(NamedTuple):
@@ -55,34 +47,24 @@ class ImageInput:
         self._statistics, self._deliver = statistics, deliver
         self._last_numbers: dict[bytes, int] = {}
         kind = _MESSAGE_TYPES[settings.image_transport]
-        qos = QoSProfile(
-            depth=settings.image_depth, reliability=_RELIABILITIES[settings.image_reliability]
+        self._subscription = MatchedSubscription(
+            node,
+            kind,
+            topic,
+            with_message_info(self._on_image),
+            depth=settings.image_depth,
+            reliability=settings.image_reliability,
+            on_mismatch=self._on_mismatch,
+            on_lost=self._on_lost,
         )
-        try:
-            self._subscription = node.create_subscription(
-                kind, topic, self._on_image, qos, event_callbacks=self._events(lost=True)
-            )
-        except UnsupportedEventTypeError:  # a middleware that does not report lost messages
-            self._subscription = node.create_subscription(
-                kind, topic, self._on_image, qos, event_callbacks=self._events(lost=False)
-            )
 
     def count_publishers(self) -> int:
         """Return how many publishers send to this subscription."""
-        try:
-            return int(self._subscription.get_publisher_count())
-        except AttributeError:  # ROS 2 Humble and Jazzy know only who uses the topic
-            return int(self._node.count_publishers(self.topic))
+        return self._subscription.count_publishers()
 
     def destroy(self) -> None:
         """Stop receiving."""
-        self._node.destroy_subscription(self._subscription)
-
-    def _events(self, *, lost: bool) -> SubscriptionEventCallbacks:
-        return SubscriptionEventCallbacks(
-            incompatible_qos=self._on_incompatible_qos,
-            message_lost=self._on_lost if lost else None,
-        )
+        self._subscription.destroy()
 
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
         self._statistics.count_received()
@@ -102,12 +84,11 @@ class ImageInput:
         if not self._last_numbers:
             self._statistics.count_lost(event.total_count_change)
 
-    def _on_incompatible_qos(self, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
+    def _on_mismatch(self, policy: str) -> None:
         self._statistics.note_incompatible_qos(policy)
         self._node.get_logger().error(
             f"{self.topic}: a publisher offers QoS that does not match ({policy}); no image comes"
-            " from it: set image_reliability to best_effort"
+            " from it: set image_reliability to auto"
         )
 
 

@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from progeo_core.geo import FloatArray
 from progeo_core.poses.pose_messages import read_pose
+from progeo_ros.inputs.matched_subscription import MatchedSubscription
 
 _DEPTH = 50
 _UNKNOWN_TURN = (math.nan, math.nan, math.nan, math.nan)
@@ -44,11 +45,13 @@ class OdometryInput:
         """Subscribe; `deliver` runs in the executor's thread and must be quick."""
         self._node, self._deliver = node, deliver
         self.dropped = 0
-        self._subscription = node.create_subscription(Odometry, "odom", self._on_odometry, _DEPTH)
+        self._subscription = MatchedSubscription(
+            node, Odometry, "odom", self._on_odometry, depth=_DEPTH
+        )
 
     def destroy(self) -> None:
         """Stop receiving."""
-        self._node.destroy_subscription(self._subscription)
+        self._subscription.destroy()
 
     def _on_odometry(self, message: Odometry) -> None:
         odometry = read_odometry(message)

@@ -91,8 +91,9 @@ class AnswerPublishers:
     def publish_picture(
         self, query: Image, answer: Localization, camera_frame: str, place_map: PlaceMap
     ) -> None:
-        """Publish query and best match side by side."""
-        thumbnail = place_map.thumbnail(answer.matches[0].place_id) if answer.matches else None
+        """Publish the query beside the place that explains the answer."""
+        place = answer.shown_place
+        thumbnail = None if place is None else place_map.thumbnail(place)
         picture = draw_match(query, answer, thumbnail)
         self._send(self._match_image, jpeg_message(picture, answer.stamp_ns, camera_frame))
 

@@ -75,8 +75,8 @@ class SessionHealth(NamedTuple):
     odometry at their time. awaits: what mapping waits for, "" for nothing. reference_dropped:
     messages without stamp or position, or of a receiver without a fix. with_features,
     with_landmarks: keyframes whose local features, and 3-D points, are on disk. features_skipped:
-    keyframes that keep their thumbnail only. depth_dropped: depth images that could not be used,
-    and depth_fault: why.
+    keyframes that keep their thumbnail only. landmarks_refused: keyframes whose 3-D points others
+    contradict. depth_dropped: depth images that could not be used, and depth_fault: why.
     """
 
     mapping: bool
@@ -96,6 +96,7 @@ class SessionHealth(NamedTuple):
     with_features: int = 0
     with_landmarks: int = 0
     features_skipped: int = 0
+    landmarks_refused: int = 0
     depth_dropped: int = 0
     depth_fault: str = ""
 
@@ -171,7 +172,7 @@ def _camera_message(
     if counts.incompatible_qos and not publishers:
         return DiagnosticStatus.ERROR, (
             f"a publisher's QoS does not match ({counts.incompatible_qos}):"
-            " set image_reliability to best_effort"
+            " set image_reliability to auto"
         )
     if counts.silence_s > timeout_s:
         why = f"{publishers} publisher(s)" if publishers else "nobody publishes the topic"

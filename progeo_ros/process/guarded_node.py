@@ -7,12 +7,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+
+from progeo_ros.process.qos_overrides import overriding_options
 
 _log = logging.getLogger(__name__)
 # With the usual 10, of many requests at once only the newest ten would be answered.
@@ -91,17 +93,37 @@ class GuardedNode(Node):  # type: ignore[misc]  # rclpy is untyped in older ROS
         """Create the node; options: what every rclpy node takes."""
         # rclpy creates services of its own already while the node is made.
         self.callback_failures = CallbackFailures()
-        super().__init__(name, **options)
+        self.given_parameters: Mapping[str, Any] = {}
+        super().__init__(name, automatically_declare_parameters_from_overrides=True, **options)
         for service in self.services:
             # Those of the lifecycle do not come through `create_service`.
             service.callback = self.callback_failures.guard_service(service.callback)
 
+    def declare_parameters(  # type: ignore[override]  # distributions differ in the types
+        self, namespace: str, parameters: Any, ignore_override: bool = False
+    ) -> Any:
+        """Declare parameters as rclpy does; those that it would declare itself are only noted.
+
+        With what was given in files and arguments, rclpy does that once, in `__init__`. This is the
+        public way to see it: `given_parameters`.
+        """
+        if not ignore_override:
+            return super().declare_parameters(namespace, parameters)
+        self.given_parameters = {name: value for name, value, _ in parameters}
+        return []
+
     def create_subscription(
         self, msg_type: Any, topic: str, callback: Callable[..., Any], *args: Any, **options: Any
     ) -> Any:
-        """Subscribe as rclpy does, with a guarded callback."""
+        """Subscribe as rclpy does, with a guarded callback and `qos_overrides`."""
         guarded = self.callback_failures.guard(callback)
+        options = {**self._overrides(topic, "subscription"), **options}
         return super().create_subscription(msg_type, topic, guarded, *args, **options)
+
+    def create_publisher(self, msg_type: Any, topic: str, *args: Any, **options: Any) -> Any:
+        """Create a publisher as rclpy does, with `qos_overrides`."""
+        options = {**self._overrides(topic, "publisher"), **options}
+        return super().create_publisher(msg_type, topic, *args, **options)
 
     def create_timer(  # type: ignore[override]  # distributions differ in the options
         self, timer_period_sec: float, callback: Callable[..., Any], *args: Any, **options: Any
@@ -118,6 +140,22 @@ class GuardedNode(Node):  # type: ignore[misc]  # rclpy is untyped in older ROS
         options = {"qos_profile": _SERVICES, **options}
         return super().create_service(srv_type, srv_name, guarded, **options)
 
+    def _overrides(self, topic: str, entity: str) -> dict[str, Any]:
+        """Return the option of rclpy that applies `qos_overrides` to a topic, if there are any."""
+        # rclpy creates publishers of its own before anything is known to be given.
+        if not self.given_parameters:
+            return {}
+        resolved = self.resolve_topic_name(topic)
+        overrides = overriding_options(self.given_parameters, resolved, entity)
+        return {} if overrides is None else {"qos_overriding_options": overrides}
+
 
 class GuardedLifecycleNode(GuardedNode, LifecycleNode):
     """Guarded node with a lifecycle, whose services are guarded as well."""
+
+    def create_lifecycle_publisher(
+        self, msg_type: Any, topic: str, *args: Any, **options: Any
+    ) -> Any:
+        """Create a publisher that is silent while inactive, with `qos_overrides`."""
+        options = {**self._overrides(topic, "publisher"), **options}
+        return super().create_lifecycle_publisher(msg_type, topic, *args, **options)

@@ -1,4 +1,4 @@
-"""Play the images of a bag over DDS at the pace they were recorded."""
+"""Play the images of a bag over DDS at the pace they were recorded, with their calibration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from typing import NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from progeo_core.bags.messages import COMPRESSED_IMAGE, RAW_IMAGE, read_header
+from progeo_core.bags.messages import (
+    COMPRESSED_IMAGE,
+    RAW_IMAGE,
+    camera_info_message,
+    read_header,
+)
 from progeo_core.bags.reader import Bag, RawMessage
 from progeo_core.errors import DataError
+from progeo_core.images.intrinsics import Intrinsics, info_topic
 
 MESSAGE_TYPES = {RAW_IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 _COMPRESSED = "/compressed"
@@ -30,10 +36,13 @@ class SentImage(NamedTuple):
 class BagPlayer:
     """Publisher of one image topic of a bag, as a camera is: best effort, stamps as recorded.
 
-    topic: of the bag. camera: what the node's parameter `cameras` calls it.
+    topic: of the bag. intrinsics: of the camera, published beside its images; None unknown.
+    camera: what the node's parameter `cameras` calls it.
     """
 
-    def __init__(self, node: Node, bag_path: Path, topic: str) -> None:
+    def __init__(
+        self, node: Node, bag_path: Path, topic: str, intrinsics: Intrinsics | None = None
+    ) -> None:
         """Check the bag and create the publisher; `DataError` if the topic has no images."""
         self._bag_path, self._topic = bag_path, topic
         with Bag(bag_path) as bag:
@@ -55,11 +64,18 @@ class BagPlayer:
         self._publisher = node.create_publisher(
             MESSAGE_TYPES[info.type], self.published_topic, qos_profile_sensor_data
         )
+        self._intrinsics = intrinsics
+        self._info_publisher = node.create_publisher(
+            CameraInfo, info_topic(self.camera), qos_profile_sensor_data
+        )
         self._stopping = threading.Event()
 
     def has_listener(self) -> bool:
-        """Whether a subscription has been found."""
-        return bool(self._publisher.get_subscription_count())
+        """Whether the subscriptions have been found, that of the calibration if there is one."""
+        publishers = [self._publisher]
+        if self._intrinsics is not None:
+            publishers.append(self._info_publisher)
+        return all(publisher.get_subscription_count() for publisher in publishers)
 
     def stop(self) -> None:
         """Make `play` end before its next image."""
@@ -78,9 +94,13 @@ class BagPlayer:
                 yield self._send(message)
 
     def _send(self, message: RawMessage) -> SentImage:
-        """Publish one message as it was recorded, byte for byte."""
-        sent = SentImage(read_header(message.data).stamp_ns, time.time_ns())
+        """Publish one message as it was recorded, byte for byte, its calibration before it."""
+        header = read_header(message.data)
+        sent = SentImage(header.stamp_ns, time.time_ns())
         try:
+            if self._intrinsics is not None:
+                info = camera_info_message(header, self._intrinsics)
+                self._info_publisher.publish(bytes(info))
             self._publisher.publish(message.data)
         except RuntimeError:  # rclpy's RCLError
             self.refused += 1

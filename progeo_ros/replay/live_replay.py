@@ -14,10 +14,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -27,8 +28,10 @@ from rich.console import Console
 from rich.progress import track
 
 from progeo_core.errors import ProgeoError
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.model.built_in import DEFAULT_MODEL
+from progeo_core.poses.extrinsics import Extrinsics
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.process.localizer_process import LocalizerProcess
@@ -38,6 +41,8 @@ from progeo_ros.settings import NODE
 SCHEMA = 1
 # After this silence an idle node has nothing more to say: five rounds of diagnostics.
 _SILENCE_S = 5.0
+# The robot of a replay is its camera, so that poses are those of the camera, with x ahead.
+_MOUNT = "0 0 0 -0.5 0.5 -0.5 0.5"
 
 
 class Received(NamedTuple):
@@ -175,15 +180,35 @@ def parse_answer(received: Received) -> dict[str, Any]:
         "covariance": _numbers(values["covariance"]),
         "place_ids": [int(number) for number in _numbers(values["matches"])],
         "similarities": _numbers(values["similarities"]),
+        "camera_pose": _camera_pose(values),
+        "landmarks": int(values["landmarks"]),
         "state": state,
         "reason": reason,
     }
 
 
+def _camera_pose(values: Mapping[str, str]) -> dict[str, list[float]] | None:
+    """Return the full pose of the camera in a status, None where it is an answer of the places."""
+    if values["method"] != "metric":
+        return None
+    position = np.array([float(values[axis]) for axis in "xyz"])
+    orientation = np.array(_numbers(values["orientation"]))
+    pose = Extrinsics.from_text(_MOUNT).camera_pose(position, orientation)
+    return {"position": pose.position.tolist(), "orientation": pose.orientation.tolist()}
+
+
 def replay(
-    bag: Path, map_path: Path, image_topic: str, model: str, verification_ms: int
+    bag: Path,
+    map_path: Path,
+    image_topic: str,
+    model: str,
+    verification_ms: int,
+    intrinsics: Intrinsics | None,
 ) -> dict[str, Any]:
-    """Replay a bag through the node in a domain of its own; return what answers.json holds."""
+    """Replay a bag through the node in a domain of its own; return what answers.json holds.
+
+    intrinsics: of the camera, None unknown.
+    """
     # For both processes, and before the first participant reads it.
     os.environ.update(dds_environment())
     rclpy.init(args=[])
@@ -191,13 +216,14 @@ def replay(
         node = Node("progeo_live_replay")
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        player = BagPlayer(node, bag, image_topic)
+        player = BagPlayer(node, bag, image_topic, intrinsics)
         live = LiveReplay(node, player)
         parameters = {
             "map": map_path,
             "model": model,
             "cameras": [player.camera],
             "image_transport": player.image_transport,
+            "camera_extrinsics": [_MOUNT],
             "localizer.verification_ms": verification_ms,
         }
         with LocalizerProcess(parameters) as process:
@@ -222,6 +248,7 @@ def main(args: Sequence[str] | None = None) -> int:
         default=LocalizerSettings.verification_ms,
         help="localizer.verification_ms of the node",
     )
+    parser.add_argument("--intrinsics", type=json.loads, help="calibration of the camera as JSON")
     parser.add_argument("--out", type=Path, required=True, help="answers.json to write")
     options = parser.parse_args(args)
     try:
@@ -231,6 +258,7 @@ def main(args: Sequence[str] | None = None) -> int:
             options.image_topic,
             options.model,
             options.verification_ms,
+            None if options.intrinsics is None else Intrinsics.from_json(options.intrinsics),
         )
     except ProgeoError as error:
         print(error, file=sys.stderr)

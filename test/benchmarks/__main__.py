@@ -34,6 +34,7 @@ NAMES = (
     "place_filter_cost",
     "pose_graph",
     "loop_views",
+    "metric_pose",
     "prune",
     "dataset_kills",
     "training",

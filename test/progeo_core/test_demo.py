@@ -16,6 +16,11 @@ def test_sites_are_the_shipped_images():
     assert not set(campus.reference.images) & set(campus.queries.images)
     assert corridor.datum is None
     assert campus.datum == demo.CAMPUS_DATUM
+    office = demo.office()
+    assert (len(office.reference), len(office.queries)) == (79, 22)
+    assert office.calibration is not None
+    assert all(depth.is_file() for depth in office.reference.depth)
+    assert not set(office.reference.images) & set(office.queries.images)
 
 
 @pytest.mark.slow

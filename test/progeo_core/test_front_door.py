@@ -18,9 +18,13 @@ OFFERED = {
 }
 
 
+# How the threads of libraries wait for each other.
+THREADS = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
+
+
 def printed(code: str, **environment: str) -> list[str]:
     """Return the words that a program prints in a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    kept = {name: value for name, value in os.environ.items() if name not in THREADS}
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -42,9 +46,10 @@ def test_importing_loads_no_other_module_of_the_project() -> None:
 
 
 def test_threads_wait_without_spinning_unless_the_user_says_otherwise() -> None:
-    code = "import os, progeo_core; print(os.environ['OMP_WAIT_POLICY'])"
-    assert printed(code) == ["passive"]
-    assert printed(code, OMP_WAIT_POLICY="active") == ["active"]
+    code = f"import os, progeo_core; print(*(os.environ[name] for name in {[*THREADS]}))"
+    assert printed(code) == [*THREADS.values()]
+    assert printed(code, OMP_WAIT_POLICY="active") == ["active", "4"]
+    assert printed(code, OPENBLAS_THREAD_TIMEOUT="20") == ["passive", "20"]
 
 
 def test_these_names_are_offered_and_no_others() -> None:

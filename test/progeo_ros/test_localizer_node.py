@@ -170,5 +170,5 @@ def test_a_camera_whose_qos_does_not_match_is_named(nodes: Nodes, peer, corridor
     health = peer.watch()
     peer.wait_for(lambda: "RELIABILITY" in health.status("camera /shy").message, "the mismatch")
     assert health.status("camera /shy").level == DiagnosticStatus.ERROR
-    assert "image_reliability to best_effort" in health.status("camera /shy").message
+    assert "image_reliability to auto" in health.status("camera /shy").message
     peer.executor.remove_node(node)

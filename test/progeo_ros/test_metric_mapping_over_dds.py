@@ -67,7 +67,9 @@ class Mapper:
         point.x, point.y, point.z = position
         said.x, said.y, said.z, said.w = turn.as_quat()
         self._reference.publish(pose)
-        depth = depth_message(self.records.depth[row], stamp_ns)
+        file = self.records.depth[row]
+        assert file is not None
+        depth = depth_message(file, stamp_ns)
         depth.encoding = "mono8" if spoiled else depth.encoding
         self._depth.publish(depth)
         image = image_message(self.records.images[row], stamp_ns, "front_optical")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from rclpy.node import Node
 
 from progeo_ros.parameter_file import FILES, render
 from progeo_ros.parameters import NodeParameters, parameter_fields
 from progeo_ros.process.dds_environment import shared_file
+from progeo_ros.process.guarded_node import GuardedNode
 from progeo_ros.settings import NodeSettings
 
 
@@ -35,10 +35,10 @@ def test_ros_reads_the_file_as_the_defaults(dds_domain: dict[str, str]) -> None:
     context = rclpy.Context()
     arguments = ["--ros-args", "--params-file", str(shared_file("config/localize.yaml"))]
     rclpy.init(context=context, args=arguments)
-    node = Node("progeo_localizer", namespace="robot1", context=context)
+    node = GuardedNode("progeo_localizer", namespace="robot1", context=context)
     parameters = NodeParameters(node, is_configured=lambda: False, on_change=lambda: None)
     # An override was found for each, and each is what the code would have used anyway.
-    assert set(node._parameter_overrides) == {item.name for item in parameter_fields()}
+    assert set(node.given_parameters) == {item.name for item in parameter_fields()}
     assert parameters.get(NodeSettings) == NodeSettings()
     node.destroy_node()
     rclpy.try_shutdown(context=context)

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 from rcl_interfaces.msg import ParameterType
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from progeo_core.errors import UsageError
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_ros.parameters import NodeParameters, parameter_fields
+from progeo_ros.process.guarded_node import GuardedNode
 from progeo_ros.settings import NodeSettings
 
 
@@ -18,7 +18,7 @@ class Declared:
 
     def __init__(self, **overrides: Any) -> None:
         given = [Parameter(name.replace("__", "."), value=v) for name, v in overrides.items()]
-        self.node = Node("parameters", parameter_overrides=given)
+        self.node = GuardedNode("parameters", parameter_overrides=given)
         self.configured = False
         self.changes = 0
         self.objection = ""

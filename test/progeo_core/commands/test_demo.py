@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from progeo_core import cli, demo
@@ -13,12 +15,21 @@ def few(site, count):
     )
 
 
+def later(office):
+    """Return the office as its last visit saw it, with a few queries."""
+    return office._replace(
+        reference=office.reference.select(slice(-14, None)),
+        queries=office.queries.select(slice(-7, -3)),
+    )
+
+
 @pytest.fixture
 def few_images(monkeypatch, small_model):
     """Let the demo run on few images, with the small model."""
-    sites = few(demo.corridor(), 6), few(demo.campus_loop(), 6)
+    sites = few(demo.corridor(), 6), few(demo.campus_loop(), 6), later(demo.office())
     monkeypatch.setattr(demo, "corridor", lambda: sites[0])
     monkeypatch.setattr(demo, "campus_loop", lambda: sites[1])
+    monkeypatch.setattr(demo, "office", lambda: sites[2])
     settings = ModelSettings(model=str(small_model))
     monkeypatch.setattr("progeo_core.commands.demo.MODEL", settings)
     monkeypatch.setenv("COLUMNS", "120")
@@ -28,7 +39,7 @@ def few_images(monkeypatch, small_model):
 def test_without_rclpy_the_command_says_so_and_replays_offline(
     few_images, monkeypatch, tmp_path, capfd
 ):
-    monkeypatch.setattr("progeo_core.evaluation.replay.has_ros", lambda: False)
+    monkeypatch.setattr("progeo_core.evaluation.live_answers.has_ros", lambda: False)
     out = tmp_path / "demo"
     for _ in range(2):  # a second run replaces the first
         assert cli.main(["demo", "--out", str(out)]) == 0
@@ -36,9 +47,13 @@ def test_without_rclpy_the_command_says_so_and_replays_offline(
     assert "rclpy is not installed, so the bags are replayed offline" in captured.out
     for text in ("Recall@1, single image", "images answered", "its datum is nominal"):
         assert text in captured.out
-    for name in ("corridor", "campus"):
+    assert "4 of 4" in captured.out
+    assert " cm, " in captured.out
+    for name in ("corridor", "campus", "office"):
         assert str(out / f"{name}_report" / "report.html") in captured.out
         assert (out / f"{name}_report" / "matches" / "best_1.jpg").is_file()
+    summary = json.loads((out / "office_report" / "summary.json").read_text())
+    assert summary["metric_pose"]["within"]["0.10m_5deg"] == 1.0
     with PlaceMap.open(out / "campus.progeo") as place_map:
         assert place_map.datum == demo.CAMPUS_DATUM
     assert f"{demo.CAMPUS_DATUM.lat_deg:.2f}" in captured.out

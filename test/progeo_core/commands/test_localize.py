@@ -1,6 +1,10 @@
 import json
+import re
 
+import numpy as np
 import pytest
+
+from progeo_core.images.codec import encode_jpeg, read_image
 
 
 def test_json_has_the_documented_keys(progeo, campus_map, campus_loop, small_model, tmp_path):
@@ -71,3 +75,21 @@ def test_an_unknown_model_or_device_is_bad_use(progeo, campus_map):
     done = progeo("localize", campus_map, "a.jpg", "--device", "abacus")
     assert done.code == 2
     assert "abacus" in done.error
+
+
+def test_a_full_pose_is_printed_with_a_picture_of_its_match(
+    progeo, office, office_map, small_model, tmp_path
+):
+    image, cut = office / "images" / "0355.jpg", tmp_path / "0355.jpg"
+    cut.write_bytes(encode_jpeg(np.ascontiguousarray(read_image(image)[:, :300])))
+    done = progeo(
+        "localize", office_map, image, cut, "--camera-info", office / "camera_info.yaml",
+        "--matches", tmp_path / "out", "--model", small_model,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    # The truth: 1.289, 2.418, 0.108, a heading of 220.4° and 22.0° down.
+    assert re.search(r"1\.[23]\d\d m east, 2\.[34]\d\d m north, 0\.\d\d\d m up \(± 0\.\d", done.out)
+    assert re.search(r"heading 2(19|20|21)\.\d°, looks 2[123]\.\d° down, tilted \d\.\d°", done.out)
+    assert "none: the calibration is for images of 540x360 pixels" in done.out
+    lines, plain = (read_image(tmp_path / "out" / f"{n}_0355.jpg") for n in (1, 2))
+    assert lines.shape[0] == plain.shape[0] == 268

@@ -2,7 +2,11 @@ import numpy as np
 
 from progeo_core.errors import ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
+from progeo_core.images.calibration_file import read_calibration
+from progeo_core.images.codec import read_image
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import read_records
+from progeo_core.verification.feature_extractor import FeatureExtractor
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 
@@ -36,6 +40,31 @@ def test_every_image_is_answered_singly_and_as_a_drive(make_map, make_places, un
     truth = [5.0, 2.5, 0.0]
     assert np.linalg.norm(answers.sequence[-1].estimate.position - truth) < 2.5
     assert answers.sequence[-1].reason != answers.single[-1].reason
+
+
+def test_local_features_of_an_image_are_found_once(office, office_map, small_encoder, monkeypatch):
+    records = read_records(office / "query.csv").select(slice(0, 2))
+    images = [read_image(path) for path in records.images]
+    found: list[int] = []
+    real = FeatureExtractor.find
+
+    def counted(self, images, *options):
+        found.append(len(images))
+        return real(self, images, *options)
+
+    monkeypatch.setattr(FeatureExtractor, "find", counted)
+    with PlaceMap.open(office_map) as place_map:
+        answers = answer_drive(
+            place_map,
+            small_encoder,
+            [
+                DescribedImage(row, image, 0, "", small_encoder.encode([image])[0])
+                for row, image in enumerate(images)
+            ],
+            intrinsics=read_calibration(office / "camera_info.yaml"),
+        )
+    assert [answer.method for answer in answers.single + answers.sequence] == ["metric"] * 4
+    assert found == [1, 1]
 
 
 def test_sequence_is_left_out_where_nobody_asks(make_map, make_places, unit_vectors):

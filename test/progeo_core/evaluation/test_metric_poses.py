@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from progeo_core.evaluation.metric_poses import metric_pose_errors
-from progeo_core.localization.answer import Localization
+from progeo_core.evaluation.metric_poses import compare_poses, pose_rows, protocol_of_poses
+from progeo_core.localization.answer import Localization, Match
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.verification.metric_localizer import MetricPose
@@ -28,8 +28,7 @@ def test_shares_are_of_all_queries_and_silence_is_infinitely_far():
         answer([0.0, 2.0, 0.0], 90.0),
         answer(),
     ]
-    errors = metric_pose_errors(answers, np.zeros((4, 3)), np.tile(LEVEL, (4, 1)))
-    figures = errors.to_json()
+    figures = compare_poses(answers, np.zeros((4, 3)), np.tile(LEVEL, (4, 1))).full.to_json()
     assert figures["answered"] == 0.75
     assert figures["position_error_m"]["median"] == pytest.approx(0.2)
     assert figures["rotation_error_deg"]["median"] == pytest.approx(3.0)
@@ -38,17 +37,42 @@ def test_shares_are_of_all_queries_and_silence_is_infinitely_far():
     assert figures["ellipsoid_90"] == pytest.approx(1 / 3)
 
 
-def test_an_unknown_true_orientation_counts_as_no_agreement():
-    errors = metric_pose_errors(
-        [answer([0.0, 0.0, 0.0])], np.zeros((1, 3)), np.full((1, 4), np.nan)
-    )
-    figures = errors.to_json()
+def test_an_unknown_true_orientation_counts_as_no_agreement_and_is_said():
+    answers, unknown = [answer([0.0, 0.0, 0.0])], np.full((1, 4), np.nan)
+    comparison = compare_poses(answers, np.zeros((1, 3)), unknown)
+    figures = comparison.full.to_json()
     assert figures["position_error_m"]["median"] == 0.0
     assert figures["rotation_error_deg"]["median"] is None
     assert figures["within"]["0.50m_5deg"] == 0.0
+    assert "rotation of the camera is unknown" in protocol_of_poses(comparison)
+    texts = {row.name: row.full for row in pose_rows(comparison)}
+    assert texts["position error, median"] == "0.000 m"
+    assert texts["rotation error, median"] == texts["within 0.10 m, 5°"] == "–"
+
+
+def test_an_unknown_true_height_leaves_the_error_on_the_plan():
+    answers = [answer([0.3, 0.4, 9.0], sigma_m=0.25), answer([0.3, 0.4, 9.0], sigma_m=0.2)]
+    truth = np.tile([0.0, 0.0, np.nan], (2, 1))
+    full = compare_poses(answers, truth, np.tile(LEVEL, (2, 1))).full
+    np.testing.assert_allclose(full.position_m, 0.5)
+    assert full.in_ellipsoid.tolist() == [True, False]
+
+
+def test_places_stand_beside_full_poses():
+    # The camera looks along y: the optical axis of LEVEL, z, has no direction in the plane.
+    forward = np.array([-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
+    match = Match(1, 0.5, np.array([3.0, 4.0, 0.0]), np.pi / 2 + 0.1, "")
+    answers = [answer()._replace(matches=(match,)), answer()]
+    comparison = compare_poses(answers, np.zeros((2, 3)), np.tile(forward, (2, 1)))
+    np.testing.assert_allclose(comparison.places.position_m, [5.0, np.inf])
+    np.testing.assert_allclose(comparison.places.rotation_deg, [np.degrees(0.1), np.inf])
+    texts = {row.name: row[1:] for row in pose_rows(comparison)}
+    assert texts["answered"] == ("0 %", "50 %")
+    assert texts["position error, median"] == ("–", "5.000 m")
+    assert texts["truths in the 90 % ellipsoid"] == ("–", "–")
 
 
 def test_nothing_answered():
-    figures = metric_pose_errors([answer()], np.zeros((1, 3)), LEVEL[None]).to_json()
+    figures = compare_poses([answer()], np.zeros((1, 3)), LEVEL[None]).full.to_json()
     assert figures["answered"] == 0.0
     assert figures["ellipsoid_90"] is None

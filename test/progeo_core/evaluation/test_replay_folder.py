@@ -53,6 +53,28 @@ def test_best_and_worst_are_shown_as_pictures(run, files):
     assert run.evaluation.error_m[worst[0]] == run.evaluation.error_m.max()
 
 
+def test_full_poses_are_summed_up_and_their_lines_drawn(office_run, tmp_path):
+    files = write_replay(office_run, tmp_path)
+    summary = json.loads(files.summary.read_text())
+    assert summary["metric_pose"]["answered"] == 1.0
+    assert summary["metric_pose"]["within"]["0.10m_5deg"] == 1.0
+    assert summary["metric_pose"]["rotation_error_deg"]["median"] < 2.0
+    page = files.report.read_text(encoding="utf-8")
+    assert "Full poses of the camera" in page
+    assert " here)" in page
+    metric = [answer.metric for answer in office_run.localizations]
+    first = best_answers(office_run)[0]
+    assert metric[first].landmarks == max(one.landmarks for one in metric)
+    farthest = int(np.argmax(office_run.poses.full.position_m))
+    assert farthest in worst_answers(office_run)
+
+
+def test_a_replay_without_calibration_has_no_full_poses(run, files):
+    assert run.poses is None
+    assert "metric_pose" not in json.loads(files.summary.read_text())
+    assert "Full poses" not in files.report.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_a_second_report_replaces_the_first(run, tmp_path):
     first = write_replay(run, tmp_path)

@@ -9,8 +9,8 @@ from progeo_core.images.codec import encode_jpeg
 def page(run, tmp_path_factory):
     """Return the page of the replay with one right and one wrong answer."""
     jpeg = encode_jpeg(np.zeros((32, 32, 3), np.uint8))
-    best = MatchView(jpeg, jpeg, right=True, title="0.10 m off <b>", details="confidence 0.9")
-    worst = MatchView(jpeg, None, right=False, title="9 m off", details="confidence 0.1")
+    best = MatchView(jpeg, "place <7>", True, "0.10 m off <b>", "confidence 0.9")
+    worst = MatchView(jpeg, "", False, "9 m off", "confidence 0.1")
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(path, run, [best], [worst])
     return path.read_text(encoding="utf-8")
@@ -21,14 +21,17 @@ def test_the_page_needs_nothing_else(page):
     assert "<script" not in page
     assert "$" not in page
     sources = page.split('src="')[1:]
-    assert len(sources) == 6 + 2 + 1
+    assert len(sources) == 6 + 2
     assert all(one.startswith("data:image/") for one in sources)
+    # Plots that fill the page are drawn again for a narrow one.
+    assert page.count('<source media="(max-width: 620px)" srcset="data:image/svg+xml') == 2
 
 
 def test_names_from_outside_cannot_become_markup(page):
     assert "drive &lt;&amp;&gt; back" in page
     assert "<&>" not in page
     assert "off &lt;b&gt;" in page
+    assert page.count("place &lt;7&gt;") == 2
 
 
 def test_the_page_has_protocol_counts_model_map_and_versions(run, page):

@@ -44,7 +44,7 @@ def replay_of(truth, estimate, confidence, tmp_path):
     source = ReplayInput(
         tmp_path / "bag", tmp_path / "a.progeo", "/image", "/pose", 2.0, stamps,
         PosesAt(truth3, np.full(count, np.nan)), places, None,
-        ModelFingerprint("tiny", 8, "64x64", "ab" * 32),
+        ModelFingerprint("tiny", 8, "64x64", "ab" * 32), np.full((count, 4), np.nan),
     )  # fmt: skip
     rows = np.arange(count)
     evaluation = evaluate(answers, truth3, places.position, 2.0)

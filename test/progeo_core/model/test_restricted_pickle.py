@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import os
 import pickle
 from pathlib import Path
@@ -14,7 +15,7 @@ DEEP = 200_000
 
 
 def read(content: bytes, **options: Any) -> Any:
-    return read_pickle(content, {}, lambda name: name, **options)
+    return read_pickle(io.BytesIO(content), {}, lambda name: name, **options)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -81,5 +82,13 @@ def test_what_is_damaged_is_an_exception(content: bytes) -> None:
 
 
 def test_is_no_longer_than_weights_need() -> None:
-    with pytest.raises(ValueError, match="more than weights need"):
-        read(bytes((1 << 24) + 1))
+    text = b"X" + (1 << 24).to_bytes(4, "little") + bytes(1 << 24)
+    for long in (b"\x80\x02" + text + b"q\x00.", b"\x80\x02" + b"(" * 1_000_001):
+        with pytest.raises(ValueError, match="longer than weights need"):
+            read(long)
+
+
+def test_leaves_the_file_where_the_pickle_ends() -> None:
+    file = io.BytesIO(pickle.dumps("first", 2) + pickle.dumps("second", 2) + b"rest")
+    assert [read_pickle(file, {}), read_pickle(file, {})] == ["first", "second"]
+    assert file.read() == b"rest"

@@ -153,11 +153,6 @@ def test_reads_tensors_of_every_kind_and_layout(tmp_path: Path, dtype: torch.dty
     assert all(torch.equal(*pair) for pair in zip(read, tensors, strict=True))
 
 
-def test_reads_files_of_before_zip(tmp_path: Path) -> None:
-    torch.save({"w": torch.ones(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    assert torch.equal(read_torch_file(tmp_path / "old.pth")["w"], torch.ones(2))
-
-
 def saved(tmp_path: Path, numbers: int = 1000) -> Path:
     path = tmp_path / "weights.pth"
     torch.save({"w": torch.ones(numbers)}, path)

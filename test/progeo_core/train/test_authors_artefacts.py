@@ -25,6 +25,7 @@ def authors_class() -> Iterator[type[nn.Module]]:
             self.register_buffer("token_suffix", torch.randn(1, 68, 512))
             self.num_class = classes
             self.n_cls_ctx = 4
+            self.dtype = torch.float32
 
     package, module = types.ModuleType("cosplace_model"), types.ModuleType(MODULE)
     PromptLearner.__module__, PromptLearner.__qualname__ = MODULE, "PromptLearner"
@@ -35,10 +36,13 @@ def authors_class() -> Iterator[type[nn.Module]]:
         del sys.modules[name]
 
 
-def test_prompts_of_each_group(authors_class: type[nn.Module], tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "before zip"])
+def test_prompts_of_each_group(
+    authors_class: type[nn.Module], tmp_path: Path, is_zip: bool
+) -> None:
     learners = [authors_class(3), authors_class(5)]
     path = tmp_path / "prompt_learners.pth"
-    torch.save(learners, path)
+    torch.save(learners, path, _use_new_zipfile_serialization=is_zip)
     prompts = read_authors_prompts(path)
     assert [tuple(group.shape) for group in prompts] == [(3, 4, 512), (5, 4, 512)]
     assert torch.equal(prompts[1], learners[1].get_parameter("cls_ctx"))

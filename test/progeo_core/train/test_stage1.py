@@ -90,6 +90,10 @@ def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
     swapped = trainings[::-1]
     with pytest.raises(DataError, match="prompts of other classes"):
         resume_prompts(swapped, tmp_path)
+    (tmp_path / "begun" / "groups").mkdir(parents=True)
+    trainings[0].save(tmp_path / "begun" / "groups" / "group_0.pth")
+    with pytest.raises(DataError, match=r"begun: holds 1 of 2 groups.*the run before it$"):
+        resume_prompts(trainings, tmp_path / "begun")
     with pytest.raises(DataError, match="no saved groups"):
         resume_prompts(trainings, tmp_path / "elsewhere")
 

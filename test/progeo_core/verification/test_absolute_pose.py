@@ -34,6 +34,16 @@ def test_a_third_of_wrong_pairs_does_not_move_the_pose():
     assert found.inliers[:50].mean() < 0.2
 
 
+@pytest.mark.parametrize("off_m", [0.03, 2.0])
+def test_a_pose_to_begin_with_need_not_be_right(off_m):
+    pose, rays, landmarks = scene(np.random.default_rng(4), 150, wrong=50)
+    expected = pose._replace(position=pose.position + off_m)
+    found = absolute_pose(rays, landmarks, FINAL_ERROR_PX, expected)
+    assert found is not None
+    assert np.linalg.norm(found.pose.position - pose.position) < 0.02
+    assert found.inliers[50:].mean() > 0.9
+
+
 def test_errors_spread_as_the_covariance_says():
     random = np.random.default_rng(1)
     ratios = []

@@ -50,6 +50,11 @@ def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, 
     assert np.degrees(np.arccos((np.trace(turn) - 1.0) / 2.0)) < 2.0
     assert np.sqrt(np.trace(found.covariance[:3, :3])) < 0.3
     assert found.landmarks >= 40
+    assert found.best.place_id in found.places
+    assert len(found.best.query) == len(found.best.place) > 10
+    both = np.concatenate([found.best.query, found.best.place], axis=1)
+    assert len(np.unique(both, axis=0)) == len(both)
+    assert ((both >= 0.0) & (both <= 1.0)).all()
 
 
 @pytest.mark.parametrize("row", range(4))

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from progeo_core.bags.writer import COMPRESSED_IMAGE_TOPIC, IMAGE_TOPIC, POSE_TOPIC, write_bag
 from progeo_core.errors import DataError
+from progeo_core.images.intrinsics import Intrinsics, read_camera_info
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.replay.bag_player import BagPlayer
@@ -41,6 +42,21 @@ def test_every_image_goes_out_as_it_was_recorded(
     gaps_s = np.diff([one.sent_ns for one in sent]) / 1e9
     # At the pace of the bag, or later on a busy machine.
     assert gaps_s.sum() >= 0.9 * 4 / 50.0
+
+
+def test_the_calibration_goes_out_beside_every_image(
+    peer, tmp_path: Path, records: Records
+) -> None:
+    write_bag(tmp_path / "bag", records, rate_hz=50.0)
+    camera = Intrinsics(160, 120, 150.0, 151.0, 80.0, 60.0, (0.1, 0.0, 0.0, 0.0))
+    player = BagPlayer(peer.node, tmp_path / "bag", IMAGE_TOPIC, camera)
+    images = peer.collect(Image, IMAGE_TOPIC, qos_profile_sensor_data)
+    infos = peer.collect(CameraInfo, "/camera/camera_info", qos_profile_sensor_data)
+    peer.wait_for(player.has_listener, "the subscriptions")
+    list(player.play())
+    peer.wait_for(lambda: len(images) == len(infos) == 5, "images and calibrations")
+    assert read_camera_info(infos[0], rectified=False) == camera
+    assert [one.header.stamp for one in infos] == [one.header.stamp for one in images]
 
 
 def test_playing_stops_when_it_is_told_to(peer, tmp_path: Path, records: Records) -> None:
