@@ -17,13 +17,8 @@ from progeo_core.verification.absolute_pose import (
     AbsolutePose,
     absolute_pose,
 )
-<<<<<<< HEAD
 from progeo_core.verification.feature_extractor import working_side
-from progeo_core.verification.feature_matching import MIN_COSINE_NEAR, mutual_matches
-=======
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
 from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
->>>>>>> main
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 
