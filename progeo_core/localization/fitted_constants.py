@@ -35,12 +35,12 @@ class VerificationConstants(NamedTuple):
     lowest: of the log odds. highest: of the log odds.
     """
 
-    even_inliers: float = 45.0
+    even_inliers: float = 60.0
     chance_inliers: float = 22.0
-    slope: float = 2.5
-    margin_slope: float = 0.5
+    slope: float = 2.0
+    margin_slope: float = 1.0
     lowest: float = -3.0
-    highest: float = 4.0
+    highest: float = 2.5
 
 
 class SequenceConstants(NamedTuple):
