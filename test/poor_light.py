@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from progeo_core.images.codec import Image, encode_jpeg, read_image
 
 # Light that is left, channel by channel, and in the shadow.
-_LIGHT, _CAST, _SHADOW = (0.1, 0.35), (0.75, 1.25), (0.25, 0.6)
-# Electrons of a white pixel, and the noise of reading one out: a cheap sensor at a high gain.
-_FULL_WELL, _READ_NOISE = 1500.0, 6.0
+_LIGHT, _CAST, _SHADOW = (0.25, 0.6), (0.85, 1.15), (0.4, 0.7)
+# Electrons of a white pixel, and the noise of reading one out.
+_FULL_WELL, _READ_NOISE = 8000.0, 10.0
 _GAMMA = 2.2
 # Width of the edge of a shadow, as a share of the image's width.
 _EDGE = 0.02

@@ -33,6 +33,7 @@ class VerificationConstants(NamedTuple):
     fewer are as good as these. slope: log odds per e-fold of their number.
     margin_slope: log odds per e-fold of how many more they are than with the best place elsewhere.
     lowest: of the log odds. highest: of the log odds.
+    sequence_share: of the log odds, in a sequence: its images err in the same way.
     """
 
     even_inliers: float = 60.0
@@ -41,6 +42,7 @@ class VerificationConstants(NamedTuple):
     margin_slope: float = 1.0
     lowest: float = -3.0
     highest: float = 2.5
+    sequence_share: float = 0.25
 
 
 class SequenceConstants(NamedTuple):

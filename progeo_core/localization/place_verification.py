@@ -81,7 +81,8 @@ class PlaceVerifier:
         prior = np.bincount(place + 1, belief.probability, place.max() + 2)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        log_odds = self._compare(query, rows, place, belief.position, prior, settings)
+        share = self._constants.sequence_share
+        log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
         of_places: FloatArray = np.append(log_odds, 0.0)[place]
         return of_places
 
@@ -123,11 +124,13 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
+        share: float = 1.0,
     ) -> FloatArray:
         """Return the log odds [m] of places, the heaviest compared first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
-        [m + 1] of all else and of each place. Stops where the answer has become sure.
+        [m + 1] of all else and of each place. share: of the log odds that counts. Stops where the
+        answer has become sure.
         """
         finish = time.monotonic() + settings.verification_ms * 1e-3
         _, first = np.unique(place, return_index=True)
@@ -136,7 +139,8 @@ class PlaceVerifier:
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            log_odds = inlier_log_odds(inliers, position[first], apart_m, self._constants)
+            evidence = inlier_log_odds(inliers, position[first], apart_m, self._constants)
+            log_odds = share * evidence
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish
                 or posterior_of_places(prior, log_odds)[1:].max() >= settings.min_confidence
