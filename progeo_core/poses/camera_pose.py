@@ -1,6 +1,7 @@
 """Full poses of a camera: position and orientation of its optical axes in the map frame.
 
-Optical axes are x right, y down, z forward. Quaternions are x y z w, of any length but zero.
+Optical axes are x right, y down, z forward. Quaternions are x y z w, of any length but zero. SciPy
+takes a quarter of a second to import, so functions do that: most programs need only the names.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from progeo_core.geo import FloatArray
 
 # A camera that looks within a degree of straight up or down has no direction in the plane.
 _MIN_HORIZONTAL = np.sin(np.radians(1.0))
+_MIN_SQUARED = 1e-200
 
 
 class CameraPose(NamedTuple):
@@ -47,11 +48,19 @@ class CameraPose(NamedTuple):
 
 
 def rotation_of(quaternion: ArrayLike) -> FloatArray:
-    """Return the matrices [..., 3, 3] of quaternions [..., 4]; NaN where one is not finite or 0."""
+    """Return the matrices [..., 3, 3] of quaternions [..., 4].
+
+    NaN where one is not finite, 0, or of a length below 1e-100 or above 1e100.
+    """
+    from scipy.spatial.transform import Rotation
+
     values = np.asarray(quaternion, np.float64)
     rows = values.reshape(-1, 4)
     matrices = np.full((len(rows), 3, 3), np.nan)
-    known = np.isfinite(rows).all(axis=1) & rows.any(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = (rows**2).sum(axis=1)
+    # Written so that NaN counts as unknown. Beyond, squares lose their digits.
+    known = (squared > _MIN_SQUARED) & (squared < 1.0 / _MIN_SQUARED)
     if known.any():
         matrices[known] = Rotation.from_quat(rows[known]).as_matrix()
     return matrices.reshape(*values.shape[:-1], 3, 3)
@@ -59,6 +68,8 @@ def rotation_of(quaternion: ArrayLike) -> FloatArray:
 
 def quaternion_of(rotation: ArrayLike) -> FloatArray:
     """Return the quaternion [4] of a rotation matrix [3, 3]."""
+    from scipy.spatial.transform import Rotation
+
     return np.asarray(Rotation.from_matrix(np.asarray(rotation)).as_quat(), np.float64)
 
 
@@ -75,6 +86,8 @@ def yaw_of(orientation: ArrayLike) -> FloatArray:
 
 def turned(orientation: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
     """Return quaternions [n, 4] turned by angles [n] about the vertical of the map frame."""
+    from scipy.spatial.transform import Rotation
+
     given = np.asarray(orientation, np.float64).reshape(-1, 4)
     known = np.isfinite(given).all(axis=1)
     result = np.full(given.shape, np.nan)
@@ -89,6 +102,8 @@ def interpolate(before: ArrayLike, after: ArrayLike, weight: ArrayLike) -> Float
 
     Spherical and linear, along the shorter arc. NaN where either of them is.
     """
+    from scipy.spatial.transform import Rotation
+
     first, last = (np.asarray(one, np.float64).reshape(-1, 4) for one in (before, after))
     share = np.asarray(weight, np.float64).reshape(-1, 1)
     between = np.full(first.shape, np.nan)
