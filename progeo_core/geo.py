@@ -5,13 +5,16 @@ from __future__ import annotations
 import enum
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pyproj
 from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    # Late, as most programs have metres only.
+    import pyproj
 
 FloatArray = NDArray[np.float64]
 
@@ -207,9 +210,7 @@ def wgs84_from_enu(enu_m: ArrayLike, datum: Datum) -> FloatArray:
     points = np.asarray(enu_m, np.float64).reshape(-1, 3)
     known = np.isfinite(points).all(axis=1)
     east, north, up = points[known].T
-    lon, lat, altitude = _topocentric(datum).transform(
-        east, north, up, direction=pyproj.enums.TransformDirection.INVERSE
-    )
+    lon, lat, altitude = _topocentric(datum).transform(east, north, up, direction="INVERSE")
     geodetic = np.full_like(points, np.nan)
     geodetic[known] = np.stack([lat, lon, altitude], axis=-1)
     return geodetic
@@ -239,9 +240,7 @@ def _wgs84_of_zone(
     east_m: FloatArray, north_m: FloatArray, zone: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return latitude and longitude of metres in a zone, which is negative in the south."""
-    lon, lat = _utm_projection(abs(zone), zone < 0).transform(
-        east_m, north_m, direction=pyproj.enums.TransformDirection.INVERSE
-    )
+    lon, lat = _utm_projection(abs(zone), zone < 0).transform(east_m, north_m, direction="INVERSE")
     return np.asarray(lat, np.float64), np.asarray(lon, np.float64)
 
 
@@ -260,6 +259,8 @@ def _within(values: FloatArray, low: float, high: float) -> NDArray[np.bool_]:
 def _utm_projection(zone: int, south: bool) -> pyproj.Transformer:
     """Return degrees (lon, lat) → metres of one zone; made once, as creating it is slow."""
     hemisphere = " +south" if south else ""
+    import pyproj
+
     return pyproj.Transformer.from_pipeline(
         "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
         f" +step +proj=utm +zone={zone}{hemisphere} +ellps=WGS84"
@@ -273,6 +274,8 @@ def _topocentric(datum: Datum) -> pyproj.Transformer:
     Raises `UsageError` for a datum that is no point on earth, as of a file that somebody wrote.
     """
     Datum.checked(*datum)
+    import pyproj
+
     return pyproj.Transformer.from_pipeline(
         "+proj=pipeline +step +proj=unitconvert +xy_in=deg +xy_out=rad"
         " +step +proj=cart +ellps=WGS84"

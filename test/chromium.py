@@ -39,8 +39,8 @@ def chromium_program() -> str | None:
 class Page:
     """One page in a running browser.
 
-    requests: addresses that the page asked for, itself left out. problems: errors and warnings that
-    the browser reported.
+    requests: addresses that the page asked for, without itself and what it holds. problems: errors
+    and warnings that the browser reported.
     """
 
     def __init__(self, to_browser: int, from_browser: int) -> None:
@@ -155,7 +155,8 @@ class Page:
         if method == "Page.loadEventFired":
             self._loaded = True
         elif method == "Network.requestWillBeSent":
-            self.requests.append(event["request"]["url"])
+            address = event["request"]["url"]
+            self.requests.extend([] if address.startswith("data:") else [address])
         elif method == "Runtime.exceptionThrown":
             self.problems.append(event["exceptionDetails"]["exception"].get("description", ""))
         elif method == "Log.entryAdded" and event["entry"]["level"] in {"error", "warning"}:

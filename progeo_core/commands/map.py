@@ -33,6 +33,7 @@ from progeo_core.commands.map_structure import (
     finish_structure,
     structure,
 )
+from progeo_core.commands.map_view import view
 from progeo_core.commands.options import (
     MODEL,
     CameraInfoOption,
@@ -144,6 +145,7 @@ def build(
 
 
 app.command()(structure)
+app.command()(view)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Full poses of a camera: position and orientation of its optical axes in the map frame.
 
-Optical axes are x right, y down, z forward. Quaternions are x y z w, of any length but zero.
+Optical axes are x right, y down, z forward. Quaternions are x y z w, of any length but zero. SciPy
+takes a quarter of a second to import, so functions do that: most programs need only the names.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from progeo_core.geo import FloatArray
 
@@ -52,6 +52,8 @@ def rotation_of(quaternion: ArrayLike) -> FloatArray:
 
     NaN where one is not finite, 0, or of a length below 1e-100 or above 1e100.
     """
+    from scipy.spatial.transform import Rotation
+
     values = np.asarray(quaternion, np.float64)
     rows = values.reshape(-1, 4)
     matrices = np.full((len(rows), 3, 3), np.nan)
@@ -66,6 +68,8 @@ def rotation_of(quaternion: ArrayLike) -> FloatArray:
 
 def quaternion_of(rotation: ArrayLike) -> FloatArray:
     """Return the quaternion [4] of a rotation matrix [3, 3]."""
+    from scipy.spatial.transform import Rotation
+
     return np.asarray(Rotation.from_matrix(np.asarray(rotation)).as_quat(), np.float64)
 
 
@@ -82,6 +86,8 @@ def yaw_of(orientation: ArrayLike) -> FloatArray:
 
 def turned(orientation: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
     """Return quaternions [n, 4] turned by angles [n] about the vertical of the map frame."""
+    from scipy.spatial.transform import Rotation
+
     given = np.asarray(orientation, np.float64).reshape(-1, 4)
     known = np.isfinite(given).all(axis=1)
     result = np.full(given.shape, np.nan)
@@ -96,6 +102,8 @@ def interpolate(before: ArrayLike, after: ArrayLike, weight: ArrayLike) -> Float
 
     Spherical and linear, along the shorter arc. NaN where either of them is.
     """
+    from scipy.spatial.transform import Rotation
+
     first, last = (np.asarray(one, np.float64).reshape(-1, 4) for one in (before, after))
     share = np.asarray(weight, np.float64).reshape(-1, 1)
     between = np.full(first.shape, np.nan)

@@ -1,0 +1,3 @@
+"""A map to look at: one page with its places, look-alikes and gaps."""
+
+__all__: list[str] = []
