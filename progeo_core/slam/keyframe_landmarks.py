@@ -17,7 +17,7 @@ from progeo_core.map.place_features import PlaceFeatures, PlaceView
 from progeo_core.verification.known_view import KnownView, known_view, match_views
 from progeo_core.verification.landmark_check import contradicts
 from progeo_core.verification.map_landmarks import MIN_LANDMARKS
-from progeo_core.verification.triangulation import Triangulated, triangulate
+from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Keyframes that come before one is completed, and keyframes in memory: 512 features are 0.2 MB.
@@ -84,7 +84,9 @@ class KeyframeLandmarks:
             features = features.without_landmarks()
             view = keyframe.view._replace(features=features)
             return CompletedView(keyframe.place_id, view, triangulated=False, refused=True)
-        found = _triangulated(keyframe.known, self._known(neighbors))
+        others = self._known(neighbors)
+        tracks = [_track(keyframe.known, other) for other in others]
+        found = triangulate(keyframe.known, others, tracks)
         features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
         if np.count_nonzero(features.has_landmark) < MIN_LANDMARKS:
             return None
@@ -100,14 +102,10 @@ class KeyframeLandmarks:
         return [self._kept[row].known for row in rows.tolist()]
 
 
-def _triangulated(view: KnownView, neighbors: list[KnownView]) -> Triangulated:
-    """Return the landmarks of a view's features, from those neighbours that fit its pose."""
-    others, tracks = [], []
-    for neighbor in neighbors:
-        matches = match_views(view, neighbor)
-        if len(matches.first) and not matches.contradict:
-            track = np.full(len(view.rays), -1)
-            track[matches.first] = matches.second
-            others.append(neighbor)
-            tracks.append(track)
-    return triangulate(view, others, tracks)
+def _track(view: KnownView, other: KnownView) -> IntArray:
+    """Return the row of the feature of another view that shows each of a view's [n], -1 none."""
+    track = np.full(len(view.rays), -1)
+    matches = match_views(view, other)
+    if not matches.contradict:
+        track[matches.first] = matches.second
+    return track
