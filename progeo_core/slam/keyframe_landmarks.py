@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from progeo_core.map.place_features import PlaceFeatures, PlaceView
 from progeo_core.verification.known_view import KnownView, known_view, match_views
 from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.map_landmarks import MIN_LANDMARKS
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
@@ -87,7 +88,7 @@ class KeyframeLandmarks:
         tracks = [_track(keyframe.known, other) for other in others]
         found = triangulate(keyframe.known, others, tracks)
         features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
-        if not features.has_landmark.any():
+        if np.count_nonzero(features.has_landmark) < MIN_LANDMARKS:
             return None
         view = keyframe.view._replace(features=features)
         return CompletedView(keyframe.place_id, view, triangulated=True, refused=False)
