@@ -27,7 +27,7 @@ from progeo_core.commands import (
     replay,
 )
 from progeo_core.commands.console import MessageHandler, results, say_problem
-from progeo_core.commands.start import interrupted_by_signals
+from progeo_core.commands.signals import interrupted_by_signals
 from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.errors import ProgeoError
 from progeo_core.versions import package_version
@@ -105,7 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None, signals: Sequence[int]) -> int:
     try:
-        return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
+        code = int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # as some releases of typer tell, without a word
+            raise KeyboardInterrupt
+        return code
     except ProgeoError as error:
         say_problem("error", str(error))
         return error.exit_code

@@ -18,7 +18,7 @@ from progeo_core.verification.absolute_pose import (
     AbsolutePose,
     absolute_pose,
 )
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
+from progeo_core.verification.feature_extractor import working_side
 from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
@@ -201,7 +201,8 @@ class MetricLocalizer:
 def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) -> QueryView:
     """Return the view of a query at the focal length of the cameras that saw the places."""
     known = [place.focal_px for place in places if place.focal_px is not None]
-    found_at = camera.focal_x * min(1.0, LONGEST_SIDE / max(camera.width, camera.height))
+    size = camera.width, camera.height
+    found_at = camera.focal_x * working_side(size) / max(size)
     if not known or 1.0 / _SAME_SCALE < np.median(known) / found_at < _SAME_SCALE:
         return query
     return query.with_focal_length(float(np.median(known)))
@@ -215,7 +216,8 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
-    return _Pairs(*(column[kept] for column in pairs))
+    rows, landmarks, place, features = pairs
+    return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
