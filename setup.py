@@ -48,26 +48,30 @@ setup(
         (f"share/{NAME}/config", files("config/*")),
         (f"share/{NAME}/config/backends", files("config/backends/*")),
         (f"lib/{NAME}", files("resource/executables/*")),
+        # In a workspace; pip puts its own script in the same place.
+        ("bin", files("resource/bin/*")),
     ],
+    # The oldest versions are those of Ubuntu 22.04, or 24.04 where 22.04's are too old; `make compat`
+    # runs the tests with them.
     install_requires=[
-        "faiss-cpu",
-        "kornia>=0.8.1",  # the network of the local features
-        "matplotlib",
-        "numpy",
-        "open_clip_torch",
-        "opencv-python-headless<5",  # 5 renamed constants that cv_bridge uses
-        "Pillow",
+        "faiss-cpu>=1.7.4",
+        "kornia>=0.9",  # the network of the local features
+        "matplotlib>=3.5.1",
+        "numpy>=1.21.5",
+        "open_clip_torch>=2.30",
+        "opencv-python-headless>=4.5.4,<5",  # 5 renamed constants that cv_bridge uses
+        "Pillow>=9.0.1",
         "poselib>=2.0.4",
-        "pyproj",
-        "PyYAML",
-        "rich",
+        "pyproj>=3.3",
+        "PyYAML>=5.4.1",
+        "rich>=13.7",
         "rosbags>=0.10",
-        "safetensors",
-        "scipy",
+        "safetensors>=0.4",
+        "scipy>=1.8",
         "tensorboard",
         "torch>=2.6",  # earlier releases let weights run code
-        "torchvision",
-        "typer",
+        "torchvision>=0.21",
+        "typer>=0.9",
     ],
     extras_require={
         # Photos of phones as they save them.
@@ -105,7 +109,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "progeo = progeo_core.cli:main",
+            "progeo = progeo_core.commands.start:main",
             "progeo_localizer = progeo_ros.start:localizer",
             "progeo_pose_graph = progeo_ros.start:pose_graph",
             "progeo_pose_relay = progeo_ros.start:pose_relay",

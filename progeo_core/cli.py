@@ -1,6 +1,7 @@
 """The `progeo` command; what a command needs is imported when it runs.
 
-Exit codes: 0 done, 1 a failed run, 2 bad use, 130 interrupted. Errors are one line on stderr.
+Exit codes: 0 done, 1 a failed run, 2 bad use, 130 interrupted, 143 terminated. Errors are one line
+on stderr.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from progeo_core.commands import (
     replay,
 )
 from progeo_core.commands.console import MessageHandler, results, say_problem
+from progeo_core.commands.signals import interrupted_by_signals
 from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.errors import ProgeoError
 from progeo_core.versions import package_version
@@ -91,7 +93,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
+        with interrupted_by_signals() as signals:
+            code = _run(arguments, signals)
+    except KeyboardInterrupt:  # as late as the block's end
+        code = INTERRUPTED
+    finally:
+        log.propagate = True
+        log.removeHandler(warnings)
+    return 128 + signals[0] if signals and code == INTERRUPTED else code
+
+
+def _run(arguments: Sequence[str] | None, signals: Sequence[int]) -> int:
+    try:
+        code = int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # as some releases of typer tell, without a word
+            raise KeyboardInterrupt
+        return code
     except ProgeoError as error:
         say_problem("error", str(error))
         return error.exit_code
@@ -104,9 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output has closed it; Python would report that again at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    finally:
-        log.propagate = True
-        log.removeHandler(warnings)
+    except Exception:
+        # A library that was interrupted may raise anything, most of all while it is imported.
+        if not signals:
+            raise
+        say_problem("error", "interrupted")
+        return INTERRUPTED
 
 
 def _explain_bad_use(error: Exception) -> int:

@@ -38,9 +38,9 @@ class LoadedMap:
     localizer: Localizer
 
     @functools.cached_property
-    def has_views(self) -> bool:
+    def has_landmarks(self) -> bool:
         """Whether landmarks of the map may tell the pose of a calibrated camera."""
-        return self.place_map.has_views
+        return self.place_map.has_landmarks
 
     @property
     def place_map(self) -> PlaceMap:
@@ -71,6 +71,9 @@ class LoadedMap:
                 PlaceIndex.open(place_map, settings.index_memory_mb),
                 settings.device,
             )
+            if options.localizer.verification_ms or place_map.has_views:
+                # Before the first image, as the network takes seconds to load.
+                prepared.features  # noqa: B018 - a cached property
             return cls(prepared, _localizer(prepared, encoder, options, odometry))
         except ProgeoError:
             place_map.close()

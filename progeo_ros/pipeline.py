@@ -281,15 +281,15 @@ class Pipeline:
         problem: why the image has no calibration. camera_frame: its frame_id.
         """
         answer = None if self.loaded is None else self.loaded.localizer.localize(frame)
-        has_views = self.loaded is not None and self.loaded.has_views
         maps = self.session.makes_landmarks(frame.camera)
-        if has_views or maps:
-            self._note_calibration(frame.camera, problem)
+        if problem and not maps and not (self.loaded is not None and self.loaded.has_landmarks):
+            problem = ""  # Nothing asks for a calibration.
+        self._note_calibration(frame.camera, problem)
         if maps or (answer is not None and answer.metric is not None):
             self._note_mount(frame, camera_frame)
         if answer is None or self.loaded is None:
             return None
-        if problem and has_views:
+        if problem:
             answer = answer._replace(reason=f"{answer.reason}; no metric pose: {problem}")
         return self.loaded.of_robot(answer, frame.extrinsics)
 

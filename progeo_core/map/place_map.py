@@ -321,6 +321,12 @@ class PlaceMap:
         with self._guarded():
             return bool(self._views)
 
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether the map has 3-D points; where it has none, this reads a little of every place."""
+        with self._guarded():
+            return self._views.has_landmarks
+
     def views(self, ids: Sequence[int] | IdArray) -> list[PlaceView | None]:
         """Return what is known of the images of places, in that order, None where nothing is.
 

@@ -98,6 +98,12 @@ class ViewRows:
         query = "SELECT EXISTS (SELECT 1 FROM place_view)"
         return self._has_views and bool(self._connection.execute(query).fetchone()[0])
 
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether any place has 3-D points."""
+        query = "SELECT EXISTS (SELECT 1 FROM place_view WHERE landmarks > 0)"
+        return self._has_views and bool(self._connection.execute(query).fetchone()[0])
+
     def rows_of(self, poses: PlacePoses, views: Sequence[PlaceView | None]) -> list[ViewRow | None]:
         """Return the rows of sound views, None for none; their calibrations are written."""
         return [

@@ -15,6 +15,7 @@ from progeo_core.geo import FloatArray
 
 # A camera that looks within a degree of straight up or down has no direction in the plane.
 _MIN_HORIZONTAL = np.sin(np.radians(1.0))
+_MIN_SQUARED = 1e-200
 
 
 class CameraPose(NamedTuple):
@@ -47,13 +48,19 @@ class CameraPose(NamedTuple):
 
 
 def rotation_of(quaternion: ArrayLike) -> FloatArray:
-    """Return the matrices [..., 3, 3] of quaternions [..., 4]; NaN where one is not finite or 0."""
+    """Return the matrices [..., 3, 3] of quaternions [..., 4].
+
+    NaN where one is not finite, 0, or of a length below 1e-100 or above 1e100.
+    """
     from scipy.spatial.transform import Rotation
 
     values = np.asarray(quaternion, np.float64)
     rows = values.reshape(-1, 4)
     matrices = np.full((len(rows), 3, 3), np.nan)
-    known = np.isfinite(rows).all(axis=1) & rows.any(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = (rows**2).sum(axis=1)
+    # Written so that NaN counts as unknown. Beyond, squares lose their digits.
+    known = (squared > _MIN_SQUARED) & (squared < 1.0 / _MIN_SQUARED)
     if known.any():
         matrices[known] = Rotation.from_quat(rows[known]).as_matrix()
     return matrices.reshape(*values.shape[:-1], 3, 3)

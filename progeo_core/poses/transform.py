@@ -10,6 +10,9 @@ import numpy as np
 from progeo_core.geo import FloatArray
 from progeo_core.poses.camera_pose import quaternion_of, rotation_of
 
+# No frame is farther from another (m), also where one is the centre of the earth.
+_MAX_OFFSET_M = 1e8
+
 
 class Transform(NamedTuple):
     """Pose of an inner frame in an outer one.
@@ -22,10 +25,10 @@ class Transform(NamedTuple):
     orientation: FloatArray
 
     @property
-    def is_finite(self) -> bool:
-        """Whether all numbers are finite and the quaternion is a rotation."""
-        numbers = np.concatenate([self.position, rotation_of(self.orientation).ravel()])
-        return bool(np.isfinite(numbers).all())
+    def is_usable(self) -> bool:
+        """Whether the position is finite and on earth, and the quaternion is a rotation."""
+        on_earth = (np.abs(self.position) <= _MAX_OFFSET_M).all()
+        return bool(on_earth and np.isfinite(rotation_of(self.orientation)).all())
 
     def then(self, inner: Transform) -> Transform:
         """Return the pose in the outer frame of what has the pose `inner` in the inner frame."""
@@ -55,7 +58,7 @@ class FrameTree:
 
     def add(self, parent: str, child: str, pose: Transform) -> bool:
         """Add or replace the pose of a frame in its parent; return whether it could be used."""
-        if not (parent and child) or parent == child or not pose.is_finite:
+        if not (parent and child) or parent == child or not pose.is_usable:
             return False
         with self._lock:
             self._parents[child] = (parent, pose)

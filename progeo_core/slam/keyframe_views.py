@@ -138,7 +138,9 @@ class KeyframeViews:
     def _depth(self, frame: CameraFrame) -> FloatArray32 | None:
         """Return the depth of an image, None and counted where it cannot be used."""
         buffer = self._depths.get(frame.camera)
-        raw = None if buffer is None else buffer.at(frame.stamp_ns, _PATIENCE_S)
+        # At the end no more depth comes.
+        patience_s = 0.0 if self._finishing else _PATIENCE_S
+        raw = None if buffer is None else buffer.at(frame.stamp_ns, patience_s)
         if raw is None:
             return None
         try:

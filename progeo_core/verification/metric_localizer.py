@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from progeo_core.verification.absolute_pose import (
     AbsolutePose,
     absolute_pose,
 )
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
+from progeo_core.verification.feature_extractor import working_side
 from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
@@ -106,7 +107,7 @@ class MetricLocalizer:
         found = absolute_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
-        pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose)])
+        pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose, first)])
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
@@ -137,13 +138,16 @@ class MetricLocalizer:
             _shares(place.points[both[1]], place.size),
         )
 
-    def _expected(self, query: QueryView, rays: FloatArray, pose: CameraPose) -> _Pairs:
+    def _expected(
+        self, query: QueryView, rays: FloatArray, pose: CameraPose, first: IntArray
+    ) -> _Pairs:
         """Return the matches with more places, near where a first pose expects their landmarks."""
         position = self._places.position
         # One axis first: few places of a large map are left to look at.
         near = np.flatnonzero(np.abs(position[:, 0] - pose.position[0]) < _REACH_M)
         near = near[(np.abs(position[near] - pose.position) < _REACH_M).all(axis=1)]
-        turn = np.abs(wrap_angle(self._places.yaw_rad[near] - pose.yaw_rad))
+        looking = self._places.yaw_rad[near] + self._camera_yaw(first)
+        turn = np.abs(wrap_angle(looking - pose.yaw_rad))
         apart = np.linalg.norm(position[near] - pose.position, axis=1)
         cost = apart + np.nan_to_num(turn) / _RAD_PER_M
         return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
@@ -169,6 +173,15 @@ class MetricLocalizer:
             parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))
         return _joined(parts)
 
+    def _camera_yaw(self, rows: IntArray) -> float:
+        """Return how far a camera is turned from the direction of its place, as on a robot (rad).
+
+        rows: of places that were seen. 0 where they do not tell.
+        """
+        yaws = np.array([math.nan if one is None else one.yaw_rad for one in self._known(rows)])
+        turns = yaws - self._places.yaw_rad[rows]
+        return float(np.angle(np.exp(1j * turns[np.isfinite(turns)]).sum()))
+
     def _known(self, rows: IntArray) -> list[KnownPlace | None]:
         return self._features.of(self._places.ids[rows].tolist())
 
@@ -188,7 +201,8 @@ class MetricLocalizer:
 def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) -> QueryView:
     """Return the view of a query at the focal length of the cameras that saw the places."""
     known = [place.focal_px for place in places if place.focal_px is not None]
-    found_at = camera.focal_x * min(1.0, LONGEST_SIDE / max(camera.width, camera.height))
+    size = camera.width, camera.height
+    found_at = camera.focal_x * working_side(size) / max(size)
     if not known or 1.0 / _SAME_SCALE < np.median(known) / found_at < _SAME_SCALE:
         return query
     return query.with_focal_length(float(np.median(known)))
@@ -202,7 +216,8 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
 
 def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
-    return _Pairs(*(column[kept] for column in pairs))
+    rows, landmarks, place, features = pairs
+    return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:

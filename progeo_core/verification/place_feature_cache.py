@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import logging
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,10 +18,10 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.feature_extractor import (
-    LONGEST_SIDE,
     QUERY_FEATURES,
     FeatureExtractor,
     Keypoints,
+    working_side,
 )
 from progeo_core.verification.query_view import QueryView
 
@@ -36,6 +37,7 @@ class KnownPlace:
 
     points: [n, 2] pixels of an image of `size` (width, height). descriptors: [n, 64] of unit
     length. landmarks: [n, 3] metres, NaN unknown. intrinsics: of its camera, None unknown.
+    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown.
     """
 
     points: NDArray[np.float32]
@@ -43,6 +45,17 @@ class KnownPlace:
     size: tuple[int, int]
     landmarks: FloatArray
     intrinsics: Intrinsics | None
+    yaw_rad: float = math.nan
+
+    @functools.cached_property
+    def rays(self) -> FloatArray | None:
+        """Return where the ray of each feature meets its camera's plane z = 1 [n, 2].
+
+        NaN where there is no such ray. None without a calibration.
+        """
+        if self.intrinsics is None:
+            return None
+        return self.intrinsics.scaled(*self.size).normalized(self.points)
 
     @functools.cached_property
     def landmark_rows(self) -> NDArray[np.int64]:
@@ -60,7 +73,7 @@ class KnownPlace:
         """Return the focal length (pixels) at which its features were found, None unknown."""
         if self.intrinsics is None:
             return None
-        width = self.size[0] * min(1.0, LONGEST_SIDE / max(self.size))
+        width = self.size[0] * working_side(self.size) / max(self.size)
         return self.intrinsics.focal_x * width / self.intrinsics.width
 
 
@@ -117,7 +130,8 @@ class PlaceFeatureCache:
             points, kept, landmarks, _, size = view.features
             descriptors = kept.astype(np.float32)
             descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
-            return KnownPlace(points, descriptors, size, landmarks, intrinsics)
+            yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
+            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
         jpeg = self._map.thumbnail(place_id)
         if not jpeg:
             return None

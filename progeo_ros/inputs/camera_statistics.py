@@ -12,6 +12,8 @@ import numpy as np
 
 # Rate and latency percentiles are over this many images: ten seconds at 10 Hz.
 _WINDOW = 100
+# Stamps in microseconds go by 1,000 times slower than those in nanoseconds.
+_MIN_STAMPS, _CRAWL = 20, 100
 
 
 class Percentiles(NamedTuple):
@@ -29,6 +31,7 @@ class CameraCounts(NamedTuple):
     first. failed: the image could not be used. lost: sent, but never received. metric: answered
     by landmarks. uncalibrated: images without a calibration that fits, and calibration_problem:
     why, "" where the last one had one. mount_problem: why metric poses are not those of the robot.
+    stamps_crawl: their stamps go by far slower than time, as in another unit than nanoseconds.
     rate_hz: of arrivals. silence_s: time since the last image, or since the start without one.
     failure_age_s: time since the last failure, infinite without one.
     """
@@ -50,6 +53,7 @@ class CameraCounts(NamedTuple):
     incompatible_qos: str
     calibration_problem: str
     mount_problem: str
+    stamps_crawl: bool
 
 
 class CameraStatistics:
@@ -66,12 +70,14 @@ class CameraStatistics:
         self._last_arrival = time.monotonic()
         self._failed_at = -math.inf
         self._arrivals: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._stamps_ns: collections.deque[int] = collections.deque(maxlen=_WINDOW)
         self._latencies_ms: collections.deque[float] = collections.deque(maxlen=_WINDOW)
 
-    def count_received(self) -> None:
-        """Count an image that arrived now."""
+    def count_received(self, stamp_ns: int = 0) -> None:
+        """Count an image that arrived now; a stamp of 0 is none."""
         with self._lock:
             self._received += 1
+            self._stamps_ns.append(stamp_ns)
             self._last_arrival = time.monotonic()
             self._arrivals.append(self._last_arrival)
 
@@ -138,6 +144,7 @@ class CameraStatistics:
                 incompatible_qos=self._incompatible_qos,
                 calibration_problem=self._calibration_problem,
                 mount_problem=self._mount_problem,
+                stamps_crawl=self._stamps_crawl(),
             )
 
     def _rate_hz(self) -> float:
@@ -145,6 +152,13 @@ class CameraStatistics:
         if len(self._arrivals) < 2:
             return 0.0
         return (len(self._arrivals) - 1) / max(time.monotonic() - self._arrivals[0], 1e-9)
+
+    def _stamps_crawl(self) -> bool:
+        """Whether stamps went by far slower than time did; a recording may be played slowly."""
+        if len(self._arrivals) < _MIN_STAMPS or not all(self._stamps_ns):
+            return False
+        went_s = (self._stamps_ns[-1] - self._stamps_ns[0]) * 1e-9
+        return abs(went_s) * _CRAWL < self._arrivals[-1] - self._arrivals[0]
 
 
 def _percentiles(values: collections.deque[float]) -> Percentiles:

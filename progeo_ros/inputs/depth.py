@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from progeo_core.images.depth_buffer import DepthBuffer, RawDepth
 from progeo_core.poses.pose_messages import stamp_of
+from progeo_ros.inputs.matched_subscription import MatchedSubscription
+
+# Depth that DDS keeps until the node takes it.
+_DEPTH = 5
 
 
 class DepthInput:
@@ -18,18 +20,18 @@ class DepthInput:
         """Take the topic of raw depth images, which are registered to the camera's."""
         self._node, self.topic = node, node.resolve_topic_name(topic)
         self.buffer = DepthBuffer()
-        self._subscription: Subscription[Image] | None = None
+        self._subscription: MatchedSubscription | None = None
 
     def start(self) -> None:
         """Subscribe."""
-        self._subscription = self._node.create_subscription(
-            Image, self.topic, self._on_depth, qos_profile_sensor_data
+        self._subscription = MatchedSubscription(
+            self._node, Image, self.topic, self._on_depth, depth=_DEPTH
         )
 
     def stop(self) -> None:
         """Stop receiving."""
         if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+            self._subscription.destroy()
         self._subscription = None
 
     def _on_depth(self, message: Image) -> None:

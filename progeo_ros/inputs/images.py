@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
 from progeo_core.errors import UsageError
+from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.inputs.matched_subscription import MatchedSubscription
 from progeo_ros.process.rcl_errors import reason_of
@@ -67,7 +68,7 @@ class ImageInput:
         self._subscription.destroy()
 
     def _on_image(self, message: Image | CompressedImage, info: Mapping[str, Any]) -> None:
-        self._statistics.count_received()
+        self._statistics.count_received(stamp_to_ns(message.header.stamp))
         self._count_gap(info.get("publisher_gid"), info.get("publication_sequence_number"))
         self._deliver(self.topic, Arrival(message, time.perf_counter()))
 

@@ -55,7 +55,7 @@ class StaticTransforms:
             if not self.frames.add(parent, child, read_transform(stamped.transform)):
                 self._node.get_logger().warning(
                     f"{TOPIC}: the transform from '{parent}' to '{child}' is dropped: it has no"
-                    " names, no rotation or numbers that are not finite",
+                    " names, no rotation or numbers that are of no robot",
                     throttle_duration_sec=5.0,
                 )
 

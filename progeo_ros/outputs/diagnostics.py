@@ -179,6 +179,11 @@ def _camera_message(
         return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {why}"
     if counts.failure_age_s < _FAILURE_SHOWN_S:
         return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
+    if counts.stamps_crawl:
+        return DiagnosticStatus.WARN, (
+            "the stamps go by far slower than time: the driver does not count in nanoseconds, and"
+            " motion looks as much too fast"
+        )
     problem = counts.mount_problem
     if counts.calibration_problem:
         problem = f"no metric poses: {counts.calibration_problem}"

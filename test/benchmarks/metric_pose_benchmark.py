@@ -8,7 +8,9 @@ first pose expects them. Plain for reading a place is NumPy reading the same arr
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from unittest import mock
@@ -33,7 +35,7 @@ from progeo_core.verification.feature_matching import matches_nearby, mutual_mat
 from progeo_core.verification.metric_localizer import MetricLocalizer
 from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 from progeo_core.verification.view_finder import DepthViewFinder
-from test.benchmarks.row import Row, compare, milliseconds
+from test.benchmarks.row import Row, compare
 
 OFFICE = Path(__file__).parent.parent / "data" / "office"
 # Descriptors and landmarks of a place.
@@ -105,21 +107,37 @@ def rows(folder: Path) -> Iterator[Row]:
     known = bench.cache.of(bench.place_map.poses().ids[bench.rows[:PLACES]].tolist())
     places = [place.with_landmarks for place in known if place is not None]
     further = further_place_ms(bench)
-    yield compare(
+    yield measured(
         f"camera pose, {PLACES} places",
         bench.localize,
         lambda: plain.localize(bench.image, places),
-        repeats=TIMED,
-        also={"further place ms": further},
+        **{"further place processor ms": further},
     )
-    yield compare(
+    yield measured(
         f"{QUERY_FEATURES} features",
         lambda: bench.extractor.find([bench.image]),
         lambda: plain.find(bench.image),
-        repeats=TIMED,
     )
     yield from part_rows(bench, plain, places)
     yield reading_row(bench, folder / "place.npz")
+
+
+def measured(
+    case: str, ours: Callable[[], object], plain: Callable[[], object], **also: float
+) -> Row:
+    """Return the durations of two functions, and the processor time, which load changes little."""
+    times = {"processor ms": processor_ms(ours), "plain processor ms": processor_ms(plain)}
+    return compare(case, ours, plain, repeats=TIMED, also=times | also)
+
+
+def processor_ms(function: Callable[[], object]) -> float:
+    """Return the least processor time of a function, of all threads together."""
+    durations = []
+    for _ in range(TIMED):
+        started = time.process_time()
+        function()
+        durations.append((time.process_time() - started) * 1e3)
+    return min(durations)
 
 
 def open_bench(folder: Path) -> Bench:
@@ -138,14 +156,13 @@ def open_bench(folder: Path) -> Bench:
 
 
 def further_place_ms(bench: Bench) -> float:
-    """Return what each place more costs that is compared with the whole query."""
+    """Return the processor time of each place more that is compared with the whole query."""
 
     def with_more() -> None:
         with mock.patch.object(metric_localizer, "_FIRST", MORE):
             bench.localize()
 
-    few, many = milliseconds(bench.localize, with_more, repeats=TIMED)
-    return (min(many) - min(few)) / (MORE - PLACES)
+    return (processor_ms(with_more) - processor_ms(bench.localize)) / (MORE - PLACES)
 
 
 def part_rows(bench: Bench, plain: Plain, places: Sequence[Place]) -> Iterator[Row]:
@@ -155,28 +172,25 @@ def part_rows(bench: Bench, plain: Plain, places: Sequence[Place]) -> Iterator[R
     assert rays is not None
     descriptors, (theirs, landmarks) = query.features.descriptors, places[0]
     count, as_tensor = f"{len(descriptors)} x {len(theirs)}", torch.from_numpy(descriptors)
-    yield compare(
+    yield measured(
         f"matches, {count}",
         lambda: mutual_matches(descriptors, theirs),
         lambda: plain.match(as_tensor, theirs),
-        repeats=TIMED,
     )
     expected = rays, metric_localizer._expected_rays(landmarks, pose)
-    yield compare(
+    yield measured(
         f"matches where a pose expects them, {count}",
         lambda: matches_nearby(descriptors, theirs, expected, metric_localizer._NEAR_RAD),
         lambda: plain.match(as_tensor, theirs),
-        repeats=TIMED,
     )
     found = [mutual_matches(descriptors, own) for own, _ in places]
     own = np.concatenate([match.first for match in found])
     pairs = zip(places, found, strict=True)
     other = np.concatenate([seen[match.second] for (_, seen), match in pairs])
-    yield compare(
+    yield measured(
         f"pose of {len(own)} pairs",
         lambda: absolute_pose(rays[own], other, FIRST_ERROR_PX),
         lambda: plain.pose(query.features.points[own], other),
-        repeats=TIMED,
     )
 
 
@@ -186,15 +200,14 @@ def reading_row(bench: Bench, path: Path) -> Row:
     features = bench.place_map.views(ids[:1])[0].features
     assert features is not None
     np.savez(path, *features[:4])
-    turns = iter(np.resize(ids, 10 * TIMED).tolist())
+    turns = itertools.cycle(ids.tolist())
 
     def plain() -> list[np.ndarray]:
         with np.load(path) as file:
             return [file[name] for name in file.files]
 
-    return compare(
+    return measured(
         f"reading a place of {len(features.points)} features",
         lambda: bench.place_map.views([next(turns)]),
         plain,
-        repeats=TIMED,
     )

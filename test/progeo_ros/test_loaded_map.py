@@ -84,5 +84,5 @@ def test_only_a_pose_by_landmarks_becomes_that_of_the_robot(
     assert robot.estimate.yaw_rad == pytest.approx(math.pi / 2)
     assert robot.estimate.confidence == answer.estimate.confidence
     assert robot.geodetic == loaded.prepared.geodetic(robot.estimate.position)
-    assert not loaded.has_views
+    assert not loaded.has_landmarks
     loaded.place_map.close()

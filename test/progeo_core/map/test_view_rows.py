@@ -204,6 +204,19 @@ def test_deleted_places_take_their_views_along(full_map):
     assert os.path.getsize(full_map) < before
 
 
+def test_features_without_landmarks_are_views_without_landmarks(full_map):
+    with PlaceMap.open(full_map, writable=True) as place_map:
+        assert place_map.has_landmarks
+        ids = place_map.view_table().ids
+        views = place_map.views(ids)
+        flat = [
+            view._replace(features=view.features and view.features.without_landmarks())
+            for view in views
+        ]
+        place_map.set_views(ids, flat)
+        assert (place_map.has_views, place_map.has_landmarks) == (True, False)
+
+
 def test_the_note_about_the_structure_is_one_step(full_map):
     with PlaceMap.open(full_map, writable=True) as place_map:
         assert place_map.structure == StructureNote("tiny-features", "depth")

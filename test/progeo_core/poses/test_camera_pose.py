@@ -36,6 +36,8 @@ def test_matrices_and_quaternions_are_inverse_whatever_the_length() -> None:
     for quaternion, matrix in zip(quaternions, rotation_of(3.0 * quaternions), strict=True):
         assert abs(quaternion_of(matrix) @ quaternion) == pytest.approx(1.0)
     assert np.isnan(rotation_of([np.zeros(4), UNKNOWN])).all()
+    extreme = [np.full(4, size) for size in (1e-320, 1e-160, 1e160, 1e308, np.inf)]
+    assert np.isnan(rotation_of(extreme)).all()
     assert rotation_of(ALONG_X).shape == (3, 3)
     assert rotation_of(np.zeros((0, 4))).shape == (0, 3, 3)
 

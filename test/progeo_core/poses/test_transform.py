@@ -68,9 +68,14 @@ def test_a_newer_pose_takes_the_place_of_an_older_one(robot: FrameTree) -> None:
 def test_no_message_breaks_the_tree(robot: FrameTree) -> None:
     nan = Transform(np.full(3, np.nan), IDENTITY.orientation)
     zero = Transform(np.zeros(3), np.zeros(4))
+    far = Transform(np.full(3, 1e308), IDENTITY.orientation)
+    tiny, huge = (Transform(np.zeros(3), np.full(4, size)) for size in (1e-320, 1e308))
     for parent, child, pose in (
         ("base_link", "camera", nan),
         ("base_link", "camera", zero),
+        ("base_link", "camera", far),
+        ("base_link", "camera", tiny),
+        ("base_link", "camera", huge),
         ("base_link", "base_link", IDENTITY),
         ("", "camera", IDENTITY),
     ):

@@ -40,6 +40,19 @@ def rows_by_distance(place_map, position):
 
 
 @pytest.mark.parametrize("row", range(4))
+def test_a_map_by_a_robot_that_looks_to_its_side(
+    office, place_map, features, localize, intrinsics, row
+):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[row])
+    rows = rows_by_distance(place_map, queries.position[row])
+    poses = place_map.poses()
+    robot = poses._replace(yaw_rad=poses.yaw_rad - np.pi / 2.0)
+    found = MetricLocalizer(robot, features).localize(features.query(image, intrinsics), rows)
+    assert found.places == localize(image, intrinsics, rows).places
+
+
+@pytest.mark.parametrize("row", range(4))
 def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, intrinsics, row):
     queries = read_records(office / "query.csv")
     rows = rows_by_distance(place_map, queries.position[row])

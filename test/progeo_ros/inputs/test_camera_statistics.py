@@ -1,5 +1,7 @@
 import math
+import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +54,20 @@ def test_loss_and_qos_are_remembered_beside_the_sums() -> None:
     assert (counts.lost, counts.received, counts.incompatible_qos) == (3, 1, "RELIABILITY")
     assert counts.last_failure == "no stamp"
     assert counts.failure_age_s < 60.0
+
+
+@pytest.mark.parametrize(
+    ("unit_ns", "crawl"),
+    [(1_000_000_000, False), (20_000_000, False), (1_000_000, True), (1_000, True), (0, False)],
+    ids=["nanoseconds", "played at a fiftieth", "microseconds", "milliseconds", "none"],
+)
+def test_stamps_in_another_unit_are_noticed_by_how_slow_they_are(
+    unit_ns: int, crawl: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    statistics = CameraStatistics()
+    for number in range(30):
+        now = 1000.0 + 0.1 * number
+        statistics.count_received(unit_ns * (17_000_000_000 + number) // 10)
+        assert statistics.counts().stamps_crawl == (crawl and number >= 19)

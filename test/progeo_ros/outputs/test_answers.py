@@ -15,8 +15,11 @@ from visualization_msgs.msg import MarkerArray
 
 from progeo_core.images.codec import decode_image, read_image
 from progeo_core.localization.answer import Localization
+from progeo_core.localization.match_picture import draw_match
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.records.records import Records
+from progeo_core.verification.metric_localizer import MetricPose, SeenPlace
 from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.settings import NodeSettings
 
@@ -89,6 +92,32 @@ def test_match_images_are_made_for_those_who_look(
     peer.wait_for(lambda: pictures, "the picture")
     drawn = decode_image(bytes(pictures[0].data), "picture")
     assert drawn.shape[1] > drawn.shape[0]
+
+
+def test_a_full_pose_is_explained_by_the_place_of_its_landmarks(
+    peer,
+    node: LifecycleNode,
+    publishers: AnswerPublishers,
+    answer: Localization,
+    corridor_map: Path,
+    places: Records,
+) -> None:
+    pictures = peer.collect(
+        CompressedImage, f"{node.get_name()}/match_image", qos_profile_sensor_data
+    )
+    peer.wait_for(lambda: publishers.has_viewer, "the viewer")
+    query = read_image(places.images[0])
+    points = np.array([[0.2, 0.4], [0.7, 0.8]], np.float32)
+    pose = CameraPose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+    with PlaceMap.open(corridor_map) as place_map:
+        last = int(place_map.places().ids[-1])
+        best = SeenPlace(last, points, points)
+        full = answer._replace(metric=MetricPose(pose, np.eye(6), 60, (last,), best))
+        publishers.publish_picture(query, full, "camera_link", place_map)
+        expected = draw_match(query, full, place_map.thumbnail(last)).astype(float)
+    peer.wait_for(lambda: pictures, "the picture")
+    drawn = decode_image(bytes(pictures[0].data), "picture").astype(float)
+    assert np.abs(drawn - expected).mean() < 4.0
 
 
 def test_an_inactive_node_publishes_nothing(
