@@ -21,6 +21,7 @@ from progeo_core.commands import (
     dataset,
     demo,
     describe,
+    doctor,
     evaluate,
     localize,
     map,
@@ -43,7 +44,6 @@ _BadUse: type[Exception] = typer.BadParameter.__bases__[0]
 app = CommandGroup(
     name="progeo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,6 +56,7 @@ app.add_typer(bag.app, name="bag")
 app.add_typer(dataset.app, name="dataset")
 app.command("describe")(describe.describe)
 app.add_typer(model.app, name="model")
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 
