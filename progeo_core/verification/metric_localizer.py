@@ -27,6 +27,9 @@ IntArray = NDArray[np.int64]
 
 # Places that are compared first, and more places that a first pose expects to be in view.
 _FIRST, _MORE = 3, 5
+# Places that are compared where the first ones do not tell a pose: in poor light, the right ones
+# are less similar.
+_RETRY = 12
 # Places nearer to each other than this (m) and this (rad) add little to each other.
 _APART_M, _APART_RAD = 0.3, 0.26
 # A turn by this (rad) hides as much of a place as a metre of distance does.
@@ -94,12 +97,17 @@ class MetricLocalizer:
         """
         if query.camera is None:
             return None
-        first = self._distinct(rows, _FIRST)
-        places = [place for place in self._known(first) if place and len(place.landmark_rows)]
-        if not places:
-            return None
-        query = _as_seen_by(query, query.camera, places)
-        return None if query.rays is None else self._solved(query, query.rays, first)
+        seen: QueryView | None = None
+        for count in (_FIRST, _RETRY):
+            first = self._distinct(rows, count)
+            places = [place for place in self._known(first) if place and len(place.landmark_rows)]
+            if not places:
+                continue
+            seen = seen or _as_seen_by(query, query.camera, places)
+            found = None if seen.rays is None else self._solved(seen, seen.rays, first)
+            if found is not None or len(first) < count:
+                return found
+        return None
 
     def _solved(self, query: QueryView, rays: FloatArray, first: IntArray) -> MetricPose | None:
         """Return the pose that fits the places `first`, and those which it expects in view."""
@@ -107,7 +115,8 @@ class MetricLocalizer:
         found = absolute_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
-        pairs = _joined([_inside(pairs, found), self._expected(query, rays, found.pose, first)])
+        expected = self._expected(query, rays, found.pose, first)
+        pairs = _once(_joined([_inside(pairs, found), expected]))
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
@@ -130,12 +139,10 @@ class MetricLocalizer:
         if place is None:
             return None
         of_it = pairs.place == row
-        # A place that was compared twice may have a pair twice.
-        both = np.unique(np.stack([pairs.rows[of_it], pairs.features[of_it]]), axis=1)
         return SeenPlace(
             int(self._places.ids[row]),
-            _shares(query.features.points[both[0]], query.features.size),
-            _shares(place.points[both[1]], place.size),
+            _shares(query.features.points[pairs.rows[of_it]], query.features.size),
+            _shares(place.points[pairs.features[of_it]], place.size),
         )
 
     def _expected(
@@ -218,6 +225,13 @@ def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
     kept = found.inliers
     rows, landmarks, place, features = pairs
     return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
+
+
+def _once(pairs: _Pairs) -> _Pairs:
+    """Return pairs without those that are there twice, as of a place that was compared twice."""
+    keys = np.stack([pairs.rows, pairs.place, pairs.features])
+    _, first = np.unique(keys, axis=1, return_index=True)
+    return _Pairs(*(column[first] for column in pairs))
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
