@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvision"}
+HEAVY = {
+    *(
+        "cv2",
+        "faiss",
+        "matplotlib",
+        "open_clip",
+        "pyproj",
+        "rclpy",
+        "scipy",
+        "torch",
+        "torchvision",
+    ),
+}
 
 
 @pytest.mark.parametrize(
