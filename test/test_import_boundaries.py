@@ -15,6 +15,7 @@ HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvisi
         ("progeo_core.cli", HEAVY),
         ("progeo_core.bags.reader", {"open_clip", "rclpy", "torch", "torchvision"}),
         ("progeo_core.map.place_map", {"open_clip", "rclpy", "torch", "torchvision"}),
+        ("progeo_core.inference.loading", {"open_clip", "rclpy", "torch", "torchvision"}),
         ("progeo_core.localization.localizer", {"open_clip", "rclpy", "torch", "torchvision"}),
     ],
 )
