@@ -15,7 +15,6 @@ from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.absolute_pose import (
     FINAL_ERROR_PX,
     FIRST_ERROR_PX,
-    AbsolutePose,
     absolute_pose,
 )
 from progeo_core.verification.feature_extractor import working_side
@@ -116,13 +115,13 @@ class MetricLocalizer:
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
         expected = self._expected(query, rays, found.pose, first)
-        pairs = _once(_joined([_inside(pairs, found), expected]))
+        pairs = _once(_joined([_chosen(pairs, found.inliers), expected]))
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
         if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
             return None
-        pairs = _inside(pairs, refined)
+        pairs = _chosen(pairs, refined.inliers)
         return MetricPose(
             refined.pose,
             refined.covariance,
@@ -221,17 +220,16 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
     return seen[:, :2] / np.where(seen[:, 2:] > 0.0, seen[:, 2:], np.nan)
 
 
-def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
-    kept = found.inliers
+def _chosen(pairs: _Pairs, which: NDArray[np.bool_] | IntArray) -> _Pairs:
+    """Return some of the pairs."""
     rows, landmarks, place, features = pairs
-    return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
+    return _Pairs(rows[which], landmarks[which], place[which], features[which])
 
 
 def _once(pairs: _Pairs) -> _Pairs:
     """Return pairs without those that are there twice, as of a place that was compared twice."""
     keys = np.stack([pairs.rows, pairs.place, pairs.features])
-    _, first = np.unique(keys, axis=1, return_index=True)
-    return _Pairs(*(column[first] for column in pairs))
+    return _chosen(pairs, np.unique(keys, axis=1, return_index=True)[1])
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
