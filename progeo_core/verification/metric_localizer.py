@@ -39,8 +39,11 @@ _REACH_M = 10.0
 _NEAR_RAD = 0.016
 # Landmarks that must fit a first pose and a final one: views of another corner reach 12 and 35.
 _MIN_FIRST, _MIN_LANDMARKS = 20, 40
-# A pose whose position is less certain than this (m) says little more than its place does.
-_MAX_SIGMA_M = 0.3
+# A pose whose position is less certain than this (m) says little more than its place does. Against
+# triangulated landmarks, a wrong pose may fit as many of them, and is less certain than this.
+_MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.1
+# Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
+_TRIANGULATED_INFLATION = 1.5
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -119,12 +122,16 @@ class MetricLocalizer:
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
-        if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
+        covariance, max_sigma_m = refined.covariance, _MAX_SIGMA_M
+        if self._features.triangulated:
+            covariance = covariance * _TRIANGULATED_INFLATION**2
+            max_sigma_m = _MAX_SIGMA_TRIANGULATED_M
+        if np.sqrt(np.trace(covariance[:3, :3])) > max_sigma_m:
             return None
         pairs = _chosen(pairs, refined.inliers)
         return MetricPose(
             refined.pose,
-            refined.covariance,
+            covariance,
             len(pairs.rows),
             tuple(self._places.ids[np.unique(pairs.place)].tolist()),
             self._best(query, pairs),
