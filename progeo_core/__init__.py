@@ -6,8 +6,9 @@ The names below are what most programs need. Each is imported on first use, so t
 
 import importlib as _importlib
 import os as _os
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
+# That of typing takes ten milliseconds, in which a signal would end in a traceback.
+_TYPE_CHECKING = False
 if _TYPE_CHECKING:
     from progeo_core.evaluation.queries import evaluate_records as evaluate
     from progeo_core.images.codec import read_image

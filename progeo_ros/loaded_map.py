@@ -71,6 +71,9 @@ class LoadedMap:
                 PlaceIndex.open(place_map, settings.index_memory_mb),
                 settings.device,
             )
+            if options.localizer.verification_ms or place_map.has_views:
+                # Before the first image, as the network takes seconds to load.
+                prepared.features  # noqa: B018 - a cached property
             return cls(prepared, _localizer(prepared, encoder, options, odometry))
         except ProgeoError:
             place_map.close()

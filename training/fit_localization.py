@@ -24,10 +24,14 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.encoder import Described, Encoder, describe
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import load_images
+from progeo_core.images.codec import load_images, read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.fitted_constants import SequenceConstants, SingleImageConstants
+from progeo_core.localization.fitted_constants import (
+    SequenceConstants,
+    SingleImageConstants,
+    VerificationConstants,
+)
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilter
 from progeo_core.localization.place_verification import PlaceVerifier
@@ -35,33 +39,45 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
 from progeo_core.localization.sequence_ranker import SequenceRanker
 from progeo_core.localization.single_image_ranker import SingleImageRanker
+from progeo_core.map.build import build_map
+from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_index import PlaceIndex
-from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
+from progeo_core.verification.feature_extractor import FeatureExtractor
+from progeo_core.verification.view_finder import DepthViewFinder
 
-Constants = TypeVar("Constants", SingleImageConstants, SequenceConstants)
+Constants = TypeVar("Constants", SingleImageConstants, SequenceConstants, VerificationConstants)
 
 _DEMO = Path(__file__).resolve().parent.parent / "progeo_core" / "demo_data"
 # Each constant is tried smaller and larger by these factors, round by round.
 _FACTORS = (1.5, 1.2, 1.1, 1.05)
 _SETTINGS = LocalizerSettings()
+# Verification is fitted as if there were time to compare all places.
+_AT_LEISURE = LocalizerSettings(verification_ms=10_000)
 
 
 class Drive(NamedTuple):
-    """Descriptors [n, D] of the images of one pass, their positions [n, 3] (m) and stamps (ns)."""
+    """Images of one pass [n]: descriptors [n, D], positions [n, 3] (m), stamps (ns), and files."""
 
     descriptors: NDArray[np.float32]
     position: FloatArray
     stamp_ns: NDArray[np.int64]
+    images: tuple[Path, ...]
 
 
 class Scene(NamedTuple):
-    """A map, a pass of the same site, and passes of other sites; radius_m: what counts as right."""
+    """A map, a pass of the same site, and passes of other sites; radius_m: what counts as right.
+
+    inliers: that files of images share with places, by row, as far as they were compared.
+    """
 
     name: str
     prepared: PreparedMap
+    inliers: dict[tuple[Path, int], float]
     drive: Drive
     elsewhere: tuple[Drive, ...]
     radius_m: float
@@ -80,28 +96,72 @@ class Outcome(NamedTuple):
         return float(-np.mean(np.log(np.where(self.right, stated, 1.0 - stated))))
 
 
+class RememberingVerifier(PlaceVerifier):
+    """Verification of a scene's images that compares no pair of images twice."""
+
+    def __init__(self, scene: Scene, constants: VerificationConstants) -> None:
+        """Verify the places of a scene."""
+        super().__init__(scene.prepared, scene.radius_m, constants)
+        self._known = scene.inliers
+        self.file = Path()
+
+    def inliers(self, query: Query, row: int) -> float:
+        """Return the inliers of an image, which is that of `file`, and a place."""
+        if (self.file, row) not in self._known:
+            image = read_image(self.file)
+            found = super().inliers(query._replace(image=image), row)
+            self._known[self.file, row] = found
+        return self._known[self.file, row]
+
+
 def answer_singly(scene: Scene, constants: SingleImageConstants) -> Outcome:
-    """Answer every image of a scene by itself."""
-    consensus = ConsensusSettings().widened(scene.prepared.spacing.spacing_m)
-    ranker = SingleImageRanker(scene.prepared, consensus, _verifier(scene), constants)
-    drives = (scene.drive, *scene.elsewhere)
-    return _joined([_outcome(scene, drive, ranker) for drive in drives])
+    """Answer every image of a scene by itself, without verification."""
+    return _by_itself(scene, constants, VerificationConstants(), _SETTINGS)
+
+
+def answer_verified(scene: Scene, constants: VerificationConstants) -> Outcome:
+    """Answer every image of a scene with verification, by itself and as part of its pass."""
+    alone = _by_itself(scene, SingleImageConstants(), constants, _AT_LEISURE)
+    return _joined([alone, _in_order(scene, SequenceConstants(), constants, _AT_LEISURE)])
 
 
 def answer_sequences(scene: Scene, constants: SequenceConstants) -> Outcome:
-    """Answer every pass of a scene as a sequence of its own."""
+    """Answer every pass of a scene as a sequence of its own, without verification."""
+    return _in_order(scene, constants, VerificationConstants(), _SETTINGS)
+
+
+def _by_itself(
+    scene: Scene,
+    constants: SingleImageConstants,
+    verification: VerificationConstants,
+    settings: LocalizerSettings,
+) -> Outcome:
+    consensus = ConsensusSettings().widened(scene.prepared.spacing.spacing_m)
+    verifier = RememberingVerifier(scene, verification)
+    ranker = SingleImageRanker(scene.prepared, consensus, verifier, constants)
+    drives = (scene.drive, *scene.elsewhere)
+    return _joined([_outcome(scene, drive, ranker, verifier, settings) for drive in drives])
+
+
+def _in_order(
+    scene: Scene,
+    constants: SequenceConstants,
+    verification: VerificationConstants,
+    settings: LocalizerSettings,
+) -> Outcome:
     spacing_m = scene.prepared.spacing.spacing_m
     outcomes = []
     for drive in (scene.drive, *scene.elsewhere):
         place_filter = PlaceFilter(scene.prepared.places.position, spacing_m, constants=constants)
+        verifier = RememberingVerifier(scene, verification)
         ranker = SequenceRanker(
             scene.prepared,
             ConsensusSettings().widened(spacing_m),
-            _verifier(scene),
+            verifier,
             place_filter,
             PoseBuffer(),
         )
-        outcomes.append(_outcome(scene, drive, ranker))
+        outcomes.append(_outcome(scene, drive, ranker, verifier, settings))
     return _joined(outcomes)
 
 
@@ -160,18 +220,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{len(scenes)} scenes, model {encoder.fingerprint}")
         report("single images", scenes, SingleImageConstants(), answer_singly, options.rounds)
         report("sequences", scenes, SequenceConstants(), answer_sequences, options.rounds)
+        report("verification", scenes, VerificationConstants(), answer_verified, options.rounds)
 
 
 def make_scenes(
     given: Sequence[Sequence[str | Path | float]], encoder: Encoder, folder: Path
 ) -> list[Scene]:
     """Make a map of every scene; a table that is map and pass at once is shared out by turns."""
+    finder = DepthViewFinder(FeatureExtractor())
     prepared, drives = [], []
     for number, (_, database, queries, _) in enumerate(given):
         rows, asked = read_records(Path(str(database))), read_records(Path(str(queries)))
         if database == queries:
             rows, asked = rows.select(slice(0, None, 2)), asked.select(slice(1, None, 2))
-        prepared.append(_map(folder / f"{number}.progeo", _drive(rows, encoder), encoder))
+        prepared.append(_map(folder / f"{number}.progeo", rows, encoder, finder))
         drives.append(_drive(asked, encoder))
     # Passes whose map is of the same images are of the same site.
     sites = [{str(database), str(queries)} for _, database, queries, _ in given]
@@ -179,6 +241,7 @@ def make_scenes(
         Scene(
             str(name),
             prepared[number],
+            {},
             drives[number],
             tuple(drive for other, drive in enumerate(drives) if not sites[other] & sites[number]),
             float(str(radius_m)),
@@ -187,15 +250,22 @@ def make_scenes(
     ]
 
 
-def _outcome(scene: Scene, drive: Drive, ranker: SingleImageRanker | SequenceRanker) -> Outcome:
+def _outcome(
+    scene: Scene,
+    drive: Drive,
+    ranker: SingleImageRanker | SequenceRanker,
+    verifier: RememberingVerifier,
+    settings: LocalizerSettings,
+) -> Outcome:
     """Ask for the images of a drive in their order."""
     at_home = drive is scene.drive
     confidence, right = [], []
-    for descriptor, position, stamp_ns in zip(*drive, strict=True):
+    nothing = np.zeros((1, 1, 3), np.uint8) if settings.verification_ms else None
+    for descriptor, position, stamp_ns, verifier.file in zip(*drive, strict=True):
         standardized = scene.prepared.standardization.apply(descriptor[None])[0]
-        candidates = scene.prepared.search(descriptor, _SETTINGS.candidates)
-        query = Query(int(stamp_ns), "", descriptor, standardized, candidates, None)
-        estimate = ranker.rank(query, _SETTINGS).estimate
+        candidates = scene.prepared.search(descriptor, settings.candidates)
+        query = Query(int(stamp_ns), "", descriptor, standardized, candidates, nothing)
+        estimate = ranker.rank(query, settings).estimate
         error_m = np.linalg.norm((estimate.position - position)[:2])
         confidence.append(estimate.confidence)
         right.append(at_home and error_m <= scene.radius_m)
@@ -206,29 +276,22 @@ def _joined(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(*(np.concatenate(columns) for columns in zip(*outcomes, strict=True)))
 
 
-def _verifier(scene: Scene) -> PlaceVerifier:
-    prepared = scene.prepared
-    spacing_m = prepared.spacing.spacing_m
-    return PlaceVerifier(prepared.place_map, prepared.places, scene.radius_m, spacing_m)
-
-
 def _drive(records: Records, encoder: Encoder) -> Drive:
     described = describe(encoder, load_images(records.images))
     kept = [one for one in described if isinstance(one, Described)]
     rows = [one.index for one in kept]
     local = records.to_local(records.default_datum())
     return Drive(
-        np.stack([one.descriptor for one in kept]), local.position[rows], local.stamp_ns[rows]
+        np.stack([one.descriptor for one in kept]),
+        local.position[rows],
+        local.stamp_ns[rows],
+        tuple(records.images[row] for row in rows),
     )
 
 
-def _map(path: Path, drive: Drive, encoder: Encoder) -> PreparedMap:
-    count = len(drive.position)
-    names = [""] * count
-    place_map = PlaceMap.create(path, encoder.fingerprint)
-    unknown = np.full(count, np.nan), np.zeros(count, np.int64)
-    places = Places(drive.position, *unknown, names, names, names, [None] * count)
-    place_map.append(places, drive.descriptors)
+def _map(path: Path, records: Records, encoder: Encoder, finder: ViewFinder) -> PreparedMap:
+    build_map(path, FileSource(records), encoder, structure=finder)
+    place_map = PlaceMap.open(path)
     return PreparedMap(place_map, PlaceIndex.open(place_map))
 
 

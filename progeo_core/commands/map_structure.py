@@ -42,6 +42,10 @@ from progeo_core.records.records import Heading
 if TYPE_CHECKING:
     from progeo_core.verification.view_finder import DepthViewFinder
 
+# Features that are found for each one that is kept where landmarks are triangulated: those whose
+# landmark is surest stay.
+_CANDIDATES = 2
+
 FeaturesOption = Annotated[
     int,
     typer.Option(
@@ -50,7 +54,7 @@ FeaturesOption = Annotated[
         help="Local features that the map keeps per place, 82 bytes each; `map build` takes 0, too:"
         " thumbnails only, and no 3-D points.",
         min=0,
-        max=MAX_FEATURES,
+        max=MAX_FEATURES // _CANDIDATES,
     ),
 ]
 
@@ -108,7 +112,7 @@ def feature_finder(features: int, device: str) -> DepthViewFinder:
     from progeo_core.verification.feature_extractor import FeatureExtractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
-    return DepthViewFinder(FeatureExtractor(device), features)
+    return DepthViewFinder(FeatureExtractor(device), features, _CANDIDATES * features)
 
 
 def finish_structure(
@@ -127,7 +131,7 @@ def finish_structure(
     with PlaceMap.open(map_path, writable=True) as place_map:
         newest = place_map.ids()[len(place_map) - added :]
         with progress("finding 3-D points", len(place_map)) as advance:
-            report = add_landmarks(place_map, newest, advance)
+            report = add_landmarks(place_map, newest, finder.features, advance)
         if report.contradicting:
             first = place_map.images(report.contradicting[:1])[0]
             say_problem(

@@ -78,7 +78,7 @@ def estimate_pose(
         position,
         yaw_rad,
         settings,
-        confidence=_present(float(cosine.max()), fitted)
+        confidence=presence(float(cosine.max()), fitted)
         * _logistic(fitted.gap_slope * (gap - fitted.gap_at_half)),
         resolution_m=resolution_m,
     )
@@ -194,7 +194,7 @@ def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> 
     return float(np.clip(1.0 - ratio, 0.0, 1.0))
 
 
-def _present(similarity: float, fitted: SingleImageConstants) -> float:
+def presence(similarity: float, fitted: SingleImageConstants) -> float:
     """Return how probable it is that an image with this best similarity is from the map.
 
     The gap cannot say so: among the wrong places, too, one may stand out.

@@ -26,6 +26,25 @@ class SingleImageConstants(NamedTuple):
     presence_slope: float = 60.0
 
 
+class VerificationConstants(NamedTuple):
+    """Constants of verification: log odds of a place by its inliers, features that fit one scene.
+
+    even_inliers: number of them that says nothing. chance_inliers: as many may come by chance, so
+    fewer are as good as these. slope: log odds per e-fold of their number.
+    margin_slope: log odds per e-fold of how many more they are than with the best place elsewhere.
+    lowest: of the log odds. highest: of the log odds.
+    sequence_share: of the log odds, in a sequence: its images err in the same way.
+    """
+
+    even_inliers: float = 150.0
+    chance_inliers: float = 22.0
+    slope: float = 1.0
+    margin_slope: float = 1.0
+    lowest: float = -3.0
+    highest: float = 2.5
+    sequence_share: float = 0.25
+
+
 class SequenceConstants(NamedTuple):
     """Constants of the place filter.
 

@@ -65,9 +65,7 @@ class Localizer:
         spacing_m = prepared.spacing.spacing_m
         consensus = (consensus or ConsensusSettings()).widened(spacing_m)
         self.place_radius_m = consensus.place_radius_m
-        self._verifier = PlaceVerifier(
-            prepared.place_map, prepared.places, self.place_radius_m, spacing_m
-        )
+        self._verifier = PlaceVerifier(prepared, self.place_radius_m)
         self._single = SingleImageRanker(prepared, consensus, self._verifier)
         self._sequence = SequenceRanker(
             prepared,
@@ -145,22 +143,20 @@ class Localizer:
         and verification refines yaw and position where there are none.
         """
         _require_unit_length(descriptor)
-        settings, original = self.settings, image
-        # Nothing says which of a rig's several images at a place to compare.
-        if self._map.has_rig or not settings.verification_ms:
-            image = None
+        settings = self.settings
+        compared = image if settings.verification_ms else None
         started = time.perf_counter()
         candidates = self._map.search(descriptor, max(settings.candidates, settings.top_k))
         searched = time.perf_counter()
         standardized = self._map.standardization.apply(descriptor[None])[0]
-        query = Query(stamp_ns, camera, descriptor, standardized, candidates, image)
+        query = Query(stamp_ns, camera, descriptor, standardized, candidates, compared, intrinsics)
         ranker = self._sequence if settings.sequence else self._single
         rows, similarity, estimate, decision = ranker.rank(query, settings)
-        metric = self._metric_pose(original, intrinsics, rows)
+        metric = self._metric_pose(image, intrinsics, rows)
         if metric is not None:
             estimate, decision = decide_metric(metric, estimate, settings.min_confidence)
-        elif image is not None and intrinsics and decision.accepted:
-            estimate = self._verifier.refine(image, intrinsics, estimate, rows)
+        elif compared is not None and intrinsics and decision.accepted:
+            estimate = self._verifier.refine(query, estimate, rows)
         finished = time.perf_counter()
         return Localization(
             stamp_ns=stamp_ns,

@@ -24,10 +24,10 @@ class LocalizerSettings(Settings):
         " other if the map has images of all of them",
     )
     verification_ms: int = setting(
-        0,
+        40,
         "Time (ms) per image in which an uncertain answer is verified: the local features of the"
-        " image are compared with those of the most probable places, one after the other; 40 is"
-        " good, 0 is off",
+        " image are compared with those of the most probable places, of three in any case; 0 is"
+        " off",
         low=0,
         high=10_000,
     )

@@ -2,94 +2,45 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image
-from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.consensus import distinct_places
+from progeo_core.localization.fitted_constants import VerificationConstants
+from progeo_core.localization.inlier_evidence import inlier_log_odds
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
-from progeo_core.map.place_map import PlaceMap, PlacePoses
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.ranking import Query
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_core.verification.geometric_verifier import GeometricVerifier
-from progeo_core.verification.pose_refinement import refine_pose
+
+if TYPE_CHECKING:
+    from progeo_core.verification.query_view import QueryView
 
 IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
 _APART_RADII = 2.0
-# No image is compared with more places than this.
-_MAX_PLACES = 10
+# No image is compared with more places than this, and one that is compared at all with so many:
+# what fits the first place may fit others that are built to the same plan.
+_MAX_PLACES, _MIN_PLACES = 5, 3
 
 
-class _Compared(NamedTuple):
-    """Place [k] of each match, -1 not compared, and the log odds of each place [m]."""
+class WeightedMatches(NamedTuple):
+    """Matches of one image before verification, heaviest first.
 
-    place: IntArray
-    log_odds: FloatArray
+    rows, weight: [k]. confidence: that the place of the heaviest is right. presence: how probable
+    it is that any place of the map is.
+    """
 
-
-class PlaceVerifier:
-    """Verifier of a map's most probable places by the images that the map keeps of them."""
-
-    def __init__(
-        self, place_map: PlaceMap, places: PlacePoses, radius_m: float, spacing_m: float
-    ) -> None:
-        """Verify places of a map; radius_m: of one place. spacing_m: of the places."""
-        self._places, self._radius_m, self._spacing_m = places, radius_m, spacing_m
-        self._geometry = GeometricVerifier(place_map)
-
-    def weigh_matches(
-        self, image: Image, confidence: float, rows: IntArray, weight: FloatArray, budget_ms: int
-    ) -> VerifiedPlaces:
-        """Weigh the matches of one image, heaviest first, after comparing places.
-
-        budget_ms: time after which no further place is compared. confidence: that the heaviest
-        place is right. rows, weight: [k].
-        """
-        compared = self._compare(image, rows, weight, self._places.position[rows], budget_ms)
-        return rerank_places(confidence, weight, compared.place, compared.log_odds)
-
-    def log_odds(self, image: Image, belief: Belief, budget_ms: int) -> FloatArray:
-        """Return the log odds of the places of a belief [s]; budget_ms: as for `weigh_matches`."""
-        compared = self._compare(image, belief.rows, belief.probability, belief.position, budget_ms)
-        log_odds: FloatArray = np.append(compared.log_odds, 0.0)[compared.place]
-        return log_odds
-
-    def refine(
-        self, image: Image, intrinsics: Intrinsics, estimate: PoseEstimate, rows: IntArray
-    ) -> PoseEstimate:
-        """Refine a pose by the first of the places in `rows` that is near it."""
-        offset = self._places.position[rows] - estimate.position
-        near = rows[np.linalg.norm(offset, axis=1) <= self._radius_m]
-        if not near.size:
-            return estimate
-        row = near[0]
-        view = self._geometry.view_from(image, int(self._places.ids[row]), intrinsics)
-        if view is None:
-            return estimate
-        position, yaw = self._places.position[row], float(self._places.yaw_rad[row])
-        return refine_pose(estimate, position, yaw, view, self._spacing_m)
-
-    def _compare(
-        self, image: Image, rows: IntArray, weight: FloatArray, position: FloatArray, budget_ms: int
-    ) -> _Compared:
-        """Compare the heaviest places with an image; all [k] come heaviest first."""
-        place = distinct_places(weight, position, self._radius_m, _MAX_PLACES)
-        # So the first one of each place stands for it.
-        _, first = np.unique(place[place >= 0], return_index=True)
-        compared = rows[place >= 0][first]
-        log_odds = self._geometry.log_odds(
-            image,
-            self._places.ids[compared],
-            self._places.position[compared],
-            _APART_RADII * self._radius_m,
-            budget_ms,
-        )
-        return _Compared(place, log_odds)
+    rows: IntArray
+    weight: FloatArray
+    confidence: float
+    presence: float
 
 
 class VerifiedPlaces(NamedTuple):
@@ -99,23 +50,137 @@ class VerifiedPlaces(NamedTuple):
     confidence: float
 
 
-def rerank_places(
-    confidence: float, weight: FloatArray, place: NDArray[np.int64], log_odds: FloatArray
-) -> VerifiedPlaces:
-    """Apply Bayes' rule to the places of one image.
+class PlaceVerifier:
+    """Verifier of a map's most probable places by the local features of their images."""
 
-    confidence: that place 0 is right. weight: [k] of the matches. place: [k] number of each one's
-    place, -1 not checked. log_odds: [m] per place. Before the check, other places are less probable
-    than place 0 as they weigh less; the rest is for all that was not checked, or off the map.
+    def __init__(
+        self,
+        prepared: PreparedMap,
+        radius_m: float,
+        constants: VerificationConstants | None = None,
+    ) -> None:
+        """Verify places of a map; radius_m: of one place."""
+        self._map, self._radius_m = prepared, radius_m
+        self._constants = constants or VerificationConstants()
+
+    def weigh_matches(
+        self,
+        query: Query,
+        matches: WeightedMatches,
+        settings: LocalizerSettings,
+    ) -> VerifiedPlaces:
+        """Weigh the matches of one image by the inliers of their places."""
+        position = self._map.places.position[matches.rows]
+        place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
+        prior = prior_of_places(matches, place)
+        log_odds = self._compare(query, matches.rows, place, position, prior, settings)
+        return weigh_places(matches.weight, place, prior, log_odds)
+
+    def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
+        """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
+        place = distinct_places(belief.probability, belief.position, self._radius_m, _MAX_PLACES)
+        prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
+        prior[0] += belief.off_map
+        rows = self._map.most_similar_images(query.standardized, belief.rows)
+        share = self._constants.sequence_share
+        log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
+        # Few inliers with every place are due to blur or light as often as to being off the map.
+        compared = log_odds != 0.0
+        log_odds[compared] -= min(0.0, float(log_odds[compared].max(initial=-np.inf)))
+        of_places: FloatArray = np.append(log_odds, 0.0)[place]
+        return of_places
+
+    def inliers(self, query: Query, row: int) -> float:
+        """Return how many local features an image shares with a place; NaN where it has none."""
+        # Only comparisons need torch.
+        from progeo_core.verification.epipolar_inliers import count_inliers
+
+        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        return float("nan") if place is None else count_inliers(self._view(query), place)
+
+    def refine(self, query: Query, estimate: PoseEstimate, rows: IntArray) -> PoseEstimate:
+        """Refine a pose by the first of the places in `rows` that is near it."""
+        from progeo_core.verification.pose_refinement import refine_pose
+        from progeo_core.verification.two_view_geometry import view_from
+
+        offset = self._map.places.position[rows] - estimate.position
+        near = rows[np.linalg.norm(offset, axis=1) <= self._radius_m]
+        if not near.size:
+            return estimate
+        row = int(near[0])
+        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        view = None if place is None else view_from(self._view(query), place)
+        if view is None or not view.is_level:
+            return estimate
+        position, yaw = self._map.places.position[row], float(self._map.places.yaw_rad[row])
+        turned, direction = yaw + view.turn_rad, yaw + view.bearing_rad
+        return refine_pose(estimate, position, turned, direction, self._map.spacing.spacing_m)
+
+    def _view(self, query: Query) -> QueryView:
+        assert query.image is not None
+        return self._map.features.query(query.image, query.intrinsics)
+
+    def _compare(
+        self,
+        query: Query,
+        rows: IntArray,
+        place: IntArray,
+        position: FloatArray,
+        prior: FloatArray,
+        settings: LocalizerSettings,
+        share: float = 1.0,
+    ) -> FloatArray:
+        """Return the log odds [m] of places, the heaviest compared first, until time is up.
+
+        rows, place, position: [k] of the matches, the first of a place stands for it. prior:
+        [m + 1] of all else and of each place. share: of the log odds that counts. Stops where the
+        answer has become sure.
+        """
+        finish = time.monotonic() + settings.verification_ms * 1e-3
+        _, first = np.unique(place, return_index=True)
+        first = first[place[first] >= 0]
+        apart_m = _APART_RADII * self._radius_m
+        inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
+        for number, row in enumerate(rows[first].tolist()):
+            inliers[number] = self.inliers(query, row)
+            evidence = inlier_log_odds(inliers, position[first], apart_m, self._constants)
+            log_odds = share * evidence
+            if number + 1 >= _MIN_PLACES and (
+                time.monotonic() >= finish
+                or posterior_of_places(prior, log_odds)[1:].max() >= settings.min_confidence
+            ):
+                break
+        return log_odds
+
+
+def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:
+    """Return the probability [m + 1] of all else and of each place before any is compared.
+
+    place: [k] of the matches, -1 is all else, which also is what is off the map. Other places are
+    less probable than place 0 as they weigh less, and all together than that the map has the right
+    one.
     """
-    # Row 0 stands for all that was not checked, of which nothing is said.
-    owner = place + 1
-    shares = np.bincount(owner, weight, len(log_odds) + 1)
-    prior = confidence * shares / max(shares[1], 1e-300)
-    others = prior[2:].sum()
-    prior[2:] *= min(1.0, (1.0 - confidence) / max(others, 1e-300))
+    shares = np.bincount(place + 1, matches.weight, place.max() + 2)
+    prior: FloatArray = matches.confidence * shares / max(shares[1], 1e-300)
+    others, room = prior[2:].sum(), max(0.0, matches.presence - matches.confidence)
+    prior[2:] *= min(1.0, room / max(others, 1e-300))
     prior[0] = max(0.0, 1.0 - prior[1:].sum())
+    return prior
+
+
+def posterior_of_places(prior: FloatArray, log_odds: FloatArray) -> FloatArray:
+    """Return the probability [m + 1] of all else, of which nothing is said, and of each place."""
     posterior = prior * np.exp(np.append(0.0, log_odds))
-    posterior /= posterior.sum()
+    normalized: FloatArray = posterior / posterior.sum()
+    return normalized
+
+
+def weigh_places(
+    weight: FloatArray, place: IntArray, prior: FloatArray, log_odds: FloatArray
+) -> VerifiedPlaces:
+    """Apply Bayes' rule to the matches [k] of one image (see `prior_of_places`)."""
+    owner = place + 1
+    shares = np.bincount(owner, weight, len(prior))
+    posterior = posterior_of_places(prior, log_odds)
     spread = posterior / np.maximum(shares, 1e-300)
     return VerifiedPlaces(weight * spread[owner], float(posterior[1:].max()))

@@ -92,6 +92,20 @@ class PreparedMap:
         np.maximum.at(best, pairs.point, self.similarity(standardized, there)[back])
         return best
 
+    def most_similar_images(self, standardized: NDArray[np.float32], rows: IntArray) -> IntArray:
+        """Return for each place [k] the image at its pose that is most similar: a rig has several.
+
+        A robot that drives back looks ahead where another camera of its rig looked behind.
+        """
+        if self._poses is None:
+            return rows
+        pairs = self._poses.near(self.places.position[rows], self._pose_radius_m)
+        there, back = np.unique(pairs.row, return_inverse=True)
+        order = np.argsort(self.similarity(standardized, there)[back], kind="stable")
+        best = rows.copy()
+        best[pairs.point[order]] = pairs.row[order]
+        return best
+
     def matches(self, rows: IntArray, similarity: FloatArray) -> tuple[Match, ...]:
         """Return what the map knows of places [k], in their order."""
         ids = self.places.ids[rows].tolist()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.decision import Decision
 from progeo_core.poses.pose_estimate import PoseEstimate
 
@@ -18,6 +19,7 @@ class Query(NamedTuple):
 
     descriptor: [D] of unit length. standardized: [D] the same in the map's standardization.
     candidates: rows of the most similar places. image: for verification, None to do without.
+    intrinsics: of its camera, None unknown.
     """
 
     stamp_ns: int
@@ -26,6 +28,7 @@ class Query(NamedTuple):
     standardized: NDArray[np.float32]
     candidates: NDArray[np.int64]
     image: Image | None
+    intrinsics: Intrinsics | None = None
 
 
 class Ranking(NamedTuple):

@@ -51,8 +51,7 @@ class SequenceRanker:
             rows = np.concatenate([carried, np.setdiff1d(query.candidates, carried)])
             belief = self._tracker.update(rows, self._similarity(query, rows))
             if query.image is not None and not self._is_sure(belief, settings):
-                checks = settings.verification_ms
-                self._tracker.weigh(self._verifier.log_odds(query.image, belief, checks))
+                self._tracker.weigh(self._verifier.log_odds(query, belief, settings))
         return self._ranking(self._tracker.belief, settings)
 
     def _similarity(self, query: Query, rows: np.ndarray) -> FloatArray:

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image
 from progeo_core.localization.consensus import (
     ConsensusSettings,
     estimate_pose,
     match_weights,
     pose_from_weights,
+    presence,
 )
 from progeo_core.localization.decision import decide_image
 from progeo_core.localization.fitted_constants import SingleImageConstants
 from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.place_verification import PlaceVerifier, WeightedMatches
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query, Ranking
 from progeo_core.poses.pose_estimate import PoseEstimate
@@ -54,14 +54,18 @@ class SingleImageRanker:
         ranking = _decided(rows, similarity, estimate, settings)
         if query.image is None or ranking.decision.accepted:
             return ranking
-        return self._verified(query.image, ranking, settings)
+        return self._verified(query, ranking, settings)
 
-    def _verified(self, image: Image, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
-        """Return the ranking after the images of its best places were compared."""
+    def _verified(self, query: Query, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
+        """Return the ranking after the image was compared with those of its best places."""
         weight = match_weights(ranking.similarity, self._constants.sharpness)
-        verified = self._verifier.weigh_matches(
-            image, ranking.estimate.confidence, ranking.rows, weight, settings.verification_ms
+        matches = WeightedMatches(
+            ranking.rows,
+            weight,
+            ranking.estimate.confidence,
+            presence(float(ranking.similarity[0]), self._constants),
         )
+        verified = self._verifier.weigh_matches(query, matches, settings)
         order = np.argsort(-verified.weight, kind="stable")
         rows = ranking.rows[order]
         estimate = pose_from_weights(

@@ -49,6 +49,11 @@ class PlaceFeatures(NamedTuple):
         """Whether the place of each feature is known [n]."""
         return np.asarray(~np.isnan(self.landmarks).any(axis=1))
 
+    def rows(self, chosen: NDArray[np.int64]) -> PlaceFeatures:
+        """Return some of the features, in the order of their rows [m]."""
+        points, descriptors, landmarks, sigma_m = (column[chosen] for column in self[:4])
+        return PlaceFeatures(points, descriptors, landmarks, sigma_m, self.size)
+
     def without_landmarks(self) -> PlaceFeatures:
         """Return the same features without their 3-D points."""
         count = len(self.points)

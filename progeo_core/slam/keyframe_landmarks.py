@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.map.place_features import PlaceFeatures, PlaceView
+from progeo_core.verification.feature_tracks import direct_tracks
+from progeo_core.verification.known_view import KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts
-from progeo_core.verification.triangulation import KnownView, known_view, triangulate
+from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Keyframes that come before one is completed, and keyframes in memory: 512 features are 0.2 MB.
@@ -82,7 +84,8 @@ class KeyframeLandmarks:
             features = features.without_landmarks()
             view = keyframe.view._replace(features=features)
             return CompletedView(keyframe.place_id, view, triangulated=False, refused=True)
-        found = triangulate(keyframe.known, self._known(neighbors))
+        others = self._known(neighbors)
+        found = triangulate(keyframe.known, others, direct_tracks(keyframe.known, others))
         features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
         if not features.has_landmark.any():
             return None

@@ -11,7 +11,6 @@ from progeo_core.poses.planar_pose import between, compose
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.verification.pose_refinement import refine_pose
-from progeo_core.verification.two_view_geometry import TwoViewGeometry
 
 # A camera seldom looks in exactly the same direction again (rad), as in the consensus of matches.
 _YAW_FLOOR_RAD = 0.26
@@ -64,10 +63,10 @@ def relative_pose(
 
 
 def refine_relative(
-    relative: RelativePose, view: TwoViewGeometry, spacing_m: float
+    relative: RelativePose, turn_rad: float, bearing_rad: float, spacing_m: float
 ) -> RelativePose:
     """Return a relative pose refined by the geometry of the two images (see `refine_pose`)."""
     x, y, yaw = relative.pose
     estimate = PoseEstimate(np.array([x, y, 0.0]), float(yaw), relative.covariance, confidence=1.0)
-    refined = refine_pose(estimate, np.zeros(3), 0.0, view, spacing_m)
+    refined = refine_pose(estimate, np.zeros(3), turn_rad, bearing_rad, spacing_m)
     return RelativePose(np.array([*refined.position[:2], refined.yaw_rad]), refined.covariance)

@@ -149,10 +149,8 @@ class Session:
         added: Added,
     ) -> tuple[LoopClosure, ...]:
         """Write a keyframe to the map, keep its image; return its closures, refined."""
-        if self._map is None and frame.intrinsics is None:
-            return added.closures
-        thumbnail = make_thumbnail(frame.image)
         if self._map is not None:
+            thumbnail = make_thumbnail(frame.image)
             placed = self._placed(frame.stamp_ns, pose)
             self.counts.unplaced += placed is None
             if placed is not None:
@@ -162,8 +160,8 @@ class Session:
                     self._views.add(place_id, frame, _camera_pose(frame, placed))
         if frame.intrinsics is None or added.keyframe is None:
             return added.closures
-        camera.refiner.keep(added.keyframe.number, thumbnail)
-        return camera.refiner.refine(added.closures, camera.closer.keyframes, frame.intrinsics)
+        camera.refiner.keep(added.keyframe.number, frame.image, frame.intrinsics)
+        return camera.refiner.refine(added.closures, camera.closer.keyframes)
 
     def _note_time(self, stamp_ns: int) -> None:
         """Forget the keyframes where time starts again, as stamps are their names."""

@@ -23,10 +23,17 @@ from progeo_core.verification.xfeat_runtime import choose_map_finder
 QUERY_FEATURES = 1024
 # Larger images (pixels) are scaled down to this longest side: that costs time and gains nothing.
 LONGEST_SIDE = 640
+# Smaller ones are scaled up to this one: of 160 x 120 pixels, that doubles what fits one scene.
+_SHORTEST_SIDE = 480
 # The probability that a keypoint needs, and how far (pixels) around it is the highest.
 _MIN_HEAT, _REACH_PX = 0.05, 2
 # Images of one size in the network at a time; on a CPU more gain nothing.
 _BATCH, _BATCH_ON_CPU = 8, 1
+
+
+def working_side(size: tuple[int, int]) -> int:
+    """Return the longest side (pixels) at which features of an image of a size are found."""
+    return min(max(*size, _SHORTEST_SIDE), LONGEST_SIDE)
 
 
 class Keypoints(NamedTuple):
@@ -60,7 +67,7 @@ class FeatureExtractor:
     ) -> list[Keypoints]:
         """Return the `count` best local features of each RGB image [h, w, 3].
 
-        side: longest side (pixels) that images are scaled to; None shrinks large ones only.
+        side: longest side (pixels) that images are scaled to, None that of `working_side`.
         """
         found: dict[int, Keypoints] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
@@ -138,7 +145,7 @@ def _refined(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _scaled(image: Image, size: tuple[int, int], side: int | None) -> Image:
     """Return an image at a size that the network takes."""
-    scale = min(1.0, LONGEST_SIDE / max(size)) if side is None else side / max(size)
+    scale = (working_side(size) if side is None else side) / max(size)
     wanted = [max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in size]
     if tuple(wanted) == size:
         return image

@@ -8,7 +8,7 @@ import numpy as np
 
 from progeo_core.geo import FloatArray
 from progeo_core.verification.feature_matching import mutual_matches
-from progeo_core.verification.triangulation import KnownView
+from progeo_core.verification.known_view import KnownView
 
 # Matches with landmarks that another place needs to have a say.
 _MIN_MATCHES = 20

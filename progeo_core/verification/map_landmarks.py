@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNote
+from progeo_core.map.place_features import PLACE_FEATURES, PlaceView, StructureNote
 from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.progress import Advance, no_progress
+from progeo_core.verification.adjusted_views import adjusted_views
+from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
+from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts
-from progeo_core.verification.triangulation import (
-    MIN_AGREEMENT,
-    KnownView,
-    known_view,
-    triangulate,
-)
+from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Places that are written at a time, and places in memory: 512 features are 0.2 MB.
@@ -45,27 +43,31 @@ class LandmarkReport(NamedTuple):
 
 
 def add_landmarks(
-    place_map: PlaceMap, new: IdArray | None = None, advance: Advance = no_progress
+    place_map: PlaceMap,
+    new: IdArray | None = None,
+    features: int = PLACE_FEATURES,
+    advance: Advance = no_progress,
 ) -> LandmarkReport:
     """Triangulate the features of all places without 3-D points between their views.
 
     new: places with 3-D points by depth, which lose them where the images of other places
-    contradict them. The map's note says what was done. A kill loses the work on at most 32 places,
+    contradict them. features: how many a place keeps, those first whose landmark is surest. The
+    map's note says what was done. A kill loses the work on at most 32 places,
     and the same call goes on from there; `advance` counts places.
     """
     table = _usable(place_map.view_table())
-    places = _Places(place_map, table)
+    places = _Places(place_map, table, features)
     results: list[_Result] = []
     rows = np.flatnonzero((table.landmarks == 0) | np.isin(table.ids, [] if new is None else new))
     advance(len(place_map) - len(rows))
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
-        done = []
-        for row in block.tolist():
-            done.append(places.completed(row))
-            advance(1)
+        done = places.completed(block.tolist())
         place_map.set_views(table.ids[block], [one.view for one in done])
+        advance(len(block))
         results += [one._replace(view=None) for one in done]
+    if (table.features[rows] > features).any():
+        place_map.compact()
     report = LandmarkReport(
         len(rows),
         sum(one.landmarks > 0 for one in results),
@@ -94,24 +96,41 @@ class _Result(NamedTuple):
 class _Places:
     """Places of one map that can have landmarks; the views used last are kept in memory."""
 
-    def __init__(self, place_map: PlaceMap, table: ViewTable) -> None:
-        self._map, self._ids = place_map, table.ids
+    def __init__(self, place_map: PlaceMap, table: ViewTable, features: int) -> None:
+        self._map, self._ids, self._features = place_map, table.ids, features
         self._neighbors = ViewNeighbors(table.position, rotation_of(table.orientation))
+        self._tracks = FeatureTracks(self._neighbors, self._known)
         self._kept: collections.OrderedDict[int, KnownView | None] = collections.OrderedDict()
 
-    def completed(self, row: int) -> _Result:
-        """Return the view of a place with its landmarks."""
-        (view,) = self._map.views(self._ids[[row]])
-        assert view is not None
-        known = known_view(view)
-        if known is None or view.features is None:
-            return _Result(view, 0, False, False, np.nan)
-        if view.features.has_landmark.any():
-            return self._checked(row, view, known, view.features)
-        found = triangulate(known, self._known(self._neighbors.of(row)))
+    def completed(self, rows: list[int]) -> list[_Result]:
+        """Return the views of places that lie together, with their landmarks."""
+        views = self._map.views(self._ids[rows])
+        lacking = [
+            row
+            for row, view in zip(rows, views, strict=True)
+            if view and view.features and not view.features.has_landmark.any() and self._known(row)
+        ]
+        tracks = {row: self._tracks.of(row) for row in lacking}
+        adjusted = adjusted_views(self._sure, tracks)
+        return [
+            self._triangulated(row, view, tracks[row], adjusted)
+            if row in tracks
+            else self._checked(row, view)
+            for row, view in zip(rows, views, strict=True)
+            if view is not None
+        ]
+
+    def _triangulated(
+        self, row: int, view: PlaceView, tracks: Tracks, adjusted: Mapping[int, KnownView]
+    ) -> _Result:
+        own, *others = (adjusted.get(place) or self._sure(place) for place in (row, *tracks.places))
+        found = triangulate(own, others, tracks.features)
+        assert view.features is not None
         features = view.features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
+        surest = np.argsort(found.sigma_m / own.distance_to(found.landmarks), kind="stable")
+        features = features.rows(surest[: self._features])
         count = int(features.has_landmark.sum())
-        measured = found.agreement[np.isfinite(found.agreement)]
+        measured = tracks.agreement[np.isfinite(tracks.agreement)]
         agreement = float(np.median(measured)) if measured.size else np.nan
         return _Result(
             view._replace(features=features),
@@ -121,29 +140,34 @@ class _Places:
             agreement,
         )
 
-    def _checked(
-        self, row: int, view: PlaceView, known: KnownView, features: PlaceFeatures
-    ) -> _Result:
+    def _checked(self, row: int, view: PlaceView) -> _Result:
         """Return a view that has landmarks without them where other places contradict them."""
+        known, features = self._known(row), view.features
+        if known is None or features is None:
+            return _Result(view, 0, False, False, np.nan)
         beside = np.arange(max(0, row - _BESIDE), min(len(self._ids), row + _BESIDE + 1))
-        others = np.union1d(beside[beside != row], self._neighbors.of(row))
-        if contradicts(known, features.landmarks, self._known(others)):
-            return _Result(
-                view._replace(features=features.without_landmarks()), 0, False, True, np.nan
-            )
+        rows = np.union1d(beside[beside != row], self._neighbors.of(row)).tolist()
+        others = [other for other in map(self._known, rows) if other is not None]
+        if contradicts(known, features.landmarks, others):
+            bare = features.without_landmarks()
+            return _Result(view._replace(features=bare), 0, False, True, np.nan)
         return _Result(view, int(features.has_landmark.sum()), False, False, np.nan)
 
-    def _known(self, rows: NDArray[np.int64]) -> list[KnownView]:
-        """Return what is known of places, without those that are of no use."""
-        missing = [row for row in rows.tolist() if row not in self._kept]
-        for row, view in zip(missing, self._map.views(self._ids[missing]), strict=True):
+    def _sure(self, row: int) -> KnownView:
+        """Return what is known of a place of which something is."""
+        known = self._known(row)
+        assert known is not None
+        return known
+
+    def _known(self, row: int) -> KnownView | None:
+        """Return what is known of a place, None where that is of no use."""
+        if row not in self._kept:
+            (view,) = self._map.views(self._ids[[row]])
             self._kept[row] = None if view is None else known_view(view)
-        found = [self._kept[row] for row in rows.tolist()]
-        for row in rows.tolist():
-            self._kept.move_to_end(row)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return [one for one in found if one is not None]
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(row)
+        return self._kept[row]
 
 
 def _usable(table: ViewTable) -> ViewTable:

@@ -18,10 +18,10 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.feature_extractor import (
-    LONGEST_SIDE,
     QUERY_FEATURES,
     FeatureExtractor,
     Keypoints,
+    working_side,
 )
 from progeo_core.verification.query_view import QueryView
 
@@ -48,6 +48,16 @@ class KnownPlace:
     yaw_rad: float = math.nan
 
     @functools.cached_property
+    def rays(self) -> FloatArray | None:
+        """Return where the ray of each feature meets its camera's plane z = 1 [n, 2].
+
+        NaN where there is no such ray. None without a calibration.
+        """
+        if self.intrinsics is None:
+            return None
+        return self.intrinsics.scaled(*self.size).normalized(self.points)
+
+    @functools.cached_property
     def landmark_rows(self) -> NDArray[np.int64]:
         """Return the rows of features whose landmark is known."""
         return np.flatnonzero(~np.isnan(self.landmarks).any(axis=1))
@@ -63,7 +73,7 @@ class KnownPlace:
         """Return the focal length (pixels) at which its features were found, None unknown."""
         if self.intrinsics is None:
             return None
-        width = self.size[0] * min(1.0, LONGEST_SIDE / max(self.size))
+        width = self.size[0] * working_side(self.size) / max(self.size)
         return self.intrinsics.focal_x * width / self.intrinsics.width
 
 
@@ -89,6 +99,12 @@ class PlaceFeatureCache:
             )
         self._kept: collections.OrderedDict[int, KnownPlace | None] = collections.OrderedDict()
         self._query: QueryView | None = None
+
+    @property
+    def triangulated(self) -> bool:
+        """Whether landmarks of the map are triangulated, not measured by depth."""
+        note = self._map.structure
+        return note is not None and "triangulated" in note.source
 
     def query(self, image: Image, intrinsics: Intrinsics | None) -> QueryView:
         """Return the view of a query; that of the same image as before has its features ready."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.poses.pose_estimate import PoseEstimate
-from progeo_core.verification.two_view_geometry import TwoViewGeometry
 
 # On a campus drive nine turns in ten were within 0.05 rad; calibrations and mounts add to that.
 _TURN_SIGMA_RAD = 0.07
@@ -21,29 +20,28 @@ _MAX_SIGMAS = 3.0
 def refine_pose(
     estimate: PoseEstimate,
     place_position: FloatArray,
-    place_yaw_rad: float,
-    view: TwoViewGeometry,
+    yaw_rad: float,
+    direction_rad: float,
     spacing_m: float,
 ) -> PoseEstimate:
     """Return the estimate with yaw and position refined by the view of one place.
 
-    place_position: [3] metres. place_yaw_rad: NaN if unknown, then nothing is refined. spacing_m:
-    of the map's places, which limits the distance of the camera from the place. The yaw becomes the
-    place's plus the turn. The position moves towards the line on which the camera was, across it
-    only; it is unchanged where the bearing is NaN.
+    place_position: [3] metres. yaw_rad: of the camera, as the view of the place tells it, NaN
+    unknown, then nothing is refined. direction_rad: from the place to the camera, NaN unknown; the
+    position moves towards that line, across it only. spacing_m: of the map's places, which limits
+    the distance of the camera from the place.
     """
-    if not math.isfinite(place_yaw_rad):
+    if not math.isfinite(yaw_rad):
         return estimate
-    yaw = float(wrap_angle(place_yaw_rad + view.turn_rad))
+    yaw = float(wrap_angle(yaw_rad))
     known = math.isfinite(estimate.yaw_rad)
     if known:
         off = abs(float(wrap_angle(yaw - estimate.yaw_rad)))
         if off > _MAX_SIGMAS * math.sqrt(estimate.covariance[5, 5]):
             return estimate
     refined = estimate._replace(yaw_rad=yaw, covariance=estimate.covariance.copy())
-    if math.isfinite(view.bearing_rad):
-        direction = place_yaw_rad + view.bearing_rad
-        across = np.array([-math.sin(direction), math.cos(direction), 0.0])
+    if math.isfinite(direction_rad):
+        across = np.array([-math.sin(direction_rad), math.cos(direction_rad), 0.0])
         offset = estimate.position - place_position
         reach = max(float(np.linalg.norm(offset[:2])), spacing_m / 2.0)
         refined = _update_across_line(

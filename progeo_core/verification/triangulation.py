@@ -1,8 +1,8 @@
 """Landmarks of a place's local features, triangulated with neighbouring places of known poses.
 
-Matches are searched along the epipolar lines that the poses give. A landmark needs three views that
-agree on it; points by two views at a time are the hypotheses, the one that most views agree with is
-refined over them (Hartley and Zisserman 2004, chapter 12; Schönberger and Frahm 2016, section 4.3).
+A landmark needs three views that agree on it. Points by two views at a time are the hypotheses; the
+one that most views agree with is refined over them (Hartley and Zisserman 2004, chapter 12;
+Schönberger and Frahm 2016, section 4.3).
 """
 
 from __future__ import annotations
@@ -13,132 +13,61 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.map.place_features import PlaceView
-from progeo_core.poses.camera_pose import CameraPose
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
-from progeo_core.verification.feature_matching import MIN_COSINE, MIN_COSINE_NEAR
+from progeo_core.verification.known_view import KnownView
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# Distance (pixels) of a match from its epipolar line, and of an observation from its landmark.
-_BAND_PX, _MAX_ERROR_PX = 4.0, 3.0
+# Distance (pixels) of an observation from its landmark.
+_MAX_ERROR_PX = 3.0
 # Views that must agree on a landmark, and the angle (rad) that its rays must span.
 _MIN_VIEWS, _MIN_PARALLAX_RAD = 3, np.radians(2.0)
+# Fewer landmarks of one view than this are those that chance makes.
+_MIN_LANDMARKS = 15
 # A landmark less certain than this share of its distance is worth nothing.
 _MAX_RELATIVE_SIGMA = 0.08
 # Standard deviation of a feature's point (pixels).
 _SIGMA_PX = 1.0
-_ITERATIONS = 6
-# Matches of two images without regard to their poses: from so many on, the share that fits the
-# poses says whether these and the calibration are right.
-_MIN_MATCHES, MIN_AGREEMENT = 15, 0.4
-
-
-class KnownView(NamedTuple):
-    """Local features of a camera whose pose and calibration are known.
-
-    rays: [n, 2] where they meet the plane z = 1 of the camera, NaN unknown. descriptors: [n, 64] of
-    unit length. pixel: what a pixel of the features' image is on that plane.
-    """
-
-    pose: CameraPose
-    rotation: FloatArray
-    rays: FloatArray
-    descriptors: NDArray[np.float32]
-    pixel: float
+_ITERATIONS = 5
+# Of the other views, the first ones give the hypotheses.
+_HYPOTHESES = 16
 
 
 class Triangulated(NamedTuple):
     """Landmarks [n, 3] (m) of a place's features in the map frame, and their deviations [n] (m).
 
-    Both are NaN where a feature has none. agreement: [k] share of the matches with each neighbour
-    that fits the poses, NaN where there are too few to tell.
+    Both are NaN where a feature has none. agree: [k, n] which of the other views see it there.
     """
 
     landmarks: FloatArray
     sigma_m: NDArray[np.float32]
-    agreement: FloatArray
+    agree: BoolArray
 
 
-def known_view(view: PlaceView) -> KnownView | None:
-    """Return what triangulation needs of a place, None where something of it is unknown."""
-    pose, intrinsics, features = view
-    if pose is None or intrinsics is None or features is None:
-        return None
-    rotation = pose.rotation
-    if not np.isfinite(rotation).all():
-        return None
-    try:
-        camera = intrinsics.scaled(*features.size)
-    except UsageError:  # The calibration is of other images.
-        return None
-    descriptors = features.descriptors.astype(np.float32)
-    descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
-    # Features are found at no larger size.
-    pixel = max(1.0, max(features.size) / LONGEST_SIDE) / camera.focal_x
-    return KnownView(pose, rotation, camera.normalized(features.points), descriptors, pixel)
+def triangulate(
+    view: KnownView, others: Sequence[KnownView], tracks: Sequence[IntArray]
+) -> Triangulated:
+    """Return the landmarks of a view's features from where other views see them.
 
-
-def triangulate(view: KnownView, neighbors: Sequence[KnownView]) -> Triangulated:
-    """Return the landmarks of a view's features from its neighbours'."""
+    tracks: one [n] for each of the others, the row of its feature that shows the same; -1 none.
+    """
     count = len(view.rays)
-    seen = np.full((len(neighbors), count, 2), np.nan)
-    agreement = np.full(len(neighbors), np.nan)
-    for row, neighbor in enumerate(neighbors):
-        matches = _match(view, neighbor)
-        agreement[row] = matches.agreement
-        if not agreement[row] < MIN_AGREEMENT:
-            seen[row, matches.first] = neighbor.rays[matches.second]
     landmarks = np.full((count, 3), np.nan)
     sigma_m = np.full(count, np.nan, np.float32)
+    seen = np.full((len(others), count, 2), np.nan)
+    agree = np.zeros((len(others), count), np.bool_)
+    for row, (other, track) in enumerate(zip(others, tracks, strict=True)):
+        known = track >= 0
+        seen[row, known] = other.rays[track[known]]
     rows = np.flatnonzero(np.isfinite(seen[..., 0]).sum(axis=0) >= _MIN_VIEWS - 1)
     if rows.size:
-        star = _Star.of(view, neighbors, rows, seen[:, rows])
-        points, deviation = star.points()
-        landmarks[rows], sigma_m[rows] = view.pose.to_map(points), deviation
-    return Triangulated(landmarks, sigma_m, agreement)
-
-
-class _Matches(NamedTuple):
-    """Rows of features of two views that match, and how far free matches fit the poses."""
-
-    first: IntArray
-    second: IntArray
-    agreement: float
-
-
-def _match(view: KnownView, other: KnownView) -> _Matches:
-    cosine = view.descriptors @ other.descriptors.T
-    near = _near_epipolar(view, other)
-    first, second = _mutual(cosine, MIN_COSINE)
-    agreement = near[first, second].mean() if len(first) >= _MIN_MATCHES else np.nan
-    cosine[~near] = -1.0
-    return _Matches(*_mutual(cosine, MIN_COSINE_NEAR), float(agreement))
-
-
-def _mutual(cosine: NDArray[np.float32], min_cosine: float) -> tuple[IntArray, IntArray]:
-    best = cosine.argmax(axis=1)
-    rows = np.arange(len(cosine))
-    kept = (cosine.argmax(axis=0)[best] == rows) & (cosine[rows, best] >= min_cosine)
-    return rows[kept], best[kept]
-
-
-def _near_epipolar(view: KnownView, other: KnownView) -> BoolArray:
-    """Return which rays of a view may see what those of another see, as [n, m]."""
-    turn = other.rotation.T @ view.rotation
-    x, y, z = other.rotation.T @ (view.pose.position - other.pose.position)
-    essential = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]) @ turn
-    first = np.column_stack([view.rays, np.ones(len(view.rays))])
-    second = np.column_stack([other.rays, np.ones(len(other.rays))])
-    lines, back = first @ essential.T, second @ essential
-    residual = lines @ second.T
-    # Sampson's distance.
-    scale = (lines[:, :2] ** 2).sum(axis=1)[:, None] + (back[:, :2] ** 2).sum(axis=1)
-    limit = _BAND_PX * max(view.pixel, other.pixel)
-    return np.asarray(residual**2 < limit**2 * scale)
+        star = _Star.of(view, others, rows, seen[:, rows])
+        points, deviation, fits = star.points()
+        if np.count_nonzero(np.isfinite(deviation)) >= _MIN_LANDMARKS:
+            landmarks[rows], sigma_m[rows] = view.pose.to_map(points), deviation
+            agree[:, rows] = fits[1:]
+    return Triangulated(landmarks, sigma_m, agree & np.isfinite(sigma_m))
 
 
 class _Star(NamedTuple):
@@ -173,8 +102,11 @@ class _Star(NamedTuple):
             np.array([view.pixel, *(other.pixel for other in neighbors)]),
         )
 
-    def points(self) -> tuple[FloatArray, FloatArray]:
-        """Return the points [n, 3] in the view's frame and their deviations [n], NaN refused."""
+    def points(self) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Return points [n, 3] in the view's frame, deviations [n], and which views [k, n] agree.
+
+        Points and deviations are NaN where one is refused.
+        """
         points, fits = self._best_hypotheses()
         for _ in range(_ITERATIONS):
             points = points + self._step(points, fits)
@@ -189,7 +121,7 @@ class _Star(NamedTuple):
                 & (sigma_m <= _MAX_RELATIVE_SIGMA * distance)
             )
         points[~sound], sigma_m[~sound] = np.nan, np.nan
-        return points, sigma_m
+        return points, sigma_m, fits
 
     def _best_hypotheses(self) -> tuple[FloatArray, BoolArray]:
         """Return of the points by two views those that most views agree with, and which [k, n]."""
@@ -200,7 +132,7 @@ class _Star(NamedTuple):
             depth = -(across * np.cross(ahead, self.shift[1:, None])).sum(-1) / (across**2).sum(-1)
         best = np.full((len(self.rays), 3), np.nan)
         fits = np.zeros(self.seen.shape[:2], np.bool_)
-        for row in depth:
+        for row in depth[:_HYPOTHESES]:
             points = self.rays * row[:, None]
             found = self._fits(points)
             better = found.sum(axis=0) > fits.sum(axis=0)

@@ -1,103 +1,107 @@
-"""Two-view geometry of an image and a place: the turn of the camera and its bearing.
+"""Two-view geometry of an image and a place: the turn of the camera and its direction.
 
-An essential matrix (Nistér 2004, with USAC MAGSAC, Barath 2020) between an image and the image of a
-place gives the rotation and the direction of the translation, not its length. Both images must be
-of one camera that is level; otherwise there is no result.
+An essential matrix (Nistér 2004, in LO-RANSAC, PoseLib, Larsson 2020) between an image and the
+image of a place gives the rotation and the direction of the translation, not its length.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+import poselib
 
+from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.verification.local_features import LocalFeatures, mutual_matches
+from progeo_core.verification.feature_matching import mutual_matches
+
+if TYPE_CHECKING:
+    from progeo_core.verification.place_feature_cache import KnownPlace
+    from progeo_core.verification.query_view import QueryView
 
 # On a campus drive 25 inliers gave yaws within 0.04 rad nine times in ten; fewer err more often.
 _MIN_INLIERS = 25
-# The share of the inliers that must lie in front of both cameras.
-_MIN_IN_FRONT = 0.7
-# Distance from an epipolar line (pixels of the small images), and confidence of RANSAC.
-_REPROJECTION_PX, _RANSAC_CONFIDENCE = 1.0, 0.999
-# Points farther than this many baselines count as in front, too: OpenCV's own limit of 50 takes the
-# far points of a camera that turned almost in place for points behind it.
-_FARTHEST_BASELINES = 1e6
+# Distance from an epipolar line (pixels of a camera of _FOCAL_PX), and the effort of RANSAC.
+_ERROR_PX, _FOCAL_PX = 1.5, 500.0
+_MIN_ITERATIONS, _MAX_ITERATIONS = 50, 300
 # A level camera neither tilts nor rolls by more than this (rad) between two visits.
 _MAX_TILT_RAD = 0.2
-# Images whose aspect ratios differ by more than this are not of one camera.
-_ASPECT_TOLERANCE = 0.02
 
 
 class TwoViewGeometry(NamedTuple):
     """Pose of the query's camera relative to the place's, up to the distance.
 
-    turn_rad: yaw of the query less that of the place. bearing_rad: direction from the place to the
-    query, from straight ahead; both counter-clockwise. inliers: matches that agree.
+    rotation: [3, 3] turns the axes of the query's camera (x right, y down, z forward) into those of
+    the place's. direction: [3] of unit length, from the place to the query, in the place's axes.
+    inliers: matches that agree.
     """
 
-    turn_rad: float
-    bearing_rad: float
+    rotation: FloatArray
+    direction: FloatArray
     inliers: int
 
+    @property
+    def turn_rad(self) -> float:
+        """Return the yaw of the query less that of the place, counter-clockwise."""
+        return math.atan2(-self.rotation[0, 2], self.rotation[2, 2])
 
-def two_view_geometry(
-    query: LocalFeatures, place: LocalFeatures, intrinsics: Intrinsics
-) -> TwoViewGeometry | None:
-    """Return the geometry of a query and a place, None where the images do not determine it."""
-    if not (intrinsics.usable and _one_camera(query, place, intrinsics)):
+    @property
+    def bearing_rad(self) -> float:
+        """Return the direction from the place to the query, counter-clockwise from ahead."""
+        return math.atan2(-self.direction[0], self.direction[2])
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the vertical is the same in both images, as for a camera on level ground."""
+        upright = float(np.clip(self.rotation[1, 1], -1.0, 1.0))
+        return math.acos(upright) <= _MAX_TILT_RAD
+
+
+def view_from(query: QueryView, place: KnownPlace) -> TwoViewGeometry | None:
+    """Return the geometry of a calibrated query and a place.
+
+    A place of which no calibration is known is taken to be of the query's camera, if the aspect
+    ratio of its image allows that. None where there is no calibration or too little is known.
+    """
+    if query.camera is None or query.rays is None:
         return None
-    matched, match = mutual_matches(query, place)
-    if len(matched) < _MIN_INLIERS:
+    rays = place.rays
+    if rays is None:
+        try:
+            rays = query.camera.scaled(*place.size).normalized(place.points)
+        except UsageError:
+            return None
+    matches = mutual_matches(query.features.descriptors, place.descriptors)
+    return two_view_geometry(query.rays[matches.first], rays[matches.second])
+
+
+def two_view_geometry(of_query: FloatArray, of_place: FloatArray) -> TwoViewGeometry | None:
+    """Return the geometry of two views, None where the matches do not determine it.
+
+    of_query, of_place: [n, 2] where the ray of each match meets its camera's plane z = 1, NaN where
+    there is none.
+    """
+    usable = np.isfinite(of_query).all(axis=1) & np.isfinite(of_place).all(axis=1)
+    if np.count_nonzero(usable) < _MIN_INLIERS:
         return None
-    matrix = intrinsics.matrix(query.size)
-    of_query = _undistorted(query.points[matched], matrix, intrinsics)
-    of_place = _undistorted(place.points[match], matrix, intrinsics)
-    essential, inside = cv2.findEssentialMat(
-        of_query, of_place, matrix, cv2.USAC_MAGSAC, _RANSAC_CONFIDENCE, _REPROJECTION_PX
+    camera = {
+        "model": "SIMPLE_PINHOLE",
+        "width": 0,
+        "height": 0,
+        "params": [_FOCAL_PX, 0.0, 0.0],
+    }
+    options = {
+        "max_epipolar_error": _ERROR_PX,
+        "min_iterations": _MIN_ITERATIONS,
+        "max_iterations": _MAX_ITERATIONS,
+    }
+    found, info = poselib.estimate_relative_pose(
+        of_query[usable] * _FOCAL_PX, of_place[usable] * _FOCAL_PX, camera, camera, options
     )
-    if essential is None or essential.shape != (3, 3):
+    inliers = int(np.count_nonzero(info["inliers"]))
+    direction = np.asarray(found.t, np.float64)
+    length = float(np.linalg.norm(direction))
+    if inliers < _MIN_INLIERS or not length > 0.0:
         return None
-    inliers = int(np.count_nonzero(inside))
-    in_front, rotation, direction, *_ = cv2.recoverPose(
-        essential, of_query, of_place, matrix, distanceThresh=_FARTHEST_BASELINES, mask=inside
-    )
-    if (
-        inliers < _MIN_INLIERS
-        or in_front < _MIN_IN_FRONT * inliers
-        or _tilt(np.asarray(rotation)) > _MAX_TILT_RAD
-    ):
-        return None
-    # Camera axes are right, down, forward: the query's axis and position in those of the place.
-    turn = math.atan2(-rotation[0, 2], rotation[2, 2])
-    return TwoViewGeometry(turn, math.atan2(-direction[0, 0], direction[2, 0]), inliers)
-
-
-def _undistorted(
-    points: NDArray[np.float32], matrix: FloatArray, intrinsics: Intrinsics
-) -> NDArray[np.float32]:
-    """Return where a lens without distortion would have put points [n, 2]."""
-    distortion = np.array(intrinsics.distortion)
-    if not distortion.size:
-        return points
-    undistort = (
-        cv2.fisheye.undistortPoints if intrinsics.model == "fisheye" else cv2.undistortPoints
-    )
-    undistorted = undistort(points[:, None], matrix, distortion, P=matrix)
-    return np.asarray(undistorted, np.float32).reshape(-1, 2)
-
-
-def _one_camera(query: LocalFeatures, place: LocalFeatures, intrinsics: Intrinsics) -> bool:
-    """Whether both images have the aspect ratio of the camera's images."""
-    expected = intrinsics.width / intrinsics.height
-    ratios = [features.size[0] / features.size[1] / expected for features in (query, place)]
-    return all(abs(ratio - 1.0) < _ASPECT_TOLERANCE for ratio in ratios)
-
-
-def _tilt(rotation: FloatArray) -> float:
-    """Return the angle (rad) by which a rotation tilts the vertical."""
-    return math.acos(float(np.clip(rotation[1, 1], -1.0, 1.0)))
+    return TwoViewGeometry(np.asarray(found.R, np.float64), direction / length, inliers)

@@ -34,15 +34,22 @@ _MIN_DEPTH_M = 0.1
 class DepthViewFinder:
     """Finder of local features, and of landmarks by depth images (see `ViewFinder`).
 
-    faults: counts of images whose calibration or depth cannot be used, by the reason; their places
-    have features only.
+    features: how many there are of an image. faults: counts of images whose calibration or depth
+    cannot be used, by the reason; their places have features only.
     """
 
     image_side = LONGEST_SIDE
 
-    def __init__(self, extractor: FeatureExtractor, features: int = PLACE_FEATURES) -> None:
-        """Find the best `features` of each image."""
-        self._extractor, self._features = extractor, features
+    def __init__(
+        self, extractor: FeatureExtractor, features: int = PLACE_FEATURES, candidates: int = 0
+    ) -> None:
+        """Find the best `features` of each image.
+
+        candidates: how many there are of a place whose landmarks can be triangulated, which chooses
+        among them; 0 for no more than of the others.
+        """
+        self._extractor, self.features = extractor, features
+        self._candidates = max(features, candidates)
         self._has_landmarks = False
         self.faults: collections.Counter[str] = collections.Counter()
 
@@ -62,7 +69,7 @@ class DepthViewFinder:
 
         Depth and calibration of images with another aspect ratio count as none, see `faults`.
         """
-        found = self._extractor.find(images, self._features)
+        found = self._extractor.find(images, self._candidates)
         return [
             self._view(*columns) for columns in zip(found, depths, poses, intrinsics, strict=True)
         ]
@@ -83,15 +90,20 @@ class DepthViewFinder:
         intrinsics: Intrinsics | None,
     ) -> PlaceView:
         features = _without_depth(keypoints)
+        best = features.rows(np.arange(min(self.features, len(features.points))))
         camera = None if intrinsics is None else self.fitting(intrinsics, keypoints.size)
         if camera is None:
-            return PlaceView(pose, None, features)
+            return PlaceView(pose, None, best)
         fault = None if depth is None else _depth_fault(depth, keypoints.size)
         if fault is not None:
             self._count(fault)
-        elif depth is not None and pose is not None and np.isfinite(pose.rotation).all():
-            features = _with_landmarks(features, depth, pose, camera)
-            self._has_landmarks = self._has_landmarks or bool(features.has_landmark.any())
+        if pose is None or not np.isfinite(pose.rotation).all():
+            return PlaceView(pose, intrinsics, best)
+        if depth is not None and fault is None:
+            best = _with_landmarks(best, depth, pose, camera)
+            if best.has_landmark.any():
+                self._has_landmarks = True
+                return PlaceView(pose, intrinsics, best)
         return PlaceView(pose, intrinsics, features)
 
     def _count(self, fault: str) -> None:

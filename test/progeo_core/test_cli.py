@@ -100,7 +100,7 @@ def test_bad_use_is_one_line_on_stderr(arguments, message, capfd):
         (UsageError("a: b; c"), 2, "progeo: error: a: b; c"),
         (DataError("file [x]\n  is\tbad"), 1, "progeo: error: file [x] is bad"),
         (ImageError(f"{'long/' * 60}: bad"), 1, f"progeo: error: {'long/' * 60}: bad"),
-        (KeyboardInterrupt(), 130, None),
+        (KeyboardInterrupt(), 130, "progeo: error: interrupted"),
     ],
 )
 def test_known_errors_end_in_one_line_and_their_exit_code(error, code, line, monkeypatch, capfd):
@@ -112,9 +112,8 @@ def test_known_errors_end_in_one_line_and_their_exit_code(error, code, line, mon
 
     monkeypatch.setattr(cli, "app", failing)
     assert cli.main([]) == code
-    lines = capfd.readouterr().err.splitlines()
-    assert lines == ([line] if line else lines)
-    assert len(lines) <= 1
+    # Some releases of typer begin a new line after ^C.
+    assert capfd.readouterr().err.strip("\n") == line
 
 
 def test_an_unknown_error_is_not_hidden(monkeypatch):

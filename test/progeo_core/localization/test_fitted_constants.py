@@ -1,9 +1,13 @@
-from progeo_core.localization.fitted_constants import SequenceConstants, SingleImageConstants
+from progeo_core.localization.fitted_constants import (
+    SequenceConstants,
+    SingleImageConstants,
+    VerificationConstants,
+)
 from progeo_core.localization.place_filter import PlaceFilter
 
 
 def test_every_constant_is_documented() -> None:
-    for constants in (SingleImageConstants, SequenceConstants):
+    for constants in (SingleImageConstants, VerificationConstants, SequenceConstants):
         assert constants.__doc__
         for name in constants._fields:
             assert f"{name}:" in constants.__doc__, name

@@ -1,40 +1,115 @@
 import numpy as np
 import pytest
 
-from progeo_core.localization.place_verification import rerank_places
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_filter import Belief
+from progeo_core.localization.place_verification import (
+    PlaceVerifier,
+    WeightedMatches,
+    prior_of_places,
+    weigh_places,
+)
+from progeo_core.localization.ranking import Query
+from test.progeo_core.localization.conftest import random_descriptors
 
 WEIGHT = np.array([1.0, 0.5, 0.8, 0.1])
 PLACE = np.array([0, 0, 1, -1])
 
 
+def weigh(confidence, log_odds, weight=WEIGHT, place=PLACE, presence=1.0):
+    matches = WeightedMatches(np.arange(len(weight)), weight, confidence, presence)
+    prior = prior_of_places(matches, place)
+    return weigh_places(weight, place, prior, np.array(log_odds, float))
+
+
 def test_views_that_say_nothing_change_nothing():
-    checked = rerank_places(0.6, WEIGHT, PLACE, np.zeros(2))
-    assert checked.confidence == pytest.approx(0.6)
-    assert checked.weight.argmax() == 0
+    verified = weigh(0.6, [0.0, 0.0])
+    assert verified.confidence == pytest.approx(0.6)
+    assert verified.weight.argmax() == 0
 
 
 def test_view_that_fits_the_best_place_makes_it_surer():
-    assert rerank_places(0.6, WEIGHT, PLACE, np.array([3.0, -1.0])).confidence > 0.95
+    assert weigh(0.6, [3.0, -1.0]).confidence > 0.95
 
 
 def test_view_that_fits_another_place_moves_the_weight_there():
-    checked = rerank_places(0.6, WEIGHT, PLACE, np.array([-1.0, 4.0]))
-    assert checked.weight.argmax() == 2
-    assert checked.confidence > 0.9
+    verified = weigh(0.6, [-1.0, 4.0])
+    assert verified.weight.argmax() == 2
+    assert verified.confidence > 0.9
 
 
 def test_views_that_fit_nowhere_leave_it_unsure():
-    checked = rerank_places(0.6, WEIGHT, PLACE, np.array([-1.0, -1.0]))
-    assert checked.confidence < 0.6
+    assert weigh(0.6, [-1.0, -1.0]).confidence < 0.6
 
 
 def test_image_from_off_the_map_is_not_made_sure_by_chance():
-    # Five places that look equally little alike, one with some matches of features.
-    checked = rerank_places(0.01, np.ones(5), np.arange(5), np.array([0.0, 2.0, 0, 0, 0]))
-    assert checked.confidence < 0.1
+    # Five places that look equally little similar, one with some inliers.
+    verified = weigh(0.01, [0.0, 2.0, 0, 0, 0], np.ones(5), np.arange(5))
+    assert verified.confidence < 0.1
+
+
+def test_other_places_are_no_more_probable_than_that_the_image_is_of_the_map():
+    surely, hardly = (weigh(0.3, [-2.0, 4.0], presence=one) for one in (1.0, 0.32))
+    assert surely.confidence > 0.9
+    assert hardly.confidence < 0.7
 
 
 def test_one_place_and_full_confidence_are_probabilities():
-    only = rerank_places(1.0, np.ones(1), np.zeros(1, np.int64), np.array([-1.0]))
+    only = weigh(1.0, [-1.0], np.ones(1), np.zeros(1, np.int64))
     assert only.confidence == pytest.approx(1.0)
     assert np.isfinite(only.weight).all()
+
+
+class CountingVerifier(PlaceVerifier):
+    """Verification by given inliers of each row, which notes the rows that it compared."""
+
+    def __init__(self, prepared, inliers):
+        super().__init__(prepared, 15.0)
+        self.given, self.compared = inliers, []
+
+    def inliers(self, query, row):
+        self.compared.append(row)
+        return float(self.given.get(row, 0))
+
+
+def verify(prepared, inliers, budget_ms=10_000, confidence=0.3, count=30):
+    """Return the result for places that weigh less and less, and the rows that were compared."""
+    verifier = CountingVerifier(prepared, inliers)
+    rows, weight = np.arange(count), 0.99 ** np.arange(count)
+    query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
+    settings = LocalizerSettings(verification_ms=budget_ms)
+    matches = WeightedMatches(rows, weight, confidence, 1.0)
+    verified = verifier.weigh_matches(query, matches, settings)
+    return verified, verifier.compared
+
+
+def test_one_image_of_each_place_is_compared_the_heaviest_first(prepare):
+    # Places are 10 m apart and 15 m wide: each takes its neighbours with it.
+    verified, compared = verify(prepare(random_descriptors(40)), {6: 200})
+    assert compared[:4] == [0, 2, 4, 6]
+    assert verified.weight.argmax() == 6
+    assert verified.weight[7] > verified.weight[0]
+
+
+def test_comparing_ends_once_the_answer_is_sure(prepare):
+    _, compared = verify(prepare(random_descriptors(40)), {0: 300}, confidence=0.8)
+    assert compared == [0, 2, 4]
+
+
+def test_without_time_three_places_are_compared(prepare):
+    _, compared = verify(prepare(random_descriptors(40)), {}, budget_ms=1)
+    assert len(compared) >= 3
+    _, with_time = verify(prepare(random_descriptors(40)), {})
+    assert len(with_time) == 5
+
+
+def test_belief_of_a_sequence_is_weighed_by_place(prepare):
+    prepared = prepare(random_descriptors(40))
+    verifier = CountingVerifier(prepared, {20: 200})
+    rows = np.array([5, 6, 20, 30])
+    position = prepared.places.position[rows]
+    belief = Belief(rows, np.array([0.4, 0.2, 0.2, 0.1]), position, np.zeros(4), 0.1)
+    query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
+    odds = verifier.log_odds(query, belief, LocalizerSettings(verification_ms=10_000))
+    assert verifier.compared[:2] == [5, 20]
+    assert odds[0] == odds[1] < 0.0 < odds[2]

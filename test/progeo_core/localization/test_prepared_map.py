@@ -44,6 +44,16 @@ def test_pose_of_a_rig_is_as_similar_as_its_best_image(prepare):
     assert of_poses[1] < 0.5
 
 
+def test_image_of_a_rig_is_the_one_that_looks_the_same_way(prepare):
+    vectors = random_descriptors(40)
+    line = np.tile(np.arange(20)[:, None] * [10.0, 0.0, 0.0], (2, 1))
+    rig = prepare(vectors, line, ["front"] * 20 + ["left"] * 20)
+    standardized = rig.standardization.apply(vectors[25][None])[0]
+    assert rig.most_similar_images(standardized, np.array([5, 25])).tolist() == [25, 25]
+    alone = prepare(vectors)
+    assert alone.most_similar_images(standardized, np.array([5, 25])).tolist() == [5, 25]
+
+
 def test_matches_say_what_the_map_knows(prepare):
     prepared = prepare(random_descriptors(30))
     first, second = prepared.matches(np.array([4, 2]), np.array([0.9, 0.5]))

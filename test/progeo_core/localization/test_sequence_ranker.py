@@ -20,7 +20,7 @@ class FavouringVerifier(PlaceVerifier):
     def __init__(self, row):
         self.row, self.asked = row, 0
 
-    def log_odds(self, image, belief, budget_ms):
+    def log_odds(self, query, belief, settings):
         self.asked += 1
         return np.where(belief.rows == self.row, 5.0, -5.0)
 

@@ -16,11 +16,11 @@ class FavouringVerifier(PlaceVerifier):
     def __init__(self, row):
         self.row, self.asked = row, 0
 
-    def weigh_matches(self, image, confidence, rows, weight, budget_ms):
+    def weigh_matches(self, query, matches, settings):
         from progeo_core.localization.place_verification import VerifiedPlaces
 
-        self.asked = budget_ms
-        return VerifiedPlaces(np.where(rows == self.row, 1.0, 1e-9), 0.99)
+        self.asked = settings.verification_ms
+        return VerifiedPlaces(np.where(matches.rows == self.row, 1.0, 1e-9), 0.99)
 
 
 def query(prepared, vector, image=None):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.verification.known_view import known_view
 from progeo_core.verification.landmark_check import contradicts
-from progeo_core.verification.triangulation import known_view
 
 SHIFT = np.array([5.0, 0.0, 0.0])
 

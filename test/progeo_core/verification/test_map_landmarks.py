@@ -47,6 +47,17 @@ def test_a_walk_gets_landmarks_and_the_map_says_how(flat_office):
         place_map.verify()
 
 
+def test_of_more_features_the_surest_are_kept(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        add_landmarks(place_map, features=100)
+        for view in place_map.views(place_map.ids()):
+            features = view.features
+            assert len(features.points) == 100
+            count = features.has_landmark.sum()
+            assert features.has_landmark[:count].all()
+        place_map.verify()
+
+
 def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatch):
     monkeypatch.setattr(map_landmarks, "_BLOCK", 5)
 
@@ -55,12 +66,13 @@ def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatc
         if stop.left < 0:
             raise KeyboardInterrupt
 
-    stop.left = 12
+    stop.left = 7
     with PlaceMap.open(flat_office, writable=True) as place_map:
         with pytest.raises(KeyboardInterrupt):
             add_landmarks(place_map, advance=stop)
         assert np.count_nonzero(landmarks_of(place_map)) == 10 - ALONE
-        assert add_landmarks(place_map).with_landmarks == 8
+        report = add_landmarks(place_map)
+        assert (report.places, report.with_landmarks) == (8 + ALONE, 8)
         assert np.count_nonzero(landmarks_of(place_map)) == 14
 
 

@@ -88,3 +88,11 @@ def test_the_note_names_depth_once_it_gave_landmarks(finder, place):
     assert finder.note.source == ""
     finder.find([image], [depth], [pose], [intrinsics])
     assert finder.note.source == "depth"
+
+
+def test_places_that_may_be_triangulated_have_more_to_choose_from(extractor, place):
+    image, depth, pose, intrinsics = place
+    finder = DepthViewFinder(extractor, 100, 200)
+    columns = [depth, None, None], [pose, pose, None], [intrinsics] * 3
+    counts = [len(view.features.points) for view in finder.find([image] * 3, *columns)]
+    assert counts == [100, 200, 100]

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from progeo_core.slam.keyframe_images import KeyframeImages
+from progeo_core.slam.keyframe_file import KeyframeFile
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeyframeImages:
+def kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KeyframeFile:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return KeyframeImages()
+    return KeyframeFile()
 
 
 def open_files(folder: Path) -> list[str]:
@@ -26,11 +26,11 @@ def open_files(folder: Path) -> list[str]:
     return [name for name in opened if name.startswith(str(folder))]
 
 
-def test_pictures_come_back_by_their_numbers(pictures: KeyframeImages) -> None:
-    pictures.add(0, b"first")
-    pictures.add(3, b"fourth")
-    pictures.add(4, b"fifth!")
-    assert [pictures.get(number) for number in range(6)] == [
+def test_bytes_come_back_by_their_numbers(kept_on_disk: KeyframeFile) -> None:
+    kept_on_disk.add(0, b"first")
+    kept_on_disk.add(3, b"fourth")
+    kept_on_disk.add(4, b"fifth!")
+    assert [kept_on_disk.get(number) for number in range(6)] == [
         b"first",
         None,
         None,
@@ -42,40 +42,40 @@ def test_pictures_come_back_by_their_numbers(pictures: KeyframeImages) -> None:
 
 def test_the_file_has_no_name_and_goes_with_its_owner(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    pictures = KeyframeImages()
-    assert pictures.get(0) is None
-    pictures.add(0, b"picture")
+    kept_on_disk = KeyframeFile()
+    assert kept_on_disk.get(0) is None
+    kept_on_disk.add(0, b"picture")
     assert len(open_files(tmp_path)) == 1
     assert not list(tmp_path.iterdir())
-    del pictures
+    del kept_on_disk
     gc.collect()
     assert not open_files(tmp_path)
 
 
-def test_a_full_disk_costs_pictures_and_is_said_once(
-    pictures: KeyframeImages, caplog: pytest.LogCaptureFixture
+def test_a_full_disk_costs_features_and_is_said_once(
+    kept_on_disk: KeyframeFile, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pictures.add(0, b"a" * 100)
+    kept_on_disk.add(0, b"a" * 100)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
     try:
         for number in (1, 2, 3):
-            pictures.add(number, b"b" * 100)
+            kept_on_disk.add(number, b"b" * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    pictures.add(4, b"c" * 100)
-    kept = [pictures.get(number) for number in range(5)]
+    kept_on_disk.add(4, b"c" * 100)
+    kept = [kept_on_disk.get(number) for number in range(5)]
     assert kept == [b"a" * 100, None, None, None, b"c" * 100]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "keyframe images are not kept" in record.message
+    assert "features of keyframes are not kept" in record.message
 
 
-def test_a_folder_that_is_not_there_costs_pictures(
+def test_a_folder_that_is_not_there_costs_features(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    pictures = KeyframeImages()
-    pictures.add(0, b"picture")
-    assert pictures.get(0) is None
+    kept_on_disk = KeyframeFile()
+    kept_on_disk.add(0, b"picture")
+    assert kept_on_disk.get(0) is None
     assert "No such file" in caplog.text

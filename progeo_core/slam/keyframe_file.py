@@ -1,4 +1,4 @@
-"""Keyframe images of a session on disk, for the lifetime of the process: memory is too small."""
+"""What a session keeps of its keyframes on disk while it lives: memory is too small."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ import weakref
 _log = logging.getLogger(__name__)
 
 
-class KeyframeImages:
-    """Images of some of the keyframes 0, 1, 2, …, at 8 bytes of memory per keyframe.
+class KeyframeFile:
+    """Bytes for some of the keyframes 0, 1, 2, …, at 8 bytes of memory per keyframe.
 
     They are in an unnamed file in the folder for temporary files (`TMPDIR`). While the disk is
-    full, new images are not kept.
+    full, nothing new is kept.
     """
 
     def __init__(self) -> None:
-        """Create no file before the first image is added."""
+        """Create no file before the first bytes are added."""
         self._descriptor: int | None = None
-        # Where the image of each keyframe ends, which is where the next one begins.
+        # Where the bytes of each keyframe end, which is where the next one begins.
         self._ends = array.array("Q")
         self._is_full = False
 
-    def add(self, number: int, jpeg: bytes) -> None:
-        """Store the image of a keyframe whose number is larger than all before."""
+    def add(self, number: int, data: bytes) -> None:
+        """Store the bytes of a keyframe whose number is larger than all before."""
         begin = self._ends[-1] if self._ends else 0
         self._ends.extend([begin] * (number - len(self._ends)))
-        self._ends.append(begin + (len(jpeg) if self._write(jpeg, begin) else 0))
+        self._ends.append(begin + (len(data) if self._write(data, begin) else 0))
 
     def get(self, number: int) -> bytes | None:
-        """Return the image of a keyframe, None where there is none."""
+        """Return the bytes of a keyframe, None where there is none."""
         if self._descriptor is None or number >= len(self._ends):
             return None
         begin, end = self._ends[number - 1] if number else 0, self._ends[number]
         try:
-            jpeg = os.pread(self._descriptor, end - begin, begin)
+            data = os.pread(self._descriptor, end - begin, begin)
         except OSError as error:
-            _log.warning("the image of keyframe %d cannot be read: %s", number, error)
+            _log.warning("features of keyframe %d cannot be read: %s", number, error)
             return None
-        return jpeg if jpeg and len(jpeg) == end - begin else None
+        return data if data and len(data) == end - begin else None
 
-    def _write(self, jpeg: bytes, begin: int) -> bool:
-        """Write an image behind the others; return whether all of it was written."""
+    def _write(self, data: bytes, begin: int) -> bool:
+        """Write bytes behind the others; return whether all of it was written."""
         try:
             if self._descriptor is None:
                 self._descriptor = self._open()
-            written = os.pwrite(self._descriptor, jpeg, begin) == len(jpeg)
+            written = os.pwrite(self._descriptor, data, begin) == len(data)
             reason = "the disk is full"
         except OSError as error:
             written, reason = False, str(error)
         if not (written or self._is_full):
-            _log.warning("keyframe images are not kept: %s", reason)
+            _log.warning("features of keyframes are not kept: %s", reason)
         self._is_full = not written
         return written
 

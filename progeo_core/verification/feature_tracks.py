@@ -1,0 +1,104 @@
+"""Tracks of local features over places whose cameras are known."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.verification.known_view import NO_MATCHES, KnownView, PairMatches, match_views
+from progeo_core.verification.view_neighbors import ViewNeighbors
+
+IntArray = NDArray[np.int64]
+
+# Views that a track goes through, at most.
+_VIEWS = 32
+# Pairs of places whose matches are kept: 5 kB each.
+_KEPT = 5000
+
+
+class Tracks(NamedTuple):
+    """Features of one place in others: rows of places, and the row of each feature there [n].
+
+    Features are -1 where the other place does not show them. agreement: of `PairMatches`, for each
+    neighbour of the place.
+    """
+
+    places: list[int]
+    features: list[IntArray]
+    agreement: FloatArray
+
+
+class FeatureTracks:
+    """Tracks over the places of one map; the matches of pairs are found once."""
+
+    def __init__(self, neighbors: ViewNeighbors, view: Callable[[int], KnownView | None]) -> None:
+        """Follow features between neighbours; view: returns that of a row, None unknown."""
+        self._neighbors, self._view = neighbors, view
+        self._kept: collections.OrderedDict[tuple[int, int], PairMatches] = (
+            collections.OrderedDict()
+        )
+
+    def of(self, row: int) -> Tracks:
+        """Return the tracks of a place's features to its neighbours, and from there to theirs.
+
+        A camera that drives ahead sees a feature larger and larger: it is recognised from image to
+        image, rarely from the first to the last.
+        """
+        direct = self._direct(row)
+        found = {other: track.copy() for other, track in direct.items()}
+        for middle, track in direct.items():
+            known = track >= 0
+            for other, onward in self._direct(middle).items():
+                if other != row:
+                    further = found.setdefault(other, np.full(len(track), -1))
+                    free = known & (further < 0)
+                    further[free] = onward[track[free]]
+        others = sorted(found, key=lambda other: (other not in direct, -(found[other] >= 0).sum()))
+        chosen = others[:_VIEWS]
+        agreement = [self._matches(row, other).agreement for other in self._neighbors.of(row)]
+        return Tracks(chosen, [found[other] for other in chosen], np.array(agreement))
+
+    def _direct(self, row: int) -> dict[int, IntArray]:
+        """Return where neighbours that do not contradict a place show its features."""
+        view = self._view(row)
+        if view is None:
+            return {}
+        matches = {other: self._matches(row, other) for other in self._neighbors.of(row).tolist()}
+        return {
+            other: _track(len(view.rays), found)
+            for other, found in matches.items()
+            if len(found.first) and not found.contradict
+        }
+
+    def _matches(self, row: int, other: int) -> PairMatches:
+        if other < row:
+            first, second, agreement = self._matches(other, row)
+            return PairMatches(second, first, agreement)
+        if (row, other) not in self._kept:
+            views = self._view(row), self._view(other)
+            self._kept[row, other] = (
+                NO_MATCHES if views[0] is None or views[1] is None else match_views(*views)
+            )
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[row, other]
+
+
+def direct_tracks(view: KnownView, others: Sequence[KnownView]) -> list[IntArray]:
+    """Return the row of each feature [n] in other views, -1 where one does not show it.
+
+    Views that contradict the first one's pose show nothing.
+    """
+    return [_track(len(view.rays), match_views(view, other)) for other in others]
+
+
+def _track(count: int, matches: PairMatches) -> IntArray:
+    track = np.full(count, -1)
+    if not matches.contradict:
+        track[matches.first] = matches.second
+    return track

@@ -1,0 +1,115 @@
+"""Places whose camera is known, and the matches of their local features that fit their poses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.errors import UsageError
+from progeo_core.geo import FloatArray
+from progeo_core.map.place_features import PlaceView
+from progeo_core.poses.camera_pose import CameraPose
+from progeo_core.verification.feature_extractor import LONGEST_SIDE
+from progeo_core.verification.feature_matching import MIN_COSINE, MIN_COSINE_NEAR
+
+IntArray = NDArray[np.int64]
+
+# Distance (pixels) of a match from its epipolar line.
+_BAND_PX = 4.0
+# Matches of two images without regard to their poses: from so many on, the share that fits the
+# poses says whether these and the calibration are right.
+_MIN_MATCHES, MIN_AGREEMENT = 15, 0.4
+
+
+class KnownView(NamedTuple):
+    """Local features of a camera whose pose and calibration are known.
+
+    rays: [n, 2] where they meet the plane z = 1 of the camera, NaN unknown. descriptors: [n, 64] of
+    unit length. pixel: what a pixel of the features' image is on that plane.
+    """
+
+    pose: CameraPose
+    rotation: FloatArray
+    rays: FloatArray
+    descriptors: NDArray[np.float32]
+    pixel: float
+
+    def distance_to(self, points: FloatArray) -> FloatArray:
+        """Return the distances [n] (m) of points [n, 3] in the map frame from the camera."""
+        return np.asarray(np.linalg.norm(points - self.pose.position, axis=1))
+
+
+def known_view(view: PlaceView) -> KnownView | None:
+    """Return what triangulation needs of a place, None where something of it is unknown."""
+    pose, intrinsics, features = view
+    if pose is None or intrinsics is None or features is None:
+        return None
+    rotation = pose.rotation
+    if not np.isfinite(rotation).all():
+        return None
+    try:
+        camera = intrinsics.scaled(*features.size)
+    except UsageError:  # The calibration is of other images.
+        return None
+    descriptors = features.descriptors.astype(np.float32)
+    descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
+    # Features are found at no larger size.
+    pixel = max(1.0, max(features.size) / LONGEST_SIDE) / camera.focal_x
+    return KnownView(pose, rotation, camera.normalized(features.points), descriptors, pixel)
+
+
+class PairMatches(NamedTuple):
+    """Rows [m] of features of two views that match and fit their poses.
+
+    agreement: share of the matches without regard to the poses that fits them, NaN where there are
+    too few to tell.
+    """
+
+    first: IntArray
+    second: IntArray
+    agreement: float
+
+    @property
+    def contradict(self) -> bool:
+        """Whether poses or calibration are wrong: most matches do not fit them."""
+        return self.agreement < MIN_AGREEMENT
+
+
+NO_MATCHES = PairMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.nan)
+
+
+def match_views(view: KnownView, other: KnownView) -> PairMatches:
+    """Return the matches of two views along the epipolar lines that their poses give."""
+    cosine = view.descriptors @ other.descriptors.T
+    near = _near_epipolar(view, other)
+    first, second = _mutual(cosine, MIN_COSINE)
+    agreement = near[first, second].mean() if len(first) >= _MIN_MATCHES else np.nan
+    cosine[~near] = -1.0
+    return PairMatches(*_mutual(cosine, MIN_COSINE_NEAR), float(agreement))
+
+
+def _mutual(cosine: NDArray[np.float32], min_cosine: float) -> tuple[IntArray, IntArray]:
+    best = cosine.argmax(axis=1)
+    rows = np.arange(len(cosine))
+    kept = (cosine.argmax(axis=0)[best] == rows) & (cosine[rows, best] >= min_cosine)
+    return rows[kept], best[kept]
+
+
+def _near_epipolar(view: KnownView, other: KnownView) -> NDArray[np.bool_]:
+    """Return which rays of a view may see what those of another see, as [n, m]."""
+    turn = other.rotation.T @ view.rotation
+    x, y, z = other.rotation.T @ (view.pose.position - other.pose.position)
+    essential = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]) @ turn
+    # The length of the baseline cancels, but single precision has limits.
+    essential /= max(float(np.linalg.norm(essential)), 1e-12)
+    first = np.column_stack([view.rays, np.ones(len(view.rays))])
+    second = np.column_stack([other.rays, np.ones(len(other.rays))])
+    lines, back = first @ essential.T, second @ essential
+    residual = lines.astype(np.float32) @ second.T.astype(np.float32)
+    # Sampson's distance.
+    limit = _BAND_PX * max(view.pixel, other.pixel)
+    scales = ((one[:, :2] ** 2).sum(axis=1).astype(np.float32) for one in (lines, back))
+    ahead, behind = (np.float32(limit**2) * scale for scale in scales)
+    return np.asarray(residual * residual < ahead[:, None] + behind)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from progeo_core.localization.fitted_constants import VerificationConstants
+from progeo_core.localization.inlier_evidence import inlier_log_odds
+
+FITTED = VerificationConstants()
+LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
+
+
+def log_odds(*inliers, position=LINE):
+    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED)
+
+
+def test_the_place_with_most_inliers_gains_and_the_others_lose():
+    odds = log_odds(200, 10, 5)
+    assert odds.argmax() == 0
+    assert odds[0] > 2.0
+    assert max(odds[1:]) < 0.0
+
+
+def test_where_places_elsewhere_share_as_many_inliers_they_say_less():
+    alone, rivalled = log_odds(100, 5, 5), log_odds(100, 95, 5)
+    assert rivalled[0] < alone[0] - 1.0
+    assert abs(rivalled[0] - rivalled[1]) < 0.5
+
+
+def test_inliers_that_come_by_chance_do_not_count():
+    # An image without texture, and one place that a dozen of its few matches fit.
+    odds = log_odds(15, 0, 0)
+    assert odds[0] == odds[1] == odds[2]
+
+
+def test_a_neighbour_is_no_rival():
+    near = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
+    assert log_odds(90, 80, 5, position=near)[0] == log_odds(90, 5, 5, position=near)[0]
+
+
+def test_what_was_not_compared_says_nothing():
+    assert log_odds(np.nan, np.nan, np.nan).tolist() == [0.0, 0.0, 0.0]
+    assert log_odds(np.nan, 150, 5)[0] == 0.0
+
+
+def test_evidence_is_bounded():
+    odds = log_odds(100_000, 0, 0)
+    assert odds[0] == pytest.approx(FITTED.highest)
+    assert odds[1] == pytest.approx(FITTED.lowest)
