@@ -51,7 +51,7 @@ setup(
         # In a workspace; pip puts its own script in the same place.
         ("bin", files("resource/bin/*")),
     ],
-    # The oldest versions are those of Ubuntu 22.04, or 24.04 where 22.04's are too old; `make compat`
+    # Oldest are the versions of Ubuntu 22.04, or of 24.04 where those are too old; `make compat`
     # runs the tests with them.
     install_requires=[
         "faiss-cpu>=1.7.4",
@@ -65,7 +65,7 @@ setup(
         "pyproj>=3.3",
         "PyYAML>=5.4.1",
         "rich>=13.7",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
         "safetensors>=0.4",
         "scipy>=1.8",
         "tensorboard",

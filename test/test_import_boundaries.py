@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvision"}
+HEAVY = {
+    *(
+        "cv2",
+        "faiss",
+        "matplotlib",
+        "open_clip",
+        "pyproj",
+        "rclpy",
+        "scipy",
+        "torch",
+        "torchvision",
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -15,6 +27,7 @@ HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvisi
         ("progeo_core.cli", HEAVY),
         ("progeo_core.bags.reader", {"open_clip", "rclpy", "torch", "torchvision"}),
         ("progeo_core.map.place_map", {"open_clip", "rclpy", "torch", "torchvision"}),
+        ("progeo_core.inference.loading", {"open_clip", "rclpy", "torch", "torchvision"}),
         ("progeo_core.localization.localizer", {"open_clip", "rclpy", "torch", "torchvision"}),
     ],
 )

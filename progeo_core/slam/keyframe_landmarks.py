@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.map.place_features import PlaceFeatures, PlaceView
-from progeo_core.verification.known_view import KnownView, known_view, match_views
+from progeo_core.verification.feature_tracks import direct_tracks
+from progeo_core.verification.known_view import KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
@@ -84,8 +85,7 @@ class KeyframeLandmarks:
             view = keyframe.view._replace(features=features)
             return CompletedView(keyframe.place_id, view, triangulated=False, refused=True)
         others = self._known(neighbors)
-        tracks = [_track(keyframe.known, other) for other in others]
-        found = triangulate(keyframe.known, others, tracks)
+        found = triangulate(keyframe.known, others, direct_tracks(keyframe.known, others))
         features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
         if not features.has_landmark.any():
             return None
@@ -99,12 +99,3 @@ class KeyframeLandmarks:
 
     def _known(self, rows: IntArray) -> list[KnownView]:
         return [self._kept[row].known for row in rows.tolist()]
-
-
-def _track(view: KnownView, other: KnownView) -> IntArray:
-    """Return the row of the feature of another view that shows each of a view's [n], -1 none."""
-    track = np.full(len(view.rays), -1)
-    matches = match_views(view, other)
-    if not matches.contradict:
-        track[matches.first] = matches.second
-    return track

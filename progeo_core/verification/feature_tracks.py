@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,13 +66,14 @@ class FeatureTracks:
     def _direct(self, row: int) -> dict[int, IntArray]:
         """Return where neighbours that do not contradict a place show its features."""
         view = self._view(row)
-        tracks = {}
-        for other in self._neighbors.of(row).tolist():
-            matches = self._matches(row, other)
-            if view is not None and len(matches.first) and not matches.contradict:
-                tracks[other] = np.full(len(view.rays), -1)
-                tracks[other][matches.first] = matches.second
-        return tracks
+        if view is None:
+            return {}
+        matches = {other: self._matches(row, other) for other in self._neighbors.of(row).tolist()}
+        return {
+            other: _track(len(view.rays), found)
+            for other, found in matches.items()
+            if len(found.first) and not found.contradict
+        }
 
     def _matches(self, row: int, other: int) -> PairMatches:
         if other < row:
@@ -86,3 +87,18 @@ class FeatureTracks:
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         return self._kept[row, other]
+
+
+def direct_tracks(view: KnownView, others: Sequence[KnownView]) -> list[IntArray]:
+    """Return the row of each feature [n] in other views, -1 where one does not show it.
+
+    Views that contradict the first one's pose show nothing.
+    """
+    return [_track(len(view.rays), match_views(view, other)) for other in others]
+
+
+def _track(count: int, matches: PairMatches) -> IntArray:
+    track = np.full(count, -1)
+    if not matches.contradict:
+        track[matches.first] = matches.second
+    return track

@@ -22,8 +22,6 @@ from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Places that are written at a time, and places in memory: 512 features are 0.2 MB.
 _BLOCK, _KEPT = 32, 400
-# Fewer landmarks of one place than this are those that chance makes.
-_MIN_LANDMARKS = 15
 # Places of a drive see much of what those before and after them see: so many each way are asked.
 _BESIDE = 2
 # The parts of a map's note that say what was done here.
@@ -131,8 +129,6 @@ class _Places:
         features = view.features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
         surest = np.argsort(found.sigma_m / own.distance_to(found.landmarks), kind="stable")
         features = features.rows(surest[: self._features])
-        if np.count_nonzero(features.has_landmark) < _MIN_LANDMARKS:
-            features = features.without_landmarks()
         count = int(features.has_landmark.sum())
         measured = tracks.agreement[np.isfinite(tracks.agreement)]
         agreement = float(np.median(measured)) if measured.size else np.nan

@@ -23,6 +23,8 @@ BoolArray = NDArray[np.bool_]
 _MAX_ERROR_PX = 3.0
 # Views that must agree on a landmark, and the angle (rad) that its rays must span.
 _MIN_VIEWS, _MIN_PARALLAX_RAD = 3, np.radians(2.0)
+# Fewer landmarks of one view than this are those that chance makes.
+_MIN_LANDMARKS = 15
 # A landmark less certain than this share of its distance is worth nothing.
 _MAX_RELATIVE_SIGMA = 0.08
 # Standard deviation of a feature's point (pixels).
@@ -62,8 +64,9 @@ def triangulate(
     if rows.size:
         star = _Star.of(view, others, rows, seen[:, rows])
         points, deviation, fits = star.points()
-        landmarks[rows], sigma_m[rows] = view.pose.to_map(points), deviation
-        agree[:, rows] = fits[1:]
+        if np.count_nonzero(np.isfinite(deviation)) >= _MIN_LANDMARKS:
+            landmarks[rows], sigma_m[rows] = view.pose.to_map(points), deviation
+            agree[:, rows] = fits[1:]
     return Triangulated(landmarks, sigma_m, agree & np.isfinite(sigma_m))
 
 

@@ -70,6 +70,15 @@ def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, 
     assert ((both >= 0.0) & (both <= 1.0)).all()
 
 
+def test_the_right_places_may_come_after_wrong_ones(office, place_map, localize, intrinsics):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[1])
+    nearest = rows_by_distance(place_map, queries.position[1])
+    found = localize(image, intrinsics, np.concatenate([nearest[-3:], nearest[:-3]]))
+    assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.10
+    assert localize(image, intrinsics, nearest[-3:]) is None
+
+
 @pytest.mark.parametrize("row", range(4))
 def test_a_camera_with_half_the_focal_length(office, place_map, localize, intrinsics, row):
     queries = read_records(office / "query.csv")
@@ -123,3 +132,22 @@ def test_a_calibration_of_other_images_has_no_pose(office, localize, intrinsics)
 def test_a_black_image_has_no_pose(localize, intrinsics):
     black = np.zeros((360, 540, 3), np.uint8)
     assert localize(black, intrinsics, np.arange(5)) is None
+
+
+def test_poses_by_triangulated_landmarks_are_stated_less_certain(
+    office, office_copy, localize, intrinsics
+):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[1])
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        place_map.add_structure(
+            place_map.structure._replace(source="triangulated between known poses")
+        )
+        rows = rows_by_distance(place_map, queries.position[1])
+        cache = PlaceFeatureCache(place_map, FeatureExtractor("cpu"))
+        assert cache.triangulated
+        found = MetricLocalizer(place_map.poses(), cache).localize(
+            cache.query(image, intrinsics), rows
+        )
+    by_depth = localize(image, intrinsics, rows)
+    np.testing.assert_allclose(found.covariance, 2.25 * by_depth.covariance, rtol=1e-6)
