@@ -20,9 +20,9 @@ from progeo_core.train.checkpoint import load_checkpoint
 from test.map_kills import Kill
 
 # A run is killed this long (s) after its start, at the latest.
-LIFE_S, PATIENCE_S = 4.0, 300.0
+LIFE_S, PATIENCE_S = 4.0, 280.0
 _POLL_S = 0.02
-_FLAGS = """--N 2 --L 1 --groups_num 2 --num_workers 1 --seed 3 --device cpu --batch_size_stage1 20
+_FLAGS = """--N 2 --L 1 --groups_num 2 --num_workers 0 --seed 3 --device cpu --batch_size_stage1 20
 --epochs_num_stage1 100000 --batch_size 4 --iterations_per_epoch 4 --epochs_num 100000
 --image_size 48 --infer_batch_size 16 --positive_dist_threshold 5 --backbone tiny-vit
 --pretrained none --fc_output_dim 16 --without_prompts""".split()  # noqa: SIM905
@@ -48,10 +48,16 @@ class TrainingKills:
         self._processes.set_forkserver_preload(list(_IMPORTS))
 
     def kill(self, rng: np.random.Generator) -> Kill:
-        """Resume what is saved, kill that at a random moment, and look what is saved then."""
+        """Resume what is saved, kill that at a random moment, and look what is saved then.
+
+        The first run is killed after its first epoch, so that there is something to lose.
+        """
         (self._folder / "killed").mkdir(exist_ok=True)
         runs = _runs(self._folder / "killed", self._name)
-        run = self._start(self._folder / "killed", self._newest(runs))
+        resumed = self._newest(runs)
+        run = self._start(self._folder / "killed", resumed)
+        if resumed is None:
+            self._wait(self._folder / "killed", run, 1)
         run.join(rng.uniform(0.0, LIFE_S))
         assert run.exitcode is None, "the run ended by itself"
         acknowledged = self._saved(self._folder / "killed")
@@ -64,20 +70,26 @@ class TrainingKills:
         return Kill(acknowledged, max(0, acknowledged - saved), tuple(sorted(left)))
 
     def check_history(self) -> int:
-        """Compare the losses of all epochs with those of a run that nothing broke; return both."""
+        """Compare the losses of all epochs with those of a run that nothing broke; count them."""
         killed = self._history(self._folder / "killed")
         whole = self._folder / "whole"
         whole.mkdir()
         run = self._start(whole, None)
-        deadline = time.monotonic() + PATIENCE_S
-        while self._saved(whole) < len(killed):
-            assert run.exitcode is None
-            assert time.monotonic() < deadline
-            time.sleep(_POLL_S)
+        self._wait(whole, run, len(killed))
         run.kill()
         run.join()
         assert self._history(whole)[: len(killed)] == killed
         return len(killed)
+
+    def _wait(
+        self, folder: Path, run: multiprocessing.context.ForkServerProcess, epochs: int
+    ) -> None:
+        """Return as soon as so many epochs are saved."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self._saved(folder) < epochs:
+            assert run.exitcode is None, (folder / "log.txt").read_text()
+            assert time.monotonic() < deadline, "the run saves nothing"
+            time.sleep(_POLL_S)
 
     def _start(
         self, folder: Path, resumed: Path | None

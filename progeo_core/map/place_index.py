@@ -219,7 +219,8 @@ class PlaceIndex:
 
     def _ids_in(self, number: int) -> IdArray:
         """Return the ids in one list."""
-        lists = faiss.downcast_index(self._index).invlists
+        index: Any = faiss.downcast_index(self._index)
+        lists = index.invlists
         size = lists.list_size(number)
         # FAISS has no memory for the ids of an empty list.
         ids = faiss.rev_swig_ptr(lists.get_ids(number), size).copy() if size else np.empty(0)
