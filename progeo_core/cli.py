@@ -6,6 +6,7 @@ on stderr.
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -20,6 +21,7 @@ from progeo_core.commands import (
     dataset,
     demo,
     describe,
+    doctor,
     evaluate,
     localize,
     map,
@@ -34,6 +36,7 @@ from progeo_core.versions import package_version
 
 INTERRUPTED = 130
 FAILED = 1
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 # Newer releases of typer carry their own copy of click, so its errors are found through typer.
 _BadUse: type[Exception] = typer.BadParameter.__bases__[0]
@@ -41,7 +44,6 @@ _BadUse: type[Exception] = typer.BadParameter.__bases__[0]
 app = CommandGroup(
     name="progeo",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +56,7 @@ app.add_typer(bag.app, name="bag")
 app.add_typer(dataset.app, name="dataset")
 app.command("describe")(describe.describe)
 app.add_typer(model.app, name="model")
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 
@@ -108,6 +111,7 @@ def _run(arguments: Sequence[str] | None, signals: Sequence[int]) -> int:
         code = int(app(arguments, prog_name="progeo", standalone_mode=False) or 0)
         if code == INTERRUPTED:  # as some releases of typer tell, without a word
             raise KeyboardInterrupt
+        sys.stdout.flush()
         return code
     except ProgeoError as error:
         say_problem("error", str(error))
@@ -117,16 +121,23 @@ def _run(arguments: Sequence[str] | None, signals: Sequence[int]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         say_problem("error", "interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of the output has closed it; Python would report that again at its own exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception:
-        # A library that was interrupted may raise anything, most of all while it is imported.
-        if not signals:
-            raise
+    except Exception as error:
+        return _explain_failure(error, signals)
+
+
+def _explain_failure(error: Exception, signals: Sequence[int]) -> int:
+    """Say why a command failed; raise what is a fault of the program."""
+    # A library that was interrupted may raise anything, most of all while it is imported.
+    if signals:
         say_problem("error", "interrupted")
         return INTERRUPTED
+    if isinstance(error, OSError) and error.errno in _FULL:
+        say_problem("error", f"the output cannot be written ({error.strerror})")
+    elif not isinstance(error, BrokenPipeError):  # of a reader that has read enough
+        raise error
+    # Python would write, and fail, again at its own exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 def _explain_bad_use(error: Exception) -> int:

@@ -155,12 +155,14 @@ class Pipeline:
     def camera_statuses(self, timeout_s: float) -> list[DiagnosticStatus]:
         """Return the health of every camera; silence of `timeout_s` is a warning."""
         publishers = {item.topic: item.count_publishers() for item in self._images}
+        silence = {item.topic: item.explain_silence(timeout_s) for item in self._images}
         return [
             camera_status(
                 topic,
                 statistics.counts(),
                 publishers=publishers.get(topic),
                 timeout_s=timeout_s,
+                silence=silence.get(topic, ""),
             )
             for topic, statistics in self.statistics.items()
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,19 @@ from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
 from progeo_core.progress import Advance
 
+# Off a terminal, progress is a line so often (s).
+_LINE_S = 10.0
+
 results = Console()
 messages = Console(stderr=True)
 
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
-    """Show a bar with counts and the time left while the block runs; nothing off a terminal."""
+    """Show a bar with counts and the time left while the block runs, off a terminal some lines."""
+    if not messages.is_terminal:
+        yield _ProgressLines(what, total).advance
+        return
     bar = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -41,11 +48,38 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         TextColumn("left"),
         TimeRemainingColumn(),
         console=messages,
-        disable=not messages.is_terminal,
     )
     with bar:
         task = bar.add_task(what, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+class _ProgressLines:
+    """Progress for a log: a line every ten seconds, none where the work takes less."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._started = self._said = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        """Count what was done, and say it where the last line is ten seconds old."""
+        self._done += count
+        now = time.monotonic()
+        if now < self._said + _LINE_S:
+            return
+        self._said = now
+        line = f"{self._what}: {self._done} of {self._total}"
+        if 0 < self._done <= self._total:
+            left_s = (now - self._started) * (self._total - self._done) / self._done
+            line = f"{line} ({self._done / self._total:.0%}), {_readable_time(left_s)} left"
+        say_problem("progress", line)
+
+
+def _readable_time(seconds: float) -> str:
+    minutes = seconds / 60.0
+    if minutes < 1.5:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90.0 else f"{minutes / 60.0:.1f} h"
 
 
 @contextlib.contextmanager

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
 
-from open_clip.modified_resnet import Bottleneck, ModifiedResNet
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-# Modules that run their children in the order in which they hold them; elsewhere a convolution
-# that stands before a normalisation need not feed it.
-_IN_ORDER = (nn.Sequential, ModifiedResNet, Bottleneck)
 
 
 def fuse_batch_norms(network: nn.Module) -> None:
@@ -18,9 +14,22 @@ def fuse_batch_norms(network: nn.Module) -> None:
 
     Outputs change by rounding alone.
     """
+    in_order = _in_order()
     for module in network.modules():
-        if isinstance(module, _IN_ORDER):
+        if isinstance(module, in_order):
             _fuse_children(module)
+
+
+def _in_order() -> tuple[type[nn.Module], ...]:
+    """Return the modules that run their children in the order in which they hold them.
+
+    Elsewhere a convolution that stands before a normalisation need not feed it.
+    """
+    if "open_clip" not in sys.modules:  # then the network has none of its modules
+        return (nn.Sequential,)
+    from open_clip.modified_resnet import Bottleneck, ModifiedResNet
+
+    return nn.Sequential, ModifiedResNet, Bottleneck
 
 
 def _fuse_children(module: nn.Module) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from progeo_core.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 AUTO = "auto"
 
@@ -14,6 +17,8 @@ def choose_device(name: str = AUTO) -> torch.device:
 
     Raises `UsageError` for an unknown device and for one that this machine or this torch lacks.
     """
+    import torch
+
     if name == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -1,14 +1,13 @@
-"""The entry to encoders: load a model by name, and choose what runs it."""
+"""The entry to encoders: load a model by name, and choose what runs it.
+
+torch is imported when a model is loaded. So a command says at once that a map is missing.
+"""
 
 from __future__ import annotations
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.inference.device import AUTO, choose_device
-from progeo_core.inference.runtime_choice import choose_encoder
-from progeo_core.inference.torch_encoder import TorchEncoder
 from progeo_core.model.built_in import DEFAULT_MODEL
-from progeo_core.model.named_model import load_named_model
-from progeo_core.model.pretrained import NO_WEIGHTS
 
 
 def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = AUTO) -> Encoder:
@@ -18,6 +17,11 @@ def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = 
     all say what they raise. Random weights run in torch unless a runtime is named, as nothing about
     them is worth remembering.
     """
+    from progeo_core.inference.runtime_choice import choose_encoder
+    from progeo_core.inference.torch_encoder import TorchEncoder
+    from progeo_core.model.backbone import NO_WEIGHTS
+    from progeo_core.model.named_model import load_named_model
+
     chosen = choose_device(device)
     loaded = load_named_model(model)
     if runtime == AUTO and model.endswith(f":{NO_WEIGHTS}"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +62,7 @@ def merge_maps(
         opened.callback(lock.release)
         remove_leftovers(target)
         folder = opened.enter_context(scratch_folder(target))
+        opened.enter_context(_named(target, folder / target.name))
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
             if structure is not None:
                 merged.set_structure(structure)
@@ -74,6 +75,15 @@ def merge_maps(
             report = MergeReport(len(merged), merged.datum)
         move_file(folder / target.name, target)
     return report
+
+
+@contextlib.contextmanager
+def _named(target: Path, unfinished: Path) -> Iterator[None]:
+    """Let errors name the map that is made, not the file that is to become it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(str(error).replace(str(unfinished), str(target))) from error
 
 
 def _require_mergeable(maps: Sequence[PlaceMap]) -> None:

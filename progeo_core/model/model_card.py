@@ -97,6 +97,8 @@ def parse_model_card(content: bytes | str, path: Path) -> ModelCard:
 
 
 def _parsed(content: dict[str, Any]) -> ModelCard:
+    if type(content["schema"]) is not int:
+        raise TypeError(f"schema is {content['schema']!r}, not a whole number")
     architecture = {**content["architecture"]}
     architecture["head"] = Head(architecture["head"])
     preprocessing = {**content["preprocessing"]}

@@ -14,7 +14,8 @@ from progeo_core.model.assembly import architecture_of, image_size_of
 from progeo_core.model.authors_checkpoint import recognise_backbone
 from progeo_core.model.backbone import blank_backbone
 from progeo_core.model.model_folder import WEIGHTS_FILE, read_model
-from progeo_core.model.named_model import find_model_folder, split_backbone_name
+from progeo_core.model.named_backbone import split_backbone_name
+from progeo_core.model.named_model import find_model_folder
 from progeo_core.model.network import Architecture, build_blank_network
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.pretrained import default_preprocessing, pretrained_tags

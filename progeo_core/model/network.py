@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +14,13 @@ from progeo_core.model.backbone import (
     MOBILENET,
     Backbone,
     FeatureKind,
-    build_clip,
     build_mobilenet,
-    clip_backbone,
     embedding,
     feature_map,
 )
-from progeo_core.model.text_encoder import TextSide, text_side
+
+if TYPE_CHECKING:
+    from progeo_core.model.text_encoder import TextSide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,10 @@ def build_network(architecture: Architecture) -> ProgeoNetwork:
     if name == MOBILENET:
         backbone = build_mobilenet()
     else:
+        # Late, as open_clip takes seconds to import.
+        from progeo_core.model.clip_backbone import build_clip, clip_backbone
+        from progeo_core.model.text_encoder import text_side
+
         clip = build_clip(name, architecture.with_text)
         backbone = clip_backbone(clip)
         text = text_side(clip, name) if architecture.with_text else None

@@ -13,15 +13,11 @@ import open_clip
 from huggingface_hub import constants
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.model.backbone import (
-    MOBILENET,
-    PROGEO_BACKBONES,
-    open_clip_name,
-)
+from progeo_core.model.backbone import MOBILENET, PROGEO_BACKBONES
+from progeo_core.model.clip_backbone import open_clip_name
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.weights import State, is_of_openai, read_state, to_network_names
 
-NO_WEIGHTS = "none"
 _DEFAULT_TAG = "openai"  # exists for ProGEO's four only
 _TIMEOUT_S = 5.0
 

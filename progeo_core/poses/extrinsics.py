@@ -14,6 +14,8 @@ from progeo_core.poses.transform import Transform
 
 # No robot is larger (m), and no written unit quaternion is as far from unit length.
 _MAX_OFFSET_M, _QUATERNION_TOLERANCE = 100.0, 0.01
+# Characters of a wrong text that its error shows.
+_SHOWN = 120
 
 
 class Extrinsics(Transform):
@@ -26,16 +28,17 @@ class Extrinsics(Transform):
             numbers = np.array([float(word) for word in text.split()])
         except ValueError:
             numbers = np.empty(0)
+        given = repr(text[:_SHOWN])
         if len(numbers) != 7 or not np.isfinite(numbers).all():
             raise UsageError(
-                f"'{text}' is not the pose of a camera: give seven numbers x y z qx qy qz qw, such"
+                f"{given} is not the pose of a camera: give seven numbers x y z qx qy qz qw, such"
                 " as '0.2 0 0.5 -0.5 0.5 -0.5 0.5' for a camera that looks ahead"
             )
         if np.abs(numbers[:3]).max() > _MAX_OFFSET_M:
-            raise UsageError(f"'{text}': no camera is {_MAX_OFFSET_M:g} m away from its robot")
+            raise UsageError(f"{given}: no camera is {_MAX_OFFSET_M:g} m away from its robot")
         length = float(np.linalg.norm(numbers[3:]))
         if abs(length - 1.0) > _QUATERNION_TOLERANCE:
-            raise UsageError(f"'{text}': the quaternion qx qy qz qw has length {length:g}, not 1")
+            raise UsageError(f"{given}: the quaternion qx qy qz qw has length {length:g}, not 1")
         return cls(numbers[:3], numbers[3:] / length)
 
     def camera_pose(self, position: FloatArray, orientation: FloatArray) -> CameraPose:

@@ -12,16 +12,16 @@ from progeo_core.errors import UsageError
 from progeo_core.model.aggregation import Head
 from progeo_core.model.backbone import (
     MOBILENET,
+    NO_WEIGHTS,
     Backbone,
     FeatureKind,
-    build_clip,
     build_mobilenet,
-    clip_backbone,
     resize_backbone,
 )
+from progeo_core.model.clip_backbone import build_clip, clip_backbone
 from progeo_core.model.freezing import freeze_layers
 from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
-from progeo_core.model.pretrained import NO_WEIGHTS, backbone_of_weights, pretrained_state
+from progeo_core.model.pretrained import backbone_of_weights, pretrained_state
 from progeo_core.model.prompt import PromptLearner
 from progeo_core.model.weights import (
     State,

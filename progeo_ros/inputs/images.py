@@ -14,6 +14,7 @@ from progeo_core.errors import UsageError
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.inputs.matched_subscription import MatchedSubscription
+from progeo_ros.inputs.silence import SilenceLog, reason_for_silence
 from progeo_ros.process.rcl_errors import reason_of
 from progeo_ros.process.rclpy_versions import with_message_info
 from progeo_ros.settings import NodeSettings
@@ -46,6 +47,7 @@ class ImageInput:
         """Subscribe; `deliver` gets (topic, image) in the executor's thread and must be quick."""
         self.topic, self._node = topic, node
         self._statistics, self._deliver = statistics, deliver
+        self._transport, self._silence = settings.image_transport, SilenceLog(node, topic)
         self._last_numbers: dict[bytes, int] = {}
         kind = _MESSAGE_TYPES[settings.image_transport]
         self._subscription = MatchedSubscription(
@@ -62,6 +64,23 @@ class ImageInput:
     def count_publishers(self) -> int:
         """Return how many publishers send to this subscription."""
         return self._subscription.count_publishers()
+
+    def explain_silence(self, timeout_s: float) -> str:
+        """Return why no image comes, and log it once it takes longer than `timeout_s`."""
+        counts = self._statistics.counts()
+        if counts.silence_s <= timeout_s:
+            self._silence.update(counts.silence_s, timeout_s, "")
+            return ""
+        reason = reason_for_silence(
+            self._node,
+            self.topic,
+            self._transport,
+            publishers=self.count_publishers(),
+            lost=0 if counts.received else counts.lost,
+            mismatch=counts.incompatible_qos,
+        )
+        self._silence.update(counts.silence_s, timeout_s, reason)
+        return reason
 
     def destroy(self) -> None:
         """Stop receiving."""

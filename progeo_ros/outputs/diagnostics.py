@@ -129,15 +129,20 @@ def _session_message(health: SessionHealth) -> tuple[bytes, str]:
 
 
 def camera_status(
-    topic: str, counts: CameraCounts, *, publishers: int | None, timeout_s: float
+    topic: str,
+    counts: CameraCounts,
+    *,
+    publishers: int | None,
+    timeout_s: float,
+    silence: str = "",
 ) -> DiagnosticStatus:
     """Return the status of one camera.
 
     publishers: how many send to its topic, None while the node does not listen.
-    timeout_s: silence after which this is a warning.
+    timeout_s: silence after which this is a warning. silence: why no image comes.
     """
     latency = counts.latency_ms
-    level, message = _camera_message(counts, publishers, timeout_s)
+    level, message = _camera_message(counts, publishers, timeout_s, silence)
     values = {
         "received": counts.received,
         "answered": counts.answered,
@@ -164,7 +169,7 @@ def camera_status(
 
 
 def _camera_message(
-    counts: CameraCounts, publishers: int | None, timeout_s: float
+    counts: CameraCounts, publishers: int | None, timeout_s: float, silence: str
 ) -> tuple[bytes, str]:
     """Return the level and the most urgent message."""
     if publishers is None:
@@ -175,8 +180,7 @@ def _camera_message(
             " set image_reliability to auto"
         )
     if counts.silence_s > timeout_s:
-        why = f"{publishers} publisher(s)" if publishers else "nobody publishes the topic"
-        return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {why}"
+        return DiagnosticStatus.WARN, f"no images for {counts.silence_s:.0f} s; {silence}"
     if counts.failure_age_s < _FAILURE_SHOWN_S:
         return DiagnosticStatus.WARN, f"{counts.failed} bad image(s): {counts.last_failure}"
     if counts.stamps_crawl:

@@ -88,7 +88,10 @@ def main(kills: int, names: list[str]) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             kill = prepare(name, Path(folder), rng)
-            every = [kill() for _ in range(kills)]
+            every = []
+            for number in range(kills):
+                every.append(kill())
+                print(f"{name}: {number + 1} of {kills}", end="\r", file=sys.stderr, flush=True)
         acknowledged = sum(one.acknowledged for one in every)
         lost = sum(one.lost for one in every)
         leftovers = sorted({left for one in every for left in one.leftovers})

@@ -27,10 +27,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from progeo_core.images.codec import encode_jpeg
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.model.backbone import NO_WEIGHTS
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.model_folder import save_model
 from progeo_core.model.named_model import load_named_model
-from progeo_core.model.pretrained import NO_WEIGHTS
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.process.localizer_process import LocalizerProcess

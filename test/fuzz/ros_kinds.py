@@ -1,7 +1,8 @@
-"""What the nodes read: parameter files, loop closures and names of keyframes."""
+"""What the nodes read: parameter files, loop closures, names of keyframes, where cameras are."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,16 @@ from random import Random
 from typing import Any, NoReturn
 
 import numpy as np
-from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped, Transform
 from nav_msgs.msg import Odometry
 
 from progeo_core.errors import ProgeoError
+from progeo_core.geo import FloatArray
+from progeo_core.poses.extrinsics import Extrinsics
+from progeo_core.poses.transform import FrameTree
 from progeo_core.slam.pose_graph import PoseGraphSettings
 from progeo_ros.inputs.odometry import read_odometry
+from progeo_ros.inputs.static_transforms import read_transform
 from progeo_ros.outputs.loop_messages import keyframe_frame, keyframe_stamp
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, loop_constraint, pose_prior
@@ -133,6 +138,46 @@ def _read_drive(messages: Sequence[Any], _: Path) -> None:
         raise RefusedError("counted")
 
 
+def _read_mount(text: str, _: Path) -> None:
+    _place(Extrinsics.from_text(text))
+
+
+def _place(mount: Extrinsics) -> None:
+    """Use a mount as the node does; what comes out is finite."""
+    camera = mount.camera_pose(np.array([5.0, -7.0, 0.5]), np.array([0.1, 0.2, 0.3, 0.9]))
+    estimate = mount.base_estimate(camera, np.eye(6), 0.99)
+    numbers: list[FloatArray] = [*camera, estimate.position, estimate.covariance.ravel()]
+    assert np.isfinite(np.concatenate(numbers)).all()
+
+
+def _links(rng: Random, share: float) -> list[tuple[str, str, Transform]]:
+    """Return links between the frames of a robot; share: of them, and of numbers, that are odd."""
+    frames = ["base", "mast", "head", "camera"]
+    links = []
+    for parent, child in itertools.pairwise(frames):
+        message = Transform()
+        for target, names in ((message.translation, "xyz"), (message.rotation, "xyzw")):
+            for axis in names:
+                odd = rng.random() < share
+                setattr(target, axis, rng.choice(_FLOATS) if odd else rng.uniform(0.1, 2.0))
+        links.append((rng.choice(frames) if rng.random() < share else parent, child, message))
+    return links
+
+
+def _change_transforms(_: Any, rng: Random, __: Sequence[Any]) -> Any:
+    return _links(rng, 0.2)
+
+
+def _read_transforms(links: Sequence[tuple[str, str, Any]], _: Path) -> None:
+    tree = FrameTree()
+    for parent, child, message in links:
+        tree.add(parent, child, read_transform(message))
+    found = tree.pose("camera", "base")
+    if found is None:
+        raise RefusedError("not connected")
+    _place(Extrinsics(*found))
+
+
 KINDS = {
     "parameter file": Kind(
         lambda: [(ROOT / "config" / "localize.yaml").read_bytes()],
@@ -145,6 +190,15 @@ KINDS = {
         _read_frame,
         _change_frame,
         share=0.5,
+    ),
+    "mount of a camera": Kind(
+        lambda: ["0.2 0 0.5 -0.5 0.5 -0.5 0.5", "1e-3 -2 3 0 0 0.6 0.8"],
+        _read_mount,
+        _change_frame,
+        share=0.5,
+    ),
+    "static transforms": Kind(
+        lambda: [_links(Random(0), 0.0)], _read_transforms, _change_transforms
     ),
     "drive of a pose graph": Kind(lambda: [_drive()], _read_drive, _change_drive),
 }

@@ -1,5 +1,6 @@
 import json
 import logging
+import types
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,28 @@ def test_nothing_is_drawn_off_a_terminal(capfd: pytest.CaptureFixture[str]) -> N
     with console.progress("counting", 3) as advance, console.waiting("for something"):
         advance(3)
     assert capfd.readouterr() == ("", "")
+
+
+def test_off_a_terminal_progress_is_a_line_every_ten_seconds(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter([0.0, 4.0, 11.0, 15.0, 21.5])
+    clock = types.SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr(console, "time", clock)
+    with console.progress("counting", 400) as advance:
+        for _ in range(4):
+            advance(20)
+    assert capfd.readouterr().err.splitlines() == [
+        "progeo: progress: counting: 40 of 400 (10%), 2 min left",
+        "progeo: progress: counting: 80 of 400 (20%), 86 s left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89.0, "89 s"), (600.0, "10 min"), (9000.0, "2.5 h")]
+)
+def test_times_are_readable(seconds: float, text: str) -> None:
+    assert console._readable_time(seconds) == text
 
 
 def test_fields_are_aligned(

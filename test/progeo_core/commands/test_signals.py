@@ -49,7 +49,8 @@ class Callback:
         send(signal.SIGINT)
 
 with interrupted_by_signals():
-    del (one := Callback())
+    one = Callback()
+    del one
     print("still here")
 """
 

@@ -6,14 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from progeo_core.errors import UsageError
 from progeo_core.model.backbone import (
     FeatureKind,
     blank_backbone,
     build_mobilenet,
-    clip_config,
     feature_map,
-    open_clip_name,
     resize_backbone,
 )
 
@@ -49,16 +46,6 @@ def test_gives_the_map_before_any_pooling() -> None:
     features = feature_map(trunk, images)
     assert features.shape == (2, 1280, 2, 3)
     assert torch.equal(features, trunk(images))
-
-
-def test_progeos_backbones_have_the_activation_of_openai() -> None:
-    assert clip_config("CLIP-ViT-B-16")["quick_gelu"]
-    assert open_clip_name("CLIP-ViT-B-16") == "ViT-B-16-quickgelu"
-
-
-def test_lists_similar_names_for_one_that_is_unknown() -> None:
-    with pytest.raises(UsageError, match=r"'ViT-B-61'.*similar: ViT-B-16"):
-        open_clip_name("ViT-B-61")
 
 
 def test_a_transformer_is_fitted_to_another_image_size() -> None:

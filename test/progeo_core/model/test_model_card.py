@@ -40,6 +40,8 @@ def test_is_what_was_written(document: dict[str, Any], tmp_path: Path) -> None:
         ("weights_sha256", None, "weights_sha256 is None, not a text"),
         ("normalized", "yes", "normalized is 'yes', not true or false"),
         ("schema", 2, "written by a newer version"),
+        ("schema", "1", "schema is '1', not a whole number"),
+        ("schema", None, "schema is None, not a whole number"),
         ("architecture", [1], "not a model card"),
         ("architecture.backbone", ["MobileNetV2"], "backbone is .* not a text"),
         ("architecture.head", {}, "not a model card"),

@@ -65,21 +65,6 @@ def test_refuses_weights_of_another_tower(tmp_path: Path) -> None:
         load_named_model(f"{SMALL}:{tmp_path / 'clip.pt'}")
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ("CLIP-RN51", "models that ship are mobilenetv2-gem, progeo-tiny.*CLIP-RN50, CLIP-RN101"),
-        ("ViT-B-16-SiGLIP:webli", "similar: ViT-B-16-SigLIP"),
-        ("ViT-B-16-SigLIP", "say which weights, as ViT-B-16-SigLIP:TAG.*webli"),
-        ("MobileNetV2", "say which weights"),
-        ("CLIP-RN50:opnai", "'opnai' is neither a file nor one of its tags .openai"),
-    ],
-)
-def test_lists_what_is_known_for_a_name_that_is_not(model: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        load_encoder(model)
-
-
 def test_says_what_a_path_lacks(tmp_path: Path) -> None:
     checkpoint = tmp_path / "best_model.pth"
     checkpoint.touch()

@@ -16,7 +16,7 @@ from huggingface_hub import constants
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.model.authors_checkpoint import import_checkpoint
-from progeo_core.model.backbone import clip_config
+from progeo_core.model.clip_backbone import clip_config
 from progeo_core.model.model_folder import load_model
 from progeo_core.model.named_model import load_named_model
 from progeo_core.model.preprocessing import Preprocessing

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from progeo_core.errors import UsageError
-from progeo_core.model.backbone import build_clip
+from progeo_core.model.clip_backbone import build_clip
 from progeo_core.model.text_encoder import text_side
 
 

@@ -74,6 +74,7 @@ def test_a_turn_moves_the_base_at_the_end_of_its_lever() -> None:
         ("0 0 0 0 0 0 nan", "seven numbers"),
         ("0 0 0 0 0 0 0", "length 0, not 1"),
         ("0 0 0 -90 0 -90 0", "length 127.279, not 1"),
+        ("camera\n\x1b[31m" * 100, r"^'camera\\n\\x1b[^\n]{,250}' is not"),
         ("200 0 500 -0.5 0.5 -0.5 0.5", "100 m away"),
     ],
 )

@@ -70,6 +70,15 @@ def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, 
     assert ((both >= 0.0) & (both <= 1.0)).all()
 
 
+def test_the_right_places_may_come_after_wrong_ones(office, place_map, localize, intrinsics):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[1])
+    nearest = rows_by_distance(place_map, queries.position[1])
+    found = localize(image, intrinsics, np.concatenate([nearest[-3:], nearest[:-3]]))
+    assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.10
+    assert localize(image, intrinsics, nearest[-3:]) is None
+
+
 @pytest.mark.parametrize("row", range(4))
 def test_a_camera_with_half_the_focal_length(office, place_map, localize, intrinsics, row):
     queries = read_records(office / "query.csv")

@@ -104,7 +104,11 @@ def test_a_camera_names_its_most_urgent_trouble() -> None:
 
     def message_of(publishers: int | None, timeout_s: float = 60.0) -> tuple[bytes, str]:
         status = camera_status(
-            "/front", statistics.counts(), publishers=publishers, timeout_s=timeout_s
+            "/front",
+            statistics.counts(),
+            publishers=publishers,
+            timeout_s=timeout_s,
+            silence="nobody publishes the topic",
         )
         assert status.name == "progeo_localizer: camera /front"
         return status.level, status.message
@@ -114,7 +118,6 @@ def test_a_camera_names_its_most_urgent_trouble() -> None:
     level, message = message_of(0, timeout_s=0.0)
     assert level == DiagnosticStatus.WARN
     assert "nobody publishes" in message
-    assert "1 publisher(s)" in message_of(1, timeout_s=0.0)[1]
     statistics.count_received()
     statistics.count_failed("step is too short")
     assert message_of(1) == (DiagnosticStatus.WARN, "1 bad image(s): step is too short")
