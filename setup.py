@@ -51,23 +51,22 @@ setup(
         # In a workspace; pip puts its own script in the same place.
         ("bin", files("resource/bin/*")),
     ],
-    # Oldest are the versions of Ubuntu 22.04, or of 24.04 where those are too old; `make compat`
-    # runs the tests with them.
+    # Oldest are the versions of Ubuntu 24.04; `make compat` runs the tests with them.
     install_requires=[
-        "faiss-cpu>=1.7.4",
+        "faiss-cpu>=1.8",
         "kornia>=0.9",  # the network of the local features
-        "matplotlib>=3.5.1",
-        "numpy>=1.21.5",
+        "matplotlib>=3.6",
+        "numpy>=1.26",
         "open_clip_torch>=2.30",
-        "opencv-python-headless>=4.5.4,<5",  # 5 renamed constants that cv_bridge uses
-        "Pillow>=9.0.1",
+        "opencv-python-headless>=4.6,<5",  # 5 renamed constants that cv_bridge uses
+        "Pillow>=10.2",
         "poselib>=2.0.4",
-        "pyproj>=3.3",
-        "PyYAML>=5.4.1",
+        "pyproj>=3.6",
+        "PyYAML>=6.0",
         "rich>=13.7",
         "rosbags>=0.11",
         "safetensors>=0.4",
-        "scipy>=1.8",
+        "scipy>=1.11",
         "tensorboard",
         "torch>=2.6",  # earlier releases let weights run code
         "torchvision>=0.21",

@@ -14,7 +14,9 @@ from launch.actions import (
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
+    Shutdown,
 )
+from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
@@ -114,6 +116,12 @@ ARGUMENTS = [
         description="Configure and activate the node; false leaves that to a lifecycle manager",
     ),
     DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start the node again when it dies; false ends the launch with it",
+    ),
+    DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
@@ -175,7 +183,11 @@ def lifecycle_events(node: LifecycleNode) -> list:
             entities=[change(Transition.TRANSITION_ACTIVATE)],
         )
     )
-    return [activate_when_configured, change(Transition.TRANSITION_CONFIGURE)]
+    # Whenever the process starts, so that a respawned node does not stay unconfigured.
+    configure_when_started = RegisterEventHandler(
+        OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
+    )
+    return [activate_when_configured, configure_when_started]
 
 
 def profile_environment(context: LaunchContext) -> list:
@@ -195,8 +207,9 @@ def actions(context: LaunchContext) -> list:
     """Return what to start, now that the arguments are known."""
     argument = {
         name: LaunchConfiguration(name).perform(context)
-        for name in ("namespace", "params_file", "log_level", "autostart", "rviz")
+        for name in ("namespace", "params_file", "log_level", "autostart", "respawn", "rviz")
     }
+    respawn = argument["respawn"] == "true"
     localizer = LifecycleNode(
         package="progeo_ros",
         executable="progeo_localizer",
@@ -210,10 +223,16 @@ def actions(context: LaunchContext) -> list:
         ],
         output="screen",
         emulate_tty=True,
+        respawn=respawn,
+        respawn_delay=2.0,
+        # A misspelt parameter ends the node: nothing is left to launch then.
+        on_exit=[] if respawn else [Shutdown(reason="progeo_localizer ended")],
     )
-    started = [*profile_environment(context), localizer]
+    started = profile_environment(context)
     if argument["autostart"] == "true":
         started += lifecycle_events(localizer)
+    # The handlers before the process, or its start would be missed.
+    started.append(localizer)
     if argument["rviz"] == "true":
         started.append(rviz(argument["namespace"]))
     return started

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -69,6 +69,7 @@ def pose_graph() -> Node:
         ],
         output="screen",
         emulate_tty=True,
+        on_exit=[Shutdown(reason="progeo_pose_graph ended")],
     )
 
 

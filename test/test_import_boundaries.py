@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvision"}
+NETWORKS = {"open_clip", "torch", "torchvision"}
+HEAVY = {"cv2", "faiss", "matplotlib", "pyproj", "rclpy", "scipy", *NETWORKS}
 
 
 @pytest.mark.parametrize(
@@ -13,10 +14,10 @@ HEAVY = {"cv2", "faiss", "matplotlib", "open_clip", "rclpy", "torch", "torchvisi
     [
         ("progeo_core", HEAVY),
         ("progeo_core.cli", HEAVY),
-        ("progeo_core.bags.reader", {"open_clip", "rclpy", "torch", "torchvision"}),
-        ("progeo_core.map.place_map", {"open_clip", "rclpy", "torch", "torchvision"}),
-        ("progeo_core.inference.loading", {"open_clip", "rclpy", "torch", "torchvision"}),
-        ("progeo_core.localization.localizer", {"open_clip", "rclpy", "torch", "torchvision"}),
+        ("progeo_core.bags.reader", {"rclpy", *NETWORKS}),
+        ("progeo_core.map.place_map", {"rclpy", *NETWORKS}),
+        ("progeo_core.inference.loading", {"rclpy", *NETWORKS}),
+        ("progeo_core.localization.localizer", {"rclpy", *NETWORKS}),
     ],
 )
 def test_heavy_packages_are_loaded_by_what_needs_them(module: str, banned: set[str]) -> None:

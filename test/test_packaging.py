@@ -1,5 +1,6 @@
 """The package installs with pip and with colcon, and carries what a user needs offline."""
 
+import ast
 import os
 import shutil
 import stat
@@ -87,10 +88,47 @@ def test_colcon_builds_an_executable_that_ros2_run_finds(source_copy: Path) -> N
     assert os.access(executable, os.X_OK)
     assert (prefix / "share/ament_index/resource_index/packages/progeo_ros").exists()
     assert (prefix / "share/progeo_ros/launch/localize.launch.py").exists()
+    found = subprocess.run(
+        ["bash", "-c", "source install/setup.bash && command -v progeo && progeo --version"],
+        cwd=workspace,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    assert found == [str(prefix / "bin" / "progeo"), f"progeo {VERSION}"]
+
+
+def imported_messages() -> set[str]:
+    """Return the ROS packages that nodes and launch files import."""
+    names = set()
+    for path in [*ROOT.glob("progeo_ros/**/*.py"), *ROOT.glob("launch/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+    others = {"progeo_core", "progeo_ros", "numpy", "cv2", "rich"} | set(sys.stdlib_module_names)
+    return names - others
 
 
 def test_package_xml_names_what_the_node_imports() -> None:
     xml = ElementTree.parse(ROOT / "package.xml")
     named = {element.text for element in xml.findall("exec_depend")}
-    wanted = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "diagnostic_msgs", "std_srvs"}
-    assert wanted | {"visualization_msgs", "lifecycle_msgs", "tf2_ros"} <= named
+    assert imported_messages() | {"python3-numpy", "python3-opencv", "python3-rich"} <= named
+
+
+def test_the_script_for_robots_says_what_is_missing(tmp_path: Path) -> None:
+    def said(**environment: str) -> str:
+        ended = subprocess.run(
+            ["bash", str(ROOT / "config" / "robot" / "install.sh")],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 2
+        return ended.stderr
+
+    assert "source /opt/ros/jazzy/setup.bash" in said()
+    assert "foxy is not known" in said(ROS_DISTRO="foxy")
+    assert "TORCH is cpu, cuda or system" in said(ROS_DISTRO="jazzy", TORCH="gpu")

@@ -55,9 +55,10 @@ if sys.argv[1] == "cpu" and torch.version.cuda:
     sys.exit("pip took builds for CUDA: https://download.pytorch.org/whl/cpu was not reached")
 CHECK
 
-# What setup.py asks for, save torch, and OpenCV where the distribution has it under another name.
+# What setup.py asks for, save torch, and OpenCV where apt's, which pip does not see, is new enough.
 known="torch|torchvision"
-! "$python" -c "import cv2" 2>/dev/null || known+="|opencv-python-headless"
+! "$python" -c "import cv2; assert cv2.__version__ >= '4.6'" 2>/dev/null ||
+  known+="|opencv-python-headless"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 (cd "$package" && "$python" setup.py --quiet egg_info --egg-base "$folder")

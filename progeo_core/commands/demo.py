@@ -22,6 +22,9 @@ def demo(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for maps, bags and reports.")
     ] = Path("demo_output"),
+    ros: Annotated[
+        bool, typer.Option("--ros/--no-ros", help="Play the bags to the live node, or read them.")
+    ] = True,
 ) -> None:
     """Run everything on images that come with the package: under three minutes on two cores.
 
@@ -40,8 +43,8 @@ def demo(
     from progeo_core.inference.loading import load_encoder
 
     started = time.monotonic()
-    live = has_ros()
-    if not live:
+    live = ros and has_ros()
+    if ros and not live:
         results.print(
             "rclpy is not installed, so the bags are replayed offline: source a ROS 2 distribution"
             " or pip install 'progeo_ros\\[ros]' to see the live node."

@@ -107,7 +107,7 @@ def _tiles(replay: Replay) -> str:
     evaluation = replay.evaluation
     figures = evaluation.to_json()
     p50, p95 = np.percentile(replay.latency_ms, [50, 95])
-    tiles = (
+    tiles: tuple[tuple[str, str], ...] = (
         (f"{100 * evaluation.recall_at[1]:.1f} %", f"Recall@1 within {evaluation.radius_m:g} m"),
         (metres(figures["position_error_m"]["median"]), "median position error"),
         (

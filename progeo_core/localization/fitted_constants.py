@@ -36,9 +36,9 @@ class VerificationConstants(NamedTuple):
     sequence_share: of the log odds, in a sequence: its images err in the same way.
     """
 
-    even_inliers: float = 60.0
+    even_inliers: float = 150.0
     chance_inliers: float = 22.0
-    slope: float = 2.0
+    slope: float = 1.0
     margin_slope: float = 1.0
     lowest: float = -3.0
     highest: float = 2.5

@@ -26,7 +26,8 @@ class LocalizerSettings(Settings):
     verification_ms: int = setting(
         40,
         "Time (ms) per image in which an uncertain answer is verified: the local features of the"
-        " image are compared with those of the most probable places, of two in any case; 0 is off",
+        " image are compared with those of the most probable places, of three in any case; 0 is"
+        " off",
         low=0,
         high=10_000,
     )

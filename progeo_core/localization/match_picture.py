@@ -122,7 +122,8 @@ def _caption(answer: Localization) -> str:
 
 def _scaled_width(image: Image) -> int:
     height, width = image.shape[:2]
-    return max(1, round(width * _HEIGHT / height))
+    scaled: int = max(1, round(width * _HEIGHT / height))
+    return scaled
 
 
 def _scaled(image: Image) -> Image:

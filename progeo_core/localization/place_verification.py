@@ -25,8 +25,9 @@ IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
 _APART_RADII = 2.0
-# No image is compared with more places than this, and one that is compared at all with so many.
-_MAX_PLACES, _MIN_PLACES = 5, 2
+# No image is compared with more places than this, and one that is compared at all with so many:
+# what fits the first place may fit others that are built to the same plan.
+_MAX_PLACES, _MIN_PLACES = 5, 3
 
 
 class WeightedMatches(NamedTuple):
@@ -78,11 +79,14 @@ class PlaceVerifier:
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
         """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
         place = distinct_places(belief.probability, belief.position, self._radius_m, _MAX_PLACES)
-        prior = np.bincount(place + 1, belief.probability, place.max() + 2)
+        prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
         share = self._constants.sequence_share
         log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
+        # Few inliers with every place are due to blur or light as often as to being off the map.
+        compared = log_odds != 0.0
+        log_odds[compared] -= min(0.0, float(log_odds[compared].max(initial=-np.inf)))
         of_places: FloatArray = np.append(log_odds, 0.0)[place]
         return of_places
 

@@ -51,8 +51,13 @@ class PlaceFeatures(NamedTuple):
 
     def rows(self, chosen: NDArray[np.int64]) -> PlaceFeatures:
         """Return some of the features, in the order of their rows [m]."""
-        points, descriptors, landmarks, sigma_m = (column[chosen] for column in self[:4])
-        return PlaceFeatures(points, descriptors, landmarks, sigma_m, self.size)
+        return PlaceFeatures(
+            self.points[chosen],
+            self.descriptors[chosen],
+            self.landmarks[chosen],
+            self.sigma_m[chosen],
+            self.size,
+        )
 
     def without_landmarks(self) -> PlaceFeatures:
         """Return the same features without their 3-D points."""

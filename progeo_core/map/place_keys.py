@@ -49,6 +49,8 @@ def _record_keys(records: Records) -> Iterator[_Key]:
 
 def _by_file_name(keys: Iterator[_Key]) -> dict[_Key, int]:
     """Return the rows of keys without folders, where one row has it."""
-    short: Sequence[_Key] = [(PurePath(image).name, *rest) for image, *rest in keys]
+    short: Sequence[_Key] = [
+        (PurePath(image).name, traverse, stamp_ns) for image, traverse, stamp_ns in keys
+    ]
     counts = collections.Counter(short)
     return {key: row for row, key in enumerate(short) if counts[key] == 1}

@@ -180,7 +180,8 @@ class ViewRows:
         ids, calibrated, size, landmarks = np.nan_to_num(counts).astype(np.int64).T
         return ViewTable(
             ids,
-            *np.split(poses, [3], axis=1),
+            poses[:, :3],
+            poses[:, 3:],
             calibrated.astype(np.bool_),
             size // BYTES_PER_FEATURE,
             landmarks,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.geo import FloatArray
 from progeo_core.map.place_features import DESCRIPTOR_VALUES
 
 _TIMES = 127.0
@@ -18,7 +19,7 @@ class KeyframeFeatures(NamedTuple):
     A ray is where it meets the camera's plane z = 1, NaN where there is none.
     """
 
-    rays: NDArray[np.float32]
+    rays: FloatArray
     descriptors: NDArray[np.float32]
 
     def to_bytes(self) -> bytes:
@@ -30,7 +31,7 @@ class KeyframeFeatures(NamedTuple):
     def from_bytes(cls, data: bytes) -> KeyframeFeatures:
         """Return what `to_bytes` was made of, to the precision of 8 bits."""
         count = len(data) // (8 + DESCRIPTOR_VALUES)
-        rays = np.frombuffer(data, np.float32, 2 * count).reshape(-1, 2)
+        rays = np.frombuffer(data, np.float32, 2 * count).reshape(-1, 2).astype(np.float64)
         kept = np.frombuffer(data, np.int8, offset=8 * count).reshape(-1, DESCRIPTOR_VALUES)
         descriptors = kept.astype(np.float32)
         descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)

@@ -63,7 +63,7 @@ class LoopRefiner:
         except UsageError:
             return
         found = _extractor().find([image], _FEATURES)[0]
-        rays = camera.normalized(found.points).astype(np.float32)
+        rays = camera.normalized(found.points)
         self._file.add(number, KeyframeFeatures(rays, found.descriptors).to_bytes())
 
     def refine(

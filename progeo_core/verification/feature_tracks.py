@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.verification.known_view import NO_MATCHES, KnownView, PairMatches, match_views
-from progeo_core.verification.view_neighbors import ViewNeighbors
 
 IntArray = NDArray[np.int64]
 
@@ -36,8 +35,10 @@ class Tracks(NamedTuple):
 class FeatureTracks:
     """Tracks over the places of one map; the matches of pairs are found once."""
 
-    def __init__(self, neighbors: ViewNeighbors, view: Callable[[int], KnownView | None]) -> None:
-        """Follow features between neighbours; view: returns that of a row, None unknown."""
+    def __init__(
+        self, neighbors: Callable[[int], IntArray], view: Callable[[int], KnownView | None]
+    ) -> None:
+        """Follow features between the neighbours of a row; view: of a row, None unknown."""
         self._neighbors, self._view = neighbors, view
         self._kept: collections.OrderedDict[tuple[int, int], PairMatches] = (
             collections.OrderedDict()
@@ -60,7 +61,7 @@ class FeatureTracks:
                     further[free] = onward[track[free]]
         others = sorted(found, key=lambda other: (other not in direct, -(found[other] >= 0).sum()))
         chosen = others[:_VIEWS]
-        agreement = [self._matches(row, other).agreement for other in self._neighbors.of(row)]
+        agreement = [self._matches(row, other).agreement for other in self._neighbors(row)]
         return Tracks(chosen, [found[other] for other in chosen], np.array(agreement))
 
     def _direct(self, row: int) -> dict[int, IntArray]:
@@ -68,7 +69,7 @@ class FeatureTracks:
         view = self._view(row)
         if view is None:
             return {}
-        matches = {other: self._matches(row, other) for other in self._neighbors.of(row).tolist()}
+        matches = {other: self._matches(row, other) for other in self._neighbors(row).tolist()}
         return {
             other: _track(len(view.rays), found)
             for other, found in matches.items()
@@ -80,9 +81,9 @@ class FeatureTracks:
             first, second, agreement = self._matches(other, row)
             return PairMatches(second, first, agreement)
         if (row, other) not in self._kept:
-            views = self._view(row), self._view(other)
+            view, seen = self._view(row), self._view(other)
             self._kept[row, other] = (
-                NO_MATCHES if views[0] is None or views[1] is None else match_views(*views)
+                NO_MATCHES if view is None or seen is None else match_views(view, seen)
             )
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)

@@ -99,7 +99,7 @@ class _Places:
     def __init__(self, place_map: PlaceMap, table: ViewTable, features: int) -> None:
         self._map, self._ids, self._features = place_map, table.ids, features
         self._neighbors = ViewNeighbors(table.position, rotation_of(table.orientation))
-        self._tracks = FeatureTracks(self._neighbors, self._known)
+        self._tracks = FeatureTracks(self._neighbors.of, self._known)
         self._kept: collections.OrderedDict[int, KnownView | None] = collections.OrderedDict()
 
     def completed(self, rows: list[int]) -> list[_Result]:
@@ -175,7 +175,14 @@ def _usable(table: ViewTable) -> ViewTable:
     posed = np.isfinite(rotation_of(table.orientation)).all(axis=(1, 2))
     posed &= np.isfinite(table.position).all(axis=1)
     rows = np.flatnonzero(posed & table.calibrated & (table.features > 0))
-    return ViewTable(*(column[rows] for column in table))
+    return ViewTable(
+        table.ids[rows],
+        table.position[rows],
+        table.orientation[rows],
+        table.calibrated[rows],
+        table.features[rows],
+        table.landmarks[rows],
+    )
 
 
 def _reason(place_map: PlaceMap, usable: ViewTable, results: list[_Result]) -> str:

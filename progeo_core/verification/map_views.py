@@ -148,18 +148,21 @@ class _Completion:
         added, skipped = 0, []
         while batch := list(itertools.islice(pictures, _BLOCK)):
             skipped += [str(one.image) for one in batch if isinstance(one.image, ImageError)]
-            added += self._add_batch(
-                [one for one in batch if not isinstance(one.image, ImageError)]
-            )
+            usable = [
+                (row, image, depth)
+                for row, image, depth in batch
+                if not isinstance(image, ImageError)
+            ]
+            added += self._add_batch(usable)
             advance(len(batch))
         return added, skipped
 
-    def _add_batch(self, pictures: Sequence[_Picture]) -> int:
-        rows = np.array([one.row for one in pictures], np.int64)
+    def _add_batch(self, pictures: Sequence[tuple[int, Image, FloatArray32 | None]]) -> int:
+        rows = np.array([row for row, _, _ in pictures], np.int64)
         known = self._known(rows)
         found = self._finder.find(
-            [one.image for one in pictures],
-            [one.depth for one in pictures],
+            [image for _, image, _ in pictures],
+            [depth for _, _, depth in pictures],
             [view.pose for view in known],
             [view.intrinsics for view in known],
         )

@@ -15,7 +15,6 @@ from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.absolute_pose import (
     FINAL_ERROR_PX,
     FIRST_ERROR_PX,
-    AbsolutePose,
     absolute_pose,
 )
 from progeo_core.verification.feature_extractor import working_side
@@ -40,8 +39,11 @@ _REACH_M = 10.0
 _NEAR_RAD = 0.016
 # Landmarks that must fit a first pose and a final one: views of another corner reach 12 and 35.
 _MIN_FIRST, _MIN_LANDMARKS = 20, 40
-# A pose whose position is less certain than this (m) says little more than its place does.
-_MAX_SIGMA_M = 0.3
+# A pose whose position is less certain than this (m) says little more than its place does. Against
+# triangulated landmarks, a wrong pose may fit as many of them, and is less certain than this.
+_MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.1
+# Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
+_TRIANGULATED_INFLATION = 1.5
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -116,16 +118,20 @@ class MetricLocalizer:
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
         expected = self._expected(query, rays, found.pose, first)
-        pairs = _once(_joined([_inside(pairs, found), expected]))
+        pairs = _once(_joined([_chosen(pairs, found.inliers), expected]))
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
             return None
-        if np.sqrt(np.trace(refined.covariance[:3, :3])) > _MAX_SIGMA_M:
+        covariance, max_sigma_m = refined.covariance, _MAX_SIGMA_M
+        if self._features.triangulated:
+            covariance = covariance * _TRIANGULATED_INFLATION**2
+            max_sigma_m = _MAX_SIGMA_TRIANGULATED_M
+        if np.sqrt(np.trace(covariance[:3, :3])) > max_sigma_m:
             return None
-        pairs = _inside(pairs, refined)
+        pairs = _chosen(pairs, refined.inliers)
         return MetricPose(
             refined.pose,
-            refined.covariance,
+            covariance,
             len(pairs.rows),
             tuple(self._places.ids[np.unique(pairs.place)].tolist()),
             self._best(query, pairs),
@@ -221,17 +227,16 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
     return seen[:, :2] / np.where(seen[:, 2:] > 0.0, seen[:, 2:], np.nan)
 
 
-def _inside(pairs: _Pairs, found: AbsolutePose) -> _Pairs:
-    kept = found.inliers
+def _chosen(pairs: _Pairs, which: NDArray[np.bool_] | IntArray) -> _Pairs:
+    """Return some of the pairs."""
     rows, landmarks, place, features = pairs
-    return _Pairs(rows[kept], landmarks[kept], place[kept], features[kept])
+    return _Pairs(rows[which], landmarks[which], place[which], features[which])
 
 
 def _once(pairs: _Pairs) -> _Pairs:
     """Return pairs without those that are there twice, as of a place that was compared twice."""
     keys = np.stack([pairs.rows, pairs.place, pairs.features])
-    _, first = np.unique(keys, axis=1, return_index=True)
-    return _Pairs(*(column[first] for column in pairs))
+    return _chosen(pairs, np.unique(keys, axis=1, return_index=True)[1])
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:

@@ -100,6 +100,12 @@ class PlaceFeatureCache:
         self._kept: collections.OrderedDict[int, KnownPlace | None] = collections.OrderedDict()
         self._query: QueryView | None = None
 
+    @property
+    def triangulated(self) -> bool:
+        """Whether landmarks of the map are triangulated, not measured by depth."""
+        note = self._map.structure
+        return note is not None and "triangulated" in note.source
+
     def query(self, image: Image, intrinsics: Intrinsics | None) -> QueryView:
         """Return the view of a query; that of the same image as before has its features ready."""
         last = self._query

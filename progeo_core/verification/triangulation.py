@@ -150,7 +150,8 @@ class _Star(NamedTuple):
         inside, rays = self._projected(points)
         with np.errstate(invalid="ignore"):
             error = np.linalg.norm(rays - self.seen, axis=2)
-            return (error < _MAX_ERROR_PX * self.pixel[:, None]) & (inside[..., 2] > 0.0)
+            near = error < _MAX_ERROR_PX * self.pixel[:, None]
+            return np.asarray(near & (inside[..., 2] > 0.0))
 
     def _normal_equations(
         self, points: FloatArray, fits: BoolArray
@@ -199,4 +200,4 @@ class _Star(NamedTuple):
         with np.errstate(invalid="ignore", divide="ignore"):
             toward /= np.linalg.norm(toward, axis=2, keepdims=True)
             cosine = np.where(fits, (toward * toward[0]).sum(axis=2), 1.0)
-        return np.arccos(np.clip(cosine.min(axis=0), -1.0, 1.0))
+        return np.asarray(np.arccos(np.clip(cosine.min(axis=0), -1.0, 1.0)))

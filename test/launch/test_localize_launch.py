@@ -27,6 +27,7 @@ ARGUMENTS = (
     "namespace",
     "params_file",
     "autostart",
+    "respawn",
     "use_sim_time",
     "rviz",
     "log_level",
@@ -144,13 +145,33 @@ def started(module: ModuleType, **arguments: str) -> list[Any]:
 
 
 def test_autostart_adds_configuring_and_activating(launch_module: ModuleType) -> None:
-    from launch.actions import EmitEvent, RegisterEventHandler
+    from launch.actions import RegisterEventHandler
     from launch_ros.actions import LifecycleNode
 
     kinds = [type(action) for action in started(launch_module, map="/maps/office.progeo")]
-    assert kinds == [LifecycleNode, RegisterEventHandler, EmitEvent]
+    assert kinds == [RegisterEventHandler, RegisterEventHandler, LifecycleNode]
     kinds = [type(action) for action in started(launch_module, autostart="false")]
     assert kinds == [LifecycleNode]
+
+
+def test_a_node_that_dies_ends_the_launch(
+    launch_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from launch import LaunchDescription, LaunchService
+
+    executables = tmp_path / "lib" / "progeo_ros"
+    executables.mkdir(parents=True)
+    (executables / "progeo_localizer").write_text("#!/bin/sh\nexit 2\n", encoding="utf-8")
+    (executables / "progeo_localizer").chmod(0o755)
+    marker = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / "progeo_ros"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    service = LaunchService()
+    actions = started(launch_module, autostart="false")
+    service.include_launch_description(LaunchDescription(actions))
+    # Returns at all: without the node, nothing else would end it.
+    service.run()
 
 
 def test_the_profile_is_set_only_when_asked_for(launch_module: ModuleType) -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from progeo_core.localization.fitted_constants import SequenceConstants, SingleImageConstants
+from progeo_core.localization.fitted_constants import (
+    SequenceConstants,
+    SingleImageConstants,
+    VerificationConstants,
+)
 
 SCRIPT = runpy.run_path(
     str(Path(__file__).resolve().parents[2] / "training" / "fit_localization.py")
@@ -45,10 +49,12 @@ def test_script_measures_scenes_with_their_images_on_and_off_the_map(
     SCRIPT["main"]([*arguments, "--model", str(small_model), "--rounds", "0"])
     printed = capsys.readouterr().out
     assert "2 scenes" in printed
-    for name, value in SequenceConstants()._asdict().items():
+    fitted = SequenceConstants()._asdict() | VerificationConstants()._asdict()
+    for name, value in fitted.items():
         assert f"{name}: {value:g} today" in printed
     losses = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("campus")]
-    assert len(losses) == 2
+    # Single images, sequences, and verification of both.
+    assert len(losses) == 3
     assert all(0.0 <= loss < math.log(2.0) for loss in losses)
 
 

@@ -449,6 +449,9 @@ function figure(row, caption) {
   return element("figure", {}, ...parts, caption);
 }
 
+/* Whether the plan stands above the lists. */
+const isNarrow = () => matchMedia("(max-width: 820px)").matches;
+
 function choose(row, andLook = false) {
   chosen = row;
   const card = by("place");
@@ -468,8 +471,7 @@ function choose(row, andLook = false) {
   by("views").replaceChildren(...shown);
   by("place_facts").replaceChildren(...rowsOf(factsOf(row)));
   if (andLook) look([row]);
-  const isPhone = matchMedia("(max-width: 820px)").matches;
-  if (!isPhone) card.scrollIntoView({ block: "nearest" });
+  if (!isNarrow()) card.scrollIntoView({ block: "nearest" });
 }
 
 /* Bring rows into the middle, closer where all are shown. */
@@ -505,7 +507,11 @@ function listPairs() {
 }
 
 function listed(rows, parts) {
-  const show = () => { choose(rows[0]); look(rows); };
+  const show = () => {
+    choose(rows[0]);
+    look(rows);
+    if (isNarrow()) scrollTo({ top: 0, behavior: "smooth" });
+  };
   return element("button", { onclick: show, title: rows.map(nameOf).join(" and ") }, ...parts);
 }
 

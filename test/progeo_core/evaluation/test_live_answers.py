@@ -107,6 +107,7 @@ def test_answers_of_the_node_are_localizations(campus_bag, placed_map, monkeypat
     assert first.metric.pose.position.tolist() == [1.0, 2.0, 3.0]
     assert first.metric.landmarks == 50
     assert run.localizations[1].method == "place"
+    assert source.datum is not None
     assert first.geodetic == pytest.approx(
         wgs84_from_enu(place.position[1:2], source.datum)[0].tolist()
     )

@@ -7,6 +7,7 @@ import pytest
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.evaluation import report_figures
 from progeo_core.evaluation.metrics import evaluate
+from progeo_core.evaluation.plot_style import GREEN
 from progeo_core.evaluation.replay import Replay, ReplayInput
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.map.place_map import PlaceTable
@@ -88,8 +89,8 @@ def test_a_sequence_adds_a_curve(tmp_path):
     figures = dataclasses.replace(single.evaluation, sequence=single.evaluation)
     both = dataclasses.replace(single, evaluation=figures)
     for draw in DRAWINGS[2:4]:
-        assert draw(both).count(report_figures.GREEN.lower()) > 0
-        assert draw(single).count(report_figures.GREEN.lower()) == 0
+        assert draw(both).count(GREEN.lower()) > 0
+        assert draw(single).count(GREEN.lower()) == 0
 
 
 def test_axes_have_units(tmp_path):

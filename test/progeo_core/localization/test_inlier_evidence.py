@@ -13,7 +13,7 @@ def log_odds(*inliers, position=LINE):
 
 
 def test_the_place_with_most_inliers_gains_and_the_others_lose():
-    odds = log_odds(150, 10, 5)
+    odds = log_odds(200, 10, 5)
     assert odds.argmax() == 0
     assert odds[0] > 2.0
     assert max(odds[1:]) < 0.0

@@ -219,7 +219,7 @@ def test_localizers_of_one_prepared_map_follow_apart(campus, campus_map):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sequence", [False, True])
-def test_geometric_check_tells_places_apart_that_descriptors_do_not(campus, tmp_path, sequence):
+def test_verification_tells_places_apart_that_descriptors_do_not(campus, tmp_path, sequence):
     _, images = campus
     vectors = np.random.default_rng(0).normal(size=(10, 256)).astype(np.float32)
     vectors[8] = vectors[2]

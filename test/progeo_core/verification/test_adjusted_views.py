@@ -17,8 +17,8 @@ def test_a_pose_that_is_wrong_by_centimetres_is_moved_back():
     truth = [camera(scene, [0.4 * row, 0.1 * row, 0.2 * row], 2, 0.3, row) for row in range(6)]
     views = list(truth)
     views[3] = moved(views[3], truth[3].pose.position + np.array([0.0, 0.02, 0.0]))
-    tracks = FeatureTracks(Everyone(), views.__getitem__)
-    found = adjusted_views(views.__getitem__, {row: tracks.of(row) for row in range(6)})
+    tracks = FeatureTracks(Everyone().of, lambda row: views[row])
+    found = adjusted_views(lambda row: views[row], {row: tracks.of(row) for row in range(6)})
     assert sorted(found) == list(range(6))
     offset = found[3].pose.position - truth[3].pose.position
     others = [found[row].pose.position - truth[row].pose.position for row in (0, 1, 2, 4, 5)]
@@ -28,6 +28,6 @@ def test_a_pose_that_is_wrong_by_centimetres_is_moved_back():
 def test_places_that_see_nothing_of_each_other_are_left_alone():
     scene = make_scene()
     views = [camera(scene, [0.0, 0.0, 0.0], 0, 0.3, row) for row in range(6)]
-    tracks = FeatureTracks(Everyone(), views.__getitem__)
-    assert adjusted_views(views.__getitem__, {0: tracks.of(0)}) == {}
-    assert adjusted_views(views.__getitem__, {}) == {}
+    tracks = FeatureTracks(Everyone().of, lambda row: views[row])
+    assert adjusted_views(lambda row: views[row], {0: tracks.of(0)}) == {}
+    assert adjusted_views(lambda row: views[row], {}) == {}

@@ -22,7 +22,7 @@ def scene():
 
 def test_tracks_reach_the_neighbors_of_neighbors(scene):
     views = [camera(scene, [0.4 * row, 0, 0], 0, 0.3, row) for row in range(5)]
-    tracks = FeatureTracks(Line(5), views.__getitem__).of(0)
+    tracks = FeatureTracks(Line(5).of, lambda row: views[row]).of(0)
     assert tracks.places == [1, 2]
     for features in tracks.features:
         seen = features >= 0
@@ -34,10 +34,9 @@ def test_tracks_reach_the_neighbors_of_neighbors(scene):
 def test_a_place_that_contradicts_and_one_without_a_camera_are_left_out(scene):
     views = [camera(scene, [0.4 * row, 0, 0], 0, 0.3, row) for row in range(4)]
     views[2] = moved(views[2], [0, 3, -2])
-    tracks = FeatureTracks(Line(4), views.__getitem__).of(1)
+    tracks = FeatureTracks(Line(4).of, lambda row: views[row]).of(1)
     assert tracks.places == [0]
     assert tracks.agreement[1] < 0.2
-    views[2] = None
-    tracks = FeatureTracks(Line(4), views.__getitem__).of(1)
+    tracks = FeatureTracks(Line(4).of, lambda row: None if row == 2 else views[row]).of(1)
     assert tracks.places == [0]
     assert np.isnan(tracks.agreement[1])

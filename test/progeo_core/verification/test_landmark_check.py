@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,8 @@ def views(office_map):
 
 
 def check(views, row, landmarks, others):
-    return contradicts(known_view(views[row]), landmarks, [known_view(views[n]) for n in others])
+    known: dict[int, Any] = {n: known_view(views[n]) for n in (row, *others)}
+    return contradicts(known[row], landmarks, [known[n] for n in others])
 
 
 def test_landmarks_that_others_see_where_they_are_stand(views):

@@ -52,7 +52,7 @@ def views_of(place_map):
 
 
 def test_thumbnails_give_features(place_map, finder, source):
-    steps = []
+    steps: list[int] = []
     report = complete_views(place_map, finder, calibration=source.calibration, advance=steps.append)
     assert report == (0, 6, ())
     assert sum(steps) == 6

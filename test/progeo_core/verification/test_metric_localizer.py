@@ -132,3 +132,22 @@ def test_a_calibration_of_other_images_has_no_pose(office, localize, intrinsics)
 def test_a_black_image_has_no_pose(localize, intrinsics):
     black = np.zeros((360, 540, 3), np.uint8)
     assert localize(black, intrinsics, np.arange(5)) is None
+
+
+def test_poses_by_triangulated_landmarks_are_stated_less_certain(
+    office, office_copy, localize, intrinsics
+):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[1])
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        place_map.add_structure(
+            place_map.structure._replace(source="triangulated between known poses")
+        )
+        rows = rows_by_distance(place_map, queries.position[1])
+        cache = PlaceFeatureCache(place_map, FeatureExtractor("cpu"))
+        assert cache.triangulated
+        found = MetricLocalizer(place_map.poses(), cache).localize(
+            cache.query(image, intrinsics), rows
+        )
+    by_depth = localize(image, intrinsics, rows)
+    np.testing.assert_allclose(found.covariance, 2.25 * by_depth.covariance, rtol=1e-6)

@@ -64,5 +64,6 @@ def test_the_features_of_a_query_are_found_once(office, office_map, extractor):
     image = read_image(office / "images" / "0355.jpg")
     with PlaceMap.open(office_map) as place_map:
         cache = PlaceFeatureCache(place_map, extractor)
+        assert not cache.triangulated
         assert cache.query(image, None) is cache.query(image, None)
         assert cache.query(image.copy(), None) is not cache.query(image, None)

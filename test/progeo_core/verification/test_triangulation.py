@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -70,7 +72,7 @@ def test_points_at_infinity_and_moving_along_are_none(scene):
 
 def test_the_office_comes_back_as_depth_shows_it(office_map):
     with PlaceMap.open(office_map) as place_map:
-        views = place_map.views(place_map.ids()[4:])
+        views: list[Any] = place_map.views(place_map.ids()[4:])
     known = [known_view(view) for view in views]
     found = triangulated(known[5], known[:5] + known[6:])
     truth = views[5].features.landmarks

@@ -54,7 +54,7 @@ def test_two_stretches_are_one_pair(make_map, make_places):
 
 def test_large_maps_are_compared_with_a_part_of_themselves(corridor, monkeypatch):
     monkeypatch.setattr(look_alikes, "_MAX_COMPARISONS", 60 * 30)
-    advanced = []
+    advanced: list[int] = []
     with PlaceMap.open(corridor) as place_map:
         found = find_look_alikes(place_map, place_map.poses(), advanced.append)
     assert found.compared == 30

@@ -47,6 +47,7 @@ def written(map_path, path, tiles=None):
 def data_of(path):
     text = path.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
     return json.loads(found[1])
 
 
@@ -144,6 +145,12 @@ def test_tiles_are_requested_where_they_are_asked_for(site, tmp_path, page):
     written(site, tmp_path / "site.html", TILES)
     page.open((tmp_path / "site.html").as_uri())
     page.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    # The page puts a latitude and longitude where the map puts the place.
+    apart = page.run(
+        "Math.max(...[0, 59].map(row => Math.hypot(...planOf(places.lat[row], places.lon[row])"
+        ".map((one, axis) => one - [places.x[row], places.y[row]][axis]))))"
+    )
+    assert apart <= 0.01
     assert page.requests
     for address in page.requests:
         zoom, column, line = map(

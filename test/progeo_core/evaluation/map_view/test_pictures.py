@@ -4,16 +4,16 @@ import pytest
 
 from progeo_core.evaluation.map_view import pictures
 from progeo_core.evaluation.map_view.pictures import Pictures, choose_pictures
-from progeo_core.images.codec import decode_image, encode_jpeg
+from progeo_core.images.codec import decode_image, encode_jpeg, read_image
 from progeo_core.map.place_map import PlaceMap
 
 
 @pytest.fixture
 def pictured(make_map, make_places, unit_vectors, campus_loop):
     """Return a map of 20 places with thumbnails, one without, and one that is no picture."""
-    image = cv2.cvtColor(cv2.imread(str(campus_loop / "dataset/image_0.png")), cv2.COLOR_BGR2RGB)
-    jpeg = encode_jpeg(cv2.resize(image, (240, 180)))
-    thumbnails = [jpeg] * 20
+    image = read_image(campus_loop / "dataset/image_0.png")
+    jpeg = encode_jpeg(np.asarray(cv2.resize(image, (240, 180)), np.uint8))
+    thumbnails: list[bytes | None] = [jpeg] * 20
     thumbnails[3], thumbnails[7] = None, b"no picture"
     places = make_places(20)._replace(thumbnail=thumbnails)
     return make_map("pictured", places, unit_vectors(20)), jpeg
@@ -43,7 +43,7 @@ def test_many_pictures_get_smaller_until_they_fit(pictured, monkeypatch):
 def test_of_too_many_places_some_have_pictures_and_those_wanted(pictured, monkeypatch):
     path, _ = pictured
     monkeypatch.setattr(pictures, "MAX_PICTURES", 5)
-    advanced = []
+    advanced: list[int] = []
     with PlaceMap.open(path) as place_map:
         found = choose_pictures(place_map, place_map.ids(), [13, 14], advanced.append)
     assert found.rows.tolist() == [0, 4, 8, 12, 13, 14, 16]

@@ -1,0 +1,91 @@
+"""The oldest versions that setup.py allows: `make compat`, or `python -m test.compat`.
+
+They are those of Ubuntu 24.04. Without `--python`, an environment of this Python takes torch and so
+on from the one that runs this; with `--python python3.12`, everything comes from PyPI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (
+    "Pillow==10.2.0",
+    "PyYAML==6.0.1",
+    "click==8.1.6",
+    "faiss-cpu==1.8.0",
+    "kornia==0.9.0",
+    "matplotlib==3.7.3",  # the first that has wheels for Python 3.12
+    "numpy==1.26.4",
+    "opencv-python-headless==4.6.0.66",
+    "poselib==2.0.4",
+    "pyproj==3.6.1",
+    "rich==13.7.1",
+    "rosbags==0.11.0",
+    "safetensors==0.4.0",
+    "scipy==1.11.4",
+    "typer==0.9.0",
+    "zstandard==0.22.0",  # which that rosbags reads with
+)
+LARGE = ("open_clip_torch==2.30.0", "torch==2.6.0", "torchvision==0.21.0", "tensorboard")
+TOOLS = ("hypothesis", "pytest", "pytest-timeout")
+# Tests of what those versions do: arrays, images, files, maps, and all of the command line's help.
+TESTS = (
+    "test/progeo_core/commands/test_typer_versions.py",
+    "test/progeo_core/images/test_codec.py",
+    "test/progeo_core/images/test_ros_encodings.py",
+    "test/progeo_core/map/test_place_index.py",
+    "test/progeo_core/map/test_place_map.py",
+    "test/progeo_core/poses/test_pose_buffer.py",
+    "test/progeo_core/records/test_records_csv.py",
+    "test/progeo_core/test_geo.py",
+)
+_IMPORTS = """
+import importlib, pkgutil, progeo_core
+for module in pkgutil.walk_packages(progeo_core.__path__, "progeo_core."):
+    importlib.import_module(module.name)
+"""
+
+
+def make_environment(folder: Path, python: str | None) -> Path:
+    """Return the interpreter of an environment with the oldest versions, made where it is not."""
+    interpreter = folder / "bin" / "python"
+    finished = folder / "finished"
+    if finished.exists():
+        return interpreter
+    subprocess.run([python or sys.executable, "-m", "venv", str(folder)], check=True)
+    # What those need, such as torch, is where the rest comes from.
+    packages = (*OLDEST, *LARGE, *TOOLS) if python else ("--no-deps", *OLDEST)
+    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+    subprocess.run([*pip, *packages], check=True)
+    if python is None:
+        # After the environment's own packages on sys.path, so only what they lack comes from there.
+        (site,) = folder.glob("lib/python*/site-packages")
+        (site / "zz_others.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    finished.touch()
+    return interpreter
+
+
+def main() -> int:
+    """Import everything, run the demo and the chosen tests; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m test.compat", description=__doc__)
+    parser.add_argument("--python", help="interpreter of an environment that shares nothing")
+    wanted = parser.parse_args().python
+    folder = ROOT / ".compat" / (Path(wanted).name if wanted else "shared")
+    interpreter = str(make_environment(folder, wanted))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    demo = ["progeo_core.cli", "demo", "--no-ros", "--out", str(folder / "demo")]
+    for arguments in (["-c", _IMPORTS], ["-m", *demo], ["-m", "pytest", "-q", *TESTS]):
+        ended = subprocess.run([interpreter, *arguments], cwd=ROOT, env=environment, check=False)
+        if ended.returncode:
+            return ended.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
