@@ -139,7 +139,7 @@ def build(
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    counts = {"added": report.added, "in the map already": report.known}
+    counts: dict[str, object] = {"added": report.added, "in the map already": report.known}
     counts |= {"skipped": len(report.skipped), "places in the map": report.places}
     print_fields(str(map_path), counts | {"datum": _readable(report.datum)} | found)
 

@@ -69,13 +69,16 @@ class MatchedSubscription:
         best_effort = best_effort or (self._adapts and not self._events)
         reliability = ReliabilityPolicy.BEST_EFFORT if best_effort else ReliabilityPolicy.RELIABLE
         qos = QoSProfile(depth=self._depth, reliability=reliability)
+        # Its first parameters are of other types.
+        make: Any = SubscriptionEventCallbacks
+        events = make(**self._events)
         try:
             return self._node.create_subscription(
                 self._kind,
                 self.topic,
                 self._callback,
                 qos,
-                event_callbacks=SubscriptionEventCallbacks(**self._events),
+                event_callbacks=events,
             )
         except UnsupportedEventTypeError:
             self._events.popitem()

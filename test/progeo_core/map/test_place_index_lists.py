@@ -1,6 +1,7 @@
 """The index of large maps, on a small one that is told to be large."""
 
 import logging
+from typing import Any
 
 import faiss
 import numpy as np
@@ -126,7 +127,8 @@ def test_a_sealed_file_that_searches_no_lists_is_rebuilt(large_map, caplog):
     with PlaceMap.open(large_map) as place_map:
         PlaceIndex.open(place_map)
         stored = read_index_file(path)
-        faiss.downcast_index(stored.places).nprobe = 0
+        searched: Any = faiss.downcast_index(stored.places)
+        searched.nprobe = 0
         write_index_file(path, stored)
         PlaceIndex.open(place_map)
     assert "as it is of another kind than it says" in caplog.text
