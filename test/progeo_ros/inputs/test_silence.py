@@ -10,7 +10,7 @@ from progeo_ros.inputs.images import ImageInput
 from progeo_ros.inputs.silence import reason_for_silence
 from progeo_ros.settings import NodeSettings
 
-NOTHING = {"publishers": 0, "lost": 0, "mismatch": ""}
+NOTHING: dict[str, Any] = {"publishers": 0, "lost": 0, "mismatch": ""}
 
 
 class Lines:
