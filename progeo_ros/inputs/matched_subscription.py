@@ -45,7 +45,7 @@ class MatchedSubscription:
         self.topic, self._depth = node.resolve_topic_name(topic), depth
         self._on_mismatch = on_mismatch
         self._adapts = reliability == "auto"
-        self._events: dict[str, Event] = {"incompatible_qos": self._mismatched}
+        self._events: dict[str, Any] = {"incompatible_qos": self._mismatched}
         if on_lost is not None:
             self._events["message_lost"] = on_lost
         self._subscription = self._subscribe(best_effort=reliability == "best_effort")
