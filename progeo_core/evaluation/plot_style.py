@@ -47,7 +47,7 @@ def scatter(axes: Axes, points: FloatArray, **look: Any) -> None:
 def legend_above(axes: Axes, columns: int) -> None:
     """Put the legend above the plot, in so many columns, where these have room."""
     figure = axes.figure
-    most = 5 if figure is not None and figure.get_figwidth() > HALF else 2
+    most = 5 if isinstance(figure, Figure) and figure.get_figwidth() > HALF else 2
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(columns, most))
 
 
