@@ -41,7 +41,7 @@ _NEAR_RAD = 0.016
 _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 # A pose whose position is less certain than this (m) says little more than its place does. Against
 # triangulated landmarks, a wrong pose may fit as many of them, and is less certain than this.
-_MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.1
+_MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.09
 # Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
 _TRIANGULATED_INFLATION = 1.5
 # Local features are recognised where they are seen up to this much larger or smaller.
