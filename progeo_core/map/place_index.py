@@ -213,25 +213,17 @@ class PlaceIndex:
         # The nearest list may be another one by the last bit of a distance.
         _, lists = index.quantizer.search(descriptors, _NEAR_LISTS)
         return all(
-            place_id in np.concatenate([self._ids_in(int(one)) for one in near if one >= 0])
+            any(place_id in _ids_in(index.invlists, int(one)) for one in near if one >= 0)
             for place_id, near in zip(some.tolist(), lists, strict=True)
         )
-
-    def _ids_in(self, number: int) -> IdArray:
-        """Return the ids in one list."""
-        index: Any = faiss.downcast_index(self._index)
-        lists = index.invlists
-        size = lists.list_size(number)
-        # FAISS has no memory for the ids of an empty list.
-        ids = faiss.rev_swig_ptr(lists.get_ids(number), size).copy() if size else np.empty(0)
-        return ids.astype(np.int64, copy=False)
 
     def _held_ids(self) -> IdArray:
         """Return the ids in the index, ascending."""
         index: Any = faiss.downcast_index(self._index)
         if self._plan.is_exact:
             return np.sort(faiss.vector_to_array(index.id_map))
-        return np.sort(np.concatenate([self._ids_in(one) for one in range(index.nlist)]))
+        lists = index.invlists
+        return np.sort(np.concatenate([_ids_in(lists, one) for one in range(index.nlist)]))
 
     def _search_lists(
         self, place_map: PlaceMap, queries: NDArray[np.float32], k: int
@@ -264,6 +256,16 @@ class PlaceIndex:
     @property
     def _name(self) -> str:
         return "index of arrays" if self._map is None else str(self._map.path)
+
+
+def _ids_in(lists: Any, number: int) -> IdArray:
+    """Return the ids in one of FAISS's lists."""
+    size = lists.list_size(number)
+    # FAISS has no memory for the ids of an empty list.
+    ids: IdArray = (
+        faiss.rev_swig_ptr(lists.get_ids(number), size).copy() if size else np.empty(0, np.int64)
+    )
+    return ids
 
 
 def _neighbours(ids: NDArray[np.int64], squared: NDArray[np.float32]) -> Neighbours:
