@@ -71,14 +71,13 @@ class MatchedSubscription:
         qos = QoSProfile(depth=self._depth, reliability=reliability)
         # Its first parameters are of other types.
         make: Any = SubscriptionEventCallbacks
-        events = make(**self._events)
         try:
             return self._node.create_subscription(
                 self._kind,
                 self.topic,
                 self._callback,
                 qos,
-                event_callbacks=events,
+                event_callbacks=make(**self._events),
             )
         except UnsupportedEventTypeError:
             self._events.popitem()
