@@ -73,7 +73,7 @@ def test_the_node_compares_views_if_asked_to(
     queries: Records, corridor_map: Path, tmp_path: Path
 ) -> None:
     bag, out = tmp_path / "bag", tmp_path / "answers.json"
-    write_bag(bag, queries.select(slice(5, 11)), rate_hz=2.0)
+    write_bag(bag, queries.select(slice(3, 6)), rate_hz=2.0)
     accepted = []
     for budget_ms in (0, 1000):
         done = live_replay(
