@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PLACE_FEATURES = 512
 # Numbers of a local feature's descriptor.
 DESCRIPTOR_VALUES = 64
+# What a number of a descriptor of unit length is multiplied by in a file.
+_DESCRIPTOR_SCALE = 127.0
 # No extractor is asked for more local features of one image.
 MAX_FEATURES = 1 << 16
 # A point may lie this far (pixels) outside of the image, as extractors refine it.
@@ -30,10 +32,22 @@ _MARGIN_PX = 1.0
 _MAX_QUATERNION = 1e6
 
 
+def descriptor_bytes(descriptors: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Return descriptors [n, 64] of unit length in 8 bits, as files keep them."""
+    return np.round(descriptors * _DESCRIPTOR_SCALE).astype(np.int8)
+
+
+def unit_descriptors(kept: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return the descriptors [n, 64] of unit length that `descriptor_bytes` was given."""
+    descriptors = kept.astype(np.float32)
+    descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
+    return descriptors
+
+
 class PlaceFeatures(NamedTuple):
     """Local features of a place's image, and where in the map they are.
 
-    points: [n, 2] pixels. descriptors: [n, 64] of unit length times 127. landmarks: [n, 3] metres
+    points: [n, 2] pixels. descriptors: [n, 64], see `unit_descriptors`. landmarks: [n, 3] metres
     in frame map, NaN unknown. sigma_m: [n] standard deviation of a landmark, NaN unknown.
     size: (width, height) of the image that points are pixels of.
     """

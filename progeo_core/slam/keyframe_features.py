@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
-from progeo_core.map.place_features import DESCRIPTOR_VALUES
-
-_TIMES = 127.0
+from progeo_core.map.place_features import (
+    DESCRIPTOR_VALUES,
+    descriptor_bytes,
+    unit_descriptors,
+)
 
 
 class KeyframeFeatures(NamedTuple):
@@ -24,8 +26,7 @@ class KeyframeFeatures(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """Return 72 bytes per feature."""
-        descriptors = np.round(self.descriptors * _TIMES).astype(np.int8)
-        return self.rays.astype(np.float32).tobytes() + descriptors.tobytes()
+        return self.rays.astype(np.float32).tobytes() + descriptor_bytes(self.descriptors).tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> KeyframeFeatures:
@@ -33,6 +34,4 @@ class KeyframeFeatures(NamedTuple):
         count = len(data) // (8 + DESCRIPTOR_VALUES)
         rays = np.frombuffer(data, np.float32, 2 * count).reshape(-1, 2).astype(np.float64)
         kept = np.frombuffer(data, np.int8, offset=8 * count).reshape(-1, DESCRIPTOR_VALUES)
-        descriptors = kept.astype(np.float32)
-        descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
-        return cls(rays, descriptors)
+        return cls(rays, unit_descriptors(kept))

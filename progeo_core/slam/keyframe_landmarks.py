@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from progeo_core.map.place_features import PlaceFeatures, PlaceView
 from progeo_core.verification.feature_tracks import direct_tracks
 from progeo_core.verification.known_view import KnownView, known_view
-from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.landmark_check import contradicts, rows_to_ask
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Keyframes that come before one is completed, and keyframes in memory: 512 features are 0.2 MB.
 _DELAY, _KEPT = 4, 200
-# Keyframes of a session see much of what those before and after them see: so many are asked.
-_BESIDE = 2
 
 IntArray = NDArray[np.int64]
 
@@ -76,9 +74,7 @@ class KeyframeLandmarks:
         keyframe, neighbors = self._kept[row], self._neighbors(row)
         features = keyframe.features
         if features.has_landmark.any():
-            # By a wrong pose, its neighbours are elsewhere.
-            beside = np.arange(max(0, row - _BESIDE), min(len(self._kept), row + _BESIDE + 1))
-            others = self._known(np.union1d(beside[beside != row], neighbors))
+            others = self._known(rows_to_ask(row, len(self._kept), neighbors))
             if not contradicts(keyframe.known, features.landmarks, others):
                 return None
             features = features.without_landmarks()

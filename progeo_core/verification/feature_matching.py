@@ -30,11 +30,15 @@ def mutual_matches(
 
     Descriptors are of unit length.
     """
-    if not len(first) or not len(second):
+    return most_similar_pairs(first @ second.T, min_cosine)
+
+
+def most_similar_pairs(cosine: NDArray[np.float32], min_cosine: float) -> Matches:
+    """Return the pairs that are each other's most similar, by the cosines [n, m] of all pairs."""
+    if not cosine.size:
         return Matches(np.empty(0, np.int64), np.empty(0, np.int64))
-    cosine = first @ second.T
     best = cosine.argmax(axis=1)
-    highest = cosine[np.arange(len(first)), best]
+    highest = cosine[np.arange(len(cosine)), best]
     # The maximum over columns is ten times as fast as where it is.
     kept = np.flatnonzero((highest >= min_cosine) & (highest >= cosine.max(axis=0)[best]))
     return Matches(kept, best[kept])

@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.map.place_features import PlaceView
+from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.feature_extractor import LONGEST_SIDE
-from progeo_core.verification.feature_matching import MIN_COSINE, MIN_COSINE_NEAR
+from progeo_core.verification.feature_matching import (
+    MIN_COSINE,
+    MIN_COSINE_NEAR,
+    most_similar_pairs,
+)
 
 IntArray = NDArray[np.int64]
 
@@ -53,8 +57,7 @@ def known_view(view: PlaceView) -> KnownView | None:
         camera = intrinsics.scaled(*features.size)
     except UsageError:  # The calibration is of other images.
         return None
-    descriptors = features.descriptors.astype(np.float32)
-    descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
+    descriptors = unit_descriptors(features.descriptors)
     # Features are found at no larger size.
     pixel = max(1.0, max(features.size) / LONGEST_SIDE) / camera.focal_x
     return KnownView(pose, rotation, camera.normalized(features.points), descriptors, pixel)
@@ -84,17 +87,10 @@ def match_views(view: KnownView, other: KnownView) -> PairMatches:
     """Return the matches of two views along the epipolar lines that their poses give."""
     cosine = view.descriptors @ other.descriptors.T
     near = _near_epipolar(view, other)
-    first, second = _mutual(cosine, MIN_COSINE)
+    first, second = most_similar_pairs(cosine, MIN_COSINE)
     agreement = near[first, second].mean() if len(first) >= _MIN_MATCHES else np.nan
     cosine[~near] = -1.0
-    return PairMatches(*_mutual(cosine, MIN_COSINE_NEAR), float(agreement))
-
-
-def _mutual(cosine: NDArray[np.float32], min_cosine: float) -> tuple[IntArray, IntArray]:
-    best = cosine.argmax(axis=1)
-    rows = np.arange(len(cosine))
-    kept = (cosine.argmax(axis=0)[best] == rows) & (cosine[rows, best] >= min_cosine)
-    return rows[kept], best[kept]
+    return PairMatches(*most_similar_pairs(cosine, MIN_COSINE_NEAR), float(agreement))
 
 
 def _near_epipolar(view: KnownView, other: KnownView) -> NDArray[np.bool_]:

@@ -16,14 +16,12 @@ from progeo_core.progress import Advance, no_progress
 from progeo_core.verification.adjusted_views import adjusted_views
 from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
 from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
-from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.landmark_check import contradicts, rows_to_ask
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
 # Places that are written at a time, and places in memory: 512 features are 0.2 MB.
 _BLOCK, _KEPT = 32, 400
-# Places of a drive see much of what those before and after them see: so many each way are asked.
-_BESIDE = 2
 # The parts of a map's note that say what was done here.
 _NONE, _REFUSED = "none", "refused"
 TRIANGULATED = "triangulated between known poses"
@@ -145,8 +143,7 @@ class _Places:
         known, features = self._known(row), view.features
         if known is None or features is None:
             return _Result(view, 0, False, False, np.nan)
-        beside = np.arange(max(0, row - _BESIDE), min(len(self._ids), row + _BESIDE + 1))
-        rows = np.union1d(beside[beside != row], self._neighbors.of(row)).tolist()
+        rows = rows_to_ask(row, len(self._ids), self._neighbors.of(row)).tolist()
         others = [other for other in map(self._known, rows) if other is not None]
         if contradicts(known, features.landmarks, others):
             bare = features.without_landmarks()

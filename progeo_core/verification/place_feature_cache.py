@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image, decode_image
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import PlaceView
+from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.feature_extractor import (
     QUERY_FEATURES,
@@ -134,8 +134,7 @@ class PlaceFeatureCache:
         intrinsics = None if view is None else view.intrinsics
         if view is not None and view.features is not None:
             points, kept, landmarks, _, size = view.features
-            descriptors = kept.astype(np.float32)
-            descriptors /= np.maximum(np.linalg.norm(descriptors, axis=1, keepdims=True), 1e-6)
+            descriptors = unit_descriptors(kept)
             yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
             return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
         jpeg = self._map.thumbnail(place_id)

@@ -17,6 +17,7 @@ from progeo_core.map.place_features import (
     PlaceFeatures,
     PlaceView,
     StructureNote,
+    descriptor_bytes,
 )
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, Keypoints
@@ -116,7 +117,7 @@ def _without_depth(keypoints: Keypoints) -> PlaceFeatures:
     count = len(keypoints.points)
     return PlaceFeatures(
         keypoints.points,
-        np.round(keypoints.descriptors * 127.0).astype(np.int8),
+        descriptor_bytes(keypoints.descriptors),
         np.full((count, 3), np.nan),
         np.full(count, np.nan, np.float32),
         keypoints.size,

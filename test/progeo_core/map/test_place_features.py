@@ -5,7 +5,13 @@ import pytest
 
 from progeo_core.errors import UsageError
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import StructureNote, fault_of, joined_structure
+from progeo_core.map.place_features import (
+    StructureNote,
+    descriptor_bytes,
+    fault_of,
+    joined_structure,
+    unit_descriptors,
+)
 from test.place_views import make_view
 
 
@@ -66,3 +72,13 @@ def test_notes_of_one_extractor_are_joined():
     assert both == joined_structure(both, one) == StructureNote("a-1", "depth; triangulated")
     with pytest.raises(UsageError, match="a-1 and of b-2 cannot be compared"):
         joined_structure(one, StructureNote("b-2", "depth"))
+
+
+def test_descriptors_in_8_bits_are_of_unit_length_again():
+    descriptors = np.random.default_rng(0).normal(size=(30, 64)).astype(np.float32)
+    descriptors /= np.linalg.norm(descriptors, axis=1, keepdims=True)
+    found = unit_descriptors(descriptor_bytes(descriptors))
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-6)
+    assert (found * descriptors).sum(axis=1).min() > 0.999
+    # One that is all zero has no direction.
+    assert not unit_descriptors(np.zeros((1, 64), np.int8)).any()

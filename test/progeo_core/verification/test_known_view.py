@@ -30,6 +30,15 @@ def test_wrong_poses_are_seen(scene):
     assert not match_views(few, view).contradict
 
 
+def test_an_image_without_features_matches_nothing(scene):
+    view = camera(scene, [0, 0, 0], 0, 0.5)
+    black = view._replace(rays=view.rays[:0], descriptors=view.descriptors[:0])
+    for first, second in ((view, black), (black, view)):
+        matches = match_views(first, second)
+        assert not len(matches.first)
+        assert not matches.contradict
+
+
 def test_a_place_whose_camera_is_not_known_is_of_no_use():
     view = make_view(np.zeros(3))
     assert known_view(view) is not None

@@ -5,7 +5,7 @@ import pytest
 
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.known_view import known_view
-from progeo_core.verification.landmark_check import contradicts
+from progeo_core.verification.landmark_check import contradicts, rows_to_ask
 
 SHIFT = np.array([5.0, 0.0, 0.0])
 
@@ -36,3 +36,8 @@ def test_one_other_place_is_no_majority(views):
     assert not check(views, 2, moved, [1])
     assert not check(views, 2, moved, [])
     assert not check(views, 2, np.full(moved.shape, np.nan), [0, 1, 3, 4])
+
+
+def test_places_beside_one_are_asked_as_well_as_those_that_see_the_same():
+    assert rows_to_ask(5, 9, np.array([1, 4])).tolist() == [1, 3, 4, 6, 7]
+    assert rows_to_ask(0, 2, np.array([], np.int64)).tolist() == [1]
