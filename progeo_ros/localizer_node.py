@@ -172,7 +172,7 @@ class LocalizerNode(GuardedLifecycleNode):
 
     def _relocalize(self, pipeline: Pipeline) -> str:
         pipeline.forget()
-        if not self.options.localizer.sequence:
+        if pipeline.loaded is None or not pipeline.loaded.localizer.settings.sequence:
             return "nothing to forget: every image is answered by itself (localizer.sequence)"
         return "earlier images are forgotten"
 

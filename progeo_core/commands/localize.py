@@ -63,9 +63,8 @@ def localize(
 ) -> None:
     """Find where images were taken, how sure that is, and which places of the map they show.
 
-    Every image is answered by itself. An answer that is not accepted has too little confidence for
-    a robot to use: several places are similar. Images that cannot be read are listed and skipped;
-    the command fails if none can be read.
+    Every image is answered by itself. One that is not accepted has too little confidence for a
+    robot to use. Images that cannot be read are skipped; the command fails if none can be read.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
@@ -80,18 +79,20 @@ def localize(
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.localizer import Localizer
+    from progeo_core.localization.localizer_settings import LocalizerSettings
     from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
     intrinsics = read_intrinsics(camera_info)
+    settings = LocalizerSettings(sequence=False)
     names = _picture_names(images, matches)
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
             place_map.require_model((encoder := load_encoder(model, device, runtime)).fingerprint)
             index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, device), encoder)
+            localizer = Localizer(PreparedMap(place_map, index, device), encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, names, strict=True):
                 answers.append(_answer(localizer, place_map, path, intrinsics, picture))
