@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.model.built_in import DEFAULT_MODEL
@@ -10,6 +11,17 @@ from progeo_core.settings import Settings, setting
 
 # Name of the localizer node.
 NODE = "progeo_localizer"
+
+
+def _transform_tolerance() -> Any:
+    """Declare what both nodes that broadcast map → odom have."""
+    return setting(
+        0.1,
+        "Time (s) by which tf map → odom is dated ahead of the odometry, so that sensors newer than"
+        " the last odometry find it",
+        low=0.0,
+        high=10.0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,16 +87,18 @@ class NodeSettings(Settings):
         " takes it from /tf_static and the frame_id of the images",
     )
     publish_map_to_odom: bool = setting(
-        False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
+        False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_msgs"
     )
+    transform_tolerance: float = _transform_tolerance()
     mapping: bool = setting(
         False, "Write keyframes to the map from the start; ~/set_mapping does it at any time"
     )
     mapping_reference: str = setting(
         "odometry",
         "Where keyframes are in the map: the odometry, or a reference topic: pose_reference"
-        " (PoseStamped, PoseWithCovarianceStamped or Odometry) or fix_reference (NavSatFix)",
-        choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"),
+        " (PoseStamped, PoseWithCovarianceStamped or Odometry), fix_reference (NavSatFix), or tf:"
+        " base_frame in map_frame by /tf and /tf_static",
+        choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix", "tf"),
     )
     close_loops: bool = setting(
         False,
@@ -106,8 +120,9 @@ class PoseGraphNodeSettings(Settings):
         1.0, "Seconds between corrections, if there is something new", low=0.05, high=60.0
     )
     publish_map_to_odom: bool = setting(
-        False, "Broadcast tf map → odom from the corrected trajectory; needs tf2_ros"
+        False, "Broadcast tf map → odom from the corrected trajectory; needs tf2_msgs"
     )
+    transform_tolerance: float = _transform_tolerance()
 
 
 @dataclasses.dataclass(frozen=True)
