@@ -109,7 +109,8 @@ def test_depth_and_bad_sizes_never_reach_the_bridge(bridge: Bridge) -> None:
     assert not bridge.asked
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+# Grey of 16 bits is stretched by what it uses; see rgb8_from_any_depth.
+@pytest.mark.parametrize("encoding", [name for name in ENCODINGS if name != "mono16"])
 def test_both_give_the_same_pixels(encoding: str) -> None:
     cv_bridge = pytest.importorskip("cv_bridge", reason="only a ROS distribution has cv_bridge")
     message = raw(encoding)
