@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 try:
     from bondpy.bondpy import Bond
-except ImportError:  # Humble and PyPI have none.
+except ImportError:  # PyPI has none.
     Bond = None
 
 # As Nav2's own nodes have it: topic, and the times (s) of heartbeats.
