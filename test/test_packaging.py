@@ -117,6 +117,16 @@ def test_package_xml_names_what_the_node_imports() -> None:
     assert imported_messages() | {"python3-numpy", "python3-opencv", "python3-rich"} <= named
 
 
+def test_package_xml_is_what_ros_tools_read() -> None:
+    package = pytest.importorskip("catkin_pkg.package", reason="colcon brings catkin_pkg")
+    warnings: list[str] = []
+    read = package.parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    read.validate(warnings=warnings)
+    assert not warnings
+    assert (read.name, read.version, read.package_format) == ("progeo_ros", VERSION, 3)
+    assert read.get_build_type() == "ament_python"
+
+
 def test_the_script_for_robots_says_what_is_missing(tmp_path: Path) -> None:
     def said(**environment: str) -> str:
         ended = subprocess.run(
