@@ -139,10 +139,10 @@ def _landmarks(site: Site) -> ViewFinder | None:
     """Return what finds the landmarks of a site, None where the camera is not calibrated."""
     if site.calibration is None:
         return None
-    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.inference.feature_extractor import shared_extractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
-    return DepthViewFinder(FeatureExtractor())
+    return DepthViewFinder(shared_extractor())
 
 
 def _replay(

@@ -26,4 +26,11 @@ def load_encoder(model: str = DEFAULT_MODEL, device: str = AUTO, runtime: str = 
     loaded = load_named_model(model)
     if runtime == AUTO and model.endswith(f":{NO_WEIGHTS}"):
         return TorchEncoder(loaded, chosen)
-    return choose_encoder(loaded, chosen, runtime)
+    network = choose_encoder(loaded.network_alone, chosen, runtime)
+    if loaded.head is None:
+        return network
+    from progeo_core.inference.feature_extractor import shared_extractor
+    from progeo_core.inference.joined_encoder import JoinedEncoder
+
+    extractor = shared_extractor(device, runtime)
+    return JoinedEncoder(loaded.card, network, extractor, loaded.head)

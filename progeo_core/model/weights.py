@@ -16,7 +16,7 @@ from progeo_core.model.torch_file import read_torch_file
 
 State: TypeAlias = dict[str, Tensor]
 
-VISUAL = ("backbone.", "aggregation.")
+VISUAL = ("backbone.", "aggregation.", "local.")
 TEXT = ("token_embedding.", "text_encoder.")
 _CLIP_TEXT = ("transformer.", "positional_embedding", "ln_final.", "text_projection")
 # What holds the weights in a training checkpoint.

@@ -8,10 +8,8 @@ pairs of successive keyframes.
 from __future__ import annotations
 
 import collections
-import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,9 +24,6 @@ from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import refine_relative
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.two_view_geometry import TwoViewGeometry, two_view_geometry
-
-if TYPE_CHECKING:
-    from progeo_core.verification.feature_extractor import FeatureExtractor
 
 # The first closures of a revisit come up to 15 at once, and each takes some 25 ms of two cores.
 _MAX_AT_ONCE = 5
@@ -62,7 +57,10 @@ class LoopRefiner:
             camera = intrinsics.scaled(width, height)
         except UsageError:
             return
-        found = _extractor().find([image], _FEATURES)[0]
+        # The network of the local features loads only where it is needed.
+        from progeo_core.inference.feature_extractor import shared_extractor
+
+        found = shared_extractor().find([image], _FEATURES)[0]
         rays = camera.normalized(found.points)
         self._file.add(number, KeyframeFeatures(rays, found.descriptors).to_bytes())
 
@@ -122,14 +120,6 @@ class LoopRefiner:
                 del self._features[next(iter(self._features))]
             self._features[number] = KeyframeFeatures.from_bytes(data)
         return self._features[number]
-
-
-@functools.cache
-def _extractor() -> FeatureExtractor:
-    """Return the network, which is loaded once for all cameras."""
-    from progeo_core.verification.feature_extractor import FeatureExtractor
-
-    return FeatureExtractor()
 
 
 class CameraYaw:
