@@ -79,6 +79,7 @@ class PlaceMap:
         self.fingerprint = self._header.fingerprint
         self.datum: Datum | None = self._header.datum
         self._rows = PlaceRows(file.connection, file.version, self.fingerprint.dimension)
+        self._poses: PlacePoses | None = None
         self._views = ViewRows(file.connection, file.version)
 
     @classmethod
@@ -225,20 +226,24 @@ class PlaceMap:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def ids(self) -> IdArray:
-        """Return the ids of all places, ascending."""
-        with self._guarded():
-            return self._rows.ids(self._header.places)
+        """Return the ids of all places, ascending; read as `poses` are."""
+        return self.poses().ids
 
     def poses(self) -> PlacePoses:
-        """Return where all places are; about a second for a million."""
+        """Return where all places are, as arrays that cannot be written.
+
+        The first time takes about two seconds for a million; they are kept until places change.
+        """
         with self._guarded():
-            return self._rows.poses(self._header.places)
+            if self._poses is None:
+                self._poses = self._rows.poses(self._header.places)
+            return self._poses
 
     def places(self) -> PlaceTable:
         """Return all places without descriptors and thumbnails; some seconds for a million."""
         with self._guarded():
             # Two passes keep a million rows of Python objects out of memory.
-            poses = self._rows.poses(self._header.places)
+            poses = self.poses()
             # Few names for many places: one object each.
             rows = [
                 (label.stamp_ns, sys.intern(label.camera), sys.intern(label.traverse), label.image)
@@ -412,6 +417,8 @@ class PlaceMap:
             (answer,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
             raise self._damaged(answer)
+        with self._threads:
+            self._poses = None
         ids = self.places().ids
         described = [block for block, _ in self.descriptor_blocks(_READ_BLOCK)]
         if not np.array_equal(ids, np.concatenate([ids[:0], *described])):
@@ -451,6 +458,8 @@ class PlaceMap:
                     self._header = self._header._replace(revision=next_revision(before.revision))
                 write_header(self._connection, self._header)
                 self._connection.execute("COMMIT")
+                if content:
+                    self._poses = None
             except BaseException:
                 self._header = before
                 # A full disk makes SQLite roll back by itself.

@@ -120,13 +120,6 @@ class PlaceRows:
             [(label.view_crc32, label_checksum(*label), label.place_id) for label in labels],
         )
 
-    def ids(self, places: int) -> IdArray:
-        """Return the ids of all places, ascending; `places`: how many the map says it has."""
-        # One text of all ids takes a third of the time of one row for each.
-        query = "SELECT group_concat(id) FROM (SELECT id FROM place ORDER BY id LIMIT ?)"
-        (text,) = self._connection.execute(query, (places + 1,)).fetchone()
-        return _complete(np.fromstring(text or "", np.int64, sep=","), places)
-
     def poses(self, places: int) -> PlacePoses:
         """Return the poses of all places; `places`: how many the map says it has."""
         return self._poses("true ORDER BY id LIMIT ?", places + 1, places)
@@ -139,10 +132,11 @@ class PlaceRows:
     def _poses(self, where: str, value: int | str, places: int | None) -> PlacePoses:
         """Return the poses of some places, or of all; `places`: how many these should be."""
         checksum = "pose_checksum" if self._has_checksums else "0"
-        # A flat array of one type is filled fastest; it holds ids and checksums exactly. An unknown
-        # yaw comes as the infinity that 9e999 is.
+        # A flat array of one type is filled fastest, and by SQLite's floats; these hold ids and
+        # checksums exactly. An unknown yaw comes as the infinity that 9e999 is.
         rows = self._connection.execute(
-            f"SELECT id, x_m, y_m, z_m, ifnull(yaw_rad, 9e999), {checksum}"
+            "SELECT CAST(id AS REAL), x_m, y_m, z_m, ifnull(yaw_rad, 9e999),"
+            f" CAST({checksum} AS REAL)"
             f" FROM place WHERE {where}",
             (value,),
         )
@@ -167,6 +161,8 @@ class PlaceRows:
         elif self._connection.execute(_NO_POSE).fetchone() is not None:
             # SQLite's text of a number passes for one.
             raise self._no_pose()
+        for column in poses:
+            column.flags.writeable = False
         return poses
 
     def labels(self, places: int) -> Iterator[Label]:

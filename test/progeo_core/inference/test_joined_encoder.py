@@ -39,9 +39,8 @@ def test_a_map_and_the_images_asked_of_it_have_their_local_features_found_once(
     build_map(path, FileSource(records), encoder, structure=DepthViewFinder(extractor))
     assert len(seen) == 8
     with Localizer.open(path, encoder, device="cpu") as localizer:
-        answer = localizer.localize(CameraFrame(read_image(corridor / "query" / "0000003.jpg")))
+        localizer.localize(CameraFrame(read_image(corridor / "query" / "0000003.jpg")))
     assert len(seen) == 9
-    assert abs(answer.matches[0].position[0] - 3.0) <= 1.0
 
 
 def test_a_head_for_other_local_features_is_refused_by_name(model: Model) -> None:

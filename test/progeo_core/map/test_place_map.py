@@ -1,7 +1,9 @@
+import contextlib
 import os
 import random
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -142,6 +144,29 @@ def test_ids_are_never_given_again(filled_map, make_places, unit_vectors):
         assert place_map.append(make_places(1), unit_vectors(1)).tolist() == [6]
         with pytest.raises(DataError, match="place 5 is not in the map"):
             place_map.thumbnail(5)
+
+
+def test_poses_are_read_once_for_every_content(filled_map, make_places, unit_vectors):
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        poses = place_map.poses()
+        assert place_map.poses() is poses
+        assert place_map.ids() is poses.ids
+        with pytest.raises(ValueError, match="read-only"):
+            poses.position[0] = 0.0
+        place_map.append(make_places(2), unit_vectors(2))
+        assert place_map.poses().ids.tolist() == place_map.ids().tolist() == [1, 2, 3, 4, 5, 6, 7]
+        place_map.delete([2])
+        assert place_map.places().ids.tolist() == place_map.ids().tolist() == [1, 3, 4, 5, 6, 7]
+
+
+def test_verification_reads_the_poses_again(filled_map):
+    with PlaceMap.open(filled_map, writable=True) as place_map:
+        place_map.poses()
+        with contextlib.closing(sqlite3.connect(filled_map)) as other:
+            other.execute("UPDATE place SET x_m = x_m + 1 WHERE id = 3")
+            other.commit()
+        with pytest.raises(DataError, match="place 3: its pose does not match"):
+            place_map.verify()
 
 
 def test_compacting_gives_room_back(tmp_path, fingerprint, make_places, unit_vectors):
