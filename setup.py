@@ -37,7 +37,7 @@ setup(
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
-            "verification/xfeat*",
+            "inference/xfeat*",
         ],
         "progeo_ros": ["py.typed"],
     },

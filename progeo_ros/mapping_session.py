@@ -267,10 +267,10 @@ class MappingSession:
         if not self._options.keyframes.features:
             return None
         # The network of the local features loads only where it is needed.
-        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
-        extractor = FeatureExtractor(self._settings.device)
+        extractor = shared_extractor(self._settings.device)
         return DepthViewFinder(extractor, self._options.keyframes.features)
 
     def _keyframe_views(self, live_map: MapRecorder, finder: DepthViewFinder) -> KeyframeViews:

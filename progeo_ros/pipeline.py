@@ -82,7 +82,9 @@ class Pipeline:
         localizing = has_places(settings.map) or not may_be_without
         if localizing:
             open_map(settings.map).close()
-        self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
+        self._encoder = load_encoder(
+            settings.model, settings.device, settings.runtime, trust_code=settings.trust_code
+        )
         self.session = MappingSession(
             node, settings, session_options, self._encoder, self.odometry, depth_topics
         )

@@ -31,7 +31,13 @@ class NodeSettings(Settings):
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
         DEFAULT_MODEL,
-        "Model that made the map: a built-in name, a model folder, or CLIP-BACKBONE:PRETRAINED",
+        "Model that made the map: a built-in name, a model folder, CLIP-BACKBONE:PRETRAINED, a"
+        " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY",
+    )
+    trust_code: bool = setting(
+        False,
+        "Run the code of the model's authors with the node's rights, which presets, py: and hub:"
+        " need",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
     runtime: str = setting(

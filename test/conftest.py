@@ -86,9 +86,9 @@ def office_map(
 ) -> Path:
     """Return a map of the office with landmarks."""
     from progeo_core.images.calibration_file import read_calibration
+    from progeo_core.inference.feature_extractor import FeatureExtractor
     from progeo_core.map.build import build_map
     from progeo_core.records.image_source import source_of_records
-    from progeo_core.verification.feature_extractor import FeatureExtractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
     path = tmp_path_factory.mktemp("office") / "office.progeo"

@@ -41,6 +41,8 @@ def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> 
     for name in (
         "progeo_core/models/mobilenetv2-gem/model.safetensors",
         "progeo_core/models/mobilenetv2-gem/LICENSE",
+        "progeo_core/models/mobilenetv2-vlad/model.safetensors",
+        "progeo_core/inference/xfeat.safetensors",
         "progeo_core/models/progeo-tiny/model.safetensors",
         "progeo_core/models/progeo-tiny/LICENSE",
         "progeo_core/model/open_clip_configs/CLIP-MobileNetV2.json",

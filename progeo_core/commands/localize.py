@@ -20,6 +20,7 @@ from progeo_core.commands.options import (
     MapArgument,
     ModelOption,
     RuntimeOption,
+    TrustFlag,
     read_intrinsics,
 )
 from progeo_core.errors import DataError, ImageError, UsageError
@@ -60,12 +61,12 @@ def localize(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Find where images were taken, how sure that is, and which places of the map they show.
 
-    Every image is answered by itself. An answer that is not accepted has too little confidence for
-    a robot to use: several places are similar. Images that cannot be read are listed and skipped;
-    the command fails if none can be read.
+    Every image is answered by itself. An answer that is not accepted has too little confidence to
+    be used: several places are similar. Images that cannot be read are listed, and left out.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
@@ -89,7 +90,8 @@ def localize(
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            place_map.require_model((encoder := load_encoder(model, device, runtime)).fingerprint)
+            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
+            place_map.require_model(encoder.fingerprint)
             index = PlaceIndex.open(place_map)
             localizer = Localizer(PreparedMap(place_map, index, device), encoder)
         with progress("localizing", len(images)) as advance:

@@ -61,6 +61,7 @@ def replay(
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
+    trust_code: options.TrustFlag = options.MODEL.trust_code,
 ) -> None:
     """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
@@ -75,16 +76,15 @@ def replay(
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
     The folder gets report.html (one self-contained file), summary.json, trajectory.tum,
-    ground_truth.tum (for evo) and matches/ (queries beside their best matches).
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
-    calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
-    mode, bag, map, model, versions.
+    ground_truth.tum (for evo) and matches/. summary.json: the keys of `evaluate --json` over all
+    answered images with ground truth (with a calibration metric_pose), images, answered, dropped,
+    dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model, versions.
     """
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
     from progeo_core.evaluation.replay_folder import write_replay
 
-    _refuse_choices(live, device, runtime)
+    _refuse_choices(live, device, runtime, trust_code)
     with waiting("reading the bag"):
         source = read_input(
             bag_path,
@@ -99,7 +99,7 @@ def replay(
     if live:
         run = replay_live(source, model, verification_ms=verification_ms)
     else:
-        run = _offline(source, model, device, runtime, verification_ms)
+        run = _offline(source, model, device, runtime, trust_code, verification_ms)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
@@ -108,23 +108,30 @@ def replay(
     _print_replay(run, files)
 
 
-def _refuse_choices(live: bool, device: str, runtime: str) -> None:
+def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> None:
     """Raise `UsageError` where something is chosen that the live node chooses by itself."""
-    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+    chosen, default = (device, runtime, trust_code), options.MODEL
+    if live and chosen != (default.device, default.runtime, default.trust_code):
         raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
+            "--device and --runtime go with an offline replay, and so does --trust-code; the live"
+            " node chooses by itself"
         )
 
 
 def _offline(
-    source: ReplayInput, model: str, device: str, runtime: str, verification_ms: int
+    source: ReplayInput,
+    model: str,
+    device: str,
+    runtime: str,
+    trust_code: bool,
+    verification_ms: int,
 ) -> Replay:
     """Answer the images of a bag in this process."""
     from progeo_core.evaluation.replay import replay_offline
     from progeo_core.inference.loading import load_encoder
 
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
     with progress("replaying", source.images) as advance:
         return replay_offline(
             source, encoder, verification_ms=verification_ms, device=device, advance=advance

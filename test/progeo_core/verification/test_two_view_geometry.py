@@ -7,8 +7,8 @@ import pytest
 from progeo_core.geo import wrap_angle
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.records.records import read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.place_feature_cache import KnownPlace
 from progeo_core.verification.query_view import QueryView
 from progeo_core.verification.two_view_geometry import two_view_geometry, view_from
