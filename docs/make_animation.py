@@ -20,6 +20,7 @@ from PIL import Image
 
 from progeo_core import CameraFrame, Localizer, build_map, load_encoder, read_image
 from progeo_core.localization.answer import Localization
+from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.records.image_source import ImageSource, source_of_records
 from progeo_core.records.records import Records
 
@@ -58,7 +59,7 @@ def localize_all(reference: ImageSource, queries: Records) -> list[Localization]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "campus.progeo"
         build_map(path, reference, encoder)
-        with Localizer.open(path, encoder) as localizer:
+        with Localizer.open(path, encoder, LocalizerSettings(sequence=False)) as localizer:
             return [localizer.localize(CameraFrame(read_image(one))) for one in queries.images]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from concurrent.futures import Future
@@ -90,7 +91,6 @@ class Pipeline:
         )
         try:
             self.loaded = self._open_map(settings.map) if localizing else None
-            self._check_sequence(options)
         except BaseException:
             self.session.destroy()
             raise
@@ -186,8 +186,7 @@ class Pipeline:
         ]
 
     def adopt(self, options: LocalizerOptions) -> None:
-        """Use other settings from the next image on; `UsageError` if they do not go together."""
-        self._check_sequence(options)
+        """Use other settings from the next image on."""
         self._worker.call(lambda: self._set_options(options)).add_done_callback(_log_failure)
 
     def reload_map(self, path: str) -> int:
@@ -219,7 +218,7 @@ class Pipeline:
         Without a sequence there is nothing to forget.
         """
         self._worker.call(self._reset).result()
-        if not self._options.localizer.sequence:
+        if self.loaded is None or not self.loaded.localizer.settings.sequence:
             return "nothing to forget: every image is answered by itself (localizer.sequence)"
         return "earlier images are forgotten"
 
@@ -237,14 +236,19 @@ class Pipeline:
         assert answer is not None
         return answer
 
-    def _check_sequence(self, options: LocalizerOptions) -> None:
-        if self.loaded is None or len(self.topics) == 1:
-            return
-        if options.localizer.sequence and not self.loaded.localizer.maps_several_cameras:
-            raise UsageError(
-                "localizer.sequence follows one camera on a map with the images of one: name one,"
-                " set it to false, or build a map with the images of all of them"
-            )
+    def _suit_cameras(self, loaded: LoadedMap) -> LoadedMap:
+        """Return a map whose localizer follows several cameras only if the map has several, too."""
+        localizer = loaded.localizer
+        localizer.settings = self._options.localizer
+        if len(self.topics) > 1 and not localizer.maps_several_cameras:
+            if localizer.settings.sequence:
+                _log.warning(
+                    "localizer.sequence follows one camera on a map with the images of one: images"
+                    " are answered by themselves; name one camera, or build a map with the images"
+                    " of all of them"
+                )
+            localizer.settings = dataclasses.replace(localizer.settings, sequence=False)
+        return loaded
 
     def _reset(self) -> None:
         if self.loaded is not None:
@@ -255,13 +259,14 @@ class Pipeline:
         if self.loaded is None:
             return
         if before[1:] == options[1:]:
-            self.loaded.localizer.settings = options.localizer
+            self._suit_cameras(self.loaded)
         else:
             # The filter and the place radius are made from these; the map stays prepared.
-            self.loaded = self.loaded.with_options(self._encoder, options)
+            self.loaded = self._suit_cameras(self.loaded.with_options(self._encoder, options))
 
     def _open_map(self, path: str) -> LoadedMap:
-        return LoadedMap.open(path, self._encoder, self._options, self._settings, self.odometry)
+        loaded = LoadedMap.open(path, self._encoder, self._options, self._settings, self.odometry)
+        return self._suit_cameras(loaded)
 
     def _replace_map(self, path: str) -> int:
         fresh = self._open_map(path)

@@ -98,12 +98,11 @@ def _recall(result: SiteResult) -> str:
 
 
 def _sequence_recall(result: SiteResult) -> str:
-    sequence = result.evaluation.sequence
-    return "none" if sequence is None else f"{sequence.recall_at[1]:.3f}"
+    return f"{result.evaluation.published.recall_at[1]:.3f}"
 
 
 def _median_error(result: SiteResult) -> str:
-    return f"{np.median(result.evaluation.error_m):.2f} m"
+    return f"{np.median(result.evaluation.published.error_m):.2f} m"
 
 
 def _full_poses(result: SiteResult) -> str:
@@ -122,7 +121,7 @@ def _full_pose_error(result: SiteResult) -> str:
 
 
 def _accepted(result: SiteResult) -> str:
-    evaluation = result.replay.evaluation
+    evaluation = result.replay.evaluation.published
     return f"{int(evaluation.accepted.sum())} ({evaluation.false_accepts} wrong)"
 
 

@@ -141,10 +141,9 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
     from progeo_core.evaluation.metrics import figure_rows
 
     table = _table(title)
-    runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
-    for name in ("single image", "sequence")[: len(runs)]:
+    for name in evaluation.runs:
         table.add_column(name, justify="right")
-    for row in zip(*(figure_rows(run) for run in runs), strict=True):
+    for row in zip(*(figure_rows(run) for run in evaluation.runs.values()), strict=True):
         table.add_row(row[0].name, *(figure.value for figure in row))
     results.print(table)
     with_places = int(evaluation.localizable.sum())

@@ -81,11 +81,13 @@ def localize(
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.localizer import Localizer
+    from progeo_core.localization.localizer_settings import LocalizerSettings
     from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
     intrinsics = read_intrinsics(camera_info)
+    settings = LocalizerSettings(sequence=False)
     names = _picture_names(images, matches)
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
@@ -93,7 +95,7 @@ def localize(
             encoder = load_encoder(model, device, runtime, trust_code=trust_code)
             place_map.require_model(encoder.fingerprint)
             index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, device), encoder)
+            localizer = Localizer(PreparedMap(place_map, index, device), encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, names, strict=True):
                 answers.append(_answer(localizer, place_map, path, intrinsics, picture))

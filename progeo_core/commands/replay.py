@@ -44,6 +44,14 @@ LiveFlag = Annotated[
         help="Play the bag to the real ROS 2 node in its own process, over DDS at the bag's pace.",
     ),
 ]
+SingleFlag = Annotated[
+    bool,
+    typer.Option(
+        "--single",
+        help="Answer every image by itself, as the node does with sequence:=false; by default the"
+        " robot is followed from image to image.",
+    ),
+]
 
 
 def replay(
@@ -54,6 +62,7 @@ def replay(
     max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
+    single: SingleFlag = False,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
     camera_poses: CameraPosesFlag = False,
@@ -65,8 +74,8 @@ def replay(
 ) -> None:
     """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
-    Offline, every image is answered, one after the other, as fast as it goes. With --live the bag
-    is played to the node; a busy node drops old images, and the report counts them.
+    Offline, images are answered one after the other, as fast as it goes. With --live the bag is
+    played to the node; a busy node drops old images, and the report counts them.
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
@@ -75,10 +84,10 @@ def replay(
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder gets report.html (one self-contained file), summary.json, trajectory.tum,
-    ground_truth.tum (for evo) and matches/. summary.json: the keys of `evaluate --json` over all
-    answered images with ground truth (with a calibration metric_pose), images, answered, dropped,
-    dropped_by, latency_ms (p50, p95, p99), mode, bag, map, model, versions.
+    The folder gets report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
+    calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
+    mode, published (sequence or single image: in trajectory.tum), bag, map, model, versions.
     """
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
@@ -97,9 +106,9 @@ def replay(
             camera_poses=camera_poses,
         )
     if live:
-        run = replay_live(source, model, verification_ms=verification_ms)
+        run = replay_live(source, model, sequence=not single, verification_ms=verification_ms)
     else:
-        run = _offline(source, model, device, runtime, trust_code, verification_ms)
+        run = _offline(source, model, device, runtime, trust_code, not single, verification_ms)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
@@ -124,6 +133,7 @@ def _offline(
     device: str,
     runtime: str,
     trust_code: bool,
+    sequence: bool,
     verification_ms: int,
 ) -> Replay:
     """Answer the images of a bag in this process."""
@@ -134,7 +144,12 @@ def _offline(
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
     with progress("replaying", source.images) as advance:
         return replay_offline(
-            source, encoder, verification_ms=verification_ms, device=device, advance=advance
+            source,
+            encoder,
+            sequence=sequence,
+            verification_ms=verification_ms,
+            device=device,
+            advance=advance,
         )
 
 

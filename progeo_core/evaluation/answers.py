@@ -83,6 +83,8 @@ def answer_drive(
             answers.rows.append(one.row)
             answers.single.append(answer._replace(seconds=seconds))
             if sequence:
-                answers.sequence.append(follower.localize_descriptor(*query))
+                followed = follower.localize_descriptor(*query)
+                seconds = followed.seconds._replace(encode=one.encode_s)
+                answers.sequence.append(followed._replace(seconds=seconds))
         advance(1)
     return answers

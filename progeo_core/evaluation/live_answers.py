@@ -28,20 +28,24 @@ _NODE_MODULE = "progeo_ros.replay.live_replay"
 
 
 def replay_live(
-    source: ReplayInput, model: str, *, verification_ms: int = LocalizerSettings.verification_ms
+    source: ReplayInput,
+    model: str,
+    *,
+    sequence: bool = LocalizerSettings.sequence,
+    verification_ms: int = LocalizerSettings.verification_ms,
 ) -> Replay:
     """Play a bag to the real node in its own process, over DDS at the bag's pace.
 
-    model: what made the map. verification_ms: as `LocalizerSettings` has it. Latency is the time
-    from sending an image to receiving its answer. Raises `MissingDependencyError` without rclpy,
-    and `ProgeoError` where the node fails; the node's own messages go to stderr.
+    model: what made the map. sequence, verification_ms: as `LocalizerSettings` has them. Latency is
+    the time from sending an image to receiving its answer. Raises `MissingDependencyError` without
+    rclpy, and `ProgeoError` where the node fails; the node's own messages go to stderr.
     """
     if not has_ros():
         raise MissingDependencyError(
             "a live replay needs rclpy: source a ROS 2 distribution, or pip install"
             " 'progeo_ros[ros]'; or replay offline"
         )
-    document = _played(source, model, verification_ms)
+    document = _played(source, model, sequence, verification_ms)
     row_of = {stamp: row for row, stamp in reversed(list(enumerate(source.stamp_ns.tolist())))}
     answers = sorted(
         (answer for answer in document["answers"] if answer["stamp_ns"] in row_of),
@@ -50,7 +54,8 @@ def replay_live(
     rows = [row_of[answer["stamp_ns"]] for answer in answers]
     latency_ms = [(answer["answered_ns"] - answer["sent_ns"]) * 1e-6 for answer in answers]
     localizations = [_localization(answer, source) for answer in answers]
-    return replay_of(source, "live", rows, localizations, latency_ms, document["dropped_by"])
+    dropped = document["dropped_by"]
+    return replay_of(source, "live", rows, localizations, latency_ms, dropped, follows=sequence)
 
 
 def has_ros() -> bool:
@@ -58,13 +63,17 @@ def has_ros() -> bool:
     return importlib.util.find_spec("rclpy") is not None
 
 
-def _played(source: ReplayInput, model: str, verification_ms: int) -> dict[str, Any]:
+def _played(
+    source: ReplayInput, model: str, sequence: bool, verification_ms: int
+) -> dict[str, Any]:
     """Run the node and the player in a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
         command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
         command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
         command += ["--model", model, "--verification-ms", str(verification_ms)]
+        if not sequence:
+            command += ["--single"]
         if source.intrinsics is not None:
             command += ["--intrinsics", json.dumps(source.intrinsics.to_json())]
         command += ["--out", str(out)]

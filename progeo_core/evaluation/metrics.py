@@ -81,7 +81,8 @@ class Evaluation:
     """Metrics of one run over queries with known positions.
 
     error_m, right, accepted, localizable: [n], one per query in order; localizable: whether the
-    database has a place within the radius.
+    database has a place within the radius. sequence: the same for the answers of the place filter.
+    follows: whether these are its answers themselves.
     """
 
     radius_m: float
@@ -96,6 +97,18 @@ class Evaluation:
     consistency: Consistency
     time_to_localize: TimeToLocalize
     sequence: Evaluation | None = None
+    follows: bool = False
+
+    @property
+    def runs(self) -> dict[str, Evaluation]:
+        """Return the runs that are known by their names, single images first."""
+        runs = {"sequence" if self.follows else "single image": self}
+        return runs if self.sequence is None else {**runs, "sequence": self.sequence}
+
+    @property
+    def published(self) -> Evaluation:
+        """Return the run whose answers a node would publish: the sequence, where it is known."""
+        return self.sequence or self
 
     @property
     def queries(self) -> int:
@@ -126,8 +139,8 @@ class Evaluation:
             },
             **self._figures(),
         }
-        if self.sequence is not None:
-            figures["sequence"] = self.sequence._figures()
+        if "sequence" in self.runs:
+            figures["sequence"] = self.runs["sequence"]._figures()
         return figures
 
     def _figures(self) -> dict[str, Any]:
@@ -168,11 +181,14 @@ def evaluate(
     database_position: FloatArray,
     radius_m: float,
     sequence: Sequence[Localization] | None = None,
+    *,
+    follows: bool = False,
 ) -> Evaluation:
     """Compare answers with the true positions, both in the metres of the map.
 
-    localizations: [n] single-image answers. truth_position: [n, 3]. database_position: [m, 3].
-    sequence: [n] answers of the place filter to the same queries, if it ran.
+    localizations: [n] answers to single images, or, if it `follows`, of the place filter.
+    truth_position: [n, 3]. database_position: [m, 3].
+    sequence: [n] answers of the place filter to the same queries, if it ran, too.
     Raises `DataError` without queries, or where answers and truths differ in number.
     """
     if not len(localizations) or len(localizations) != len(truth_position):
@@ -205,9 +221,10 @@ def evaluate(
             np.array([answer.stamp_ns for answer in localizations], np.int64),
             radius_m,
         ),
-        sequence=evaluate(sequence, truth_position, database_position, radius_m)
+        sequence=evaluate(sequence, truth_position, database_position, radius_m, follows=True)
         if sequence is not None
         else None,
+        follows=follows,
     )
 
 

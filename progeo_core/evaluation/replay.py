@@ -69,7 +69,8 @@ class ReplayInput:
 class Replay:
     """Outcome of every image of a bag.
 
-    rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a].
+    rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a]; answers
+    are those that the node would publish: of a sequence, unless single images were asked for.
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
     evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes. poses:
     errors of their full poses, None without a calibration.
@@ -160,13 +161,15 @@ def replay_offline(
     source: ReplayInput,
     encoder: Encoder,
     *,
+    sequence: bool = LocalizerSettings.sequence,
     verification_ms: int = LocalizerSettings.verification_ms,
     device: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image of a bag, one after the other, singly and as a sequence.
 
-    verification_ms: as `LocalizerSettings` has it. device: where local features are found.
+    sequence: whether to follow; else images are answered by themselves only. verification_ms: as
+    `LocalizerSettings` has it. device: where local features are found.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
@@ -174,15 +177,24 @@ def replay_offline(
             place_map,
             encoder,
             _described(bag, source.image_topic, encoder),
+            sequence=sequence,
             intrinsics=source.intrinsics,
             device=device,
             verification_ms=verification_ms,
             advance=advance,
         )
-    latency_ms = [sum(answer.seconds) * 1e3 for answer in answers.single]
+    published = answers.sequence if sequence else answers.single
+    latency_ms = [sum(answer.seconds) * 1e3 for answer in published]
     dropped = {"failed": len(answers.skipped)}
     return replay_of(
-        source, "offline", answers.rows, answers.single, latency_ms, dropped, answers.sequence
+        source,
+        "offline",
+        answers.rows,
+        published,
+        latency_ms,
+        dropped,
+        follows=sequence,
+        single=answers.single if sequence else None,
     )
 
 
@@ -207,11 +219,14 @@ def replay_of(
     localizations: list[Localization],
     latency_ms: list[float],
     dropped_by: Mapping[str, int],
-    sequence: list[Localization] | None = None,
+    *,
+    follows: bool,
+    single: list[Localization] | None = None,
 ) -> Replay:
     """Evaluate the answers to images `rows`; fields as `Replay` has them.
 
-    sequence: answers of the place filter. Raises `DataError` where no answer has ground truth.
+    follows: whether they are of a sequence. single: answers to the same images by themselves, to
+    stand beside them. Raises `DataError` where no answer has ground truth.
     """
     answered = np.array(rows, np.int64)
     truth = source.truth.position[answered]
@@ -221,17 +236,20 @@ def replay_of(
             f"{source.bag}: none of {source.images} images was answered and has ground truth, so"
             f" there is nothing to report (dropped: {_readable(dropped_by)})"
         )
+    shown = [localizations[one] for one in evaluated]
+    alone = None if single is None else [single[one] for one in evaluated]
     evaluation = evaluate(
-        [localizations[one] for one in evaluated],
+        alone or shown,
         truth[evaluated],
         source.places.position,
         source.radius_m,
-        None if sequence is None else [sequence[one] for one in evaluated],
+        shown if alone else None,
+        follows=follows and not alone,
     )
     poses = None
     if source.intrinsics is not None:
         poses = compare_poses(
-            [localizations[one] for one in evaluated],
+            shown,
             truth[evaluated],
             source.orientation[answered[evaluated]],
         )

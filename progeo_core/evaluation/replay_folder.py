@@ -78,6 +78,7 @@ def summarize(replay: Replay) -> dict[str, Any]:
         "dropped_by": dict(replay.dropped_by),
         "latency_ms": dict(zip(("p50", "p95", "p99"), percentiles, strict=True)),
         "mode": replay.mode,
+        "published": "sequence" if replay.evaluation.published.follows else "single image",
         "bag": str(source.bag),
         "image_topic": source.image_topic,
         "ground_truth_topic": source.ground_truth_topic,
@@ -92,7 +93,7 @@ def best_answers(replay: Replay) -> list[int]:
 
     Full poses come first, those that most landmarks fit.
     """
-    right = np.flatnonzero(replay.evaluation.right)
+    right = np.flatnonzero(replay.evaluation.published.right)
     answers = [replay.localizations[replay.evaluated[one]] for one in right.tolist()]
     confidence = [answer.estimate.confidence for answer in answers]
     landmarks = [0 if answer.metric is None else answer.metric.landmarks for answer in answers]
@@ -105,7 +106,7 @@ def worst_answers(replay: Replay) -> list[int]:
 
     Where there are full poses, those farthest off follow.
     """
-    evaluation = replay.evaluation
+    evaluation = replay.evaluation.published
     order = np.argsort(-evaluation.error_m, kind="stable")
     worst = _spread(order[evaluation.error_m[order] > 0.0], evaluation.queries, _SHOWN)
     if replay.poses is None:
@@ -180,7 +181,7 @@ def _query_images(replay: Replay, wanted: dict[int, str]) -> Iterator[tuple[int,
 
 
 def _view(replay: Replay, one: int, picture: bytes, place: str) -> MatchView:
-    evaluation, answer = replay.evaluation, replay.localizations[replay.evaluated[one]]
+    evaluation, answer = replay.evaluation.published, replay.localizations[replay.evaluated[one]]
     stamp = int(replay.source.stamp_ns[replay.rows[replay.evaluated[one]]])
     seconds = (stamp - int(replay.source.stamp_ns.min())) * 1e-9
     right = bool(evaluation.right[one])
@@ -192,7 +193,7 @@ def _view(replay: Replay, one: int, picture: bytes, place: str) -> MatchView:
 def _error(replay: Replay, one: int) -> str:
     """Return how far off an answer is, as text; a full pose in space and in degrees, if known."""
     if replay.poses is None or not replay.poses.full.answered[one]:
-        return f"{replay.evaluation.error_m[one]:.2f} m"
+        return f"{replay.evaluation.published.error_m[one]:.2f} m"
     full = replay.poses.full
     turn = f", {full.rotation_deg[one]:.1f}°" if np.isfinite(full.rotation_deg[one]) else ""
     return f"{full.position_m[one]:.3f} m{turn}"

@@ -104,18 +104,22 @@ def _fields(
 
 
 def _tiles(replay: Replay) -> str:
-    evaluation = replay.evaluation
-    figures = evaluation.to_json()
+    evaluation = replay.evaluation.published
+    figures, source = evaluation.to_json(), replay.source
+    kind = "sequence" if evaluation.follows else "single image"
     p50, p95 = np.percentile(replay.latency_ms, [50, 95])
     tiles: tuple[tuple[str, str], ...] = (
-        (f"{100 * evaluation.recall_at[1]:.1f} %", f"Recall@1 within {evaluation.radius_m:g} m"),
+        (
+            f"{100 * evaluation.recall_at[1]:.1f} %",
+            f"Recall@1 within {source.radius_m:g} m, {kind}",
+        ),
         (metres(figures["position_error_m"]["median"]), "median position error"),
         (
             f"{100 * figures['recall_at_precision']['0.99']:.1f} %",
             "recall at 99 % precision",
         ),
         (f"{figures['accepted']}", f"accepted, {figures['false_accepts']} of them wrong"),
-        (f"{replay.answered} / {replay.source.images}", f"answered, {replay.dropped} dropped"),
+        (f"{replay.answered} / {source.images}", f"answered, {replay.dropped} dropped"),
         (f"{p50:.0f} ms", f"median latency (95\N{NO-BREAK SPACE}%: {p95:.0f}\N{NO-BREAK SPACE}ms)"),
     )
     if replay.poses is not None and replay.has_full_poses:
@@ -130,10 +134,9 @@ def _tiles(replay: Replay) -> str:
 
 def _figure_table(evaluation: Evaluation) -> str:
     """Return the rows of all figures, a column for single images and one for the sequence."""
-    runs = [evaluation] if evaluation.sequence is None else [evaluation, evaluation.sequence]
-    names = ("single image", "sequence")[: len(runs)]
-    figures = zip(*(figure_rows(run) for run in runs), strict=True)
-    return figure_table(names, ([row[0].name, *(one.value for one in row)] for row in figures))
+    figures = zip(*(figure_rows(run) for run in evaluation.runs.values()), strict=True)
+    rows = ([row[0].name, *(one.value for one in row)] for row in figures)
+    return figure_table(tuple(evaluation.runs), rows)
 
 
 def _facts(replay: Replay) -> list[tuple[str, str]]:

@@ -52,10 +52,10 @@ def draw_plan(replay: Replay, width: float = WIDE) -> str:
 
     def draw(axes: Axes) -> None:
         scatter(axes, places, marker="s", s=12, c=FAINT, label="places of the map", zorder=1)
-        for start, end in _links(truth, estimate, replay.evaluation.right)[:_LINKS]:
+        for start, end in _links(truth, estimate, replay.evaluation.published.right)[:_LINKS]:
             axes.add_patch(_link(start, end))
         axes.plot(*truth.T, color=INK, linewidth=1.3, label="ground truth", zorder=2)
-        _points_by_decision(axes, estimate, _decisions(replay.evaluation))
+        _points_by_decision(axes, estimate, _decisions(replay.evaluation.published))
         axes.set_aspect("equal")
         axes.set_xlim(*window[:, 0])
         axes.set_ylim(*window[:, 1])
@@ -80,7 +80,7 @@ def _window(points: FloatArray) -> FloatArray:
 
 def draw_error_over_time(replay: Replay, width: float = WIDE) -> str:
     """Draw the position error of every answer over time; width: inches."""
-    evaluation = replay.evaluation
+    evaluation = replay.evaluation.published
     stamps = replay.source.stamp_ns[replay.rows[replay.evaluated]]
     seconds = (stamps - replay.source.stamp_ns.min()) * 1e-9
 
@@ -195,11 +195,9 @@ def _decisions(run: Evaluation) -> _Decisions:
 
 
 def _runs(evaluation: Evaluation) -> list[tuple[str, Evaluation, str]]:
-    """Return name, figures and colour of the single-image run and, if it ran, the sequence."""
-    runs = [("single image", evaluation, BLUE)]
-    if evaluation.sequence is not None:
-        runs.append(("sequence", evaluation.sequence, GREEN))
-    return runs
+    """Return name, figures and colour of the runs that are known."""
+    colours = {"single image": BLUE, "sequence": GREEN}
+    return [(name, run, colours[name]) for name, run in evaluation.runs.items()]
 
 
 def _points_by_decision(axes: Axes, points: FloatArray, decisions: _Decisions) -> None:

@@ -19,9 +19,9 @@ class LocalizerSettings(Settings):
         0.9, "Smallest confidence at which an answer is accepted and published", low=0.0, high=1.0
     )
     sequence: bool = setting(
-        False,
+        True,
         "Follow the robot from image to image with the place filter; several cameras help each"
-        " other if the map has images of all of them",
+        " other if the map has images of all of them; false answers every image by itself",
     )
     verification_ms: int = setting(
         40,

@@ -202,6 +202,7 @@ def replay(
     map_path: Path,
     image_topic: str,
     model: str,
+    sequence: bool,
     verification_ms: int,
     intrinsics: Intrinsics | None,
 ) -> dict[str, Any]:
@@ -224,6 +225,7 @@ def replay(
             "cameras": [player.camera],
             "image_transport": player.image_transport,
             "camera_extrinsics": [_MOUNT],
+            "localizer.sequence": sequence,
             "localizer.verification_ms": verification_ms,
         }
         with LocalizerProcess(parameters) as process:
@@ -248,6 +250,7 @@ def main(args: Sequence[str] | None = None) -> int:
         default=LocalizerSettings.verification_ms,
         help="localizer.verification_ms of the node",
     )
+    parser.add_argument("--single", action="store_true", help="localizer.sequence false")
     parser.add_argument("--intrinsics", type=json.loads, help="calibration of the camera as JSON")
     parser.add_argument("--out", type=Path, required=True, help="answers.json to write")
     options = parser.parse_args(args)
@@ -257,6 +260,7 @@ def main(args: Sequence[str] | None = None) -> int:
             options.map,
             options.image_topic,
             options.model,
+            not options.single,
             options.verification_ms,
             None if options.intrinsics is None else Intrinsics.from_json(options.intrinsics),
         )

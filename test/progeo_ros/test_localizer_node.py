@@ -106,7 +106,6 @@ def test_a_map_of_another_model_is_refused_with_both_names(nodes: Nodes, tmp_pat
         ({"map": ""}, "parameter map is empty"),
         ({"cameras": ["/a", "/a"]}, "names a topic twice"),
         ({"cameras": ["/front cam!"]}, "parameter cameras: '/front cam!': topic name must not"),
-        ({"cameras": ["/a", "/b"], "localizer__sequence": True}, "follows one camera"),
         ({"model": "no-such-model"}, "no-such-model"),
     ],
 )
@@ -127,12 +126,11 @@ def test_a_damaged_map_is_refused(nodes: Nodes, tmp_path: Path) -> None:
     assert "damaged.progeo" in fault_of(node)
 
 
-def test_sequence_is_refused_while_two_cameras_run(nodes: Nodes, corridor_map: Path) -> None:
+def test_two_cameras_are_answered_singly_on_a_map_of_one(nodes: Nodes, corridor_map: Path) -> None:
     node = nodes(map=str(corridor_map), device="cpu", cameras=["/a", "/b"])
     start(node)
-    (result,) = node.set_parameters([Parameter("localizer.sequence", value=True)])
-    assert not result.successful
-    assert "follows one camera" in result.reason
+    assert node.options.localizer.sequence
+    assert not node._pipeline.loaded.localizer.settings.sequence
 
 
 def test_unknown_parameters_stop_the_node(nodes: Nodes) -> None:

@@ -134,9 +134,9 @@ def test_what_is_read_at_configure_is_fixed_from_then_on(declare: Declare) -> No
 def test_an_objection_of_the_node_leaves_everything_as_it_was(declare: Declare) -> None:
     declared = declare()
     declared.objection = "follows one camera"
-    assert declared.set("localizer.sequence", True) == "follows one camera"
-    assert not declared.parameters.get(LocalizerSettings).sequence
-    assert not declared.node.get_parameter("localizer.sequence").value
+    assert declared.set("localizer.sequence", False) == "follows one camera"
+    assert declared.parameters.get(LocalizerSettings).sequence
+    assert declared.node.get_parameter("localizer.sequence").value
 
 
 def test_parameters_of_others_are_let_through(declare: Declare) -> None:

@@ -36,7 +36,7 @@ def test_trajectories_are_what_evo_reads(run, files):
     assert (np.diff(estimate[:, 0]) > 0.0).all()
     np.testing.assert_allclose(np.linalg.norm(estimate[:, 4:], axis=1), 1.0, atol=1e-6)
     error = np.linalg.norm((estimate - truth)[:, 1:3], axis=1)
-    np.testing.assert_allclose(error, run.evaluation.error_m, atol=1e-5)
+    np.testing.assert_allclose(error, run.evaluation.published.error_m, atol=1e-5)
     first = files.trajectory.read_text().split(maxsplit=1)[0]
     assert int(first.replace(".", "")) == run.localizations[0].stamp_ns
 
@@ -49,8 +49,9 @@ def test_best_and_worst_are_shown_as_pictures(run, files):
     drawn |= {f"worst_{rank}.jpg" for rank, one in enumerate(worst, 1) if one not in best}
     assert names == drawn
     assert read_image(files.matches / "best_1.jpg").shape[0] == 268
-    assert run.evaluation.right[best].all()
-    assert run.evaluation.error_m[worst[0]] == run.evaluation.error_m.max()
+    published = run.evaluation.published
+    assert published.right[best].all()
+    assert published.error_m[worst[0]] == published.error_m.max()
 
 
 def test_full_poses_are_summed_up_and_their_lines_drawn(office_run, tmp_path):

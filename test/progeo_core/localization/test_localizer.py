@@ -37,6 +37,7 @@ class SmallPictureEncoder:
 
 
 ENCODER = SmallPictureEncoder()
+ALONE = LocalizerSettings(sequence=False)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def random_map(path, position, seed=0, fingerprint=ENCODER.fingerprint):
 
 def test_image_of_the_map_is_localized_at_its_place(campus, campus_map):
     records, images = campus
-    localizer = Localizer.open(campus_map, ENCODER)
+    localizer = Localizer.open(campus_map, ENCODER, ALONE)
     answer = localizer.localize(CameraFrame(images[30], 7 * SECOND, "front"))
     assert (answer.stamp_ns, answer.camera) == (7 * SECOND, "front")
     assert answer.accepted
@@ -99,7 +100,7 @@ def test_image_of_the_map_is_localized_at_its_place(campus, campus_map):
 
 def test_datum_gives_latitude_and_longitude(campus, campus_map):
     _, images = campus
-    answer = Localizer.open(campus_map, ENCODER).localize(CameraFrame(images[5]))
+    answer = Localizer.open(campus_map, ENCODER, ALONE).localize(CameraFrame(images[5]))
     assert answer.geodetic is not None
     back = enu_from_wgs84([answer.geodetic], Datum(48.0, 11.0, 500.0))[0]
     np.testing.assert_allclose(back, answer.estimate.position, atol=1e-6)
@@ -108,7 +109,8 @@ def test_datum_gives_latitude_and_longitude(campus, campus_map):
 def test_local_map_has_no_latitude(campus, tmp_path):
     records, images = campus
     fill(tmp_path / "local.progeo", records, images)
-    answer = Localizer.open(tmp_path / "local.progeo", ENCODER).localize(CameraFrame(images[5]))
+    localizer = Localizer.open(tmp_path / "local.progeo", ENCODER, ALONE)
+    answer = localizer.localize(CameraFrame(images[5]))
     assert answer.geodetic is None
 
 
@@ -131,7 +133,7 @@ def test_model_without_unit_length_is_refused(tmp_path):
 def test_descriptor_of_another_length_is_refused(campus_map, factor):
     descriptor = np.full(256, factor / 16.0, np.float32)
     with pytest.raises(DataError, match="must be 1"):
-        Localizer.open(campus_map, ENCODER).localize_descriptor(descriptor)
+        Localizer.open(campus_map, ENCODER, ALONE).localize_descriptor(descriptor)
 
 
 def test_empty_map_is_refused(tmp_path):
@@ -158,7 +160,7 @@ def test_two_places_that_look_alike_are_ambiguous(tmp_path):
     position = np.arange(40)[:, None] * [10.0, 0.0, 0.0]
     vectors = random_map(tmp_path / "twins.progeo", position)
     both = vectors[3] + vectors[30]
-    answer = Localizer.open(tmp_path / "twins.progeo", ENCODER).localize_descriptor(
+    answer = Localizer.open(tmp_path / "twins.progeo", ENCODER, ALONE).localize_descriptor(
         both / np.linalg.norm(both)
     )
     assert not answer.accepted
@@ -171,7 +173,7 @@ def test_sequence_follows_the_camera_and_starts_anew_on_reset(campus, tmp_path):
     records, images = campus
     even = records.select(range(0, 72, 2))
     fill(tmp_path / "even.progeo", even, images[::2])
-    localizer = Localizer.open(tmp_path / "even.progeo", ENCODER, LocalizerSettings(sequence=True))
+    localizer = Localizer.open(tmp_path / "even.progeo", ENCODER)
     answers = [localizer.localize(CameraFrame(image)) for image in images[1:40:2]]
     errors = [
         np.linalg.norm(answer.estimate.position - truth)
@@ -200,7 +202,7 @@ def test_given_pose_is_followed_on_from_by_a_sequence_alone(campus, campus_map):
 
 def test_odometry_is_taken_whatever_it_says(campus, campus_map):
     _, images = campus
-    localizer = Localizer.open(campus_map, ENCODER, LocalizerSettings(sequence=True))
+    localizer = Localizer.open(campus_map, ENCODER)
     for step, image in enumerate(images[:6], start=1):
         localizer.odometry.add(step * SECOND, np.array([3.0 * step, 0.0, 0.0]), 0.0)
         localizer.odometry.add(step * SECOND, np.full(3, math.nan), 0.0)
@@ -210,7 +212,7 @@ def test_odometry_is_taken_whatever_it_says(campus, campus_map):
 
 def test_opened_localizer_closes_its_map_and_takes_a_path_as_text(campus, campus_map):
     _, images = campus
-    with Localizer.open(str(campus_map), ENCODER) as localizer:
+    with Localizer.open(str(campus_map), ENCODER, ALONE) as localizer:
         assert localizer.localize(CameraFrame(images[30])).accepted
     with pytest.raises(DataError, match="closed"):
         localizer.localize(CameraFrame(images[31]))
@@ -220,8 +222,8 @@ def test_localizers_of_one_prepared_map_follow_apart(campus, campus_map):
     _, images = campus
     with PlaceMap.open(campus_map) as place_map:
         prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
-        single = Localizer(prepared, ENCODER)
-        following = Localizer(prepared, ENCODER, LocalizerSettings(sequence=True))
+        single = Localizer(prepared, ENCODER, ALONE)
+        following = Localizer(prepared, ENCODER)
         alone = [single.localize(CameraFrame(image)).estimate for image in images[:5]]
         for image in images[:5]:
             following.localize(CameraFrame(image))
@@ -270,7 +272,7 @@ def even_map(campus, tmp_path):
 def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus, even_map):
     records, images = campus
     intrinsics = Intrinsics(426, 240, 320.0, 320.0, 213.0, 120.0)
-    settings = LocalizerSettings(min_confidence=0.5, verification_ms=1000)
+    settings = LocalizerSettings(sequence=False, min_confidence=0.5, verification_ms=1000)
     localizer = Localizer.open(even_map, ENCODER, settings)
     plain, refined = (
         [localizer.localize(CameraFrame(image, camera="front", intrinsics=given)) for image in odd]
@@ -299,9 +301,9 @@ def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus,
 def test_certain_image_is_not_verified_and_stays_as_it_is(campus, even_map):
     _, images = campus
     answers = [
-        Localizer.open(even_map, ENCODER, LocalizerSettings(verification_ms=budget_ms)).localize(
-            CameraFrame(images[30])
-        )
+        Localizer.open(
+            even_map, ENCODER, LocalizerSettings(sequence=False, verification_ms=budget_ms)
+        ).localize(CameraFrame(images[30]))
         for budget_ms in (0, 1000)
     ]
     assert answers[0].accepted
@@ -323,7 +325,7 @@ def test_two_cameras_of_one_stamp_are_evidence_for_one_pose(tmp_path):
     nothing = np.full(count, math.nan), np.zeros(count, np.int64)
     with PlaceMap.create(path, ENCODER.fingerprint) as place_map:
         place_map.append(Places(position, *nothing, cameras, names, names, [None] * count), vectors)
-    localizer = Localizer.open(path, ENCODER, LocalizerSettings(sequence=True))
+    localizer = Localizer.open(path, ENCODER)
     alone = localizer.localize_descriptor(vectors[5], SECOND, "front")
     both = localizer.localize_descriptor(vectors[25], SECOND, "left")
     assert localizer.maps_several_cameras
