@@ -59,7 +59,7 @@ def _fields(
     replay: Replay, best: Sequence[MatchView], worst: Sequence[MatchView]
 ) -> Mapping[str, str]:
     source = replay.source
-    bag = source.bag.resolve().name
+    bag = source.queries.resolve().name
     live = replay.mode == "live"
     taken = datetime.fromtimestamp(int(source.stamp_ns.min()) * 1e-9, timezone.utc)
     return {
@@ -155,7 +155,7 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
             f"{source.images}: {replay.answered} answered, {replay.dropped} dropped"
             + (f" ({', '.join(causes)})" if causes else ""),
         ),
-        ("Bag", str(source.bag)),
+        ("Bag", str(source.queries)),
         ("Image topic", source.image_topic),
         ("Ground truth", source.ground_truth_topic),
         ("Map", f"{source.map_path}, {len(source.places.ids)} places"),
