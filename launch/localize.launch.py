@@ -257,7 +257,9 @@ def rviz(namespace: str) -> Node:
     # RViz picks the transport by the topic's name; the node's topic has no such suffix.
     shown = [(f"{node}/match_image/compressed", f"{prefix}{node}/match_image")]
     if prefix:
-        shown += [(f"{node}/{name}", f"{prefix}{node}/{name}") for name in ("pose", "matches")]
+        topics = [f"{node}/{name}" for name in ("pose", "matches", "map_markers", "loop_markers")]
+        topics += ["/progeo_pose_graph/path", "/initialpose"]
+        shown += [(topic, prefix + topic) for topic in topics]
     return Node(
         package="rviz2",
         executable="rviz2",

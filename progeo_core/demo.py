@@ -112,7 +112,7 @@ def run_site(
             FileSource(site.reference, calibration=site.calibration),
             encoder,
             datum=site.datum,
-            structure=_landmarks(site),
+            structure=_local_features(),
             advance=advance,
         )
     with (
@@ -135,10 +135,8 @@ def run_site(
     return SiteResult(site, map_path, bag_path, evaluation, poses, replay, files)
 
 
-def _landmarks(site: Site) -> ViewFinder | None:
-    """Return what finds the landmarks of a site, None where the camera is not calibrated."""
-    if site.calibration is None:
-        return None
+def _local_features() -> ViewFinder:
+    """Return what finds local features, and landmarks where the camera is calibrated."""
     from progeo_core.verification.feature_extractor import FeatureExtractor
     from progeo_core.verification.view_finder import DepthViewFinder
 

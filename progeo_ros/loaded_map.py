@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.geo import FloatArray
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer import Localizer
@@ -91,6 +92,18 @@ class LoadedMap:
         )
         geodetic = self.prepared.geodetic(estimate.position)
         return answer._replace(estimate=estimate, geodetic=geodetic)
+
+    def start_at(self, pose: FloatArray, covariance: FloatArray) -> str:
+        """Follow on from a pose [3] with covariance [3, 3]; return what that means.
+
+        Raises `UsageError` where single images are answered, or no place is near.
+        """
+        x, y, yaw = pose
+        where = f"x {x:.1f} m, y {y:.1f} m, yaw {yaw:.1f} rad"
+        near = self.localizer.start_at(pose, covariance)
+        if not near:
+            raise UsageError(f"no place of the map is near {where}")
+        return f"following on from {where}, which {near} places are near"
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
         """Return the same map with a localizer that has other settings."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from std_srvs.srv import SetBool, Trigger
 
 from progeo_core.errors import ProgeoError
 from progeo_core.localization.consensus import ConsensusSettings
@@ -19,6 +17,7 @@ from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings
 from progeo_ros.loaded_map import LocalizerOptions
+from progeo_ros.localizer_services import LocalizerServices
 from progeo_ros.mapping_session import SessionOptions
 from progeo_ros.outputs.diagnostics import NodeHealth, node_status
 from progeo_ros.parameters import NodeParameters
@@ -30,8 +29,6 @@ from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import NODE, NodeSettings
 
 _log = logging.getLogger(__name__)
-ResponseT = TypeVar("ResponseT", Trigger.Response, SetBool.Response)
-_NOT_CONFIGURED = "the node is not configured: configure it first"
 
 
 class LocalizerNode(GuardedLifecycleNode):
@@ -59,12 +56,7 @@ class LocalizerNode(GuardedLifecycleNode):
         self.create_timer(
             1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        # In a group of their own, as loading a map must not keep images waiting in DDS.
-        slow = MutuallyExclusiveCallbackGroup()
-        self.create_service(Trigger, "~/reload_map", self._on_reload_map, callback_group=slow)
-        self.create_service(Trigger, "~/save_map", self._on_save_map, callback_group=slow)
-        self.create_service(SetBool, "~/set_mapping", self._on_set_mapping, callback_group=slow)
-        self.create_service(Trigger, "~/relocalize", self._on_relocalize, callback_group=slow)
+        LocalizerServices(self, lambda: self._pipeline)
 
     @property
     def settings(self) -> NodeSettings:
@@ -154,59 +146,6 @@ class LocalizerNode(GuardedLifecycleNode):
     def _on_parameters(self) -> None:
         if self._pipeline is not None:
             self._pipeline.adopt(self.options)
-
-    def _on_reload_map(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        path = self.settings.map
-        return self._answer(
-            response,
-            lambda pipeline: f"{path}: {pipeline.reload_map(path)} places",
-            otherwise="the map in use stays",
-        )
-
-    def _on_relocalize(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        return self._answer(response, self._relocalize, otherwise="nothing is forgotten")
-
-    def _relocalize(self, pipeline: Pipeline) -> str:
-        pipeline.forget()
-        if not self.options.localizer.sequence:
-            return "nothing to forget: every image is answered by itself (localizer.sequence)"
-        return "earlier images are forgotten"
-
-    def _on_save_map(
-        self, request: Trigger.Request, response: Trigger.Response
-    ) -> Trigger.Response:
-        return self._answer(
-            response, lambda pipeline: pipeline.session.save(), otherwise="the map is not saved"
-        )
-
-    def _on_set_mapping(
-        self, request: SetBool.Request, response: SetBool.Response
-    ) -> SetBool.Response:
-        def serve(pipeline: Pipeline) -> str:
-            if request.data:
-                return pipeline.session.begin(self.settings.map)
-            return pipeline.finish_mapping()
-
-        return self._answer(response, serve, otherwise="mapping stays as it is")
-
-    def _answer(
-        self, response: ResponseT, serve: Callable[[Pipeline], str], otherwise: str
-    ) -> ResponseT:
-        """Fill a response with what was done, or with why not; otherwise: what that means."""
-        pipeline = self._pipeline
-        response.success, response.message = False, _NOT_CONFIGURED
-        if pipeline is None:
-            return response
-        try:
-            response.success, response.message = True, serve(pipeline)
-        except ProgeoError as error:
-            self.get_logger().error(f"{otherwise}: {error}")
-            response.success, response.message = False, str(error)
-        return response
 
     def _publish_diagnostics(self) -> None:
         pipeline = self._pipeline

@@ -22,12 +22,14 @@ from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
 from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics, one_per_camera
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.inputs.images import Arrival, ImageInput, image_topics
+from progeo_ros.inputs.initial_pose import InitialPose, InitialPoseInput
 from progeo_ros.inputs.latest_frame import LatestFrameWorker
 from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
 from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
 from progeo_ros.mapping_session import MappingSession, SessionOptions
 from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.outputs.diagnostics import camera_status
+from progeo_ros.outputs.map_markers import MapMarkers
 from progeo_ros.outputs.map_to_odom import MapToOdom
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.settings import NodeSettings
@@ -91,10 +93,13 @@ class Pipeline:
         _warm_up(self._encoder)
         self._mounts = CameraMounts(node, settings.base_frame, extrinsics, len(self.topics))
         self.publishers = AnswerPublishers(node, settings)
+        self._markers = MapMarkers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
         self._calibrations: dict[str, CameraInfoInput] = {}
         self._odometry_input: OdometryInput | None = None
+        self._initial_pose: InitialPoseInput | None = None
+        self._newest: tuple[str, Arrival] | None = None
         guard = node.callback_failures.guard
         self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(
             guard(self._paint), lambda topic: None
@@ -115,6 +120,10 @@ class Pipeline:
 
     def start(self) -> None:
         """Subscribe to odometry and cameras; counts begin at zero."""
+        self._show_map()
+        self._initial_pose = InitialPoseInput(
+            self._node, self._settings.map_frame, self._start_at, self.publishers.is_own
+        )
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._odometry_input = OdometryInput(self._node, self._on_odometry)
         self.session.start()
@@ -123,7 +132,7 @@ class Pipeline:
             for topic, camera in zip(self.topics, self._settings.cameras, strict=True)
         }
         self._images = [
-            ImageInput(self._node, topic, self._settings, self.statistics[topic], self._worker.put)
+            ImageInput(self._node, topic, self._settings, self.statistics[topic], self._take)
             for topic in self.topics
         ]
 
@@ -131,9 +140,11 @@ class Pipeline:
         """Unsubscribe, finish the image at work and count those that waited as dropped."""
         for image_input in self._images:
             image_input.destroy()
-        if self._odometry_input is not None:
-            self._odometry_input.destroy()
-        self._images, self._odometry_input = [], None
+        for one in (self._odometry_input, self._initial_pose):
+            if one is not None:
+                one.destroy()
+        self._images, self._odometry_input, self._initial_pose = [], None, None
+        self._newest = None
         self.session.stop()
         self._worker.flush()
         for calibration in self._calibrations.values():
@@ -147,6 +158,7 @@ class Pipeline:
         self._worker.stop()
         self._painter.stop()
         self.publishers.destroy()
+        self._markers.destroy()
         self.session.destroy()
         self._mounts.destroy()
         if self.loaded is not None:
@@ -195,9 +207,29 @@ class Pipeline:
         path = str(written.path)
         return f"{path}: {self.reload_map(path)} places, in use from now on"
 
-    def forget(self) -> None:
-        """Forget what earlier images said: the next one may be from anywhere."""
+    def forget(self) -> str:
+        """Forget what earlier images said, the next one may be from anywhere; return what was done.
+
+        Without a sequence there is nothing to forget.
+        """
         self._worker.call(self._reset).result()
+        if not self._options.localizer.sequence:
+            return "nothing to forget: every image is answered by itself (localizer.sequence)"
+        return "earlier images are forgotten"
+
+    def localize_newest(self) -> Localization:
+        """Return the answer to the newest image, which is not published or counted once more.
+
+        Raises a `ProgeoError` where there is no image, no map, or the image cannot be used.
+        """
+        newest = self._newest
+        if newest is None:
+            raise UsageError("no image has come yet: is the node active, and its camera on?")
+        if self.loaded is None:
+            raise UsageError("there is no map yet: map first, or load one")
+        answer = self._worker.call(lambda: self._answer_to(*newest)[1]).result()
+        assert answer is not None
+        return answer
 
     def _check_sequence(self, options: LocalizerOptions) -> None:
         if self.loaded is None or len(self.topics) == 1:
@@ -230,7 +262,25 @@ class Pipeline:
         stale, self.loaded = self.loaded, fresh
         if stale is not None:
             stale.place_map.close()
+        self._show_map()
         return fresh.places
+
+    def _show_map(self) -> None:
+        if self.loaded is not None:
+            self._markers.publish(self.loaded.prepared.places)
+
+    def _start_at(self, given: InitialPose) -> None:
+        """Follow on from a pose that somebody gave, between two images."""
+        guarded = self._node.callback_failures.guard(self._follow_from)
+        self._worker.call(lambda: guarded(given))
+
+    def _follow_from(self, given: InitialPose) -> None:
+        try:
+            if self.loaded is None:
+                raise UsageError("there is no map yet")
+            self._node.get_logger().info(self.loaded.start_at(given.pose, given.covariance))
+        except ProgeoError as error:
+            self._node.get_logger().warning(f"initialpose is not used: {error}")
 
     def _on_odometry(self, odometry: OdometryPose) -> None:
         """Add a pose of the odometry, in the executor's thread."""
@@ -241,17 +291,17 @@ class Pipeline:
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
 
+    def _take(self, topic: str, arrival: Arrival) -> None:
+        """Hand an image to the worker, in the executor's thread."""
+        self._newest = topic, arrival
+        self._worker.put(topic, arrival)
+
     def _answer(self, topic: str, arrival: Arrival) -> None:
         """Answer one image, in the worker's thread; every end of this is counted."""
         statistics = self.statistics[topic]
         try:
             camera_frame = arrival.message.header.frame_id
-            frame = frame_from_message(arrival.message, topic, self._max_pixels)
-            calibration = self._calibration(topic, frame.image)
-            frame = frame._replace(
-                intrinsics=calibration.intrinsics, extrinsics=self._mounts.of(topic, camera_frame)
-            )
-            answer = self._localize(frame, calibration.problem, camera_frame)
+            frame, answer = self._answer_to(topic, arrival)
             descriptor = self._encode(frame) if answer is None else answer.descriptor
             if answer is not None:
                 self.publishers.publish_pose(answer, camera_frame)
@@ -276,6 +326,16 @@ class Pipeline:
             self.session.add_image(frame, descriptor, answer)
             if answer is not None:
                 self._after_answer(frame, answer, camera_frame)
+
+    def _answer_to(self, topic: str, arrival: Arrival) -> tuple[CameraFrame, Localization | None]:
+        """Return an image and the answer to it; a `ProgeoError` where it cannot be used."""
+        camera_frame = arrival.message.header.frame_id
+        frame = frame_from_message(arrival.message, topic, self._max_pixels)
+        calibration = self._calibration(topic, frame.image)
+        frame = frame._replace(
+            intrinsics=calibration.intrinsics, extrinsics=self._mounts.of(topic, camera_frame)
+        )
+        return frame, self._localize(frame, calibration.problem, camera_frame)
 
     def _localize(self, frame: CameraFrame, problem: str, camera_frame: str) -> Localization | None:
         """Return the answer to an image, as a pose of the robot; None without a map.

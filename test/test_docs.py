@@ -259,5 +259,6 @@ def test_every_topic_and_service_is_listed() -> None:
     tables = [key for node in nodes for key in table_keys(section(INTERFACE, f"The node `{node}`"))]
     assert {key for key in tables if key.startswith(("~", "/"))} == used
     inputs = ["image", "camera_info", "depth", "odom", "pose_reference", "fix_reference"]
+    inputs += ["initialpose"]
     localizer = table_keys(section(INTERFACE, "The node `progeo_localizer`"))
     assert [key for key in localizer if not key.startswith(("~", "/"))] == inputs

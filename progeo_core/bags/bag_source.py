@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.depth_topic import match_depths, read_depths
 from progeo_core.bags.reader import Bag
+from progeo_core.bags.transforms import PoseFrames
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import Image
 from progeo_core.images.depth import FloatArray32
@@ -76,6 +77,7 @@ def source_of_bag(
     depth_topic: str | None = None,
     calibration: Intrinsics | None = None,
     camera_pose: bool = False,
+    frames: PoseFrames | None = None,
 ) -> ImageSource:
     """Read a bag, poses interpolated to the images' stamps; images without a pose are left out.
 
@@ -83,9 +85,12 @@ def source_of_bag(
     depth_topic: raw depth images registered to the images; the nearest within 0.05 s counts.
     calibration: of the camera; without it `camera_info` beside the image topic is read.
     camera_pose: the poses are those of the camera's optical frame, not of the robot's base.
+    frames: of tf, where the pose topic is of transforms (`/tf`); default "map" and "base_link".
     """
     with Bag(path) as bag:
-        records, rows, unplaced = bag.records(image_topic, pose_topic, max_pose_gap_s, camera_pose)
+        records, rows, unplaced = bag.records(
+            image_topic, pose_topic, max_pose_gap_s, camera_pose, frames or PoseFrames()
+        )
         source = BagSource(
             path,
             image_topic,

@@ -29,6 +29,7 @@ POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
 ODOMETRY = "nav_msgs/msg/Odometry"
 FIX = "sensor_msgs/msg/NavSatFix"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 
 IMAGE_TYPES = (RAW_IMAGE, COMPRESSED_IMAGE)
 POSE_FRAMES = {

@@ -20,12 +20,14 @@ from progeo_core.bags.messages import (
     DAMAGED_MESSAGE,
     IMAGE_TYPES,
     POSE_FRAMES,
+    TRANSFORMS,
     Header,
     read_header,
     read_image,
     read_position,
 )
 from progeo_core.bags.opening import open_bag
+from progeo_core.bags.transforms import PoseFrames, transform_track
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import Image
 from progeo_core.poses.camera_pose import yaw_of
@@ -35,6 +37,7 @@ from progeo_core.prefetch import prefetch
 from progeo_core.records.records import Records
 
 _log = logging.getLogger(__name__)
+_FRAMES = PoseFrames()
 # Messages that show in which unit the stamps of a topic are.
 _SHOWN = 100
 
@@ -129,13 +132,22 @@ class Bag:
         headers = self._image_headers(topic)
         return np.array([header.stamp_ns for header in headers], np.int64)
 
-    def pose_track(self, topic: str) -> PoseTrack:
+    def pose_track(
+        self,
+        topic: str,
+        frames: PoseFrames = _FRAMES,
+        max_gap_s: float = MAX_POSE_GAP_S,
+    ) -> PoseTrack:
         """Read every pose of a topic: PoseStamped, PoseWithCovarianceStamped, Odometry, NavSatFix.
 
-        A pose without a stamp has the time it was received as its stamp, as images have. Poses
-        without a position are dropped and counted by reason; `DataError` if none is left.
+        Of a topic of transforms, `/tf`, it is the poses of one frame in another, known within a
+        time (s); see `transform_track`. A pose without a stamp has the time it was received as its
+        stamp, as images have. Poses without a position are dropped and counted by reason;
+        `DataError` if none is left.
         """
-        self._require(topic, POSE_FRAMES, "poses")
+        self._require(topic, (*POSE_FRAMES, TRANSFORMS), "poses")
+        if self.topics[topic].type == TRANSFORMS:
+            return transform_track(self, topic, frames, max_gap_s)
         kind = self.topics[topic].type
         readings, received = [], []
         for message in self._messages([topic]):
@@ -175,18 +187,23 @@ class Bag:
         pose_topic: str,
         max_pose_gap_s: float = MAX_POSE_GAP_S,
         camera_pose: bool = False,
+        frames: PoseFrames = _FRAMES,
     ) -> BagRecords:
         """Pair images with poses interpolated to their stamps; images without a pose are left out.
 
         max_pose_gap_s: an image needs a pose on either side within this time (s).
         camera_pose: the poses are those of the camera's optical frame (x right, y down, z forward),
             not of the robot's base; then records have orientations, and yaw is that of the axis.
+            Of transforms, it is that of the frame_id of the first image.
+        frames: of tf, where the poses are transforms.
         Images are named "TOPIC@STAMP", cameras by frame_id, the traverse by the bag. Raises
         `DataError` if no image has a pose.
         """
         headers = self._image_headers(image_topic)
         stamps = np.array([header.stamp_ns for header in headers], np.int64)
-        track = self.pose_track(pose_topic)
+        if camera_pose and headers:
+            frames = frames._replace(base=headers[0].frame_id)
+        track = self.pose_track(pose_topic, frames, max_pose_gap_s)
         position, yaw_rad = track.at(stamps, max_pose_gap_s)
         orientation = np.full((len(stamps), 4), np.nan)
         if camera_pose:

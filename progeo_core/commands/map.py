@@ -16,6 +16,7 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.map_images import (
+    TF_FRAMES,
     BagOption,
     BagTopics,
     CameraPosesFlag,
@@ -25,6 +26,7 @@ from progeo_core.commands.map_images import (
     ImageTopicOption,
     PoseTopicOption,
     RecordsOption,
+    TfFramesOption,
     named_source,
 )
 from progeo_core.commands.map_structure import (
@@ -93,6 +95,7 @@ def build(
     camera_poses: CameraPosesFlag = False,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     camera_info: CameraInfoOption = None,
+    tf_frames: TfFramesOption = TF_FRAMES,
     heading_convention: HeadingOption = Heading.UNKNOWN,
     datum: _DatumOption = None,
     append: _AppendFlag = False,
@@ -113,16 +116,15 @@ def build(
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
 
-    The map keeps local features of every image. Where calibration and orientation of the camera are
-    known, these get 3-D points, by which calibrated images get full poses: from depth, or else
-    triangulated between the places.
+    The map keeps local features of every image. With the camera's calibration and orientation, they
+    get 3-D points for full poses, from depth or else triangulated between the places.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
-    topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap)
+    topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
     source = named_source(records, images, bag, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime)

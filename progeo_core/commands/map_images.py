@@ -15,6 +15,7 @@ from progeo_core.records.records import Heading
 if TYPE_CHECKING:
     from progeo_core.records.image_source import ImageSource
 
+TF_FRAMES = "map,base_link"
 RecordsOption = Annotated[
     Path | None,
     typer.Option(
@@ -43,7 +44,16 @@ PoseTopicOption = Annotated[
         "--pose-topic",
         metavar="P",
         help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
-        " interpolated to the images' stamps.",
+        " interpolated to the images' stamps; or /tf, with /tf_static beside it.",
+    ),
+]
+TfFramesOption = Annotated[
+    str,
+    typer.Option(
+        "--tf-frames",
+        metavar="MAP,BASE",
+        help="With --pose-topic /tf: the frame of the map, and the frame whose pose in it is taken;"
+        " with --camera-poses, that of the images instead.",
     ),
 ]
 DepthTopicOption = Annotated[
@@ -59,7 +69,8 @@ CameraPosesFlag = Annotated[
     bool,
     typer.Option(
         "--camera-poses",
-        help="The pose topic gives the poses of the camera's optical frame, not the robot's base.",
+        help="The pose topic gives the poses of the camera's optical frame, not the robot's base;"
+        " /tf always knows them.",
     ),
 ]
 HeadingOption = Annotated[
@@ -80,6 +91,7 @@ class BagTopics(NamedTuple):
     depth: str | None = None
     camera_poses: bool = False
     max_pose_gap_s: float = MAX_POSE_GAP_S
+    tf_frames: str = TF_FRAMES
 
 
 def named_source(
@@ -92,6 +104,7 @@ def named_source(
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
     from progeo_core.bags.bag_source import source_of_bag
+    from progeo_core.bags.transforms import PoseFrames
     from progeo_core.records.image_source import source_of_folder, source_of_records
 
     named = [
@@ -104,8 +117,8 @@ def named_source(
         raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
     if bag is None and topics != BagTopics():
         raise UsageError(
-            "--image-topic, --pose-topic, --depth-topic, --camera-poses and --max-pose-gap go with"
-            f" --bag, not with {named[0]}"
+            "--image-topic, --pose-topic, --depth-topic, --camera-poses, --max-pose-gap and"
+            f" --tf-frames go with --bag, not with {named[0]}"
         )
     calibration = read_intrinsics(camera_info)
     if records is not None:
@@ -123,4 +136,5 @@ def named_source(
         depth_topic=topics.depth,
         calibration=calibration,
         camera_pose=topics.camera_poses,
+        frames=PoseFrames.from_text(topics.tf_frames),
     )

@@ -15,6 +15,7 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.map_images import (
+    TF_FRAMES,
     BagOption,
     BagTopics,
     CameraPosesFlag,
@@ -24,6 +25,7 @@ from progeo_core.commands.map_images import (
     ImageTopicOption,
     PoseTopicOption,
     RecordsOption,
+    TfFramesOption,
     named_source,
 )
 from progeo_core.commands.options import (
@@ -71,6 +73,7 @@ def structure(
     camera_poses: CameraPosesFlag = False,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     heading_convention: HeadingOption = Heading.UNKNOWN,
+    tf_frames: TfFramesOption = TF_FRAMES,
     features: FeaturesOption = PLACE_FEATURES,
     device: DeviceOption = MODEL.device,
 ) -> None:
@@ -89,7 +92,7 @@ def structure(
 
     if not features:
         raise UsageError("--features 0 finds nothing: give at least 1, or leave it out")
-    topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap)
+    topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
     source = None
     if (records, images, bag) != (None, None, None) or topics != BagTopics():
         source = named_source(records, images, bag, topics, heading_convention, camera_info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 import torch
@@ -78,7 +79,8 @@ def choose_runtime(
         _say_what_is_missing(device)
     # What an earlier trial left may be damaged, or why that one has to be made again.
     bench.forget_export()
-    result = run_trial(bench, candidates)
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    result = run_trial(bench, candidates, clock)
     _log.info("%s: %s is used from now on", bench.name, result.variant)
     memory.write(Remembered(result.variant, result.expected))
     return result.built

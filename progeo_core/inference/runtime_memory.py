@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from progeo_core.atomic_file import replaced_file
 from progeo_core.inference.runtime import Variant
 
-_SCHEMA = 1
+# A new number makes every trial again.
+_SCHEMA = 2
 _PACKAGES = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tensorrt")
 
 _log = logging.getLogger(__name__)

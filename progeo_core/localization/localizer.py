@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame, Localization, StepSeconds
@@ -117,6 +118,19 @@ class Localizer:
     def reset(self) -> None:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._sequence.reset()
+
+    def start_at(self, pose: FloatArray, covariance: FloatArray) -> int:
+        """Follow on from a pose that somebody gave; return the number of places near it.
+
+        pose: x, y, yaw [3] in the map. covariance: [3, 3]. Raises `UsageError` unless
+        `settings.sequence` is on: an image by itself has no past.
+        """
+        if not self.settings.sequence:
+            raise UsageError(
+                "every image is answered by itself: set localizer.sequence to true to follow on"
+                " from a pose"
+            )
+        return self._sequence.start_at(pose, covariance)
 
     def localize(self, frame: CameraFrame) -> Localization:
         """Return where the image was taken, and how sure that is."""

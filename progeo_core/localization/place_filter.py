@@ -104,6 +104,13 @@ class PlaceFilter:
         self._off_map = 1.0
         self._enter_rate = _FIRST_ON_MAP
 
+    def start_at(self, rows: IntArray, probability: FloatArray) -> None:
+        """Forget everything but a belief over places [s]; what it lacks of one is off the map."""
+        self.reset()
+        self._keep_heaviest(
+            _new_tracks(rows, self._position, 0.0)._replace(mass=np.asarray(probability))
+        )
+
     def doubt(self, share: float) -> None:
         """Reset a share (0-1) of the belief, as `reset` does with all of it."""
         moved = share * (1.0 - self._off_map)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from progeo_core.descriptors.standardization import RunningStandardization
-from progeo_core.geo import FloatArray
+from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.localization.consensus import (
     ConsensusSettings,
     dominant_mode,
@@ -19,6 +19,11 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query, Ranking
 from progeo_core.localization.sequence_tracker import SequenceTracker
 from progeo_core.poses.pose_buffer import PoseBuffer
+
+# Belief that a pose from outside gets; the rest is for images to show that it is wrong.
+_GIVEN_BELIEF = 0.9
+# Places farther from a given pose than this many standard deviations are not meant by it.
+_GIVEN_SIGMAS = 3.0
 
 
 class SequenceRanker:
@@ -42,6 +47,25 @@ class SequenceRanker:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._tracker.reset()
         self._running.clear()
+
+    def start_at(self, pose: FloatArray, covariance: FloatArray) -> int:
+        """Follow on from a pose, x, y, yaw [3] with covariance [3, 3]; return the places near it.
+
+        Images may still overrule it. Nothing changes where no place is near.
+        """
+        spacing_m, places = self._map.spacing.spacing_m or 1.0, self._map.places
+        # A place shows what is up to a spacing, and some turn, away from it.
+        spread = covariance[:2, :2] + spacing_m**2 * np.eye(2)
+        offset = places.position[:, :2] - pose[:2]
+        distance = np.einsum("ni,ij,nj->n", offset, np.linalg.inv(spread), offset)
+        rows = np.flatnonzero(distance < _GIVEN_SIGMAS**2)
+        turn = np.nan_to_num(wrap_angle(places.yaw_rad[rows] - pose[2]))
+        turn_variance = covariance[2, 2] + self._consensus.yaw_floor_rad**2
+        misfit = distance[rows] + turn**2 / turn_variance
+        if rows.size:
+            likelihood = np.exp(-0.5 * (misfit - misfit.min()))
+            self._tracker.start_at(rows, _GIVEN_BELIEF * likelihood / likelihood.sum())
+        return int(rows.size)
 
     def rank(self, query: Query, settings: LocalizerSettings) -> Ranking:
         """Return the places that carry belief after an image, the most probable first."""

@@ -67,6 +67,11 @@ class SequenceTracker:
         self._usual = self._neighbour_similarity
         self._novelty = 1.0
 
+    def start_at(self, rows: IntArray, probability: FloatArray) -> None:
+        """Forget everything but a belief over places [s], as of a pose that somebody gave."""
+        self.reset()
+        self._filter.start_at(rows, probability)
+
     def predict(
         self, stamp_ns: int, descriptor: Descriptor, camera: str, travel: Travel | None
     ) -> IntArray | None:
@@ -135,6 +140,9 @@ class SequenceTracker:
 
         novelty: how much of the image (0-1) the last one had not shown.
         """
+        if not self.steps:
+            # Nothing is known yet, or a pose was given: of now, as nobody says of when.
+            return 0.0, None
         if not (stamp_ns and self.last_stamp_ns):
             return None, None
         if stamp_ns <= self.last_stamp_ns:

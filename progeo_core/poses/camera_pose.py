@@ -67,7 +67,7 @@ def rotation_of(quaternion: ArrayLike) -> FloatArray:
 
 
 def quaternion_of(rotation: ArrayLike) -> FloatArray:
-    """Return the quaternion [4] of a rotation matrix [3, 3]."""
+    """Return the quaternions [..., 4] of rotation matrices [..., 3, 3]."""
     from scipy.spatial.transform import Rotation
 
     return np.asarray(Rotation.from_matrix(np.asarray(rotation)).as_quat(), np.float64)

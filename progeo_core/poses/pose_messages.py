@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from progeo_core.geo import FloatArray, is_fix
+from progeo_core.poses.transform import Transform
 
 _NS_PER_S = 1_000_000_000
 # sensor_msgs/NavSatStatus: lower is STATUS_NO_FIX (-1), or STATUS_UNKNOWN (-2) since Jazzy.
@@ -41,6 +42,15 @@ class PoseReading(NamedTuple):
     def planar(self) -> FloatArray:
         """Return x, y, yaw [3]."""
         return np.array([*self.position[:2], self.yaw_rad])
+
+
+class StampedTransform(NamedTuple):
+    """Pose of a frame in its parent at a stamp (ns), which need not be a number."""
+
+    stamp_ns: int
+    parent: str
+    child: str
+    pose: Transform
 
 
 def nanoseconds(sec: int, nanosec: int) -> int:
@@ -90,3 +100,24 @@ def read_fix(message: Any) -> PoseReading:
     is_altitude = abs(message.altitude) <= _MAX_ALTITUDE_M
     altitude = message.altitude if is_altitude else math.nan
     return PoseReading(stamp_ns, (latitude, longitude, altitude), math.nan)
+
+
+def read_transforms(message: Any) -> list[StampedTransform]:
+    """Read a tf2_msgs/TFMessage; frames lose the slash that ROS 1 wrote before them."""
+    return [
+        StampedTransform(
+            stamp_of(one),
+            one.header.frame_id.lstrip("/"),
+            one.child_frame_id.lstrip("/"),
+            read_transform(one.transform),
+        )
+        for one in message.transforms
+    ]
+
+
+def read_transform(message: Any) -> Transform:
+    """Return the pose in a geometry_msgs/Transform, which need not be finite."""
+    offset, turn = message.translation, message.rotation
+    return Transform(
+        np.array([offset.x, offset.y, offset.z]), np.array([turn.x, turn.y, turn.z, turn.w])
+    )

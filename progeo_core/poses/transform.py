@@ -15,10 +15,10 @@ _MAX_OFFSET_M = 1e8
 
 
 class Transform(NamedTuple):
-    """Pose of an inner frame in an outer one.
+    """Pose of an inner frame in an outer one, or many of them.
 
-    position: [3] metres. orientation: [4] quaternion x y z w, of any length but zero, that turns
-    the axes of the inner frame into those of the outer one.
+    position: [..., 3] metres. orientation: [..., 4] quaternion x y z w, of any length but zero,
+    that turns the axes of the inner frame into those of the outer one.
     """
 
     position: FloatArray
@@ -30,21 +30,38 @@ class Transform(NamedTuple):
         on_earth = (np.abs(self.position) <= _MAX_OFFSET_M).all()
         return bool(on_earth and np.isfinite(rotation_of(self.orientation)).all())
 
+    @property
+    def heading_rad(self) -> FloatArray:
+        """Return the direction of the inner x axis in the outer plane (rad) [...]."""
+        axis = rotation_of(self.orientation)[..., :, 0]
+        return np.arctan2(axis[..., 1], axis[..., 0])
+
     def then(self, inner: Transform) -> Transform:
         """Return the pose in the outer frame of what has the pose `inner` in the inner frame."""
         rotation = rotation_of(self.orientation)
+        turned = (rotation @ inner.position[..., None])[..., 0]
         return Transform(
-            rotation @ inner.position + self.position,
-            quaternion_of(rotation @ rotation_of(inner.orientation)),
+            turned + self.position, quaternion_of(rotation @ rotation_of(inner.orientation))
         )
 
     def inverse(self) -> Transform:
         """Return the pose of the outer frame in the inner one."""
-        rotation = rotation_of(self.orientation).T
-        return Transform(-rotation @ self.position, quaternion_of(rotation))
+        rotation = np.swapaxes(rotation_of(self.orientation), -1, -2)
+        turned = (rotation @ self.position[..., None])[..., 0]
+        return Transform(-turned, quaternion_of(rotation))
 
 
 IDENTITY = Transform(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+
+
+class Chain(NamedTuple):
+    """Frames below the common ancestor of two frames, from each of them upwards.
+
+    Each part has the frames' newest poses in their parents.
+    """
+
+    up: dict[str, Transform]
+    down: dict[str, Transform]
 
 
 class FrameTree:
@@ -70,6 +87,21 @@ class FrameTree:
             above, others = self._ancestors(frame), self._ancestors(inside)
         common = next((name for name in above if name in others), None)
         return None if common is None else others[common].inverse().then(above[common])
+
+    def chain(self, frame: str, inside: str) -> Chain | None:
+        """Return what connects two frames, None where nothing does."""
+        with self._lock:
+            above, others = list(self._ancestors(frame)), list(self._ancestors(inside))
+            common = next((name for name in above if name in others), None)
+            if common is None:
+                return None
+            up, down = above[: above.index(common)], others[: others.index(common)]
+            return Chain(*({one: self._parents[one][1] for one in part} for part in (up, down)))
+
+    def names(self) -> list[str]:
+        """Return every frame, written with its parent: "map → odom"."""
+        with self._lock:
+            return [f"{parent} → {child}" for child, (parent, _) in self._parents.items()]
 
     def _ancestors(self, frame: str) -> dict[str, Transform]:
         """Return a frame and those above it, with the pose of the frame in each."""

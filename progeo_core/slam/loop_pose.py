@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from progeo_core.geo import FloatArray, wrap_angle
+from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.poses.planar_pose import between, compose
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
+from progeo_core.poses.transform import Transform
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.verification.pose_refinement import refine_pose
 
 # A camera seldom looks in exactly the same direction again (rad), as in the consensus of matches.
 _YAW_FLOOR_RAD = 0.26
+# Estimates of one relative pose that differ by more standard deviations than this contradict.
+_MAX_SIGMAS = 3.0
 
 
 class RelativePose(NamedTuple):
     """Pose [3]: x, y (m), yaw (rad), and covariance [6, 6] of x, y, z, roll, pitch, yaw.
 
     What one camera on level ground cannot observe has a variance of 10^6, and so has the position
-    where no odometry gave a scale.
+    where no odometry gave a scale. full: the pose in six degrees of freedom, None unknown.
     """
 
     pose: FloatArray
     covariance: FloatArray
+    full: Transform | None = None
+
+    def agrees_with(self, other: RelativePose) -> bool:
+        """Whether two relative poses differ by no more than three of their deviations."""
+        offset = self.pose - other.pose
+        offset[2] = wrap_angle(offset[2])
+        variance = np.diag(self.covariance + other.covariance)[[0, 1, 5]]
+        return bool((offset**2 <= _MAX_SIGMAS**2 * variance).all())
 
 
 def relative_pose(
@@ -62,11 +75,23 @@ def relative_pose(
     return RelativePose(mean, covariance)
 
 
-def refine_relative(
-    relative: RelativePose, turn_rad: float, bearing_rad: float, spacing_m: float
-) -> RelativePose:
-    """Return a relative pose refined by the geometry of the two images (see `refine_pose`)."""
+def relative_of_base(match: Transform, base: PoseEstimate) -> RelativePose:
+    """Return the pose of a query's base as seen from that of its match.
+
+    match: pose of its base in the frame of the odometry, base: of the query's in the same frame.
+    """
+    assert base.orientation is not None
+    full = match.inverse().then(Transform(base.position, base.orientation))
+    # Turns and positions are along the axes of the match now.
+    axes = np.kron(np.eye(2), rotation_of(match.orientation).T)
+    ahead = rotation_of(full.orientation)[:, 0]
+    yaw = math.atan2(ahead[1], ahead[0])
+    return RelativePose(np.array([*full.position[:2], yaw]), axes @ base.covariance @ axes.T, full)
+
+
+def turned_relative(relative: RelativePose, turn_rad: float) -> RelativePose:
+    """Return a relative pose whose yaw is that of the geometry of the two images."""
     x, y, yaw = relative.pose
     estimate = PoseEstimate(np.array([x, y, 0.0]), float(yaw), relative.covariance, confidence=1.0)
-    refined = refine_pose(estimate, np.zeros(3), turn_rad, bearing_rad, spacing_m)
-    return RelativePose(np.array([*refined.position[:2], refined.yaw_rad]), refined.covariance)
+    turned = refine_pose(estimate, np.zeros(3), turn_rad, math.nan, math.nan)
+    return RelativePose(np.array([x, y, turned.yaw_rad]), turned.covariance)

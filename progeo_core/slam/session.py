@@ -16,6 +16,7 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
+from progeo_core.poses.transform import Transform
 from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
 from progeo_core.slam.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
 from progeo_core.slam.loop_refinement import LoopRefiner
@@ -160,7 +161,7 @@ class Session:
                     self._views.add(place_id, frame, _camera_pose(frame, placed))
         if frame.intrinsics is None or added.keyframe is None:
             return added.closures
-        camera.refiner.keep(added.keyframe.number, frame.image, frame.intrinsics)
+        camera.refiner.keep(added.keyframe.number, frame, _transform(pose))
         return camera.refiner.refine(added.closures, camera.closer.keyframes)
 
     def _note_time(self, stamp_ns: int) -> None:
@@ -186,7 +187,7 @@ class Session:
         if name not in self._cameras:
             self._cameras[name] = _Camera(
                 LoopCloser(self._dimension, self._loops, self._keyframes),
-                LoopRefiner(self._keyframes.distance_m),
+                LoopRefiner(),
             )
         return self._cameras[name]
 
@@ -196,3 +197,15 @@ def _camera_pose(frame: CameraFrame, robot: BufferedPose) -> CameraPose | None:
     if frame.extrinsics is None or robot.orientation is None:
         return None
     return frame.extrinsics.camera_pose(robot.position, robot.orientation)
+
+
+def _transform(pose: BufferedPose | None) -> Transform | None:
+    """Return the pose of a robot in six degrees of freedom, a level one where only yaw is known."""
+    if pose is None:
+        return None
+    if pose.orientation is not None:
+        return Transform(pose.position, pose.orientation)
+    if not math.isfinite(pose.yaw_rad):
+        return None
+    half = pose.yaw_rad / 2.0
+    return Transform(pose.position, np.array([0.0, 0.0, math.sin(half), math.cos(half)]))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from progeo_core.poses.transform import FrameTree, Transform
+from progeo_core.poses.pose_messages import read_transforms
+from progeo_core.poses.transform import FrameTree
 
 try:
     from tf2_msgs import msg as tf2_msgs
@@ -50,19 +50,10 @@ class StaticTransforms:
             self._node.destroy_subscription(self._subscription)
 
     def _on_transforms(self, message: Any) -> None:
-        for stamped in message.transforms:
-            parent, child = stamped.header.frame_id.lstrip("/"), stamped.child_frame_id.lstrip("/")
-            if not self.frames.add(parent, child, read_transform(stamped.transform)):
+        for _, parent, child, pose in read_transforms(message):
+            if not self.frames.add(parent, child, pose):
                 self._node.get_logger().warning(
                     f"{TOPIC}: the transform from '{parent}' to '{child}' is dropped: it has no"
                     " names, no rotation or numbers that are of no robot",
                     throttle_duration_sec=5.0,
                 )
-
-
-def read_transform(message: Any) -> Transform:
-    """Return the pose in a geometry_msgs/Transform, which need not be finite."""
-    offset, turn = message.translation, message.rotation
-    return Transform(
-        np.array([offset.x, offset.y, offset.z]), np.array([turn.x, turn.y, turn.z, turn.w])
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import threading
 from typing import Any
 
@@ -30,6 +31,8 @@ from progeo_ros.settings import NodeSettings
 
 # A reader that pauses for some seconds still gets the answer to every image.
 _ANSWERS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+# Poses whose stamps are remembered, so that one that comes back is known.
+_REMEMBERED = 1000
 
 
 class AnswerPublishers:
@@ -41,6 +44,7 @@ class AnswerPublishers:
         self._map_frame, self._base_frame = settings.map_frame, settings.base_frame
         self._created: list[LifecyclePublisher[Any]] = []
         self._failures = 0
+        self._published_ns: collections.deque[int] = collections.deque(maxlen=_REMEMBERED)
         self._lock = threading.Lock()
         self._pose = self._create(PoseWithCovarianceStamped, "~/pose")
         self._status = self._create(DiagnosticArray, "~/status")
@@ -60,9 +64,16 @@ class AnswerPublishers:
         with self._lock:
             return self._failures
 
+    def is_own(self, stamp_ns: int) -> bool:
+        """Whether one of the newest poses that were published has this stamp."""
+        with self._lock:
+            return stamp_ns in self._published_ns
+
     def publish_pose(self, answer: Localization, camera_frame: str) -> None:
         """Publish where the robot is, if the answer is accepted: nothing else comes before this."""
         if answer.accepted:
+            with self._lock:
+                self._published_ns.append(answer.stamp_ns)
             self._send(self._pose, pose_message(answer.estimate, answer.stamp_ns, self._map_frame))
             self._publish_geodetic(answer, camera_frame)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, Vector3
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from nav_msgs.msg import Odometry
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -15,6 +15,7 @@ from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE
 from progeo_core.poses.pose_messages import nanoseconds
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
+from progeo_core.slam.loop_pose import RelativePose
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 
 # No stamp of ROS has more digits.
@@ -43,11 +44,19 @@ def loop_message(closure: LoopClosure, base_frame: str) -> Odometry:
         frame_id=keyframe_frame(closure.match.stamp_ns),
     )
     message.child_frame_id = base_frame
-    x, y, yaw = (float(value) for value in closure.relative.pose)
-    message.pose.pose = Pose(position=Point(x=x, y=y, z=0.0), orientation=quaternion_from_yaw(yaw))
+    message.pose.pose = _relative_message(closure.relative)
     message.pose.covariance = closure.relative.covariance.ravel()
     message.twist.covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE)).ravel()
     return message
+
+
+def _relative_message(relative: RelativePose) -> Pose:
+    if relative.full is None:
+        x, y, yaw = (float(value) for value in relative.pose)
+        return Pose(position=Point(x=x, y=y, z=0.0), orientation=quaternion_from_yaw(yaw))
+    x, y, z = relative.full.position.tolist()
+    turn = dict(zip("xyzw", relative.full.orientation.tolist(), strict=True))
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(**turn))
 
 
 def loop_markers(closures: Iterable[LoopClosure], odometry_frame: str) -> MarkerArray:

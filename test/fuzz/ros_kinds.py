@@ -16,10 +16,10 @@ from nav_msgs.msg import Odometry
 from progeo_core.errors import ProgeoError
 from progeo_core.geo import FloatArray
 from progeo_core.poses.extrinsics import Extrinsics
+from progeo_core.poses.pose_messages import read_transform
 from progeo_core.poses.transform import FrameTree
 from progeo_core.slam.pose_graph import PoseGraphSettings
 from progeo_ros.inputs.odometry import read_odometry
-from progeo_ros.inputs.static_transforms import read_transform
 from progeo_ros.outputs.loop_messages import keyframe_frame, keyframe_stamp
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, loop_constraint, pose_prior

@@ -2,11 +2,14 @@
 
 import ast
 import importlib.util
+import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch" / "localize.launch.py"
@@ -112,10 +115,26 @@ def test_the_node_it_starts_is_the_one_that_is_installed() -> None:
     assert ast.literal_eval(given["name"]) == "progeo_localizer"
 
 
-def test_rviz_shows_topics_of_the_node() -> None:
-    shown = (ROOT / "config" / "localize.rviz").read_text(encoding="utf-8")
-    for topic in ("pose", "matches", "match_image/compressed"):
-        assert f"Value: /progeo_localizer/{topic}\n" in shown
+def test_rviz_and_foxglove_show_topics_of_the_nodes() -> None:
+    rviz = (ROOT / "config" / "localize.rviz").read_text(encoding="utf-8")
+    displays = {
+        display["Topic"]["Value"]: display
+        for display in yaml.safe_load(rviz)["Visualization Manager"]["Displays"]
+        if "Topic" in display
+    }
+    foxglove = json.loads((ROOT / "config/localize.foxglove.json").read_text(encoding="utf-8"))
+    scene = foxglove["configById"]["3D!map"]
+    names = ("pose", "matches", "map_markers", "loop_markers")
+    shown = {*(f"/progeo_localizer/{name}" for name in names), "/progeo_pose_graph/path"}
+    assert set(scene["topics"]) == shown
+    assert set(displays) == {*shown, "/progeo_localizer/match_image/compressed"}
+    for latched in ("/progeo_localizer/map_markers", "/progeo_pose_graph/path"):
+        assert displays[latched]["Topic"]["Durability Policy"] == "Transient Local"
+    assert scene["publish"]["poseEstimateTopic"] == "/initialpose"
+    image = foxglove["configById"]["Image!match"]["imageMode"]["imageTopic"]
+    assert image == "/progeo_localizer/match_image"
+    panels = re.findall(r'"(?:first|second)": "([^"]+)"', json.dumps(foxglove["layout"]))
+    assert set(panels) == set(foxglove["configById"])
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_a_sequence_takes_odometry_and_can_be_forgotten(
     publisher.publish(good)
     publisher.publish(bad)
     peer.wait_for(lambda: node._pipeline.odometry_dropped == 1, "the bad message")
-    response = node._on_relocalize(Trigger.Request(), Trigger.Response())
+    response = peer.call(Trigger, "/progeo_localizer/relocalize")
     assert (response.success, response.message) == (True, "earlier images are forgotten")
     assert node._pipeline.loaded.localizer.settings.sequence
     peer.executor.remove_node(node)

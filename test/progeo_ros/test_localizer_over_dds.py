@@ -13,16 +13,18 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from nav_msgs.srv import LoadMap
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image, NavSatFix
+from sensor_msgs.msg import CompressedImage, Image, NavSatFix, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from progeo_core.images.codec import read_image
 from progeo_core.images.ros_encodings import rgb_from_compressed
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import Records
 from progeo_ros.conversions import stamp_from_ns, stamp_to_ns
 from progeo_ros.process.localizer_process import LocalizerProcess
@@ -300,6 +302,61 @@ def test_the_map_can_be_reloaded_and_a_bad_one_changes_nothing(
     assert health.values("node")["map"] == path
     mended = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=path)
     assert set_parameter(peer, "map", mended) == ""
+
+
+def test_another_map_is_loaded_by_its_url_and_shown_to_latecomers(
+    peer, health, active, tmp_path: Path
+) -> None:
+    del active
+    answers = LoadMap.Response
+    path = Path(health.values("node")["map"])
+    other, damaged = tmp_path / "other floor.progeo", tmp_path / "damaged.progeo"
+    damaged.write_bytes(b"no map" * 1000)
+    shutil.copy(path, other)
+    with PlaceMap.open(other, writable=True) as place_map:
+        place_map.delete(place_map.ids()[12:])
+    for url, result in (
+        (str(tmp_path / "nowhere.progeo"), answers.RESULT_MAP_DOES_NOT_EXIST),
+        (str(damaged), answers.RESULT_INVALID_MAP_DATA),
+        ("https://example.org/m.progeo", answers.RESULT_UNDEFINED_FAILURE),
+        (other.as_uri(), answers.RESULT_SUCCESS),
+    ):
+        request = LoadMap.Request(map_url=url)
+        assert peer.call(LoadMap, f"{NODE}/load_map", request).result == result, url
+    peer.wait_for(lambda: health.values("node")["map"] == str(other), "the other map")
+    assert "12 places" in peer.call(Trigger, f"{NODE}/reload_map").message
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    shown = peer.collect(PointCloud2, f"{NODE}/map_markers", latched)
+    peer.wait_for(lambda: shown, "the map")
+    assert shown[-1].width == 12
+    peer.call(LoadMap, f"{NODE}/load_map", LoadMap.Request(map_url=str(path)))
+    peer.wait_for(lambda: shown[-1].width == 20, "the first map again")
+
+
+def test_the_newest_image_is_answered_on_request(peer, front: Camera, places: Records) -> None:
+    before = front.settle("waiting", 0)
+    front.send(places.images[3])
+    front.settle("answered", before["answered"] + 1)
+    response = peer.call(Trigger, f"{NODE}/localize_once")
+    assert response.success
+    x, y = places.position[3, :2]
+    assert f"x {x:.2f}, y {y:.2f}" in response.message
+    assert "standard deviation" in response.message
+    assert front.counts() == {**before, "received": before["received"] + 1} | {
+        "answered": before["answered"] + 1
+    }
+
+
+def test_a_pose_estimate_is_refused_where_images_are_answered_by_themselves(
+    peer, active: LocalizerProcess
+) -> None:
+    publisher = peer.node.create_publisher(PoseWithCovarianceStamped, "/initialpose", 10)
+    peer.wait_for(publisher.get_subscription_count, "the subscription")
+    given = PoseWithCovarianceStamped()
+    given.header.frame_id, given.pose.pose.orientation.w = "map", 1.0
+    publisher.publish(given)
+    words = "initialpose is not used: every image is answered by itself: set localizer.sequence"
+    peer.wait_for(lambda: words in active.output(), "the words")
 
 
 def test_relocalize_says_that_single_images_have_no_past(peer, active) -> None:

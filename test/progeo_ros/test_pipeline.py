@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
-from progeo_core.errors import DataError, UsageError
+from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.images.codec import read_image
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -121,6 +122,34 @@ def test_one_buffer_of_odometry_is_read_by_localizer_and_session(
     robot.move(float("nan"))
     peer.wait_for(lambda: robot.pipeline.odometry_dropped == 1, "the count")
     robot.look(places.images[0])
+
+
+def test_a_sequence_follows_on_from_a_pose_estimate(peer, robot: Robot, places: Records) -> None:
+    options = OPTIONS._replace(localizer=LocalizerSettings(sequence=True, verification_ms=0))
+    robot.pipeline.adopt(options)
+    robot.look(places.images[9])
+    unsure = robot.pipeline.localize_newest().estimate.confidence
+    robot.pipeline.forget()
+    publisher = peer.node.create_publisher(PoseWithCovarianceStamped, "initialpose", 10)
+    peer.wait_for(publisher.get_subscription_count, "the subscription")
+    given = PoseWithCovarianceStamped()
+    given.header.frame_id = "map"
+    given.pose.pose.position.x, given.pose.pose.position.y = places.position[9, :2]
+    given.pose.pose.orientation.w = 1.0
+    publisher.publish(given)
+    tracker = robot.pipeline.loaded.localizer._sequence._tracker
+    peer.wait_for(lambda: tracker._filter._off_map < 0.5, "the pose")
+    robot.look(places.images[9])
+    assert robot.pipeline.localize_newest().estimate.confidence > unsure
+    robot.look(places.images[4], step=1)
+    with pytest.raises(ImageError, match="step"):
+        robot.pipeline.localize_newest()
+    peer.node.destroy_publisher(publisher)
+
+
+def test_without_an_image_there_is_no_newest(robot: Robot) -> None:
+    with pytest.raises(UsageError, match="no image has come yet"):
+        robot.pipeline.localize_newest()
 
 
 def test_a_map_that_does_not_open_leaves_the_present_one(

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from progeo_core.errors import ProgeoError
+from progeo_core.images.codec import Image
 from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.runtime import REFERENCE, Variant
 from progeo_core.inference.runtime_trial import agreement, run_trial, trial_images
@@ -25,6 +29,33 @@ def test_agreement_is_that_of_the_worst_image() -> None:
     assert agreement(found, expected) == pytest.approx(0.8)
     found[0] = np.nan
     assert math.isnan(agreement(found, expected))
+
+
+class _BusyOrWaiting:
+    """Workbench whose reference computes, while its other variant waits for other programs."""
+
+    name = "fake"
+
+    def build(self, variant: Variant) -> Variant:
+        return variant
+
+    def answers(self, built: Variant, images: Sequence[Image]) -> NDArray[np.float32]:
+        if built == REFERENCE:
+            finish = time.process_time() + 0.01
+            while time.process_time() < finish:
+                pass
+        else:
+            time.sleep(0.03)
+        return np.ones((len(images), 1), np.float32)
+
+    def forget_export(self) -> None:
+        raise AssertionError
+
+
+def test_what_waits_for_other_programs_is_not_slow() -> None:
+    waiting = Variant("onnx", "float32")
+    result = run_trial(_BusyOrWaiting(), [waiting, REFERENCE])
+    assert result.variant == waiting
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum, enu_from_wgs84, wrap_angle
 from progeo_core.images.codec import load_images, make_thumbnail
 from progeo_core.images.intrinsics import Intrinsics
@@ -184,6 +184,18 @@ def test_sequence_follows_the_camera_and_starts_anew_on_reset(campus, tmp_path):
     localizer.reset()
     again = localizer.localize(CameraFrame(images[1]))
     assert again.estimate.confidence == answers[0].estimate.confidence
+
+
+def test_given_pose_is_followed_on_from_by_a_sequence_alone(campus, campus_map):
+    records, images = campus
+    with Localizer.open(campus_map, ENCODER) as localizer:
+        pose = np.array([*records.position[30, :2], records.yaw_rad[30]])
+        with pytest.raises(UsageError, match=r"set localizer\.sequence"):
+            localizer.start_at(pose, np.zeros((3, 3)))
+        localizer.settings = LocalizerSettings(sequence=True)
+        assert localizer.start_at(pose, np.zeros((3, 3))) > 0
+        answer = localizer.localize(CameraFrame(images[30]))
+    assert np.linalg.norm(answer.estimate.position - records.position[30]) < 5.0
 
 
 def test_odometry_is_taken_whatever_it_says(campus, campus_map):

@@ -91,3 +91,45 @@ def test_odometry_holds_the_belief_where_a_robot_stands_and_images_say_nothing(p
     held, led_on = (follower.sees(unknown, 9) for follower in (standing, moving))
     assert abs(held.estimate.position[0] - 40.0) < 10.0
     assert led_on.estimate.position[0] > 60.0
+
+
+RVIZ = np.diag([0.25, 0.25, 0.0685])  # what "2D Pose Estimate" sends
+
+
+def test_given_pose_settles_two_equal_places(prepare):
+    vectors = random_descriptors(40)
+    vectors[30] = vectors[12]
+    follower = Follower(prepare(vectors))
+    assert follower.sees(vectors[12], 1).estimate.confidence < 0.6
+    assert follower.ranker.start_at(np.array([301.0, -2.0, 0.0]), RVIZ) == 6
+    answer = follower.sees(vectors[12], 2)
+    assert answer.rows[0] == 30
+    assert answer.decision.accepted
+
+
+def test_given_pose_that_is_wrong_is_overruled_by_images(prepare):
+    vectors = random_descriptors(40)
+    follower = Follower(prepare(vectors))
+    assert follower.ranker.start_at(np.array([20.0, 0.0, 0.0]), RVIZ)
+    *_, last = (follower.sees(vectors[row], row) for row in range(30, 34))
+    assert last.rows[0] == 33
+    assert last.decision.accepted
+
+
+def test_given_direction_tells_places_of_one_spot_apart(prepare):
+    vectors = random_descriptors(4)
+    vectors[1] = vectors[0]
+    prepared = prepare(vectors, np.array([[0.0, 0, 0], [0.5, 0, 0], [90, 0, 0], [99, 0, 0]]))
+    prepared.places.yaw_rad[:2] = 0.0, np.pi
+    follower = Follower(prepared)
+    for yaw_rad, row in ((0.1, 0), (-3.1, 1)):
+        assert follower.ranker.start_at(np.array([0.25, 0.0, yaw_rad]), RVIZ) == 2
+        assert follower.sees(vectors[0], 1).rows[0] == row
+
+
+def test_given_pose_far_from_every_place_changes_nothing(prepare):
+    vectors = random_descriptors(40)
+    follower = Follower(prepare(vectors))
+    first = follower.sees(vectors[10], 1)
+    assert follower.ranker.start_at(np.array([0.0, 500.0, 0.0]), RVIZ) == 0
+    assert follower.sees(vectors[10], 2).estimate.confidence == first.estimate.confidence

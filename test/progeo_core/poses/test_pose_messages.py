@@ -1,6 +1,7 @@
 """Readings of positions: what counts, and that rclpy's messages and rosbags' are read the same."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, Quaternion
@@ -13,6 +14,7 @@ from progeo_core.poses.pose_messages import (
     nanoseconds,
     read_fix,
     read_pose,
+    read_transforms,
     stamp_of,
     yaw_from_quaternion,
 )
@@ -128,3 +130,15 @@ def test_an_altitude_out_of_this_world_is_unknown(altitude: float) -> None:
 def test_stamps_keep_every_nanosecond() -> None:
     assert stamp_of(fix()) == STAMP_NS
     assert nanoseconds(2**31 - 1, 999_999_999) == (2**31 - 1) * 10**9 + 999_999_999
+
+
+def test_transforms_are_read_as_they_are() -> None:
+    turn = SimpleNamespace(x=0.5, y=-0.5, z=0.5, w=1.0)
+    pose = SimpleNamespace(translation=SimpleNamespace(x=1.0, y=math.nan, z=3.0), rotation=turn)
+    header = SimpleNamespace(stamp=SimpleNamespace(sec=2, nanosec=5), frame_id="/map")
+    one = SimpleNamespace(header=header, child_frame_id="odom", transform=pose)
+    ((stamp_ns, parent, child, read),) = read_transforms(SimpleNamespace(transforms=[one]))
+    assert (stamp_ns, parent, child) == (2_000_000_005, "map", "odom")
+    assert read.position.tolist()[::2] == [1.0, 3.0]
+    assert not read.is_usable
+    assert read.orientation.tolist() == [0.5, -0.5, 0.5, 1.0]

@@ -10,7 +10,7 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_ros.inputs import static_transforms
-from progeo_ros.inputs.static_transforms import TOPIC, StaticTransforms, read_transform
+from progeo_ros.inputs.static_transforms import TOPIC, StaticTransforms
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -54,13 +54,3 @@ def test_nothing_comes_without_the_package(peer, monkeypatch) -> None:
     assert not listening.has_listener
     assert listening.frames.pose("camera", "base_link") is None
     listening.destroy()
-
-
-def test_a_transform_is_read_as_it_is() -> None:
-    found = read_transform(
-        Transform(
-            translation=Vector3(x=1.0, y=2.0, z=3.0), rotation=Quaternion(x=0.5, y=-0.5, z=0.5)
-        )
-    )
-    assert found.position.tolist() == [1.0, 2.0, 3.0]
-    assert found.orientation.tolist() == [0.5, -0.5, 0.5, 1.0]

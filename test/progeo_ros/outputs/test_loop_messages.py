@@ -4,6 +4,7 @@ from visualization_msgs.msg import Marker
 
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE
 from progeo_core.poses.pose_messages import yaw_from_quaternion
+from progeo_core.poses.transform import Transform
 from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import RelativePose
@@ -36,6 +37,15 @@ def test_a_closure_is_the_pose_of_the_query_in_the_keyframe() -> None:
     assert yaw_from_quaternion(message.pose.pose.orientation) == pytest.approx(0.1)
     for covariance in (message.pose.covariance, message.twist.covariance):
         assert np.diag(np.array(covariance).reshape(6, 6)).min() > 0.0
+
+
+def test_a_pose_in_six_degrees_of_freedom_is_sent_as_it_is() -> None:
+    full = Transform(np.array([1.0, 0.5, 0.2]), np.array([0.1, -0.1, 0.1, 0.985]))
+    relative = closure().relative._replace(full=full)
+    message = loop_message(closure()._replace(relative=relative), "base_link")
+    assert message.pose.pose.position.z == 0.2
+    assert message.pose.pose.orientation.y == -0.1
+    assert message.pose.pose.orientation.w == 0.985
 
 
 def test_the_frame_carries_the_stamp() -> None:
