@@ -102,6 +102,7 @@ setup(
             "hypothesis",
             "pytest",
             "pytest-timeout",
+            "pytest-xdist",
             "setuptools",
         ],
         "lint": ["import-linter", "mypy", "pre-commit", "ruff", "types-PyYAML"],

@@ -46,6 +46,7 @@ def test_a_smaller_image_of_the_same_scene_fits_as_well(campus, extractor):
     assert count_inliers(half, known(campus[20])) > 2 * count_inliers(half, known(campus[55]))
 
 
+@pytest.mark.slow
 def test_calibrated_places_are_compared_by_rays(office, office_map, extractor):
     camera = read_calibration(office / "camera_info.yaml")
     records = read_records(office / "query.csv")

@@ -51,6 +51,7 @@ def found_and_true(drive, step):
     return np.array(turns), np.array(bearings)
 
 
+@pytest.mark.slow
 def test_turn_and_direction_between_real_images_are_those_of_the_odometry(drive):
     turns, bearings = found_and_true(drive, 1)
     error = np.abs(wrap_angle(turns[:, 0] - turns[:, 1]))
