@@ -79,7 +79,6 @@ def replay(
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
-        progeo replay drive/ --live …
 
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.

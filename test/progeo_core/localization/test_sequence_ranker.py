@@ -120,7 +120,8 @@ def test_given_direction_tells_places_of_one_spot_apart(prepare):
     vectors = random_descriptors(4)
     vectors[1] = vectors[0]
     prepared = prepare(vectors, np.array([[0.0, 0, 0], [0.5, 0, 0], [90, 0, 0], [99, 0, 0]]))
-    prepared.places.yaw_rad[:2] = 0.0, np.pi
+    facing = np.array([0.0, np.pi, np.nan, np.nan])
+    prepared.places = prepared.places._replace(yaw_rad=facing)
     follower = Follower(prepared)
     for yaw_rad, row in ((0.1, 0), (-3.1, 1)):
         assert follower.ranker.start_at(np.array([0.25, 0.0, yaw_rad]), RVIZ) == 2
