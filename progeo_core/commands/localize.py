@@ -72,12 +72,11 @@ def localize(
         progeo localize office.progeo shots/*.jpg --json
         progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
 
-    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence
-    (0 to 1), position (x, y, z in metres east, north, up), yaw_rad (counter-clockwise from east,
-    or null), sigma_m (standard deviations of x, y, z), covariance (6 × 6 by rows: x y z roll pitch
-    yaw), geodetic (lat, lon, alt, or null), matches (place_id, similarity, position, yaw_rad,
-    image), method (place or metric), camera_pose (null, or position and orientation, the quaternion
-    x y z w of its optical axes); or image and error.
+    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
+    1), position (metres east, north, up), yaw_rad (counter-clockwise from east, or null), sigma_m
+    (standard deviations), covariance (6 × 6 by rows: x y z roll pitch yaw), geodetic (lat, lon,
+    alt, or null), matches (place_id, similarity, position, yaw_rad, image), method (place, metric),
+    camera_pose (null, or position and orientation x y z w of its optical axes); or image and error.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.localizer import Localizer

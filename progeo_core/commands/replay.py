@@ -83,10 +83,10 @@ def replay(
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder gets report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
+    The folder has report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
+    summary.json: the keys of `evaluate --json` over the answered images with ground truth (with a
     calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
-    mode, published (sequence or single image: in trajectory.tum), bag, map, model, versions.
+    mode, published (sequence or single image), bag, map, model, versions.
     """
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
