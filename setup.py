@@ -34,6 +34,7 @@ setup(
             "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
+            "evaluation/answer_explorer.*",
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
