@@ -13,6 +13,7 @@ from progeo_core.commands.options import (
     DeviceOption,
     ModelOption,
     RuntimeOption,
+    TrustFlag,
 )
 from progeo_core.errors import UsageError
 
@@ -32,6 +33,7 @@ def describe(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Write the descriptors of images as a NumPy array, in the order given.
 
@@ -54,7 +56,7 @@ def describe(
         raise UsageError("give image files or --images DIR, one of the two")
     paths = list(images or ()) if folder is None else list_images(folder)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
     with progress("describing", len(paths)) as advance:
         report = describe_to_file(out, paths, encoder, advance=advance)
     say_skipped(report.skipped)

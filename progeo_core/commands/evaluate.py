@@ -55,17 +55,17 @@ def evaluate(
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
+    trust_code: options.TrustFlag = options.MODEL.trust_code,
 ) -> None:
     """Measure how well a map answers images whose positions are known.
 
-    Recall@N: share of all queries with a place within the radius among their N best. Errors are
-    horizontal distances of the estimated positions. Precision and recall are over all confidence
-    thresholds; calibration compares stated confidence with the share that was right. Time to
-    localize: from the first image, or a jump of the truth, to the first accepted right answer.
+    Recall@N: share of queries with a place within the radius among their N best. Errors are
+    horizontal distances. Precision and recall are over all confidence thresholds; calibration
+    compares stated confidence with the share that was right. Time to localize: from the first
+    image, or a jump of the truth, to the first accepted right answer.
 
         progeo evaluate --map city.progeo --queries queries.csv
-        progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
-            --sequence --json out.json
+        progeo evaluate --map lab.progeo --queries lap2.csv --sequence --json out.json
         progeo evaluate --map lab.progeo --queries walk.csv --camera-info camera.yaml
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
@@ -83,7 +83,7 @@ def evaluate(
     records = read_records(queries)
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime)
+            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
             place_map.require_model(encoder.fingerprint)
         with progress("localizing", len(records)) as advance:
             run = evaluate_records(

@@ -20,6 +20,7 @@ from progeo_core.commands.options import (
     MapArgument,
     ModelOption,
     RuntimeOption,
+    TrustFlag,
     read_intrinsics,
 )
 from progeo_core.errors import DataError, ImageError, UsageError
@@ -60,22 +61,22 @@ def localize(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Find where images were taken, how sure that is, and which places of the map they show.
 
-    Every image is answered by itself. One that is not accepted has too little confidence for a
-    robot to use. Images that cannot be read are skipped; the command fails if none can be read.
+    Every image is answered by itself. An answer that is not accepted has too little confidence to
+    be used: several places are similar. Images that cannot be read are listed, and left out.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/*.jpg --json
         progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
 
-    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence
-    (0 to 1), position (x, y, z in metres east, north, up), yaw_rad (counter-clockwise from east,
-    or null), sigma_m (standard deviations of x, y, z), covariance (6 × 6 by rows: x y z roll pitch
-    yaw), geodetic (lat, lon, alt, or null), matches (place_id, similarity, position, yaw_rad,
-    image), method (place or metric), camera_pose (null, or position and orientation, the quaternion
-    x y z w of its optical axes); or image and error.
+    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
+    1), position (metres east, north, up), yaw_rad (counter-clockwise from east, or null), sigma_m
+    (standard deviations), covariance (6 × 6 by rows: x y z roll pitch yaw), geodetic (lat, lon,
+    alt, or null), matches (place_id, similarity, position, yaw_rad, image), method (place, metric),
+    camera_pose (null, or position and orientation x y z w of its optical axes); or image and error.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.localization.localizer import Localizer
@@ -85,14 +86,14 @@ def localize(
     from progeo_core.map.place_map import PlaceMap
 
     intrinsics = read_intrinsics(camera_info)
-    settings = LocalizerSettings(sequence=False)
     names = _picture_names(images, matches)
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            place_map.require_model((encoder := load_encoder(model, device, runtime)).fingerprint)
-            index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, device), encoder, settings)
+            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
+            place_map.require_model(encoder.fingerprint)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
+            localizer = Localizer(prepared, encoder, LocalizerSettings(sequence=False))
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, names, strict=True):
                 answers.append(_answer(localizer, place_map, path, intrinsics, picture))
@@ -103,9 +104,8 @@ def localize(
     else:
         for answer in answers:
             _print_answer(answer)
-    say_skipped(
-        failed := [str(one.result) for one in answers if isinstance(one.result, ImageError)]
-    )
+    failed = [str(one.result) for one in answers if isinstance(one.result, ImageError)]
+    say_skipped(failed)
     if len(failed) == len(images):
         raise ImageError("no image can be used: check the files named above")
 

@@ -45,6 +45,7 @@ from progeo_core.commands.options import (
     ModelOption,
     PoseGapOption,
     RuntimeOption,
+    TrustFlag,
     setting_option,
 )
 from progeo_core.commands.typer_versions import CommandGroup
@@ -103,12 +104,12 @@ def build(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Build a map from images with known positions, or extend one.
 
     Every image becomes a place: position, descriptor, thumbnail. Positions come with the images:
-    from a table (--records), from their names or GPS tags (--images), or from a recording
-    (--bag). Places are committed as the work goes on; interrupting it loses nothing of them.
+    from a table (--records), their names or GPS tags (--images), or a recording (--bag).
 
         progeo map build office.progeo --records office.csv
         progeo map build city.progeo --images photos/
@@ -116,8 +117,8 @@ def build(
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
 
-    The map keeps local features of every image. With the camera's calibration and orientation, they
-    get 3-D points for full poses, from depth or else triangulated between the places.
+    The map keeps local features. With the camera's calibration and orientation, they get 3-D points
+    for full poses, from depth or else triangulated between the places.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
@@ -127,7 +128,7 @@ def build(
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
     source = named_source(records, images, bag, topics, heading_convention, camera_info)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
@@ -271,6 +272,7 @@ def calibrate(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Fit the confidence to images whose positions are known, and save that in the map.
 
@@ -287,7 +289,7 @@ def calibrate(
     records = read_records(queries)
     with PlaceMap.open(map_path, writable=True) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime)
+            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         with progress("localizing", len(records)) as advance:
             report = calibrate_map(place_map, records, encoder, sequence=sequence, advance=advance)
     say_skipped(report.skipped)

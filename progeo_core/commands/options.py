@@ -24,7 +24,12 @@ class ModelSettings(Settings):
     model: str = setting(
         DEFAULT_MODEL,
         "Model that makes the descriptors: a built-in name, a model folder (see `progeo model"
-        " import`), or an open_clip backbone and its weights, BACKBONE:PRETRAINED",
+        " import`), an open_clip backbone and its weights, BACKBONE:PRETRAINED, a preset such as"
+        " megaloc, onnx:FILE, py:MODULE:FACTORY or hub:REPOSITORY:ENTRY (docs/models.md)",
+    )
+    trust_code: bool = setting(
+        False,
+        "Run the code of the model's authors with your rights, which presets, py: and hub: need",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N")
     runtime: str = setting(
@@ -63,6 +68,7 @@ def setting_option(settings: type[Settings], name: str, flag: str, metavar: str 
 ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "MODEL")]
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
+TrustFlag = Annotated[bool, setting_option(ModelSettings, "trust_code", "--trust-code")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
 VerificationOption = Annotated[
     int, setting_option(LocalizerSettings, "verification_ms", "--verification-ms", "MS")

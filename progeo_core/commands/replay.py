@@ -70,6 +70,7 @@ def replay(
     model: options.ModelOption = options.MODEL.model,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
+    trust_code: options.TrustFlag = options.MODEL.trust_code,
 ) -> None:
     """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
@@ -78,21 +79,20 @@ def replay(
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
-        progeo replay drive/ --live …
 
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder gets report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
+    The folder has report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
+    summary.json: the keys of `evaluate --json` over the answered images with ground truth (with a
     calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
-    mode, published (sequence or single image: in trajectory.tum), bag, map, model, versions.
+    mode, published (sequence or single image), bag, map, model, versions.
     """
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
     from progeo_core.evaluation.replay_folder import write_replay
 
-    _refuse_choices(live, device, runtime)
+    _refuse_choices(live, device, runtime, trust_code)
     with waiting("reading the bag"):
         source = read_input(
             bag_path,
@@ -107,7 +107,7 @@ def replay(
     if live:
         run = replay_live(source, model, sequence=not single, verification_ms=verification_ms)
     else:
-        run = _offline(source, model, device, runtime, not single, verification_ms)
+        run = _offline(source, model, device, runtime, trust_code, not single, verification_ms)
     with waiting("writing the report"):
         files = write_replay(run, report)
     print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
@@ -116,11 +116,13 @@ def replay(
     _print_replay(run, files)
 
 
-def _refuse_choices(live: bool, device: str, runtime: str) -> None:
+def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> None:
     """Raise `UsageError` where something is chosen that the live node chooses by itself."""
-    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+    chosen, default = (device, runtime, trust_code), options.MODEL
+    if live and chosen != (default.device, default.runtime, default.trust_code):
         raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
+            "--device and --runtime go with an offline replay, and so does --trust-code; the live"
+            " node chooses by itself"
         )
 
 
@@ -129,6 +131,7 @@ def _offline(
     model: str,
     device: str,
     runtime: str,
+    trust_code: bool,
     sequence: bool,
     verification_ms: int,
 ) -> Replay:
@@ -137,7 +140,7 @@ def _offline(
     from progeo_core.inference.loading import load_encoder
 
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
     with progress("replaying", source.images) as advance:
         return replay_offline(
             source,

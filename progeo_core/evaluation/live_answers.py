@@ -69,7 +69,7 @@ def _played(
     """Run the node and the player in a process of their own; return its answers.json."""
     with tempfile.TemporaryDirectory(prefix="progeo-replay-") as folder:
         out = Path(folder, "answers.json")
-        command = [sys.executable, "-m", _NODE_MODULE, str(source.bag)]
+        command = [sys.executable, "-m", _NODE_MODULE, str(source.queries)]
         command += ["--map", str(source.map_path), "--image-topic", source.image_topic]
         command += ["--model", model, "--verification-ms", str(verification_ms)]
         if not sequence:
@@ -80,7 +80,7 @@ def _played(
         done = subprocess.run(command, check=False)
         if done.returncode != 0:
             raise ProgeoError(
-                f"{source.bag}: the live replay failed (exit code {done.returncode}); the lines"
+                f"{source.queries}: the live replay failed (exit code {done.returncode}); the lines"
                 " above say why"
             )
         document: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))

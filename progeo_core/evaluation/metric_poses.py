@@ -94,7 +94,7 @@ def compare_poses(
         pose = answer.metric.pose
         offset = _offset(pose.position, position[row])
         full.position_m[row] = np.linalg.norm(offset)
-        full.rotation_deg[row] = _angle_deg(pose.rotation, truth[row])
+        full.rotation_deg[row] = angle_deg(pose.rotation, truth[row])
         covariance = answer.metric.covariance[: len(offset), : len(offset)]
         distance = offset @ np.linalg.solve(covariance, offset)
         full.in_ellipsoid[row] = distance <= _CHI_SQUARE_90[len(offset)]
@@ -162,7 +162,7 @@ def _offset(position: FloatArray, truth: FloatArray) -> FloatArray:
     return (position - truth)[: 3 if math.isfinite(truth[2]) else 2]
 
 
-def _angle_deg(rotation: FloatArray, truth: FloatArray) -> float:
+def angle_deg(rotation: FloatArray, truth: FloatArray) -> float:
     """Return the angle (degrees) between two rotations [3, 3], infinite where one is unknown."""
     trace = float(np.trace(rotation.T @ truth))
     if not math.isfinite(trace):

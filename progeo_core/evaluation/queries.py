@@ -94,7 +94,7 @@ def answer_records(
     answers = answer_drive(
         place_map,
         encoder,
-        _described(local, encoder),
+        described_records(local, encoder),
         sequence=sequence,
         verification_ms=verification_ms,
         intrinsics=intrinsics,
@@ -108,8 +108,8 @@ def answer_records(
     return answers, local.select(np.array(answers.rows, np.int64))
 
 
-def _described(records: Records, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
-    """Yield the images of records, described in batches."""
+def described_records(records: Records, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
+    """Yield the images of records with their descriptors, described in batches."""
     for outcome in describe(encoder, load_images(records.images)):
         if isinstance(outcome, Skipped):
             yield outcome.error

@@ -1,12 +1,12 @@
-"""Replay a bag against a map: offline through the localizer, or live through the ROS 2 node."""
+"""Replay images against a map, offline through the localizer: a bag, a table, a folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
+from progeo_core.evaluation.queries import described_records
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
+from progeo_core.images.codec import Image, load_images
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -27,21 +29,21 @@ from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
-
-if TYPE_CHECKING:
-    pass
+from progeo_core.records.records import Records
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReplayInput:
-    """Images of a bag with their ground truth, and the map that answers them.
+    """Images with their ground truth, and the map that answers them.
 
-    stamp_ns: [n] of every image of the topic. truth: [n] in the map's metres, NaN where unknown.
-    duration_s: from the first image to the last. orientation: [n, 4] true quaternions of the
-    camera's optical axes, NaN where unknown. intrinsics: of the camera, None unknown.
+    queries: bag, table or folder that the images are from. records: of the images where they are
+    files, None for those of a bag. stamp_ns: [n] of every image, 0 where unknown. truth: [n] in the
+    map's metres, NaN where unknown. duration_s: from the first image to the last. orientation:
+    [n, 4] true quaternions of the camera's optical axes, NaN where unknown. intrinsics: of the
+    camera, None unknown.
     """
 
-    bag: Path
+    queries: Path
     map_path: Path
     image_topic: str
     ground_truth_topic: str
@@ -53,6 +55,7 @@ class ReplayInput:
     model: ModelFingerprint
     orientation: FloatArray
     intrinsics: Intrinsics | None = None
+    records: Records | None = None
 
     @property
     def images(self) -> int:
@@ -60,20 +63,49 @@ class ReplayInput:
         return len(self.stamp_ns)
 
     @property
+    def is_timed(self) -> bool:
+        """Whether the images have stamps that tell one from another."""
+        return bool((self.stamp_ns > 0).all()) and len(set(self.stamp_ns.tolist())) > 1
+
+    def image_name(self, row: int) -> str:
+        """Return the file of an image, or its topic and stamp where it is in a bag."""
+        if self.records is None:
+            return f"{self.image_topic}@{self.stamp_ns[row]}"
+        return str(self.records.images[row])
+
+    def read_images(self, rows: set[int]) -> Iterator[tuple[int, Image]]:
+        """Yield some images again with their rows, ascending; those that fail are left out."""
+        if self.records is None:
+            with Bag(self.queries) as bag:
+                taken = bag.images(self.image_topic, rows)
+                yield from _usable(rows, (one.image for one in taken))
+        else:
+            files = self.records.select(np.array(sorted(rows), np.int64)).images
+            yield from _usable(rows, load_images(files))
+
+    @property
     def duration_s(self) -> float:
         """Return the time from the first image to the last."""
         return float(self.stamp_ns.max() - self.stamp_ns.min()) * 1e-9
 
 
+def _usable(rows: set[int], images: Iterable[Image | ImageError]) -> Iterator[tuple[int, Image]]:
+    for row, image in zip(sorted(rows), images, strict=False):
+        if not isinstance(image, ImageError):
+            yield row, image
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Replay:
-    """Outcome of every image of a bag.
+    """Outcome of every image.
 
     rows: [a] which image each answer belongs to, ascending. localizations, latency_ms: [a]; answers
     are those that the node would publish: of a sequence, unless single images were asked for.
     dropped_by: number of images without an answer, by cause; with the answers they are all images.
     evaluation: figures over the answers with ground truth, which `evaluated` [e] indexes. poses:
-    errors of their full poses, None without a calibration.
+    errors of their full poses, None without a calibration. single: [a] answers to the same images
+    by themselves, None where there are no others. skipped: why each image without an answer cannot
+    be used, where that is known.
     """
 
     source: ReplayInput
@@ -85,6 +117,15 @@ class Replay:
     evaluated: NDArray[np.int64]
     evaluation: Evaluation
     poses: PoseComparison | None = None
+    single: tuple[Localization, ...] | None = None
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> dict[str, tuple[Localization, ...]]:
+        """Return the answers [a] of every run, by the names that `evaluation.runs` has."""
+        if self.single is None:
+            return dict.fromkeys(self.evaluation.runs, self.localizations)
+        return dict(zip(self.evaluation.runs, (self.single, self.localizations), strict=True))
 
     @property
     def answered(self) -> int:
@@ -157,6 +198,38 @@ def read_input(
     )
 
 
+def records_input(
+    path: Path,
+    map_path: Path,
+    records: Records,
+    radius_m: float,
+    calibration: Intrinsics | None = None,
+) -> ReplayInput:
+    """Return the input of a replay of image files; arguments as `read_input` has them.
+
+    path: where the records are from. Raises `UsageError` for positions in degrees and a map without
+    datum.
+    """
+    with PlaceMap.open(map_path) as place_map:
+        places, datum, model = place_map.places(), place_map.datum, place_map.fingerprint
+    local = records.to_local(datum)
+    return ReplayInput(
+        path,
+        map_path,
+        "",
+        "",
+        radius_m,
+        local.stamp_ns,
+        PosesAt(local.position, local.yaw_rad),
+        places,
+        datum,
+        model,
+        local.orientation,
+        calibration,
+        local,
+    )
+
+
 def replay_offline(
     source: ReplayInput,
     encoder: Encoder,
@@ -166,17 +239,17 @@ def replay_offline(
     device: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
-    """Answer every image of a bag, one after the other, singly and as a sequence.
+    """Answer every image, one after the other, singly and as a sequence.
 
     sequence: whether to follow; else images are answered by themselves only. verification_ms: as
     `LocalizerSettings` has it. device: where local features are found.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
-    with PlaceMap.open(source.map_path) as place_map, Bag(source.bag) as bag:
+    with PlaceMap.open(source.map_path) as place_map:
         answers = answer_drive(
             place_map,
             encoder,
-            _described(bag, source.image_topic, encoder),
+            _described(source, encoder),
             sequence=sequence,
             intrinsics=source.intrinsics,
             device=device,
@@ -195,21 +268,31 @@ def replay_offline(
         dropped,
         follows=sequence,
         single=answers.single if sequence else None,
+        skipped=answers.skipped,
     )
 
 
-def _described(
-    bag: Bag, image_topic: str, encoder: Encoder
+def _described(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
+    """Return the images: those of a bag are described one by one, as a robot's come."""
+    if source.records is not None:
+        return described_records(source.records, encoder)
+    return _described_bag(source.queries, source.image_topic, encoder)
+
+
+def _described_bag(
+    path: Path, image_topic: str, encoder: Encoder
 ) -> Iterator[DescribedImage | ImageError]:
-    """Yield the images of a topic, each described by itself, as a robot's come."""
-    for row, taken in enumerate(bag.images(image_topic)):
-        if isinstance(taken.image, ImageError):
-            yield taken.image
-            continue
-        started = time.perf_counter()
-        descriptor = encoder.encode([taken.image])[0]
-        encode_s = time.perf_counter() - started
-        yield DescribedImage(row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s)
+    with Bag(path) as bag:
+        for row, taken in enumerate(bag.images(image_topic)):
+            if isinstance(taken.image, ImageError):
+                yield taken.image
+                continue
+            started = time.perf_counter()
+            descriptor = encoder.encode([taken.image])[0]
+            encode_s = time.perf_counter() - started
+            yield DescribedImage(
+                row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s
+            )
 
 
 def replay_of(
@@ -222,19 +305,21 @@ def replay_of(
     *,
     follows: bool,
     single: list[Localization] | None = None,
+    skipped: Sequence[str] = (),
 ) -> Replay:
     """Evaluate the answers to images `rows`; fields as `Replay` has them.
 
     follows: whether they are of a sequence. single: answers to the same images by themselves, to
-    stand beside them. Raises `DataError` where no answer has ground truth.
+    stand beside them. skipped: why the dropped ones are. Raises `DataError` where no answer has
+    ground truth.
     """
     answered = np.array(rows, np.int64)
     truth = source.truth.position[answered]
     evaluated = np.flatnonzero(np.isfinite(truth[:, :2]).all(axis=1))
     if not evaluated.size:
         raise DataError(
-            f"{source.bag}: none of {source.images} images was answered and has ground truth, so"
-            f" there is nothing to report (dropped: {_readable(dropped_by)})"
+            f"{source.queries}: none of {source.images} images was answered and has ground truth,"
+            f" so there is nothing to report (dropped: {_readable(dropped_by)})"
         )
     shown = [localizations[one] for one in evaluated]
     alone = None if single is None else [single[one] for one in evaluated]
@@ -263,6 +348,8 @@ def replay_of(
         evaluated,
         evaluation,
         poses,
+        None if single is None else tuple(single),
+        tuple(skipped),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.bags.reader import Bag
-from progeo_core.errors import DataError, ImageError
+from progeo_core.errors import DataError
+from progeo_core.evaluation.answer_table import answer_rows, write_answers
 from progeo_core.evaluation.replay import Replay
 from progeo_core.evaluation.report import MatchView, write_report
 from progeo_core.images.codec import Image, encode_jpeg
@@ -35,6 +35,8 @@ class ReplayFolder(NamedTuple):
     ground_truth: Path
     report: Path
     matches: Path
+    answers_csv: Path
+    answers_jsonl: Path
 
 
 def write_replay(replay: Replay, folder: Path) -> ReplayFolder:
@@ -48,15 +50,19 @@ def write_replay(replay: Replay, folder: Path) -> ReplayFolder:
         ground_truth=folder / "ground_truth.tum",
         report=folder / "report.html",
         matches=folder / "matches",
+        answers_csv=folder / "answers.csv",
+        answers_jsonl=folder / "answers.jsonl",
     )
     try:
         _make_folder(files.matches)
         write_trajectory(files.trajectory, _estimates(replay))
         write_trajectory(files.ground_truth, _truths(replay))
+        rows = answer_rows(replay)
+        write_answers(rows, files.answers_csv, files.answers_jsonl)
         best, worst = best_answers(replay), worst_answers(replay)
         views = _write_pictures(replay, files.matches, best, worst)
         write_report(
-            files.report, replay, [views[one] for one in best], [views[one] for one in worst]
+            files.report, replay, rows, [views[one] for one in best], [views[one] for one in worst]
         )
         with replaced_file(files.summary) as unfinished:
             text = json.dumps(summarize(replay), indent=2, allow_nan=False)
@@ -79,7 +85,7 @@ def summarize(replay: Replay) -> dict[str, Any]:
         "latency_ms": dict(zip(("p50", "p95", "p99"), percentiles, strict=True)),
         "mode": replay.mode,
         "published": "sequence" if replay.evaluation.published.follows else "single image",
-        "bag": str(source.bag),
+        "bag": str(source.queries),
         "image_topic": source.image_topic,
         "ground_truth_topic": source.ground_truth_topic,
         "map": str(source.map_path),
@@ -167,26 +173,22 @@ def _write_pictures(
     return views
 
 
-def _query_images(replay: Replay, wanted: dict[int, str]) -> Iterator[tuple[int, Image]]:
-    """Yield the images of some evaluated answers, read from the bag again."""
+def _query_images(replay: Replay, wanted: Collection[int]) -> Iterator[tuple[int, Image]]:
+    """Yield the images of some evaluated answers, read again."""
     row_to_one = {int(replay.rows[replay.evaluated[one]]): one for one in wanted}
-    with Bag(replay.source.bag) as bag:
-        for row, taken in enumerate(bag.images(replay.source.image_topic)):
-            if row in row_to_one:
-                if isinstance(taken.image, ImageError):
-                    raise taken.image
-                yield row_to_one.pop(row), taken.image
-            if not row_to_one:
-                return
+    for row, image in replay.source.read_images(set(row_to_one)):
+        yield row_to_one[row], image
 
 
 def _view(replay: Replay, one: int, picture: bytes, place: str) -> MatchView:
     evaluation, answer = replay.evaluation.published, replay.localizations[replay.evaluated[one]]
     stamp = int(replay.source.stamp_ns[replay.rows[replay.evaluated[one]]])
-    seconds = (stamp - int(replay.source.stamp_ns.min())) * 1e-9
+    when = f"at {(stamp - int(replay.source.stamp_ns.min())) * 1e-9:.1f} s"
+    if not replay.source.is_timed:
+        when = f"in image {replay.rows[replay.evaluated[one]] + 1}"
     right = bool(evaluation.right[one])
     decision = "accepted" if answer.accepted else "not accepted"
-    title = f"{_error(replay, one)} off at {seconds:.1f} s, {decision}"
+    title = f"{_error(replay, one)} off {when}, {decision}"
     return MatchView(picture, place, right, title, _scores(answer))
 
 

@@ -93,10 +93,10 @@ class PreparedMap:
     def features(self) -> PlaceFeatureCache:
         """Return the local features of the places; `UsageError` for an unknown device."""
         # Only comparisons of images need the network of the local features.
-        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
-        return PlaceFeatureCache(self.place_map, FeatureExtractor(self._device))
+        return PlaceFeatureCache(self.place_map, shared_extractor(self._device))
 
     @functools.cached_property
     def metric(self) -> MetricLocalizer:

@@ -187,7 +187,8 @@ def test_sequence_follows_the_camera_and_starts_anew_on_reset(campus, campus_map
 
 def test_given_pose_is_followed_on_from_by_a_sequence_alone(campus, campus_map):
     records, images = campus
-    with Localizer.open(campus_map, ENCODER) as localizer:
+    single = LocalizerSettings(sequence=False)
+    with Localizer.open(campus_map, ENCODER, single) as localizer:
         pose = np.array([*records.position[30, :2], records.yaw_rad[30]])
         localizer.settings = ALONE
         with pytest.raises(UsageError, match=r"set localizer\.sequence"):
