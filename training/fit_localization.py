@@ -61,7 +61,7 @@ _FITTED = Path(fitted_constants.__file__)
 _DEMO = Path(__file__).resolve().parent.parent / "progeo_core" / "demo_data"
 # Each constant is tried smaller and larger by these factors, round by round.
 _FACTORS = (1.5, 1.2, 1.1, 1.05)
-_SETTINGS = LocalizerSettings()
+_SETTINGS = LocalizerSettings(verification_ms=0)
 # Verification is fitted as if there were time to compare all places.
 _AT_LEISURE = LocalizerSettings(verification_ms=10_000)
 
