@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from progeo_core.descriptors.encoder import Described, Encoder, describe
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.geo import FloatArray
-from progeo_core.images.codec import load_images, read_image
+from progeo_core.images.codec import Image, load_images, read_image
 from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization import fitted_constants
@@ -117,14 +117,17 @@ class RememberingVerifier(PlaceVerifier):
         """Verify the places of a scene."""
         super().__init__(scene.prepared, scene.radius_m, constants)
         self._known = scene.inliers
-        self.file = Path()
+        self.file = self._read = Path()
+        self._image: Image | None = None
 
     def inliers(self, query: Query, row: int) -> float:
         """Return the inliers of an image, which is that of `file`, and a place."""
         pair = f"{self.file}\t{row}"
         if pair not in self._known:
-            image = read_image(self.file)
-            self._known[pair] = super().inliers(query._replace(image=image), row)
+            if self._read != self.file:
+                self._read, self._image = self.file, read_image(self.file)
+            # The same object again has its features ready.
+            self._known[pair] = super().inliers(query._replace(image=self._image), row)
         return self._known[pair]
 
 
