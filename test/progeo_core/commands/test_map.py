@@ -269,6 +269,7 @@ def test_geotagged_photos_are_read_as_they_are(progeo, tmp_path):
     assert "none of 1 images has a position: give '@' names, photos with GPS" in done.error
 
 
+@pytest.mark.slow
 def test_calibrate_saves_a_fit_that_changes_the_confidence(
     progeo, campus_map, campus_loop, small_model, tmp_path
 ):
