@@ -34,6 +34,7 @@ setup(
             "model/open_clip_configs/*.json",
             "demo_data/*/*",
             "demo_data/*/*/*",
+            "evaluation/answer_explorer.*",
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
@@ -60,7 +61,7 @@ setup(
         "open_clip_torch>=2.30",
         "opencv-python-headless>=4.6,<5",  # 5 renamed constants that cv_bridge uses
         "Pillow>=10.2",
-        "poselib>=2.0.4",
+        "poselib>=2.0.5",
         "pyproj>=3.6",
         "PyYAML>=6.0",
         "rich>=13.7",

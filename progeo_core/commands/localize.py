@@ -86,15 +86,14 @@ def localize(
     from progeo_core.map.place_map import PlaceMap
 
     intrinsics = read_intrinsics(camera_info)
-    settings = LocalizerSettings(sequence=False)
     names = _picture_names(images, matches)
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
             encoder = load_encoder(model, device, runtime, trust_code=trust_code)
             place_map.require_model(encoder.fingerprint)
-            index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, device), encoder, settings)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
+            localizer = Localizer(prepared, encoder, LocalizerSettings(sequence=False))
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, names, strict=True):
                 answers.append(_answer(localizer, place_map, path, intrinsics, picture))

@@ -78,7 +78,7 @@ def replay(
     played to the node; a busy node drops old images, and the report counts them.
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
-            --ground-truth-topic /ground_truth/pose [--live] --report report/
+            --ground-truth-topic /ground_truth/pose --report report/
 
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.

@@ -323,8 +323,10 @@ def figure_rows(run: Evaluation) -> list[FigureRow]:
 
 
 def metres(value: float | None, digits: int = 2) -> str:
-    """Return a distance as text, "none" where it is undefined."""
-    return "none" if value is None else f"{value:.{digits}f} m"
+    """Return a distance as text, in km from 1000 m on, "none" where it is undefined."""
+    if value is None:
+        return "none"
+    return f"{value:.{digits}f} m" if value < 1000.0 else f"{value / 1000.0:.{digits}f} km"
 
 
 def _until_found(time_to_localize: dict[str, Any]) -> str:

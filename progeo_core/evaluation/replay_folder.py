@@ -57,11 +57,12 @@ def write_replay(replay: Replay, folder: Path) -> ReplayFolder:
         _make_folder(files.matches)
         write_trajectory(files.trajectory, _estimates(replay))
         write_trajectory(files.ground_truth, _truths(replay))
-        write_answers(answer_rows(replay), files.answers_csv, files.answers_jsonl)
+        rows = answer_rows(replay)
+        write_answers(rows, files.answers_csv, files.answers_jsonl)
         best, worst = best_answers(replay), worst_answers(replay)
         views = _write_pictures(replay, files.matches, best, worst)
         write_report(
-            files.report, replay, [views[one] for one in best], [views[one] for one in worst]
+            files.report, replay, rows, [views[one] for one in best], [views[one] for one in worst]
         )
         with replaced_file(files.summary) as unfinished:
             text = json.dumps(summarize(replay), indent=2, allow_nan=False)

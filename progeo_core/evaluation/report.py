@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -15,19 +14,20 @@ import numpy as np
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.evaluation import report_figures
+from progeo_core.evaluation.answer_explorer import explorer_data
+from progeo_core.evaluation.answer_table import AnswerRow
+from progeo_core.evaluation.findings import find_problems
 from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres
 from progeo_core.evaluation.pose_section import pose_section
-from progeo_core.evaluation.replay import Replay
+from progeo_core.evaluation.replay import Replay, ReplayInput
 from progeo_core.evaluation.report_html import (
     fact_table,
     figure_table,
     jpeg_image,
     svg_image,
-    wide_plot,
 )
+from progeo_core.evaluation.self_contained import content_policy, embed_json
 from progeo_core.versions import versions
-
-_TEMPLATE = "report_template.html"
 
 
 class MatchView(NamedTuple):
@@ -44,13 +44,26 @@ class MatchView(NamedTuple):
 
 
 def write_report(
-    path: Path, replay: Replay, best: Sequence[MatchView], worst: Sequence[MatchView]
+    path: Path,
+    replay: Replay,
+    rows: Sequence[AnswerRow],
+    best: Sequence[MatchView],
+    worst: Sequence[MatchView],
 ) -> None:
-    """Write the page to a file that appears whole or not at all."""
-    template = (
-        resources.files("progeo_core.evaluation").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    """Write the page to a file that appears whole or not at all; rows: of `answer_rows`."""
+    folder = resources.files("progeo_core.evaluation")
+    template, style, script = (
+        folder.joinpath(name).read_text(encoding="utf-8")
+        for name in ("report_template.html", "answer_explorer.css", "answer_explorer.js")
     )
-    page = Template(template).substitute(_fields(replay, best, worst))
+    page = Template(template).substitute(
+        _fields(replay, best, worst),
+        policy=escape(content_policy(script)),
+        explorer_style=style,
+        script=script,
+        answers=embed_json(explorer_data(replay, rows)),
+        findings=_findings(replay),
+    )
     with replaced_file(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
@@ -61,24 +74,21 @@ def _fields(
     source = replay.source
     bag = source.queries.resolve().name
     live = replay.mode == "live"
-    taken = datetime.fromtimestamp(int(source.stamp_ns.min()) * 1e-9, timezone.utc)
+    kind = "Replay" if source.records is None else "Evaluation"
+    taken = ""
+    if source.is_timed:
+        start = datetime.fromtimestamp(int(source.stamp_ns.min()) * 1e-9, timezone.utc)
+        taken = f" in {source.duration_s:.1f} s, recorded {start:%Y-%m-%d %H:%M} UTC"
     return {
-        "title": escape(f"Replay of {bag}"),
-        "heading": escape(f"Replay of {bag}"),
+        "title": escape(f"{kind} of {bag}"),
+        "heading": escape(f"{kind} of {bag}"),
         "mode": "live through the ROS 2 node" if live else "offline",
         "subtitle": escape(
-            f"{source.images} images in {source.duration_s:.1f} s, recorded"
-            f" {taken:%Y-%m-%d %H:%M} UTC, localized in the map {source.map_path.resolve().name}"
+            f"{source.images} images{taken}, localized in the map {source.map_path.resolve().name}"
             f" of {len(source.places.ids)} places."
         ),
         "tiles": _tiles(replay),
-        "plan": wide_plot(
-            partial(report_figures.draw_plan, replay), "plan of places, truth and estimates"
-        ),
         "radius": f"{source.radius_m:g} m",
-        "error_over_time": wide_plot(
-            partial(report_figures.draw_error_over_time, replay), "position error over time"
-        ),
         "error_distribution": svg_image(
             report_figures.draw_error_distribution(replay), "cumulative position error"
         ),
@@ -155,9 +165,7 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
             f"{source.images}: {replay.answered} answered, {replay.dropped} dropped"
             + (f" ({', '.join(causes)})" if causes else ""),
         ),
-        ("Bag", str(source.queries)),
-        ("Image topic", source.image_topic),
-        ("Ground truth", source.ground_truth_topic),
+        *_sources(source),
         ("Map", f"{source.map_path}, {len(source.places.ids)} places"),
         ("Datum", "none (metres only)" if datum is None else ", ".join(f"{v:g}" for v in datum)),
         ("Model", str(source.model)),
@@ -165,10 +173,30 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
     ]
 
 
+def _findings(replay: Replay) -> str:
+    found = [
+        f"<li><b>{escape(one.title)}</b>{escape(one.text)}"
+        + "".join(f"<br><code>{escape(fix)}</code>" for fix in one.fixes)
+        + "</li>"
+        for one in find_problems(replay)
+    ]
+    return "".join(found) or "<li>Nothing that these answers show.</li>"
+
+
 def _match_cards(views: Sequence[MatchView]) -> str:
     if not views:
         return "<p>None.</p>"
     return "".join(_match_card(view) for view in views)
+
+
+def _sources(source: ReplayInput) -> list[tuple[str, str]]:
+    if source.records is not None:
+        return [("Queries", str(source.queries))]
+    return [
+        ("Bag", str(source.queries)),
+        ("Image topic", source.image_topic),
+        ("Ground truth", source.ground_truth_topic),
+    ]
 
 
 def _match_card(view: MatchView) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     MessageData: TypeAlias = bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]
     _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
 
+# Bytes of a pixel where two share one colour.
+_PACKED_YUV = 2
 # By REP 118, 16-bit millimetres and floating metres.
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
 # What CompressedImage also carries; by the format, or by the start code of H.264 and H.265.
@@ -131,6 +133,8 @@ def check_raw(
     rows = height * layout.rows_per_two // 2
     _check_sizes(what, size, rows=rows, row_bytes=row_bytes, step=step)
     check_size(what, width, height, max_pixels)
+    if layout.channels == _PACKED_YUV and width % 2:  # which OpenCV before 4.10 does not notice
+        raise ImageError(f"{what}: these sizes cannot be converted: two pixels share one colour")
     return row_bytes
 
 

@@ -6,9 +6,6 @@ except street tiles where these are asked for.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from html import escape
@@ -26,6 +23,7 @@ from progeo_core.errors import DataError, UsageError
 from progeo_core.evaluation.map_view.coverage_gaps import Gaps, find_gaps
 from progeo_core.evaluation.map_view.look_alikes import LookAlikes, find_look_alikes
 from progeo_core.evaluation.map_view.pictures import Pictures, choose_pictures
+from progeo_core.evaluation.self_contained import content_policy, embed_bytes, embed_json
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.map.summary import summarize_map
@@ -98,7 +96,7 @@ def write_map_page(
         **_names_of(places),
         "columns": _columns(place_map, places, look_alikes, pictures),
         **_findings(places, look_alikes, gaps),
-        "pictures": [base64.b64encode(file).decode("ascii") for file in pictures.files],
+        "pictures": [embed_bytes(file) for file in pictures.files],
         "picture_rows": pictures.rows.tolist(),
     }
     page = _page(f"{place_map.path.stem}: map of {len(places.ids)} places", data, tiles)
@@ -154,7 +152,7 @@ def _columns(
     if place_map.datum is not None:
         lat, lon, _ = wgs84_from_enu(places.position, place_map.datum).T
         columns |= {"lat": lat.astype("<f8"), "lon": lon.astype("<f8")}
-    return {name: base64.b64encode(one.tobytes()).decode("ascii") for name, one in columns.items()}
+    return {name: embed_bytes(one.tobytes()) for name, one in columns.items()}
 
 
 _METRES = ("east", "north", "up")
@@ -194,15 +192,14 @@ def _page(title: str, data: dict[str, Any], tiles: str | None) -> bytes:
         folder.joinpath(f"map_page.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css", "js")
     )
-    # No text of a map can end the element that holds it, or be anything but ASCII.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    origin = "" if tiles is None else "{0.scheme}://{0.netloc}".format(urlsplit(tiles))
     page = Template(template).substitute(
         title=escape(_readable(title)),
         mark=_MARK,
-        policy=escape(_policy(script, tiles)),
+        policy=escape(content_policy(script, origin)),
         style=style,
         script=script,
-        data=text,
+        data=embed_json(data),
     )
     return page.encode("utf-8")
 
@@ -210,13 +207,3 @@ def _page(title: str, data: dict[str, Any], tiles: str | None) -> bytes:
 def _readable(text: str) -> str:
     """Return a text with escapes in place of the bytes of a file's name that are no UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _policy(script: str, tiles: str | None) -> str:
-    """Return the Content-Security-Policy: the page's own script, and no request but for tiles."""
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    origin = "" if tiles is None else " {0.scheme}://{0.netloc}".format(urlsplit(tiles))
-    return (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline';"
-        f" script-src 'sha256-{digest}'; img-src data:{origin}"
-    )

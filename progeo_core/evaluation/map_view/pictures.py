@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import ImageError
-from progeo_core.images.codec import decode_image
+from progeo_core.images.codec import Image, decode_image
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 
@@ -102,9 +102,13 @@ def _shrunk(stored: bytes | None, shrinking: Shrinking | None) -> bytes | None:
     if stored is None or shrinking is None:
         return stored
     try:
-        image = decode_image(stored, "thumbnail", shrinking.side)
+        return small_picture(decode_image(stored, "thumbnail", shrinking.side), shrinking)
     except ImageError:
         return None
+
+
+def small_picture(image: Image, shrinking: Shrinking) -> bytes:
+    """Return an image as a WebP that is no larger than the shrinking says."""
     scale = min(1.0, shrinking.side / max(image.shape[:2]))
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)

@@ -132,8 +132,11 @@ def test_bayer_keeps_the_samples_that_the_sensor_measured(rgb, pattern, bits):
 
 
 def test_packed_yuv_is_told_apart_by_its_byte_order(rgb):
-    even = rgb[:, : rgb.shape[1] // 2 * 2]
-    uyvy = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_UYVY)
+    even = rgb[: rgb.shape[0] // 4 * 4, : rgb.shape[1] // 2 * 2]
+    height, width = even.shape[:2]
+    planar = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+    u, v = planar[height:].reshape(2, height // 2, width // 2).repeat(2, axis=1)
+    uyvy = np.dstack([np.dstack([u, v]).reshape(height, width), planar[:height]])
     yuyv = uyvy[:, :, ::-1]
     expected = convert(uyvy, "uyvy", padding=5)
     assert np.abs(expected.astype(int) - even).mean() < 4
