@@ -72,7 +72,7 @@ def test_a_folder_of_queries_gets_the_report_that_a_bag_gets(
     ]  # fmt: skip
     done = progeo(*command)
     assert done.code == 0, done.err
-    assert str(report / "report.html") in done.out
+    assert "report.html" in done.out
     summary = json.loads((report / "summary.json").read_text())
     with (report / "answers.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
