@@ -45,6 +45,14 @@ LiveFlag = Annotated[
         help="Play the bag to the real ROS 2 node in its own process, over DDS at the bag's pace.",
     ),
 ]
+BagOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bag-out",
+        metavar="BAG",
+        help="New rosbag2 for the accepted answers, as the node would publish them.",
+    ),
+]
 SingleFlag = Annotated[
     bool,
     typer.Option(
@@ -68,6 +76,7 @@ def replay(
     camera_info: options.CameraInfoOption = None,
     camera_poses: CameraPosesFlag = False,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
+    bag_out: BagOutOption = None,
     force: options.ForceFlag = False,
     model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
@@ -91,10 +100,9 @@ def replay(
     mode, published (sequence or single image: in trajectory.tum), bag, map, model, versions.
     """
     _refuse_choices(live, device, runtime)
-    _check_paths(bag_path, map_path, report, force)
+    _check_paths(bag_path, map_path, report, bag_out, force)
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
-    from progeo_core.evaluation.replay_folder import write_replay
 
     with waiting("reading the bag"):
         source = read_input(
@@ -112,8 +120,7 @@ def replay(
         run = replay_live(source, name, sequence=not single, verification_ms=verification_ms)
     else:
         run = answer_offline(source, model, device, runtime, not single, verification_ms)
-    with waiting("writing the report"):
-        files = write_replay(run, report)
+    files = _write_files(run, report, bag_out)
     _print_replay(run, files)
 
 
@@ -125,11 +132,26 @@ def _refuse_choices(live: bool, device: str, runtime: str) -> None:
         )
 
 
-def _check_paths(bag_path: Path, map_path: Path, report: Path, force: bool) -> None:
+def _check_paths(
+    bag_path: Path, map_path: Path, report: Path, bag_out: Path | None, force: bool
+) -> None:
     """Raise an error for a path that cannot be, before anything that takes time is imported."""
     require_file(map_path)
     recognize(bag_path)
     options.check_folder(report, "summary.json", force)
+    if bag_out is not None and bag_out.exists():
+        raise UsageError(f"{bag_out} exists, and a bag is never overwritten: choose another path")
+
+
+def _write_files(run: Replay, report: Path, bag_out: Path | None) -> ReplayFolder:
+    from progeo_core.bags.answers_bag import write_answers_bag
+    from progeo_core.evaluation.replay_folder import published_estimates, write_replay
+
+    with waiting("writing the report"):
+        files = write_replay(run, report)
+        if bag_out is not None:
+            write_answers_bag(bag_out, published_estimates(run))
+    return files
 
 
 def _live_model(map_path: Path, model: str | None) -> str:
