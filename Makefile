@@ -4,6 +4,11 @@ BIN := .venv/bin
 # cpu takes PyTorch's builds without CUDA, 0.9 GB instead of 6.7 GB.
 TORCH ?= cuda
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+# Programs that are started again and again are compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The tests of one file stay in one process.
+ON_ALL_CORES := --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick fuzz kills lint bench bench-gpu clean
@@ -32,10 +37,11 @@ robot: ## Install beside a sourced ROS 2 distribution, into its workspace (TORCH
 	TORCH=$(TORCH) config/robot/install.sh
 
 test: .venv/installed ## Run the tests (real DDS between processes, real images)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore test/progeo_ros --ignore test/launch $(ON_ALL_CORES)
+	$(BIN)/python -m pytest test/progeo_ros test/launch
 
-quick: .venv/installed ## Run the quick tests, in under two minutes
-	$(BIN)/python -m pytest -m "not slow"
+quick: .venv/installed ## Run the quick tests on all cores, in under two minutes on two
+	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)
 
 kills: .venv/installed ## Kill programs that write, a hundred times each; print a table of what was lost
 	$(BIN)/python -m test.benchmarks.kills

@@ -88,9 +88,9 @@ ARGUMENTS = [
     DeclareLaunchArgument(
         "mapping_reference",
         default_value="",
-        choices=["", "odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"],
-        description="Where keyframes are in the map: the odometry, or the kind of message on the"
-        " topic reference; empty: as in params_file",
+        choices=["", "odometry", "pose", "pose_with_covariance", "odometry_reference", "fix", "tf"],
+        description="Where keyframes are in the map: the odometry, the kind of message on the topic"
+        " reference, or tf; empty: as in params_file",
     ),
     DeclareLaunchArgument(
         "reference", default_value="", description="Topic of the positions that mapping follows"

@@ -45,7 +45,7 @@ ARGUMENTS = [
         "publish_map_to_odom",
         default_value="false",
         choices=["true", "false"],
-        description="Broadcast tf map to odom; needs tf2_ros",
+        description="Broadcast tf map to odom; needs tf2_msgs",
     ),
 ]
 SWITCHES = ("use_sim_time", "use_pose", "publish_map_to_odom")

@@ -137,10 +137,10 @@ def run_site(
 
 def _local_features() -> ViewFinder:
     """Return what finds local features, and landmarks where the camera is calibrated."""
-    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.inference.feature_extractor import shared_extractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
-    return DepthViewFinder(FeatureExtractor())
+    return DepthViewFinder(shared_extractor())
 
 
 def _replay(

@@ -15,11 +15,12 @@ from std_msgs.msg import Header
 
 from progeo_core.errors import ImageError
 from progeo_core.images import codec
-from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+from progeo_core.images.ros_encodings import rgb_from_compressed
 from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.poses.pose_messages import nanoseconds
+from progeo_ros.raw_images import rgb_of
 from progeo_ros.settings import NODE
 
 try:
@@ -55,15 +56,7 @@ def frame_from_message(
     if isinstance(message, CompressedImage):
         image = rgb_from_compressed(message.data, message.format, camera, max_pixels)
     else:
-        image = rgb_from_raw(
-            message.data,
-            height=message.height,
-            width=message.width,
-            encoding=message.encoding,
-            step=message.step,
-            is_bigendian=bool(message.is_bigendian),
-            max_pixels=max_pixels,
-        )
+        image = rgb_of(message, max_pixels)
     return CameraFrame(image, stamp_ns, camera)
 
 

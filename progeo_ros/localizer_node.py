@@ -24,6 +24,7 @@ from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
+from progeo_ros.process.manager_bond import ManagerBond
 from progeo_ros.process.rclpy_versions import lifecycle_state
 from progeo_ros.process.spinning import run_node
 from progeo_ros.settings import NODE, NodeSettings
@@ -45,6 +46,7 @@ class LocalizerNode(GuardedLifecycleNode):
         super().__init__(NODE, **options)
         self._log_handler = forward_logs(self.get_logger())
         self._pipeline: Pipeline | None = None
+        self._bond = ManagerBond(self)
         self._fault = ""
         self._node_parameters = NodeParameters(
             self,
@@ -103,12 +105,14 @@ class LocalizerNode(GuardedLifecycleNode):
         assert self._pipeline is not None
         outcome = super().on_activate(state)
         self._pipeline.start()
+        self._bond.start()
         self.get_logger().info(f"localizing images of {', '.join(self._pipeline.topics)}")
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening, publish the answer that is being made, then close the outputs."""
         assert self._pipeline is not None
+        self._bond.stop()
         self._pipeline.stop()
         return super().on_deactivate(state)
 
@@ -139,6 +143,7 @@ class LocalizerNode(GuardedLifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _release(self) -> None:
+        self._bond.stop()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             pipeline.close()

@@ -30,9 +30,11 @@ from progeo_core.slam.session import Session
 from progeo_ros.inputs.depth import DepthInput
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.inputs.reference import ReferenceInput
+from progeo_ros.inputs.transform_reference import TransformReference
 from progeo_ros.outputs.diagnostics import SessionHealth, session_status
 from progeo_ros.outputs.loop_messages import loop_markers, loop_message
 from progeo_ros.settings import NodeSettings
+from progeo_ros.tf2_topics import require_tf2
 
 if TYPE_CHECKING:
     from progeo_core.slam.keyframe_views import KeyframeViews
@@ -78,7 +80,9 @@ class MappingSession:
             encoder.fingerprint.dimension, options.loops, options.keyframes, odometry
         )
         self._base_frame, self._odometry_frame = settings.base_frame, "odom"
-        self._reference: ReferenceInput | None = None
+        if settings.mapping_reference == "tf":
+            require_tf2("mapping_reference tf")
+        self._reference: ReferenceInput | TransformReference | None = None
         self._datum: Datum | None = None
         self._views: KeyframeViews | None = None
         self._depths = {
@@ -108,9 +112,14 @@ class MappingSession:
         """Subscribe to depth and to the reference, if there are any."""
         for depth in self._depths.values():
             depth.start()
-        if self._settings.mapping_reference != "odometry":
+        settings = self._settings
+        if settings.mapping_reference == "tf":
+            self._reference = TransformReference(
+                self._node, settings.map_frame, settings.base_frame, self._on_reference
+            )
+        elif settings.mapping_reference != "odometry":
             self._reference = ReferenceInput(
-                self._node, self._settings.mapping_reference, self._on_reference
+                self._node, settings.mapping_reference, self._on_reference
             )
 
     def stop(self) -> None:
@@ -205,7 +214,7 @@ class MappingSession:
             odometry_restarts=self._session.odometry.segment,
             latency_p50_ms=float(np.percentile(latency, 50)),
             latency_p95_ms=float(np.percentile(latency, 95)),
-            awaits="the first fix" if self._awaiting_fix else "",
+            awaits="the first fix" if self._awaiting_fix else self._unconnected(),
             reference_dropped=0 if self._reference is None else self._reference.dropped,
         )
         if self._views is None:
@@ -221,6 +230,12 @@ class MappingSession:
                 depth_fault=self._silent_depth() or views.fault,
             )
         )
+
+    def _unconnected(self) -> str:
+        """Return which transforms mapping waits for, "" for none."""
+        if not (self.mapping and isinstance(self._reference, TransformReference)):
+            return ""
+        return self._reference.problem and f"transforms: {self._reference.problem}"
 
     def _silent_depth(self) -> str:
         """Return which depth topic has been silent while mapping, "" where none has."""
@@ -252,10 +267,10 @@ class MappingSession:
         if not self._options.keyframes.features:
             return None
         # The network of the local features loads only where it is needed.
-        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
-        extractor = FeatureExtractor(self._settings.device)
+        extractor = shared_extractor(self._settings.device)
         return DepthViewFinder(extractor, self._options.keyframes.features)
 
     def _keyframe_views(self, live_map: MapRecorder, finder: DepthViewFinder) -> KeyframeViews:

@@ -74,14 +74,18 @@ class Pipeline:
         extrinsics = given_extrinsics(settings, self.topics)
         depth_topics = one_per_camera("depth_topics", settings.depth_topics, self.topics)
         self._map_to_odom = (
-            MapToOdom(node, settings.map_frame) if settings.publish_map_to_odom else None
+            MapToOdom(node, settings.map_frame, settings.transform_tolerance)
+            if settings.publish_map_to_odom
+            else None
         )
         # The map first: a wrong path is found at once, a model takes seconds to load.
         may_be_without = settings.mapping or (settings.close_loops and not settings.map)
         localizing = has_places(settings.map) or not may_be_without
         if localizing:
             open_map(settings.map).close()
-        self._encoder = load_encoder(settings.model, settings.device, settings.runtime)
+        self._encoder = load_encoder(
+            settings.model, settings.device, settings.runtime, trust_code=settings.trust_code
+        )
         self.session = MappingSession(
             node, settings, session_options, self._encoder, self.odometry, depth_topics
         )
@@ -159,6 +163,8 @@ class Pipeline:
         self._painter.stop()
         self.publishers.destroy()
         self._markers.destroy()
+        if self._map_to_odom is not None:
+            self._map_to_odom.destroy()
         self.session.destroy()
         self._mounts.destroy()
         if self.loaded is not None:

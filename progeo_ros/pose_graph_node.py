@@ -18,7 +18,7 @@ from progeo_core.geo import FloatArray
 from progeo_core.slam.pose_graph import OptimizedTrajectory, PoseGraph, PoseGraphSettings
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
-from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, transform_message
+from progeo_ros.outputs.map_to_odom import AT_ORIGIN, MapToOdom, OdomInMap, transform_message
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, corrected, loop_constraint, pose_prior
@@ -52,7 +52,9 @@ class PoseGraphNode(GuardedNode):
         self._seconds = 0.0
         self._solver = ThreadPoolExecutor(1, thread_name_prefix="pose_graph")
         self._map_to_odom = (
-            MapToOdom(self, self.settings.map_frame) if self.settings.publish_map_to_odom else None
+            MapToOdom(self, self.settings.map_frame, self.settings.transform_tolerance)
+            if self.settings.publish_map_to_odom
+            else None
         )
         self._path = self.create_publisher(Path, "~/path", _LATCHED)
         self._odometry = self.create_publisher(Odometry, "~/odometry", 10)
@@ -77,6 +79,10 @@ class PoseGraphNode(GuardedNode):
             self.get_logger().warning("time went back: a new session begins")
             self._solved, self._solving = None, None
             self._known = self._shown_ns = 0
+            self._newest = None
+        if self._newest is None and not self.settings.use_pose:
+            # The corrected frame starts where the odometry does.
+            self._place(AT_ORIGIN, odometry)
         self._newest = odometry
         if self._map_to_odom is not None:
             self._map_to_odom.broadcast(odometry)
@@ -114,11 +120,14 @@ class PoseGraphNode(GuardedNode):
         if solved is None or self._newest is None:
             return
         self._solved = solved
-        origin = OdomInMap(solved.map_to_odometry())
+        self._place(OdomInMap(solved.map_to_odometry()), self._newest)
+        self._shown_ns = 0
+
+    def _place(self, origin: OdomInMap, odometry: OdometryPose) -> None:
+        """Say from now on where the odometry's origin is in the map."""
         if self._map_to_odom is not None:
             self._map_to_odom.place(origin)
-        self._transform.publish(transform_message(origin, self._newest, self.settings.map_frame))
-        self._shown_ns = 0
+        self._transform.publish(transform_message(origin, odometry, self.settings.map_frame))
 
     def _path_message(self) -> Path:
         message = Path()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.model.built_in import DEFAULT_MODEL
@@ -12,6 +13,17 @@ from progeo_core.settings import Settings, setting
 NODE = "progeo_localizer"
 
 
+def _transform_tolerance() -> Any:
+    """Declare what both nodes that broadcast map → odom have."""
+    return setting(
+        0.1,
+        "Time (s) by which tf map → odom is dated ahead of the odometry, so that sensors newer than"
+        " the last odometry find it",
+        low=0.0,
+        high=10.0,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class NodeSettings(Settings):
     """Map, model, cameras and outputs of the localizer node."""
@@ -19,7 +31,13 @@ class NodeSettings(Settings):
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
         DEFAULT_MODEL,
-        "Model that made the map: a built-in name, a model folder, or CLIP-BACKBONE:PRETRAINED",
+        "Model that made the map: a built-in name, a model folder, CLIP-BACKBONE:PRETRAINED, a"
+        " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY",
+    )
+    trust_code: bool = setting(
+        False,
+        "Run the code of the model's authors with the node's rights, which presets, py: and hub:"
+        " need",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda, cuda:1, …")
     runtime: str = setting(
@@ -75,16 +93,18 @@ class NodeSettings(Settings):
         " takes it from /tf_static and the frame_id of the images",
     )
     publish_map_to_odom: bool = setting(
-        False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_ros"
+        False, "Broadcast tf map → odom from accepted answers and the odom topic; needs tf2_msgs"
     )
+    transform_tolerance: float = _transform_tolerance()
     mapping: bool = setting(
         False, "Write keyframes to the map from the start; ~/set_mapping does it at any time"
     )
     mapping_reference: str = setting(
         "odometry",
         "Where keyframes are in the map: the odometry, or a reference topic: pose_reference"
-        " (PoseStamped, PoseWithCovarianceStamped or Odometry) or fix_reference (NavSatFix)",
-        choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix"),
+        " (PoseStamped, PoseWithCovarianceStamped or Odometry), fix_reference (NavSatFix), or tf:"
+        " base_frame in map_frame by /tf and /tf_static",
+        choices=("odometry", "pose", "pose_with_covariance", "odometry_reference", "fix", "tf"),
     )
     close_loops: bool = setting(
         False,
@@ -106,8 +126,9 @@ class PoseGraphNodeSettings(Settings):
         1.0, "Seconds between corrections, if there is something new", low=0.05, high=60.0
     )
     publish_map_to_odom: bool = setting(
-        False, "Broadcast tf map → odom from the corrected trajectory; needs tf2_ros"
+        False, "Broadcast tf map → odom from the corrected trajectory; needs tf2_msgs"
     )
+    transform_tolerance: float = _transform_tolerance()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ OLDEST = (
     "matplotlib==3.7.3",  # the first that has wheels for Python 3.12
     "numpy==1.26.4",
     "opencv-python-headless==4.6.0.66",
-    "poselib==2.0.4",
+    "poselib==2.0.5",
     "pyproj==3.6.1",
     "rich==13.7.1",
     "rosbags==0.11.0",

@@ -15,6 +15,9 @@ os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 # Threads that wait by spinning take the cores from the processes that are tested.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Where all cores are in use, more threads only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -86,9 +89,9 @@ def office_map(
 ) -> Path:
     """Return a map of the office with landmarks."""
     from progeo_core.images.calibration_file import read_calibration
+    from progeo_core.inference.feature_extractor import FeatureExtractor
     from progeo_core.map.build import build_map
     from progeo_core.records.image_source import source_of_records
-    from progeo_core.verification.feature_extractor import FeatureExtractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
     path = tmp_path_factory.mktemp("office") / "office.progeo"

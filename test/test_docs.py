@@ -254,7 +254,7 @@ def test_the_topics_of_a_node_are_listed(node: str, module: str) -> None:
 
 def test_every_topic_and_service_is_listed() -> None:
     sources = "\n".join(path.read_text() for path in (ROOT / "progeo_ros").rglob("*.py"))
-    used = set(re.findall(r'"(~/\w+)"', sources)) | {"/diagnostics", "/tf_static"}
+    used = set(re.findall(r'"(~/\w+)"', sources)) | {"/diagnostics", "/tf", "/tf_static"}
     nodes = ("progeo_localizer", "progeo_pose_graph", "progeo_pose_relay")
     tables = [key for node in nodes for key in table_keys(section(INTERFACE, f"The node `{node}`"))]
     assert {key for key in tables if key.startswith(("~", "/"))} == used

@@ -41,6 +41,8 @@ def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> 
     for name in (
         "progeo_core/models/mobilenetv2-gem/model.safetensors",
         "progeo_core/models/mobilenetv2-gem/LICENSE",
+        "progeo_core/models/mobilenetv2-vlad/model.safetensors",
+        "progeo_core/inference/xfeat.safetensors",
         "progeo_core/models/progeo-tiny/model.safetensors",
         "progeo_core/models/progeo-tiny/LICENSE",
         "progeo_core/model/open_clip_configs/CLIP-MobileNetV2.json",
@@ -115,6 +117,16 @@ def test_package_xml_names_what_the_node_imports() -> None:
     xml = ElementTree.parse(ROOT / "package.xml")
     named = {element.text for element in xml.findall("exec_depend")}
     assert imported_messages() | {"python3-numpy", "python3-opencv", "python3-rich"} <= named
+
+
+def test_package_xml_is_what_ros_tools_read() -> None:
+    package = pytest.importorskip("catkin_pkg.package", reason="colcon brings catkin_pkg")
+    warnings: list[str] = []
+    read = package.parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    read.validate(warnings=warnings)
+    assert not warnings
+    assert (read.name, read.version, read.package_format) == ("progeo_ros", VERSION, 3)
+    assert read.get_build_type() == "ament_python"
 
 
 def test_the_script_for_robots_says_what_is_missing(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from progeo_core.images.codec import read_image
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.verification.epipolar_inliers import count_inliers
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.place_feature_cache import KnownPlace
 from progeo_core.verification.query_view import QueryView
 from test.poor_light import in_poor_light, main

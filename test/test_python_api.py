@@ -113,6 +113,7 @@ def test_arrays_become_a_map(run, tmp_path: Path) -> None:
     assert re.search(rf"extent \[\s*{FRAMES - 1}\.", printed)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_ones_own_makes_a_map_and_is_measured(run, tmp_path: Path) -> None:
     shutil.copytree(CORRIDOR, tmp_path, dirs_exist_ok=True)
     printed = run(PAGE, "Use an encoder of your own")

@@ -25,6 +25,7 @@ from progeo_core.descriptors.encoder import Described, Encoder, describe
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import load_images, read_image
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.fitted_constants import (
@@ -47,7 +48,6 @@ from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.poses.pose_buffer import PoseBuffer
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.view_finder import DepthViewFinder
 
 Constants = TypeVar("Constants", SingleImageConstants, SequenceConstants, VerificationConstants)

@@ -23,6 +23,11 @@ def open_bag(path: Path) -> Any:
         raise DataError(
             f"{path}: this is a ROS 1 bag; convert it: rosbags-convert --src {path} --dst FOLDER"
         )
+    if path.suffix == ".zstd" and path.is_file():
+        raise DataError(
+            f"{path}: this is one compressed file of a bag: give the folder with its metadata.yaml,"
+            f" or decompress it, zstd -d {path}, and give {path.stem}"
+        )
     unfinished = _unfinished_mcap(path)
     if unfinished is not None:
         raise DataError(
@@ -39,6 +44,7 @@ def open_bag(path: Path) -> Any:
         reader = Reader(path)
         reader.open()
         _check_topics(reader)
+        _join_by_name(reader)
     except Exception as error:  # damage shows itself as almost any exception of the reader
         raise DataError(
             f"{path}: the bag cannot be read ({error}); use a copy, or `ros2 bag reindex`"
@@ -52,6 +58,20 @@ def _check_topics(reader: Any) -> None:
         named = isinstance(one.topic, str) and isinstance(one.msgtype, str)
         if not (named and isinstance(one.msgcount, int)):
             raise ValueError(f"topic {one.topic!r} of {one.msgcount!r} messages"[:200])
+
+
+def _join_by_name(reader: Any) -> None:
+    """Make the topics of metadata.yaml and of the files the same where their names and types are.
+
+    The reader also compares QoS profiles and type hashes, which recorders wrote in one of the two,
+    or in another form; it then finds no message of the topic.
+    """
+    stated = {(one.topic, one.msgtype): one for one in reader.connections}
+    for storage in getattr(reader.storage, "storages", ()):
+        for number, one in enumerate(storage.connections):
+            same = stated.get((one.topic, one.msgtype))
+            if same is not None:
+                storage.connections[number] = one._replace(ext=same.ext, digest=same.digest)
 
 
 def _unfinished_mcap(path: Path) -> Path | None:

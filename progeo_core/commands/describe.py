@@ -14,6 +14,7 @@ from progeo_core.commands.options import (
     ForceFlag,
     ModelOption,
     RuntimeOption,
+    TrustFlag,
     check_new,
 )
 from progeo_core.errors import UsageError
@@ -35,6 +36,7 @@ def describe(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Write the descriptors of images as a NumPy array, in the order given.
 
@@ -58,7 +60,7 @@ def describe(
 
     paths = list(images or ()) if folder is None else list_images(folder)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
     with progress("describing", len(paths)) as advance:
         report = describe_to_file(out, paths, encoder, advance=advance)
     say_skipped(report.skipped)

@@ -89,17 +89,17 @@ def evaluate(
     model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
+    trust_code: options.TrustFlag = options.MODEL.trust_code,
 ) -> None:
     """Measure how well a map answers images whose positions are known.
 
-    Recall@N: share of all queries with a place within the radius among their N best. Errors are
-    horizontal distances of the estimated positions. Precision and recall are over all confidence
-    thresholds; calibration compares stated confidence with the share that was right. Time to
-    localize: from the first image, or a jump of the truth, to the first accepted right answer.
+    Recall@N: share of queries with a place within the radius among their N best. Errors are
+    horizontal distances. Precision and recall are over all confidence thresholds; calibration
+    compares stated confidence with the share that was right. Time to localize: from the first
+    image, or a jump of the truth, to the first accepted right answer.
 
         progeo evaluate --map city.progeo --queries site/test/queries --report report/
-        progeo evaluate --map office.progeo --queries lap2.csv --radius 2 \\
-            --sequence --json out.json
+        progeo evaluate --map lab.progeo --queries lap2.csv --sequence --json out.json
         progeo evaluate --map lab.progeo --queries walk.csv --camera-info camera.yaml
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
@@ -114,7 +114,8 @@ def evaluate(
     require_file(map_path)
     topics = BagTopics(image_topic, pose_topic)
     source = _read_queries(queries, map_path, topics, radius, options.read_intrinsics(camera_info))
-    run = answer_offline(source, model, device, runtime, sequence, verification_ms)
+    run_by = options.ModelChoice(model, device, runtime, trust_code)
+    run = answer_offline(source, run_by, sequence, verification_ms)
     say_skipped(run.skipped)
     if json_path is not None:
         sources = {"map": str(map_path), "queries_file": str(queries)}
@@ -153,29 +154,23 @@ def _read_queries(
 
 def answer_offline(
     source: ReplayInput,
-    model: str | None,
-    device: str,
-    runtime: str,
+    run_by: options.ModelChoice,
     sequence: bool,
     verification_ms: int,
 ) -> Replay:
-    """Answer the images of an input in this process; model: None for the map's own."""
+    """Answer the images of an input in this process."""
     from progeo_core.evaluation.replay import replay_offline
-    from progeo_core.inference.loading import load_encoder
     from progeo_core.map.place_map import PlaceMap
 
-    with PlaceMap.open(source.map_path) as place_map:
-        name = model or options.model_of_map(place_map)
-        with waiting("loading the model"):
-            encoder = load_encoder(name, device, runtime)
-            place_map.require_model(encoder.fingerprint)
+    with PlaceMap.open(source.map_path) as place_map, waiting("loading the model"):
+        encoder = run_by.load(place_map)
     with progress("localizing", source.images) as advance:
         return replay_offline(
             source,
             encoder,
             sequence=sequence,
             verification_ms=verification_ms,
-            device=device,
+            device=run_by.device,
             advance=advance,
         )
 

@@ -19,8 +19,9 @@ from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
     MapModelOption,
+    ModelChoice,
     RuntimeOption,
-    model_of_map,
+    TrustFlag,
     read_intrinsics,
 )
 from progeo_core.errors import DataError, ImageError, UsageError
@@ -64,22 +65,22 @@ def localize(
     model: MapModelOption = None,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Find where images were taken, how sure that is, and which places of the map they show.
 
-    Every image is answered by itself. One that is not accepted has too little confidence for a
-    robot to use. Images that cannot be read are skipped; the command fails if none can be read.
+    Every image is answered by itself. An answer that is not accepted has too little confidence to
+    be used: several places are similar. Images that cannot be read are listed, and left out.
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/ --json
         progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
 
-    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence
-    (0 to 1), position (x, y, z in metres east, north, up), yaw_rad (counter-clockwise from east,
-    or null), sigma_m (standard deviations of x, y, z), covariance (6 × 6 by rows: x y z roll pitch
-    yaw), geodetic (lat, lon, alt, or null), matches (place_id, similarity, position, yaw_rad,
-    image), method (place or metric), camera_pose (null, or position and orientation, the quaternion
-    x y z w of its optical axes); or image and error.
+    JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
+    1), position (metres east, north, up), yaw_rad (counter-clockwise from east, or null), sigma_m
+    (standard deviations), covariance (6 × 6 by rows: x y z roll pitch yaw), geodetic (lat, lon,
+    alt, or null), matches (place_id, similarity, position, yaw_rad, image), method (place, metric),
+    camera_pose (null, or position and orientation x y z w of its optical axes); or image and error.
     """
     require_file(map_path)
     images = _image_files(images)
@@ -88,7 +89,7 @@ def localize(
         images,
         _picture_names(images, matches),
         read_intrinsics(camera_info),
-        (model, device, runtime),
+        ModelChoice(model, device, runtime, trust_code),
     )
     if as_json:
         shown = [_document(answer) for answer in answers]
@@ -96,9 +97,8 @@ def localize(
     else:
         for answer in answers:
             _print_answer(answer)
-    say_skipped(
-        failed := [str(one.result) for one in answers if isinstance(one.result, ImageError)]
-    )
+    failed = [str(one.result) for one in answers if isinstance(one.result, ImageError)]
+    say_skipped(failed)
     if len(failed) == len(images):
         raise ImageError("no image can be used: check the files named above")
 
@@ -108,25 +108,22 @@ def _answers(
     images: list[Path],
     pictures: list[Path | None],
     intrinsics: Intrinsics | None,
-    run_by: tuple[str | None, str, str],
+    run_by: ModelChoice,
 ) -> list[_Answer]:
-    """Localize images one by one; run_by: model (None for the map's), device and runtime."""
-    from progeo_core.inference.loading import load_encoder
+    """Localize images one by one."""
     from progeo_core.localization.localizer import Localizer
     from progeo_core.localization.localizer_settings import LocalizerSettings
     from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.map.place_index import PlaceIndex
     from progeo_core.map.place_map import PlaceMap
 
-    model, device, runtime = run_by
     settings = LocalizerSettings(sequence=False)
     answers: list[_Answer] = []
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
-            encoder = load_encoder(model or model_of_map(place_map), device, runtime)
-            place_map.require_model(encoder.fingerprint)
+            encoder = run_by.load(place_map)
             index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, device), encoder, settings)
+            localizer = Localizer(PreparedMap(place_map, index, run_by.device), encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, pictures, strict=True):
                 answers.append(_answer(localizer, place_map, path, intrinsics, picture))

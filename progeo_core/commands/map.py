@@ -45,11 +45,12 @@ from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
     MapModelOption,
+    ModelChoice,
     ModelOption,
     PoseGapOption,
     RuntimeOption,
+    TrustFlag,
     check_new,
-    model_of_map,
     setting_option,
 )
 from progeo_core.commands.typer_versions import CommandGroup
@@ -110,11 +111,11 @@ def build(
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Build a map from images with known positions, or extend one.
 
-    Positions come with the images: from a table, from their names or GPS tags, or from a bag.
-    Places are committed as the work goes on; an interruption loses none.
+    Positions come from a table, names, GPS tags or a bag. An interruption loses no place.
 
         progeo map build city.progeo photos/
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
@@ -133,7 +134,7 @@ def build(
         source_path, records, images, bag, topics, heading_convention, camera_info
     )
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime)
+        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
@@ -279,6 +280,7 @@ def calibrate(
     model: MapModelOption = None,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
+    trust_code: TrustFlag = MODEL.trust_code,
 ) -> None:
     """Fit the confidence to images whose positions are known, and save that in the map.
 
@@ -291,7 +293,6 @@ def calibrate(
     require_file(map_path)
     recognize(queries)
     from progeo_core.evaluation.calibrate_map import calibrate_map
-    from progeo_core.inference.loading import load_encoder
     from progeo_core.map.place_map import PlaceMap
     from progeo_core.records.image_source import records_in_files
 
@@ -302,7 +303,7 @@ def calibrate(
         source = source_of_path(queries, Role.QUERIES, BagTopics(image_topic, pose_topic))
         with waiting("loading the model"):
             records = records_in_files(source, Path(folder))
-            encoder = load_encoder(model or model_of_map(place_map), device, runtime)
+            encoder = ModelChoice(model, device, runtime, trust_code).load(place_map)
         with progress("localizing", len(records)) as advance:
             report = calibrate_map(place_map, records, encoder, sequence=sequence, advance=advance)
     say_skipped(report.skipped)

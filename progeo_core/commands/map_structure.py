@@ -111,10 +111,10 @@ def structure(
 
 def feature_finder(features: int, device: str) -> DepthViewFinder:
     """Return a finder of so many local features per image, on a device."""
-    from progeo_core.verification.feature_extractor import FeatureExtractor
+    from progeo_core.inference.feature_extractor import shared_extractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
-    return DepthViewFinder(FeatureExtractor(device), features, _CANDIDATES * features)
+    return DepthViewFinder(shared_extractor(device), features, _CANDIDATES * features)
 
 
 def finish_structure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,6 +15,7 @@ from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
 
 if TYPE_CHECKING:
+    from progeo_core.descriptors.encoder import Encoder
     from progeo_core.images.intrinsics import Intrinsics
     from progeo_core.map.place_map import PlaceMap
 
@@ -26,7 +27,12 @@ class ModelSettings(Settings):
     model: str = setting(
         DEFAULT_MODEL,
         "Model that makes the descriptors: a built-in name, a model folder (see `progeo model"
-        " import`), or an open_clip backbone and its weights, BACKBONE:PRETRAINED",
+        " import`), an open_clip backbone and its weights, BACKBONE:PRETRAINED, a preset such as"
+        " megaloc, onnx:FILE, py:MODULE:FACTORY or hub:REPOSITORY:ENTRY (docs/models.md)",
+    )
+    trust_code: bool = setting(
+        False,
+        "Run the code of the model's authors with your rights, which presets, py: and hub: need",
     )
     device: str = setting("auto", "Where the model runs: auto, cpu, cuda or cuda:N")
     runtime: str = setting(
@@ -75,6 +81,7 @@ MapModelOption = Annotated[
 ]
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
+TrustFlag = Annotated[bool, setting_option(ModelSettings, "trust_code", "--trust-code")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
 VerificationOption = Annotated[
     int, setting_option(LocalizerSettings, "verification_ms", "--verification-ms", "MS")
@@ -149,6 +156,24 @@ def model_of_map(place_map: PlaceMap) -> str:
         f"{place_map.path}: the map was made with {place_map.fingerprint}, which is neither beside"
         " it nor here: say where it is with --model FOLDER"
     )
+
+
+class ModelChoice(NamedTuple):
+    """What answers with a map: its model (None for the map's own), device and runtime."""
+
+    model: str | None
+    device: str
+    runtime: str
+    trust_code: bool
+
+    def load(self, place_map: PlaceMap) -> Encoder:
+        """Load the encoder; `ModelMismatchError` where another model made the map."""
+        from progeo_core.inference.loading import load_encoder
+
+        name = self.model or model_of_map(place_map)
+        encoder = load_encoder(name, self.device, self.runtime, trust_code=self.trust_code)
+        place_map.require_model(encoder.fingerprint)
+        return encoder
 
 
 def read_intrinsics(camera_info: Path | None) -> Intrinsics | None:

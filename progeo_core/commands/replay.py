@@ -81,6 +81,7 @@ def replay(
     model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
+    trust_code: options.TrustFlag = options.MODEL.trust_code,
 ) -> None:
     """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
@@ -93,13 +94,12 @@ def replay(
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder gets report.html, summary.json, answers.csv, answers.jsonl, trajectory.tum,
-    ground_truth.tum (for evo), matches/.
+    The folder has report.html, summary.json, answers.csv and .jsonl, matches/, .tum (for evo).
     summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
     calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
-    mode, published (sequence or single image: in trajectory.tum), bag, map, model, versions.
+    mode, published (sequence or single image), bag, map, model, versions.
     """
-    _refuse_choices(live, device, runtime)
+    _refuse_choices(live, device, runtime, trust_code)
     _check_paths(bag_path, map_path, report, bag_out, force)
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
@@ -119,16 +119,19 @@ def replay(
         name = _live_model(map_path, model)
         run = replay_live(source, name, sequence=not single, verification_ms=verification_ms)
     else:
-        run = answer_offline(source, model, device, runtime, not single, verification_ms)
+        run_by = options.ModelChoice(model, device, runtime, trust_code)
+        run = answer_offline(source, run_by, not single, verification_ms)
     files = _write_files(run, report, bag_out)
     _print_replay(run, files)
 
 
-def _refuse_choices(live: bool, device: str, runtime: str) -> None:
+def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> None:
     """Raise `UsageError` where something is chosen that the live node chooses by itself."""
-    if live and (device, runtime) != (options.MODEL.device, options.MODEL.runtime):
+    chosen, default = (device, runtime, trust_code), options.MODEL
+    if live and chosen != (default.device, default.runtime, default.trust_code):
         raise UsageError(
-            "--device and --runtime go with an offline replay; the live node chooses by itself"
+            "--device and --runtime go with an offline replay, and so does --trust-code; the live"
+            " node chooses by itself"
         )
 
 

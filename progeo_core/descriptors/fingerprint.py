@@ -27,9 +27,9 @@ class ModelFingerprint:
 
     @property
     def image_side(self) -> int:
-        """Return the longer side (pixels) of the images that the network sees, 0 if not stated."""
-        stated = re.match(r"(\d+)x(\d+)\b", self.preprocessing)
-        return max(map(int, stated.groups())) if stated else 0
+        """Return the longest side (pixels) of images that its networks see, 0 if not stated."""
+        stated = re.findall(r"\b(\d+)x(\d+)\b", self.preprocessing)
+        return max((int(side) for size in stated for side in size), default=0)
 
     def __str__(self) -> str:
         """Return one readable line for messages."""

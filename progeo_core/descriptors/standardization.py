@@ -21,7 +21,7 @@ _SAMPLE = 2000
 # Added to every dimension's spread, as a share of the mean spread, so that dead ones stay quiet.
 _SPREAD_FLOOR = 0.1
 # Images that the map's own mean counts as: a few images share their places, not only their light.
-_PRIOR_IMAGES = 30
+_PRIOR_IMAGES = 10
 
 
 def sample_of(ids: NDArray[np.int64]) -> NDArray[np.int64]:

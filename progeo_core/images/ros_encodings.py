@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     MessageData: TypeAlias = bytes | bytearray | memoryview | array[int] | NDArray[np.uint8]
     _Samples: TypeAlias = NDArray[np.uint8 | np.uint16]
 
+# Bytes of a pixel where two share one colour.
+_PACKED_YUV = 2
+# By REP 118, 16-bit millimetres and floating metres.
+DEPTH_ENCODINGS = ("16UC1", "32FC1")
 # What CompressedImage also carries; by the format, or by the start code of H.264 and H.265.
 _VIDEO = ("h264", "h265", "hevc", "av1", "vp8", "vp9", "mpeg", "ffmpeg")
 _VIDEO_START = (b"\0\0\0\x01", b"\0\0\x01")
@@ -40,7 +44,7 @@ def _layouts() -> dict[str, _Layout]:
     # OpenCV names a Bayer pattern by its second row, ROS by its first: RGGB is OpenCV's BG.
     # Generic types are taken in OpenCV's channel order; cv_bridge refuses to call them colours.
     families = {
-        ("mono{bits}", "{bits}UC1"): (1, cv2.COLOR_GRAY2RGB),
+        ("mono{bits}",): (1, cv2.COLOR_GRAY2RGB),
         ("rgb{bits}",): (3, None),
         ("bgr{bits}", "{bits}UC3"): (3, cv2.COLOR_BGR2RGB),
         ("rgba{bits}",): (4, cv2.COLOR_RGBA2RGB),
@@ -56,6 +60,8 @@ def _layouts() -> dict[str, _Layout]:
         for names, (channels, conversion) in families.items()
         for name in names
     }
+    # Of 16 bits, this is depth.
+    layouts["8UC1"] = layouts["mono8"]
     # The second name of each pair is the one that sensor_msgs deprecates.
     for name in ("uyvy", "yuv422"):
         layouts[name] = _Layout(1, 2, cv2.COLOR_YUV2RGB_UYVY)
@@ -86,22 +92,50 @@ def rgb_from_raw(
     Samples of 16 bits become 8 by `to_eight_bits`. Raises `ImageError` for an unknown encoding, no
     pixels or more than `max_pixels`, a step or data too short.
     """
-    layout = _LAYOUTS.get(encoding)
-    if layout is None:
-        raise ImageError(
-            f"image encoding '{encoding}' is not known: use one of {', '.join(_LAYOUTS)}"
-        )
-    what = f"{encoding} image of {width}x{height} pixels with step {step}"
-    row_bytes = width * layout.channels * layout.sample_bytes
-    rows = height * layout.rows_per_two // 2
     octets = np.frombuffer(data, np.uint8)
-    _check_sizes(what, octets.size, rows=rows, row_bytes=row_bytes, step=step)
-    check_size(what, width, height, max_pixels)
+    row_bytes = check_raw(
+        octets.size,
+        height=height,
+        width=width,
+        encoding=encoding,
+        step=step,
+        max_pixels=max_pixels,
+    )
+    layout = _LAYOUTS[encoding]
+    rows = height * layout.rows_per_two // 2
+    what = _described(encoding, width, height, step)
     used: _Samples = octets[: rows * step].reshape(rows, step)[:, :row_bytes]
     samples = used if layout.sample_bytes == 1 else _native_uint16(used, bool(is_bigendian))
     if layout.channels > 1:
         samples = samples.reshape(rows, width, layout.channels)
     return _to_rgb8(what, samples, layout.conversion)
+
+
+def check_raw(
+    size: int, *, height: int, width: int, encoding: str, step: int, max_pixels: int = MAX_PIXELS
+) -> int:
+    """Return how many bytes of a row of a sensor_msgs/Image are pixels; size: of its data.
+
+    Raises `ImageError` as `rgb_from_raw` does, and for depth, which is no picture.
+    """
+    layout = _LAYOUTS.get(encoding)
+    if encoding in DEPTH_ENCODINGS:
+        raise ImageError(
+            f"image encoding '{encoding}' is depth, which is no picture: name the topic of the"
+            " colour or grey images here, and this one as the depth topic"
+        )
+    if layout is None:
+        raise ImageError(
+            f"image encoding '{encoding}' is not known: use one of {', '.join(_LAYOUTS)}"
+        )
+    what = _described(encoding, width, height, step)
+    row_bytes = width * layout.channels * layout.sample_bytes
+    rows = height * layout.rows_per_two // 2
+    _check_sizes(what, size, rows=rows, row_bytes=row_bytes, step=step)
+    check_size(what, width, height, max_pixels)
+    if layout.channels == _PACKED_YUV and width % 2:  # which OpenCV before 4.10 does not notice
+        raise ImageError(f"{what}: these sizes cannot be converted: two pixels share one colour")
+    return row_bytes
 
 
 def rgb_from_compressed(
@@ -133,6 +167,10 @@ def rgb_from_compressed(
     if original.startswith("bayer_") and layout is not None and not converted_first:
         return _to_rgb8(source, np.ascontiguousarray(image[:, :, 0]), layout.conversion)
     return image
+
+
+def _described(encoding: str, width: int, height: int, step: int) -> str:
+    return f"{encoding} image of {width}x{height} pixels with step {step}"
 
 
 def _check_sizes(what: str, size: int, *, rows: int, row_bytes: int, step: int) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, MissingDependencyError
+from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.model.model_card import CARD_PROPERTY, ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
@@ -39,7 +39,13 @@ class _Describer(nn.Module):
 def export_onnx(model: str, path: Path) -> Path:
     """Write a model (see `load_named_model`) as ONNX, as `write_onnx` does; return the file."""
     _require_onnx()
-    return write_onnx(load_named_model(model), path)
+    loaded = load_named_model(model)
+    if loaded.head is not None:
+        raise UsageError(
+            f"{loaded.card.name}: joins a network with local features, which is more than one ONNX"
+            " file; export mobilenetv2-gem or another model without them"
+        )
+    return write_onnx(loaded, path)
 
 
 def write_onnx(model: Model, path: Path) -> Path:

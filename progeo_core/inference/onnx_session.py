@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -55,6 +55,15 @@ def providers(path: Path, variant: Variant, device: torch.device) -> list[tuple[
 
 
 def _session(path: Path, wanted: list[tuple[str, Options]]) -> Infer:
+    session = start_session(path, wanted)
+    return lambda images: list(session.run(None, {"images": images}))
+
+
+def start_session(path: Path, wanted: list[tuple[str, Options]]) -> Any:
+    """Load a file into ONNX Runtime; `RuntimeError` where the first of `wanted` is not here.
+
+    Raises what ONNX Runtime raises for a file that it cannot run.
+    """
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -66,5 +75,5 @@ def _session(path: Path, wanted: list[tuple[str, Options]]) -> Infer:
     if name in onnxruntime.get_available_providers():
         session = onnxruntime.InferenceSession(path, settings, providers=wanted)
         if name in session.get_providers():
-            return lambda images: session.run(None, {"images": images})
+            return session
     raise RuntimeError(f"{name} is not here: it needs onnxruntime-gpu and NVIDIA's libraries")

@@ -60,10 +60,12 @@ def estimate_pose(
     *,
     constants: SingleImageConstants | None = None,
     resolution_m: float = 0.0,
+    on_map: float = 1.0,
 ) -> PoseEstimate:
     """Return the pose that the matches of one image agree on.
 
-    similarity: [k] cosine. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
+    similarity: [k] cosine. position: [k, 3] metres. yaw_rad: [k], NaN unknown. on_map: how
+    probable it is that the image is from the map at all.
     resolution_m: spacing of the map's places, which bounds how well a position can be known.
     The best place wins as a whole; matches elsewhere lower the confidence, never move the mean.
     Raises `DataError` without matches.
@@ -78,8 +80,7 @@ def estimate_pose(
         position,
         yaw_rad,
         settings,
-        confidence=presence(float(cosine.max()), fitted)
-        * _logistic(fitted.gap_slope * (gap - fitted.gap_at_half)),
+        confidence=on_map * _logistic(fitted.gap_slope * (gap - fitted.gap_at_half)),
         resolution_m=resolution_m,
     )
 
@@ -194,12 +195,13 @@ def place_gap(similarity: FloatArray, position: FloatArray, radius_m: float) -> 
     return float(np.clip(1.0 - ratio, 0.0, 1.0))
 
 
-def presence(similarity: float, fitted: SingleImageConstants) -> float:
-    """Return how probable it is that an image with this best similarity is from the map.
+def presence(level: float, fitted: SingleImageConstants) -> float:
+    """Return how probable it is that an image is from the map by how alike its best place is.
 
-    The gap cannot say so: among the wrong places, too, one may stand out.
+    level: that similarity in standard deviations of the similarity of far places of the map. The
+    gap cannot say so: among the wrong places, too, one may stand out.
     """
-    return _logistic(fitted.presence_slope * (similarity - fitted.presence_at_half))
+    return _logistic(fitted.presence_slope * (level - fitted.presence_at_half))
 
 
 def _logistic(log_odds: float) -> float:

@@ -15,20 +15,20 @@ def inlier_log_odds(
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. Where others
-    share as many inliers with the image, as floors that are built to one plan do, they say little.
+    share many inliers with the image, too, as floors that are built to one plan do, they say
+    little.
     """
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
     if not known.any():
         return log_odds
-    amount = np.log(np.maximum(inliers[known], fitted.chance_inliers))
+    found = inliers[known]
     offset = position[known][:, None] - position[known][None]
     elsewhere = np.linalg.norm(offset, axis=-1) > apart_m
-    rival = np.where(elsewhere, amount[None], -np.inf).max(axis=1)
-    # Without another place there is no margin to judge by.
-    margin = np.where(np.isfinite(rival), amount - rival, 0.0)
-    excess = amount - np.log(fitted.even_inliers)
-    log_odds[known] = np.clip(
-        fitted.slope * excess + fitted.margin_slope * margin, fitted.lowest, fitted.highest
-    )
+    rival = np.where(elsewhere, found[None], 0.0).max(axis=1)
+    even = np.maximum(fitted.even_inliers, rival) + fitted.chance_inliers
+    excess = np.log((found + fitted.chance_inliers) / even)
+    # Where places of the map look alike, what is not in it may look as alike as the best of them.
+    trust = np.where(excess > 0.0, (fitted.even_inliers + fitted.chance_inliers) / even, 1.0)
+    log_odds[known] = np.clip(fitted.slope * trust * excess, fitted.lowest, fitted.highest)
     return log_odds

@@ -139,21 +139,23 @@ class PlaceFilter:
             self._move(_displacement(self._tracks.velocity, elapsed, travel), reach, elapsed)
         return self._tracks.rows
 
-    def update(self, rows: IntArray, similarity: FloatArray, novelty: float = 1.0) -> Belief:
+    def update(
+        self, rows: IntArray, similarity: FloatArray, log_odds: FloatArray, novelty: float = 1.0
+    ) -> Belief:
         """Weigh the belief by an image and return it.
 
         rows: [k] distinct, first the ones that `predict` returned, in that order, then any others
-        that look similar; those left out are taken to look different. similarity: [k] in the map's
-        standardization. novelty: 0-1, how much of the image the last one had not shown.
+        that look similar; those left out are taken to look different. similarity: [k], kept in the
+        belief. log_odds: [k] of the places against being off the map, by this image. novelty: 0-1,
+        how much of the image the last one had not shown.
         """
         entering = self._enter_rate * self._off_map / len(self._position)
         tracks = self._with_entering(rows, entering)
         limit = self.constants.evidence_limit
-        odds = self.constants.evidence_slope * (similarity - self.constants.evidence_zero)
         # The limit guards the odds against being off the map; between places, what tells the best
         # one from the others stays whole.
-        excess = max(0.0, float(odds.max(initial=0.0)) - limit)
-        mass = tracks.mass * np.exp(novelty * np.maximum(odds - excess, -limit))
+        excess = max(0.0, float(log_odds.max(initial=0.0)) - limit)
+        mass = tracks.mass * np.exp(novelty * np.maximum(log_odds - excess, -limit))
         off_map = self._off_map - entering * len(rows)
         total = mass.sum() + off_map
         self._enter_rate = self.constants.enter_rate

@@ -84,9 +84,6 @@ class PlaceVerifier:
         rows = self._map.most_similar_images(query.standardized, belief.rows)
         share = self._constants.sequence_share
         log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
-        # Few inliers with every place are due to blur or light as often as to being off the map.
-        compared = log_odds != 0.0
-        log_odds[compared] -= min(0.0, float(log_odds[compared].max(initial=-np.inf)))
         of_places: FloatArray = np.append(log_odds, 0.0)[place]
         return of_places
 

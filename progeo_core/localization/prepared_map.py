@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 IntArray = NDArray[np.int64]
 
+# Places that stand for the whole map where an image is compared with it.
+_SAMPLE = 256
+# Places farther apart than this many spacings show different things.
+_FAR_SPACINGS = 3.0
+# Fewer pairs of far places do not tell how alike they look; then all pairs do. Spreads are larger
+# than this, of similarities and of plain cosines.
+_MIN_PAIRS, _MIN_SPREAD, _MIN_PLAIN_SPREAD = 20, 0.02, 1e-4
+# That of most maps, for one of a single place.
+_USUAL_SPREAD = 0.08
 # Places within this share of the map's spacing are one pose of a rig of cameras.
 _SAME_POSE = 0.3
 
@@ -57,13 +66,37 @@ class PreparedMap:
         self._poses = PlaceGrid(self.places.position, self._pose_radius_m) if self.has_rig else None
 
     @functools.cached_property
+    def sample(self) -> NDArray[np.float32]:
+        """Return the standardized descriptors [m, D] of places taken evenly from the whole map."""
+        return self.standardization.apply(
+            self.place_map.descriptors(self.places.ids[self._sampled])
+        )
+
+    @functools.cached_property
+    def far_spread(self) -> float:
+        """Return the standard deviation of the similarity of places that are far apart."""
+        position = self.places.position[self._sampled]
+        distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
+        pairs = np.triu(np.ones(distance.shape, np.bool_), 1)
+        far = pairs & (distance > _FAR_SPACINGS * self.spacing.spacing_m)
+        if np.count_nonzero(far) < _MIN_PAIRS:
+            far = pairs
+        if not far.any():
+            return _USUAL_SPREAD
+        return max(float((self.sample @ self.sample.T)[far].std()), _MIN_SPREAD)
+
+    @property
+    def _sampled(self) -> slice:
+        return slice(None, None, -(-len(self.places.ids) // _SAMPLE))
+
+    @functools.cached_property
     def features(self) -> PlaceFeatureCache:
         """Return the local features of the places; `UsageError` for an unknown device."""
         # Only comparisons of images need the network of the local features.
-        from progeo_core.verification.feature_extractor import FeatureExtractor
+        from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
-        return PlaceFeatureCache(self.place_map, FeatureExtractor(self._device))
+        return PlaceFeatureCache(self.place_map, shared_extractor(self._device))
 
     @functools.cached_property
     def metric(self) -> MetricLocalizer:
@@ -81,6 +114,30 @@ class PreparedMap:
         """Return the similarity [k] of places to a standardized descriptor [D]."""
         similarity: FloatArray = (self._descriptors.of_rows(rows) @ standardized).astype(np.float64)
         return similarity
+
+    def plain_similarity(self, descriptor: NDArray[np.float32], rows: IntArray) -> FloatArray:
+        """Return the plain cosines [k] of places and a descriptor [D], on the scale of similarity.
+
+        Near 0 for unrelated places of the map, with the spread that similarities have.
+        """
+        cosine = self.place_map.descriptors(self.places.ids[rows]).astype(np.float32) @ descriptor
+        usual = self._plain_sample @ descriptor
+        scaled: FloatArray = (cosine - usual.mean()) * self._plain_scale
+        return scaled
+
+    @functools.cached_property
+    def _plain_sample(self) -> NDArray[np.float32]:
+        """Return the descriptors [m, D] of the sample as they are."""
+        return self.place_map.descriptors(self.places.ids[self._sampled]).astype(np.float32)
+
+    @functools.cached_property
+    def _plain_scale(self) -> float:
+        """Return what one unit of cosine is in units of similarity."""
+        pairs = np.triu_indices(len(self._plain_sample), 1)
+        if not pairs[0].size:
+            return 1.0
+        plain = float((self._plain_sample @ self._plain_sample.T)[pairs].std())
+        return float((self.sample @ self.sample.T)[pairs].std()) / max(plain, _MIN_PLAIN_SPREAD)
 
     def similarity_of_poses(self, standardized: NDArray[np.float32], rows: IntArray) -> FloatArray:
         """Return the similarity [k] of the best image at each place's pose: a rig has several."""

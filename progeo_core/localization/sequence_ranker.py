@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.descriptors.standardization import RunningStandardization
 from progeo_core.geo import FloatArray, wrap_angle
@@ -12,6 +13,7 @@ from progeo_core.localization.consensus import (
     estimate_from_belief,
 )
 from progeo_core.localization.decision import decide_belief
+from progeo_core.localization.image_evidence import place_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief, PlaceFilter
 from progeo_core.localization.place_verification import PlaceVerifier
@@ -24,6 +26,9 @@ from progeo_core.poses.pose_buffer import PoseBuffer
 _GIVEN_BELIEF = 0.9
 # Places farther from a given pose than this many standard deviations are not meant by it.
 _GIVEN_SIGMAS = 3.0
+
+# Every so many images, a sure belief is verified all the same: what confirms itself may be wrong.
+_SPOT_CHECK = 3
 
 
 class SequenceRanker:
@@ -73,27 +78,36 @@ class SequenceRanker:
         carried = self._tracker.predict(query.stamp_ns, query.standardized, query.camera, travel)
         if carried is not None:
             rows = np.concatenate([carried, np.setdiff1d(query.candidates, carried)])
-            belief = self._tracker.update(rows, self._similarity(query, rows))
-            if query.image is not None and not self._is_sure(belief, settings):
+            similarity, log_odds = self._look(query, rows)
+            belief = self._tracker.update(rows, similarity, log_odds)
+            if query.image is not None and self._is_to_verify(belief, settings):
                 self._tracker.weigh(self._verifier.log_odds(query, belief, settings))
         return self._ranking(self._tracker.belief, settings)
 
-    def _similarity(self, query: Query, rows: np.ndarray) -> FloatArray:
-        """Return the similarities [k] of places, without what all images of the camera share."""
+    def _look(self, query: Query, rows: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Return the similarities [k] of places and their log odds by them.
+
+        What all images of the camera share is left out.
+        """
         running = self._running.get(query.camera)
         if running is None:
             running = RunningStandardization(self._map.standardization)
             self._running[query.camera] = running
-        similarity = self._map.similarity_of_poses(running.view(query.descriptor), rows)
+        view = running.view(query.descriptor)
         running.add(query.descriptor)
-        return similarity
+        similarity = self._map.similarity_of_poses(view, rows)
+        usual = np.asarray(self._map.sample @ view, np.float64)
+        constants = self._tracker.constants
+        return similarity, place_log_odds(similarity, usual, self._map.far_spread, constants)
 
-    def _is_sure(self, belief: Belief, settings: LocalizerSettings) -> bool:
-        """Whether a belief needs no verification to be accepted."""
+    def _is_to_verify(self, belief: Belief, settings: LocalizerSettings) -> bool:
+        """Whether a belief needs verification to be accepted, or it is time for a spot check."""
+        if self._tracker.steps % _SPOT_CHECK == 0:
+            return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)
         confidence = self._map.calibration.sequence.apply(float(belief.probability[mode].sum()))
-        return confidence >= settings.min_confidence
+        return confidence < settings.min_confidence
 
     def _ranking(self, belief: Belief, settings: LocalizerSettings) -> Ranking:
         estimate = estimate_from_belief(

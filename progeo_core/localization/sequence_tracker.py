@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
+from progeo_core.localization.fitted_constants import SequenceConstants
 from progeo_core.localization.place_filter import Belief, PlaceFilter
 from progeo_core.poses.pose_buffer import Travel
 
@@ -101,13 +102,18 @@ class SequenceTracker:
         self.steps += 1
         return carried
 
-    def update(self, rows: IntArray, similarity: FloatArray) -> Belief:
+    @property
+    def constants(self) -> SequenceConstants:
+        """Return the constants of the filter."""
+        return self._filter.constants
+
+    def update(self, rows: IntArray, similarity: FloatArray, log_odds: FloatArray) -> Belief:
         """Return the belief after the image that `predict` was given.
 
         rows: [k] distinct, first those that `predict` returned, in that order, then any others that
-        look similar. similarity: [k] of the image and the places.
+        look similar. similarity, log_odds: as `PlaceFilter.update` has them.
         """
-        self.belief = self._filter.update(rows, similarity, self._novelty)
+        self.belief = self._filter.update(rows, similarity, log_odds, self._novelty)
         return self.belief
 
     def weigh(self, log_odds: FloatArray) -> Belief:
@@ -123,10 +129,10 @@ class SequenceTracker:
         look the same hide a jump.
         """
         against = similarity**2 - min(similarity - self._usual, 0.0) ** 2
-        odds = self._filter.constants.leave_rate * math.exp(
+        odds = self.constants.leave_rate * math.exp(
             -0.5 * np.clip(against, -0.2, 0.2) / _SIMILARITY_SIGMA**2
         )
-        return min(max(odds / (1.0 + odds), self._filter.constants.leave_rate), _SUREST_JUMP)
+        return min(max(odds / (1.0 + odds), self.constants.leave_rate), _SUREST_JUMP)
 
     def _is_restart(self, stamp_ns: int) -> bool:
         """Whether time was set back: a bag that loops, a simulation started again."""

@@ -38,8 +38,12 @@ class SingleImageRanker:
 
     def rank(self, query: Query, settings: LocalizerSettings) -> Ranking:
         """Return the candidates of an image in the order of their similarity."""
-        similarity = self._map.similarity(query.standardized, query.candidates)
+        standardized = self._map.similarity(query.standardized, query.candidates)
+        plain = self._map.plain_similarity(query.descriptor, query.candidates)
+        # Plain cosine sees through other light, standardization through what a building shares.
+        similarity = 0.5 * (standardized + plain)
         order = np.argsort(-similarity, kind="stable")
+        on_map = presence(float(standardized.max()) / self._map.far_spread, self._constants)
         rows, similarity = query.candidates[order], similarity[order]
         estimate = estimate_pose(
             similarity,
@@ -48,23 +52,22 @@ class SingleImageRanker:
             self._consensus,
             constants=self._constants,
             resolution_m=self._map.spacing.spacing_m,
+            on_map=on_map,
         )
         confidence = self._map.calibration.single.apply(estimate.confidence)
         estimate = estimate._replace(confidence=confidence)
         ranking = _decided(rows, similarity, estimate, settings)
         if query.image is None or ranking.decision.accepted:
             return ranking
-        return self._verified(query, ranking, settings)
+        return self._verified(query, ranking, on_map, settings)
 
-    def _verified(self, query: Query, ranking: Ranking, settings: LocalizerSettings) -> Ranking:
+    def _verified(
+        self, query: Query, ranking: Ranking, on_map: float, settings: LocalizerSettings
+    ) -> Ranking:
         """Return the ranking after the image was compared with those of its best places."""
         weight = match_weights(ranking.similarity, self._constants.sharpness)
-        matches = WeightedMatches(
-            ranking.rows,
-            weight,
-            ranking.estimate.confidence,
-            presence(float(ranking.similarity[0]), self._constants),
-        )
+        confidence = ranking.estimate.confidence
+        matches = WeightedMatches(ranking.rows, weight, confidence, on_map)
         verified = self._verifier.weigh_matches(query, matches, settings)
         order = np.argsort(-verified.weight, kind="stable")
         rows = ranking.rows[order]

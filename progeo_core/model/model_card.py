@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError
@@ -21,12 +21,26 @@ _MAX_BYTES = 1 << 20
 _MAX_SIZE = 16_384  # pixels of an image's side, and length of a descriptor
 
 
+class LocalFeatures(NamedTuple):
+    """What a model joins to the descriptor of its network (see `LocalHead`).
+
+    extractor: names the local features. size_px: longest side of the images that they are found in.
+    words: of their VLAD. dimension: length D of the joined descriptor.
+    """
+
+    extractor: str
+    size_px: int
+    words: int
+    dimension: int
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
     """Description of a model by which it can be built, run and recognised.
 
     normalized: whether the encoder scales descriptors to unit length (the authors' ViTs do not).
     weights_sha256: see `sha256_of`. source, licence: where the weights are from, for people.
+    local: the local features that are joined to what the architecture gives, None for none.
     """
 
     name: str
@@ -36,14 +50,21 @@ class ModelCard:
     normalized: bool = True
     source: str = ""
     licence: str = ""
+    local: LocalFeatures | None = None
 
     @property
     def fingerprint(self) -> ModelFingerprint:
         """Identify the descriptors of this model."""
+        architecture, dimension = str(self.architecture), self.architecture.dimension
+        preprocessing = str(self.preprocessing)
+        if self.local is not None:
+            extractor, size_px, words, dimension = self.local
+            architecture = f"{architecture}+VLAD{words}"
+            preprocessing = f"{preprocessing}; {extractor} in {size_px}x{size_px} at most"
         return ModelFingerprint(
-            architecture=str(self.architecture),
-            dimension=self.architecture.dimension,
-            preprocessing=str(self.preprocessing),
+            architecture=architecture,
+            dimension=dimension,
+            preprocessing=preprocessing,
             weights_sha256=self.weights_sha256,
             normalized=self.normalized,
             name=self.name,
@@ -52,6 +73,7 @@ class ModelCard:
     def to_json(self) -> dict[str, Any]:
         """Return the content of `model.json`."""
         architecture = dataclasses.asdict(self.architecture)
+        local = {} if self.local is None else {"local": self.local._asdict()}
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -61,6 +83,7 @@ class ModelCard:
             "weights_sha256": self.weights_sha256,
             "source": self.source,
             "licence": self.licence,
+            **local,
         }
 
 
@@ -112,6 +135,7 @@ def _parsed(content: dict[str, Any]) -> ModelCard:
         normalized=content["normalized"],
         source=content["source"],
         licence=content["licence"],
+        local=LocalFeatures(**content["local"]) if "local" in content else None,
     )
     _check_texts(card)
     _check_numbers(card)
@@ -121,6 +145,8 @@ def _parsed(content: dict[str, Any]) -> ModelCard:
 def _check_texts(card: ModelCard) -> None:
     texts = {"name": card.name, "source": card.source, "licence": card.licence}
     texts |= {"backbone": card.architecture.backbone, "weights_sha256": card.weights_sha256}
+    if card.local is not None:
+        texts |= {"extractor": card.local.extractor}
     for name, value in texts.items():
         if not isinstance(value, str):
             raise TypeError(f"{name} is {value!r:.50}, not a text")
@@ -133,6 +159,9 @@ def _check_texts(card: ModelCard) -> None:
 def _check_numbers(card: ModelCard) -> None:
     seen = card.preprocessing
     sizes = {"dimension": card.architecture.dimension, "height": seen.height, "width": seen.width}
+    if card.local is not None:
+        sizes |= {"size_px": card.local.size_px, "words": card.local.words}
+        sizes |= {"dimension of the local head": card.local.dimension}
     for name, value in sizes.items():
         if type(value) is not int or not 0 < value <= _MAX_SIZE:
             raise ValueError(f"{name} is {value!r:.50}, not a number from 1 to {_MAX_SIZE}")

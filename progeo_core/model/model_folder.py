@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, UsageError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.model.backbone import resize_backbone
+from progeo_core.model.local_head import LOCAL, LocalHead
 from progeo_core.model.model_card import (
     CARD_PROPERTY,
     ModelCard,
@@ -33,10 +34,16 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class Model(NamedTuple):
-    """Network with its weights, and the card that says how to use it."""
+    """Network with its weights, its local head, if any, and the card that says how to use it."""
 
     card: ModelCard
     network: ProgeoNetwork
+    head: LocalHead | None = None
+
+    @property
+    def network_alone(self) -> Model:
+        """Return the model without its local head."""
+        return Model(dataclasses.replace(self.card, local=None), self.network)
 
 
 class StoredModel(NamedTuple):
@@ -81,8 +88,23 @@ def load_model(folder: Path, *, with_text: bool = False) -> Model:
         resize_backbone(network.backbone, card.preprocessing.height, card.preprocessing.width)
     except UsageError as error:
         raise DataError(f"{folder / CARD_FILE}: {error}") from error
-    load_weights(network, state, str(folder / WEIGHTS_FILE))
-    return Model(card, network)
+    source = str(folder / WEIGHTS_FILE)
+    local = {name: tensor for name, tensor in state.items() if name.startswith(LOCAL)}
+    rest = {name: tensor for name, tensor in state.items() if name not in local}
+    load_weights(network, rest, source)
+    return Model(card, network, _head(card, local, source))
+
+
+def _head(card: ModelCard, state: State, source: str) -> LocalHead | None:
+    """Return the local head that the card says, None where it says none."""
+    if card.local is None and not state:
+        return None
+    head = LocalHead.of_state(state, source)
+    sizes = head.dimension, len(head.words), head.network_projection.shape[1]
+    said = card.local and (card.local.dimension, card.local.words, card.architecture.dimension)
+    if sizes != said:
+        raise ModelMismatchError(f"{source}: its local head is not the one of {CARD_FILE}")
+    return head
 
 
 def read_model(folder: Path, *, with_text: bool) -> StoredModel:

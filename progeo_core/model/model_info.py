@@ -69,12 +69,16 @@ def describe_model(model: str) -> ModelInfo:
 
 def _describe_folder(folder: Path) -> ModelInfo:
     card, state = read_model(folder, with_text=True)
+    fields = _architecture_fields(card.architecture)
+    if card.local is not None:
+        head = f"{fields['head']} + VLAD of {card.local.extractor}"
+        fields |= {"head": head, "dimension": card.local.dimension}
     return ModelInfo(
         name=card.name,
         form="model folder",
-        **_architecture_fields(card.architecture),
+        **fields,
         normalized=card.normalized,
-        preprocessing=str(card.preprocessing),
+        preprocessing=card.fingerprint.preprocessing,
         parameters=_count(state),
         weights_sha256=card.weights_sha256,
         weights_bytes=(folder / WEIGHTS_FILE).stat().st_size,

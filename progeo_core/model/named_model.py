@@ -37,6 +37,8 @@ def find_model_folder(model: str) -> Path | None:
         return path
     if path.is_dir():
         raise DataError(f"{path}: no model folder, {CARD_FILE} is missing")
+    if path.suffix == ".onnx":
+        raise UsageError(f"{path}: name an ONNX file as onnx:{path}")
     if path.is_file():
         raise UsageError(
             f"{path}: a checkpoint cannot be used as it is; turn it into a model folder first:"

@@ -16,7 +16,7 @@ from progeo_core.model.torch_file import read_torch_file
 
 State: TypeAlias = dict[str, Tensor]
 
-VISUAL = ("backbone.", "aggregation.")
+VISUAL = ("backbone.", "aggregation.", "local.")
 TEXT = ("token_embedding.", "text_encoder.")
 _CLIP_TEXT = ("transformer.", "positional_embedding", "ln_final.", "text_projection")
 # What holds the weights in a training checkpoint.
@@ -85,8 +85,13 @@ def sha256_of(state: Mapping[str, Tensor]) -> str:
 
     The text side does not change descriptors, and is left out.
     """
+    return digest_of(visual_part(state))
+
+
+def digest_of(state: Mapping[str, Tensor]) -> str:
+    """Digest weights: names, types, shapes and bytes."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(visual_part(state).items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
         values = tensor.detach().cpu().contiguous().view(-1)
         digest.update(values.view(torch.uint8).numpy().data)

@@ -8,15 +8,15 @@ the turn of the camera.
 from __future__ import annotations
 
 import collections
-import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.inference.feature_extractor import LONGEST_SIDE, shared_extractor
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import DESCRIPTOR_VALUES
 from progeo_core.poses.transform import Transform
@@ -26,15 +26,11 @@ from progeo_core.slam.keyframes import Keyframe
 from progeo_core.slam.loop_closure import LoopClosure
 from progeo_core.slam.loop_pose import RelativePose, relative_of_base, turned_relative
 from progeo_core.verification.absolute_pose import FINAL_ERROR_PX, absolute_pose
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.feature_tracks import direct_tracks
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.two_view_geometry import two_view_geometry
 from progeo_core.verification.view_neighbors import ViewNeighbors
-
-if TYPE_CHECKING:
-    from progeo_core.verification.feature_extractor import FeatureExtractor
 
 # The first closures of a revisit come up to 15 at once, and each takes up to 0.1 s.
 _MAX_AT_ONCE = 3
@@ -82,7 +78,7 @@ class LoopRefiner:
             return
         if camera is None:
             return
-        found = _extractor().find([frame.image], _FEATURES)[0]
+        found = shared_extractor().find([frame.image], _FEATURES)[0]
         pixel = max(1.0, max(width, height) / LONGEST_SIDE) / camera.focal_x
         rays = camera.normalized(found.points)
         features = KeyframeFeatures(rays, found.descriptors, pixel, robot, frame.extrinsics)
@@ -171,11 +167,3 @@ class LoopRefiner:
             if len(self._features) > _IN_MEMORY:
                 self._features.popitem(last=False)
         return self._features[number]
-
-
-@functools.cache
-def _extractor() -> FeatureExtractor:
-    """Return the network, which is loaded once for all cameras."""
-    from progeo_core.verification.feature_extractor import FeatureExtractor
-
-    return FeatureExtractor()

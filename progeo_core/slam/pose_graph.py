@@ -83,7 +83,8 @@ class PosePrior(NamedTuple):
 class OptimizedTrajectory(NamedTuple):
     """Corrected trajectory of a session.
 
-    stamp_ns: [n]. pose: [n, 3] in the map, or relative to the first pose without map poses.
+    stamp_ns: [n]. pose: [n, 3] in the map; without map poses, that starts where the odometry does,
+    whatever its first pose is.
     odometry: [n, 3] the same poses as odometry gave them. loops_used, priors_used: which of them
     were used.
     """
@@ -221,7 +222,7 @@ class PoseGraph:
             shift = compose(start[row - 1], between(odometry.pose[row], np.zeros(3)))
             start[row:] = compose(shift, odometry.pose[row:])
         if not self._priors:
-            return compose(between(start[0], np.zeros(3)), start)
+            return start
         rows = np.searchsorted(stamps, [prior.stamp_ns for prior in self._priors])
         seen = np.array([prior.pose for prior in self._priors])
         frames = compose(seen, between(start[rows], np.zeros(3)))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.inference.feature_extractor import LONGEST_SIDE
 from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.poses.camera_pose import CameraPose
-from progeo_core.verification.feature_extractor import LONGEST_SIDE
 from progeo_core.verification.feature_matching import (
     MIN_COSINE,
     MIN_COSINE_NEAR,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import working_side
 from progeo_core.map.place_map import PlacePoses
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.absolute_pose import (
@@ -17,7 +18,6 @@ from progeo_core.verification.absolute_pose import (
     FIRST_ERROR_PX,
     absolute_pose,
 )
-from progeo_core.verification.feature_extractor import working_side
 from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image, decode_image
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import PlaceView, unit_descriptors
-from progeo_core.map.place_map import PlaceMap
-from progeo_core.verification.feature_extractor import (
+from progeo_core.inference.feature_extractor import (
     QUERY_FEATURES,
     FeatureExtractor,
     Keypoints,
     working_side,
 )
+from progeo_core.map.place_features import PlaceView, unit_descriptors
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.verification.query_view import QueryView
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from progeo_core.geo import FloatArray
     from progeo_core.images.codec import Image
     from progeo_core.images.intrinsics import Intrinsics
-    from progeo_core.verification.feature_extractor import Keypoints
+    from progeo_core.inference.feature_extractor import Keypoints
 
 # No image is enlarged beyond this side (pixels): the network's time grows with the area.
 _MAX_SIDE = 1280

@@ -12,6 +12,7 @@ from progeo_core.errors import UsageError
 from progeo_core.images.codec import Image
 from progeo_core.images.depth import FloatArray32, depth_at
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor, Keypoints
 from progeo_core.map.place_features import (
     PLACE_FEATURES,
     PlaceFeatures,
@@ -20,7 +21,6 @@ from progeo_core.map.place_features import (
     descriptor_bytes,
 )
 from progeo_core.poses.camera_pose import CameraPose
-from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, Keypoints
 
 _log = logging.getLogger(__name__)
 

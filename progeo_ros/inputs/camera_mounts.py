@@ -8,8 +8,9 @@ from rclpy.node import Node
 
 from progeo_core.errors import UsageError
 from progeo_core.poses.extrinsics import Extrinsics
-from progeo_ros.inputs.static_transforms import TOPIC, StaticTransforms
+from progeo_ros.inputs.static_transforms import StaticTransforms
 from progeo_ros.settings import NodeSettings
+from progeo_ros.tf2_topics import TF_STATIC
 
 
 class CameraMounts:
@@ -34,9 +35,9 @@ class CameraMounts:
 
     def problem(self, camera_frame: str) -> str:
         """Return why nothing says where a camera is, and what to do."""
-        reason = f"{TOPIC} does not connect '{camera_frame}' with '{self._base_frame}'"
+        reason = f"{TF_STATIC} does not connect '{camera_frame}' with '{self._base_frame}'"
         if self._transforms is not None and not self._transforms.has_listener:
-            reason = f"{TOPIC} is not read, as tf2_msgs is not installed"
+            reason = f"{TF_STATIC} is not read, as tf2_msgs is not installed"
         return (
             f"{reason}: metric poses are those of the camera, not of {self._base_frame}, and"
             " keyframes get no 3-D points; set camera_extrinsics"

@@ -5,25 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from progeo_core.poses.pose_messages import read_transforms
 from progeo_core.poses.transform import FrameTree
-
-try:
-    from tf2_msgs import msg as tf2_msgs
-
-    TFMessage: Any = tf2_msgs.TFMessage
-except ImportError:  # PyPI has no tf2_msgs.
-    TFMessage = None
-
-TOPIC = "/tf_static"
-# As tf2 listens to it: what was sent before still comes.
-_QOS = QoSProfile(
-    depth=100,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-    reliability=ReliabilityPolicy.RELIABLE,
-)
+from progeo_ros import tf2_topics
+from progeo_ros.tf2_topics import STATIC_QOS, TF_STATIC
 
 
 class StaticTransforms:
@@ -35,8 +21,10 @@ class StaticTransforms:
         self.frames = FrameTree()
         self._subscription = (
             None
-            if TFMessage is None
-            else node.create_subscription(TFMessage, TOPIC, self._on_transforms, _QOS)
+            if tf2_topics.TFMessage is None
+            else node.create_subscription(
+                tf2_topics.TFMessage, TF_STATIC, self._on_transforms, STATIC_QOS
+            )
         )
 
     @property
@@ -53,7 +41,7 @@ class StaticTransforms:
         for _, parent, child, pose in read_transforms(message):
             if not self.frames.add(parent, child, pose):
                 self._node.get_logger().warning(
-                    f"{TOPIC}: the transform from '{parent}' to '{child}' is dropped: it has no"
+                    f"{TF_STATIC}: the transform from '{parent}' to '{child}' is dropped: it has no"
                     " names, no rotation or numbers that are of no robot",
                     throttle_duration_sec=5.0,
                 )

@@ -88,9 +88,10 @@ class AnswerPublishers:
     def _publish_geodetic(self, answer: Localization, camera_frame: str) -> None:
         if answer.geodetic is None:
             return
-        # Whose position it is: others add the offset of that frame.
-        is_robot = answer.estimate.orientation is not None
-        self._send(self._fix, fix_message(answer, self._base_frame if is_robot else camera_frame))
+        # Whose position it is: others add the offset of that frame. Places are where the robot
+        # was that made the map.
+        is_camera = answer.metric is not None and answer.estimate.orientation is None
+        self._send(self._fix, fix_message(answer, camera_frame if is_camera else self._base_frame))
         if self._geo_pose is not None:
             self._send(self._geo_pose, geo_pose_message(answer, self._map_frame))
 

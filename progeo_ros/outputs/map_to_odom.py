@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 
-from progeo_core.errors import MissingDependencyError
 from progeo_core.geo import FloatArray
 from progeo_core.localization.answer import Localization
 from progeo_core.poses.planar_pose import between, compose
@@ -17,6 +16,7 @@ from progeo_core.poses.pose_buffer import BufferedPose
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.inputs.odometry import OdometryPose
+from progeo_ros.tf2_topics import TF, TF_QOS, require_tf2
 
 
 class OdomInMap(NamedTuple):
@@ -26,20 +26,23 @@ class OdomInMap(NamedTuple):
     z_m: float = 0.0
 
 
+# The odometry's origin where nothing is known but that the map starts where odometry does.
+AT_ORIGIN = OdomInMap(np.zeros(3))
+
+
 class MapToOdom:
     """Broadcaster of map → odom, which sends the latest correction whenever odometry comes."""
 
-    def __init__(self, node: Node, map_frame: str) -> None:
-        """Create the broadcaster; `MissingDependencyError` without tf2_ros."""
-        try:
-            from tf2_ros import TransformBroadcaster
-        except ImportError as error:
-            raise MissingDependencyError(
-                "publish_map_to_odom needs tf2_ros, which a ROS distribution provides"
-                " (apt install ros-$ROS_DISTRO-tf2-ros); PyPI has none, so set it to false here"
-            ) from error
-        self._map_frame = map_frame
-        self._broadcaster: Any = TransformBroadcaster(node)
+    def __init__(self, node: Node, map_frame: str, tolerance_s: float) -> None:
+        """Create the broadcaster; `MissingDependencyError` without tf2_msgs.
+
+        tolerance_s: how far ahead (s) of the odometry the transform is dated, so that sensors
+        newer than the last odometry find it.
+        """
+        self._kind = require_tf2("publish_map_to_odom")
+        self._node, self._map_frame = node, map_frame
+        self._tolerance_ns = round(tolerance_s * 1e9)
+        self._publisher = node.create_publisher(self._kind, TF, TF_QOS)
         self._lock = threading.Lock()
         self._origin: OdomInMap | None = None
 
@@ -65,7 +68,13 @@ class MapToOdom:
         with self._lock:
             origin = self._origin
         if origin is not None:
-            self._broadcaster.sendTransform(transform_message(origin, odometry, self._map_frame))
+            valid = odometry._replace(stamp_ns=odometry.stamp_ns + self._tolerance_ns)
+            transform = transform_message(origin, valid, self._map_frame)
+            self._publisher.publish(self._kind(transforms=[transform]))
+
+    def destroy(self) -> None:
+        """Remove the publisher from the node."""
+        self._node.destroy_publisher(self._publisher)
 
 
 def odom_in_map(estimate: PoseEstimate, robot: BufferedPose) -> OdomInMap:

@@ -47,7 +47,7 @@ class Folder(Dataset[torch.Tensor]):
 
 def rows(folder: Path) -> Iterator[Row]:
     """Yield one row per size of image."""
-    card, network = load_named_model(MODEL)
+    card, network, _ = load_named_model(MODEL)
     # A runtime is chosen only for models that can be met again.
     save_model(folder / "network", card, network.state_dict())
     encoder = load_encoder(str(folder / "network"), "cpu")

@@ -138,7 +138,7 @@ def _model(folder: Path, name: str) -> str:
         return name
     saved = folder / f"node-{name.partition(':')[0]}"
     if not saved.exists():
-        card, network = load_named_model(name)
+        card, network, _ = load_named_model(name)
         save_model(saved, card, network.state_dict())
     return str(saved)
 

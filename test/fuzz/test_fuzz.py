@@ -9,7 +9,6 @@ from test.fuzz.misbehaviour import WAYS
 from test.fuzz.worker import Worker
 
 CASES = 2000
-SLOW = ("checkpoint", "TorchScript archive")
 RIGHT = (Outcome.READ, Outcome.REFUSED)
 
 
@@ -20,9 +19,8 @@ def worker():
         yield one
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in KINDS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
 def test_no_input_of_this_kind_does_anything_but_be_read_or_refused(worker, name):
     results = [worker.run(name, number) for number in range(shares(KINDS, CASES)[name])]
     wrong = [result for result in results if result.outcome not in RIGHT]

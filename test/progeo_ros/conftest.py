@@ -25,6 +25,7 @@ from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
+from progeo_ros.process import dds_environment as domains
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.replay.live_replay import values_of
 from test import tf2_messages as tf2_messages_build
@@ -99,6 +100,16 @@ class Peer:
     def destroy(self) -> None:
         self.executor.shutdown()
         self.node.destroy_node()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_domains() -> Iterator[None]:
+    """Give each of pytest's worker processes domains of its own to choose from."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(domains, "_DOMAINS", domains._DOMAINS[worker::workers])
+        yield
 
 
 @pytest.fixture(scope="module")

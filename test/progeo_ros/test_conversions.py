@@ -133,17 +133,6 @@ def test_pictures_are_jpeg(corridor: Path) -> None:
     assert frame_from_message(message, "").image.shape == image.shape
 
 
-def test_cv_bridge_gives_the_same_pixels(corridor: Path) -> None:
-    cv_bridge = pytest.importorskip("cv_bridge", reason="only a ROS distribution has cv_bridge")
-    image = read_image(next((corridor / "query").glob("*.jpg")))
-    message = cv_bridge.CvBridge().cv2_to_imgmsg(image, "rgb8")
-    message.header.stamp = stamp_from_ns(STAMP_NS)
-    for encoding in ("rgb8", "bgr8"):
-        message.encoding = encoding
-        expected = cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8")
-        np.testing.assert_array_equal(frame_from_message(message, "c").image, expected)
-
-
 def test_image_larger_than_the_limit_is_refused_before_it_is_decoded():
     raw = Image(height=480, width=640, encoding="mono8", step=640)
     raw.header.stamp.sec = 1

@@ -17,7 +17,11 @@ from std_srvs.srv import Trigger
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import UsageError
+from progeo_core.inference.loading import load_encoder
+from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import read_records
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.localizer_node import LocalizerNode
 
@@ -116,6 +120,25 @@ def test_what_cannot_be_configured_is_explained(
     assert node.trigger_configure() == FAILURE
     assert complaint in fault_of(node)
     assert state_of(node) == "unconfigured"
+
+
+def test_a_model_of_others_runs_once_its_code_is_trusted(
+    nodes: Nodes, corridor: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hubconf.py").write_text(
+        "import torch\n\ndef make():\n    torch.manual_seed(0)\n"
+        "    return torch.nn.Sequential(torch.nn.Conv2d(3, 64, 14, 14), torch.nn.Flatten(2),"
+        " torch.nn.AdaptiveAvgPool1d(1), torch.nn.Flatten())\n"
+    )
+    model, path = f"hub:{tmp_path}:make", tmp_path / "map.progeo"
+    records = read_records(corridor / "ref.csv").select(slice(0, 4))
+    build_map(path, FileSource(records), load_encoder(model, "cpu", trust_code=True))
+    node = nodes(map=str(path), device="cpu", model=model)
+    assert node.trigger_configure() == FAILURE
+    assert "runs the code of others" in fault_of(node)
+    node = nodes(map=str(path), device="cpu", model=model, trust_code=True)
+    start(node)
+    assert state_of(node) == "active"
 
 
 def test_a_damaged_map_is_refused(nodes: Nodes, tmp_path: Path) -> None:

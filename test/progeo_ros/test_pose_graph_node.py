@@ -1,10 +1,12 @@
 """The pose graph node in a process of its own, told of a drive message by message."""
 
+import importlib
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,15 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, Pose, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path as PathMessage
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.poses.planar_pose import between, compose
 from progeo_core.poses.pose_messages import yaw_from_quaternion
-from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
+from progeo_ros import tf2_topics
+from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns, stamp_to_ns
 from progeo_ros.outputs.loop_messages import keyframe_frame
+from progeo_ros.pose_graph_node import PoseGraphNode
 from progeo_ros.replay.live_replay import values_of
 from test.drifting_drive import LAP, SIGMA, ate, drifting, stamp, two_laps
 
@@ -203,3 +208,54 @@ def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(
     driver.move(30, odometry[30], HALF_BEFORE)
     found = planar_of(driver.corrected[-1].pose.pose)
     assert np.linalg.norm(np.array(found[:2]) - truth[30, :2]) < 1.0
+
+
+def test_the_map_starts_where_odometry_does_and_never_jumps(
+    peer, tf2_messages, truth: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del tf2_messages
+    kind: Any = importlib.import_module("tf2_msgs.msg").TFMessage
+    monkeypatch.setattr(tf2_topics, "TFMessage", kind)
+    transforms = peer.collect(kind, "/tf", tf2_topics.TF_QOS)
+    paths = peer.collect(PathMessage, "/started_elsewhere/progeo_pose_graph/path", LATCHED)
+    given = {"publish_map_to_odom": True, "period_s": 0.05, "transform_tolerance": 0.5}
+    parameters = [Parameter(name, value=value) for name, value in given.items()]
+    node = PoseGraphNode(namespace="started_elsewhere", parameter_overrides=parameters)
+    peer.executor.add_node(node)
+    odom = peer.node.create_publisher(Odometry, "/started_elsewhere/odom", 500)
+    loops = peer.node.create_publisher(Odometry, "/started_elsewhere/loop_closure", 500)
+    for publisher in (odom, loops):
+        peer.wait_for(publisher.get_subscription_count, publisher.topic_name)
+    # Odometry that was switched on before, somewhere else.
+    start = np.array([40.0, -7.0, 2.0])
+    odometry = compose(start, drifting(truth, "low", np.random.default_rng(2)))
+    for row, pose in enumerate(odometry):
+        message = Odometry(child_frame_id="base_link")
+        message.header.frame_id, message.header.stamp = "odom", stamp_from_ns(stamp(row))
+        message.pose.pose = pose_of(pose)
+        odom.publish(message)
+        if row >= LAP:
+            seen = closure(row - LAP, row)
+            seen.pose.pose = pose_of(between(truth[row - LAP], truth[row]))
+            loops.publish(seen)
+        peer.wait_for(lambda row=row: len(transforms) > row, f"the transform {row}")
+    first = transforms[0].transforms[0]
+    assert (first.header.frame_id, first.child_frame_id) == ("map", "odom")
+    assert stamp_to_ns(first.header.stamp) == stamp(0) + 500_000_000
+    moved = [one.transforms[0].transform for one in transforms]
+    origins = np.array(
+        [[one.translation.x, one.translation.y, yaw_from_quaternion(one.rotation)] for one in moved]
+    )
+    np.testing.assert_array_equal(origins[0], np.zeros(3))
+    placed = compose(origins, odometry)
+    # Corrections take the robot to where it is, not to another origin.
+    there = compose(odometry[0], between(truth[0], truth))
+    drift, left = (
+        np.linalg.norm(found[:, :2] - there[:, :2], axis=1) for found in (odometry, placed)
+    )
+    assert left.max() <= drift.max()
+    assert left[-1] < drift[-1] / 3
+    peer.wait_for(lambda: paths, "the path")
+    np.testing.assert_allclose(planar_of(paths[-1].poses[0].pose), odometry[0], atol=1e-3)
+    peer.executor.remove_node(node)
+    node.destroy_node()

@@ -51,6 +51,16 @@ def test_starting_imports_nothing_heavy() -> None:
     assert subprocess.check_output(command, text=True).strip() == "set()"
 
 
+@pytest.mark.parametrize("node", NODES)
+def test_help_says_what_a_node_is_and_how_to_start_it(node: str) -> None:
+    command = [sys.executable, "-m", "progeo_ros.start", node, "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"{node}: ")
+    assert f"ros2 run progeo_ros {node} --ros-args" in ended.stdout
+    assert max(map(len, ended.stdout.splitlines())) <= 100
+
+
 def test_an_unknown_node_is_answered_with_those_there_are() -> None:
     command = [sys.executable, "-m", "progeo_ros.start", "progeo_nobody"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -60,7 +60,7 @@ def check_runtimes(model: str, device: str) -> Iterator[Finding]:
     from progeo_core.model.named_model import load_named_model
 
     chosen = choose_device(device)
-    loaded = load_named_model(model)
+    loaded = load_named_model(model).network_alone
     images = trial_images()
     with tempfile.TemporaryDirectory() as folder:
         # Apart from the user's cache, so that every runtime is tried again.

@@ -1,11 +1,24 @@
 """Bags that open, and what is said of those that do not."""
 
 import pytest
+import yaml
 
 from progeo_core.bags.opening import open_bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.errors import DataError
 from progeo_core.records.records import read_records
+
+QOS = """\
+- history: 1
+  depth: 2
+  reliability: 2
+  durability: 1
+  deadline: {sec: 9223372036, nsec: 854775807}
+  lifespan: {sec: 9223372036, nsec: 854775807}
+  liveliness: 1
+  liveliness_lease_duration: {sec: 9223372036, nsec: 854775807}
+  avoid_ros_namespace_conventions: false
+"""
 
 
 @pytest.fixture
@@ -83,3 +96,26 @@ def test_topics_of_other_types_are_refused(bag_path, old):
     (bag_path / "metadata.yaml").write_text("\n".join(lines))
     with pytest.raises(DataError, match="campus: the bag cannot be read"):
         open_bag(bag_path)
+
+
+def test_metadata_with_another_qos_than_the_files_still_finds_the_messages(bag_path):
+    # As in the bags of rosbag2's own tests, which start at time 0.
+    file = bag_path / "metadata.yaml"
+    stated = yaml.safe_load(file.read_text())
+    information = stated["rosbag2_bagfile_information"]
+    information["starting_time"]["nanoseconds_since_epoch"] = 0
+    for topic in information["topics_with_message_count"]:
+        topic["topic_metadata"]["offered_qos_profiles"] = QOS
+        topic["topic_metadata"]["type_description_hash"] = f"RIHS01_{'0' * 64}"
+    file.write_text(yaml.safe_dump(stated))
+    reader = open_bag(bag_path)
+    assert len(list(reader.messages())) == len(list(reader.messages(reader.connections))) == 12
+    reader.close()
+
+
+@pytest.mark.parametrize("name", ["drive_0.mcap.zstd", "drive_0.db3.zstd"])
+def test_one_compressed_file_alone_is_no_bag(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x28\xb5\x2f\xfd")
+    words = rf"give the folder with its metadata.yaml, or decompress it, zstd -d .*{name}, and"
+    with pytest.raises(DataError, match=words):
+        open_bag(tmp_path / name)

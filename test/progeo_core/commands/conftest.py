@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from progeo_core.cli import main
+from progeo_core.commands import console
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.map.build import build_map
 from progeo_core.records.image_source import FileSource
@@ -34,6 +35,8 @@ def progeo(
 ) -> Callable[..., Result]:
     """Return a function that runs `progeo` with arguments."""
     monkeypatch.setenv("COLUMNS", "200")
+    for one in (console.results, console.messages):
+        monkeypatch.setattr(one, "width", 200)
 
     def run(*arguments: object) -> Result:
         capfd.readouterr()

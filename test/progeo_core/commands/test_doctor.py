@@ -11,6 +11,7 @@ def no_ros(monkeypatch):
     monkeypatch.setattr(ros, "has_ros", lambda: False)
 
 
+@pytest.mark.slow
 def test_doctor_says_what_works_and_what_to_do(progeo, campus_map, small_model):
     done = progeo("doctor", campus_map, "--model", small_model, "--device", "cpu")
     assert done.code == 0, done.out

@@ -124,6 +124,7 @@ def test_verification_makes_uncertain_images_sure(
     assert accepted[1] > accepted[0]
 
 
+@pytest.mark.slow
 def test_full_poses_against_a_map_with_landmarks(progeo, office, small_model, tmp_path):
     """Build, evaluate and localize with a calibration, as a user does."""
     lab, camera = tmp_path / "lab.progeo", office / "camera_info.yaml"

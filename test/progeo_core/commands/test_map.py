@@ -8,18 +8,27 @@ import pytest
 
 from progeo_core.bags.writer import write_bag
 from progeo_core.geo import Datum
+from progeo_core.map.build import build_map
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
 
+@pytest.fixture(scope="module")
+def few_map(campus_loop, small_encoder, tmp_path_factory):
+    """Return a folder with a map of six campus frames, not to be changed."""
+    folder = tmp_path_factory.mktemp("few")
+    records = read_records(campus_loop / "records.csv").select(slice(0, 6))
+    build_map(folder / "few.progeo", FileSource(records), small_encoder)
+    return folder
+
+
 @pytest.fixture
-def built(progeo, few_records, small_model, tmp_path):
-    """Return the path of a map of six campus frames, built by the command."""
-    path = tmp_path / "few.progeo"
-    done = progeo("map", "build", path, "--records", few_records, "--model", small_model)
-    assert done.code == 0, done.err
-    return path
+def built(few_map, tmp_path):
+    """Return the path of a map of the places of `few_records`."""
+    shutil.copytree(few_map, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "few.progeo"
 
 
 @pytest.fixture
@@ -30,7 +39,10 @@ def truncated(tmp_path, corridor):
     return path
 
 
-def test_build_from_records_counts_and_indexes(built, progeo):
+def test_build_from_records_counts_and_indexes(progeo, few_records, small_model, tmp_path):
+    built = tmp_path / "few.progeo"
+    done = progeo("map", "build", built, "--records", few_records, "--model", small_model)
+    assert done.code == 0, done.err
     with PlaceMap.open(built) as place_map:
         assert len(place_map) == 6
         assert place_map.datum is None
@@ -69,7 +81,7 @@ def test_append_does_not_move_the_datum(built, progeo, few_records, small_model)
 
 
 def test_append_with_another_model_names_both(built, progeo, few_records):
-    done = progeo("map", "build", built, "--records", few_records, "--append", "--device", "cpu")
+    done = progeo("map", "build", built, "--records", few_records, "--append", "--runtime", "torch")
     assert done.code == 1
     assert "was made with small" in done.error
     assert "mobilenetv2-gem" in done.error

@@ -31,6 +31,7 @@ def test_every_map_keeps_features_unless_told_not_to(progeo, few_records, small_
     assert info(progeo, tmp_path / "b.progeo")["places"] == 0
 
 
+@pytest.mark.slow
 def test_places_without_depth_get_points_between_their_poses(
     progeo, walk, office, small_model, tmp_path
 ):
@@ -45,6 +46,7 @@ def test_places_without_depth_get_points_between_their_poses(
     assert found["source"] == "triangulated between known poses"
 
 
+@pytest.mark.slow
 def test_a_map_gains_what_it_lacks_from_its_images_or_its_thumbnails(
     progeo, walk, office, small_model, tmp_path
 ):

@@ -18,6 +18,7 @@ def campus_bag(campus_loop, tmp_path_factory):
 TOPICS = ("--image-topic", "/camera/image_raw", "--ground-truth-topic", "/ground_truth/pose")
 
 
+@pytest.mark.slow
 def test_an_offline_replay_prints_a_table_and_leaves_a_report(
     progeo, campus_map, campus_bag, small_model, tmp_path
 ):

@@ -4,9 +4,9 @@ from progeo_core.errors import ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 

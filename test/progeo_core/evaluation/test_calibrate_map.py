@@ -53,6 +53,7 @@ def test_the_confidence_comes_nearer_to_the_share_that_is_right(place_map, recor
     assert error < report.single.before
 
 
+@pytest.mark.slow
 def test_a_sequence_has_a_curve_of_its_own_and_leaves_that_of_single_images(
     place_map, records, small_encoder
 ):

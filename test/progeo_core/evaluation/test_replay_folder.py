@@ -54,6 +54,7 @@ def test_best_and_worst_are_shown_as_pictures(run, files):
     assert published.error_m[worst[0]] == published.error_m.max()
 
 
+@pytest.mark.slow
 def test_full_poses_are_summed_up_and_their_lines_drawn(office_run, tmp_path):
     files = write_replay(office_run, tmp_path)
     summary = json.loads(files.summary.read_text())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from progeo_core.errors import ImageError
 from progeo_core.images.codec import read_image
-from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
+from progeo_core.images.ros_encodings import check_raw, rgb_from_compressed, rgb_from_raw
 
 # Where a pattern has its red, both its greens and its blue: (row, column) of the 2 x 2 cell.
 BAYER = {
@@ -95,7 +95,13 @@ def test_sixteen_bits_are_read_in_the_messages_byte_order(rgb, encoding, arrange
     np.testing.assert_array_equal(pixels, rgb)
 
 
-@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_depth_is_no_picture(encoding):
+    with pytest.raises(ImageError, match=f"'{encoding}' is depth, which is no picture: name the"):
+        check_raw(1000, height=1, width=1, encoding=encoding, step=4)
+
+
+@pytest.mark.parametrize("encoding", ["mono16"])
 @pytest.mark.parametrize("used", [1023, 4095, 16383, 65535])
 def test_grey_of_sixteen_bits_is_stretched_by_what_it_uses(rgb, encoding, used):
     grey = rgb[:, :, 1]
@@ -126,8 +132,11 @@ def test_bayer_keeps_the_samples_that_the_sensor_measured(rgb, pattern, bits):
 
 
 def test_packed_yuv_is_told_apart_by_its_byte_order(rgb):
-    even = rgb[:, : rgb.shape[1] // 2 * 2]
-    uyvy = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_UYVY)
+    even = rgb[: rgb.shape[0] // 4 * 4, : rgb.shape[1] // 2 * 2]
+    height, width = even.shape[:2]
+    planar = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+    u, v = planar[height:].reshape(2, height // 2, width // 2).repeat(2, axis=1)
+    uyvy = np.dstack([np.dstack([u, v]).reshape(height, width), planar[:height]])
     yuyv = uyvy[:, :, ::-1]
     expected = convert(uyvy, "uyvy", padding=5)
     assert np.abs(expected.astype(int) - even).mean() < 4
@@ -181,7 +190,7 @@ def test_any_size_with_any_padding_gives_the_same_pixels(height, width, padding,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoding": "32FC1"}, r"'32FC1' is not known: use one of mono8, .*nv21"),
+        ({"encoding": "32FC4"}, r"'32FC4' is not known: use one of mono8, .*nv21"),
         ({"encoding": ""}, r"'' is not known"),
         ({"step": 11}, r"rgb8 image of 4x2 pixels with step 11: a row takes 12 bytes"),
         ({"data": bytes(23)}, r"23 bytes of data where 24 are needed"),

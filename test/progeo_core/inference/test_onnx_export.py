@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from progeo_core.errors import DataError, MissingDependencyError
+from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.images.codec import read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.inference.onnx_export import export_onnx
@@ -49,3 +49,8 @@ def test_names_the_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.M
 def test_says_where_it_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written"):
         export_onnx(MODEL, tmp_path / "missing" / "model.onnx")
+
+
+def test_a_model_of_two_networks_is_no_single_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mobilenetv2-vlad: .* export mobilenetv2-gem"):
+        export_onnx("mobilenetv2-vlad", tmp_path / "model.onnx")

@@ -135,6 +135,7 @@ def test_a_named_runtime_that_is_not_installed_gives_way(
     assert encoder.encode(trial_images()[:1]).shape == (1, 1280)
 
 
+@pytest.mark.slow
 def test_works_where_nothing_can_be_remembered(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,9 @@ from progeo_core.localization.consensus import (
     estimate_from_belief,
     estimate_pose,
     place_gap,
+    presence,
 )
+from progeo_core.localization.fitted_constants import SingleImageConstants
 from progeo_core.localization.place_filter import Belief
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE
 
@@ -121,8 +123,11 @@ def test_no_matches_is_an_error():
 
 
 def test_image_unlike_every_place_is_not_trusted_however_much_one_stands_out():
-    faint = estimate([0.06, -0.3], line(0.0, 40.0))
-    clear = estimate([0.35, -0.3], line(0.0, 40.0))
+    constants = SingleImageConstants()
+    faint, clear = (
+        estimate([0.35, -0.3], line(0.0, 40.0), on_map=presence(level, constants))
+        for level in (0.5, 4.0)
+    )
     assert faint.confidence < 0.1
     assert clear.confidence > 0.9
 

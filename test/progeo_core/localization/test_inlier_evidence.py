@@ -25,10 +25,11 @@ def test_where_places_elsewhere_share_as_many_inliers_they_say_less():
     assert abs(rivalled[0] - rivalled[1]) < 0.5
 
 
-def test_inliers_that_come_by_chance_do_not_count():
-    # An image without texture, and one place that a dozen of its few matches fit.
-    odds = log_odds(15, 0, 0)
-    assert odds[0] == odds[1] == odds[2]
+def test_an_image_from_elsewhere_speaks_against_all_places():
+    # As many inliers come by chance.
+    odds = log_odds(10, 9, 8)
+    assert max(odds) < -1.0
+    assert odds[0] - odds[2] < 0.5
 
 
 def test_a_neighbour_is_no_rival():
@@ -45,3 +46,8 @@ def test_evidence_is_bounded():
     odds = log_odds(100_000, 0, 0)
     assert odds[0] == pytest.approx(FITTED.highest)
     assert odds[1] == pytest.approx(FITTED.lowest)
+
+
+def test_a_lead_says_little_where_the_map_has_places_built_alike():
+    # Another floor that is not mapped may fit as well as the best of those that are.
+    assert 0.0 < log_odds(300, 200, 5)[0] < 0.5 * log_odds(45, 25, 5)[0]

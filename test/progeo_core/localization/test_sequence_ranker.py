@@ -79,6 +79,17 @@ def test_verification_settles_two_equal_places_and_is_not_asked_of_sure_ones(pre
     assert verifier.asked == 1
 
 
+def test_a_sure_belief_is_verified_now_and_then(prepare):
+    vectors = random_descriptors(40)
+    verifier = FavouringVerifier(0)
+    follower = Follower(prepare(vectors))
+    follower.ranker._verifier = verifier
+    image = np.zeros((8, 8, 3), np.uint8)
+    sure = [follower.sees(vectors[row], row, image).decision.accepted for row in range(10, 13)]
+    assert sure[1]
+    assert verifier.asked == 1
+
+
 def test_odometry_holds_the_belief_where_a_robot_stands_and_images_say_nothing(prepare):
     vectors, unknown = random_descriptors(40), random_descriptors(1, seed=9)[0]
     prepared, odometry = prepare(vectors), PoseBuffer()
@@ -120,7 +131,7 @@ def test_given_direction_tells_places_of_one_spot_apart(prepare):
     vectors = random_descriptors(4)
     vectors[1] = vectors[0]
     prepared = prepare(vectors, np.array([[0.0, 0, 0], [0.5, 0, 0], [90, 0, 0], [99, 0, 0]]))
-    prepared.places.yaw_rad[:2] = 0.0, np.pi
+    prepared.places = prepared.places._replace(yaw_rad=np.array([0.0, np.pi, np.nan, np.nan]))
     follower = Follower(prepared)
     for yaw_rad, row in ((0.1, 0), (-3.1, 1)):
         assert follower.ranker.start_at(np.array([0.25, 0.0, yaw_rad]), RVIZ) == 2

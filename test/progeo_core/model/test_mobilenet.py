@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
@@ -26,6 +27,7 @@ def test_starts_from_weights_like_torchvisions() -> None:
         assert abs(weight.std() - theirs[name].std()) <= 0.3 * theirs[name].std()
 
 
+@pytest.mark.slow
 def test_a_model_that_ships_needs_neither_open_clip_nor_torchvision() -> None:
     code = (
         "import sys; from progeo_core.inference.loading import load_encoder;"

@@ -81,3 +81,17 @@ def test_what_is_no_card_is_an_error(content: str) -> None:
 def test_names_a_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"model\.json: cannot be read \(No such file"):
         read_model_card(tmp_path / "model.json")
+
+
+def test_a_local_head_is_part_of_the_card_and_of_the_fingerprint(document: dict[str, Any]) -> None:
+    local = {"extractor": "xfeat-1", "size_px": 640, "words": 64, "dimension": 1024}
+    joined, plain = parsed({**document, "local": local}), parsed(document)
+    assert joined.to_json()["local"] == local
+    assert "local" not in plain.to_json()
+    assert joined.fingerprint.architecture == f"{plain.fingerprint.architecture}+VLAD64"
+    assert (joined.fingerprint.dimension, joined.fingerprint.image_side) == (1024, 640)
+    for key, value in (("words", 0), ("extractor", 3), ("dimension", "1024")):
+        with pytest.raises(DataError, match=key):
+            parsed({**document, "local": {**local, key: value}})
+    with pytest.raises(DataError, match="not a model card"):
+        parsed({**document, "local": 3})

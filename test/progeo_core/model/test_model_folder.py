@@ -150,3 +150,19 @@ def kill_at(moment: str) -> None:
             rename(source, target)
 
     os.replace = replace  # type: ignore[assignment]
+
+
+def test_a_card_of_another_local_head_is_refused(tmp_path: Path) -> None:
+    shipped = find_model_folder("mobilenetv2-vlad")
+    assert shipped is not None
+    model = load_model(shipped)
+    assert model.head is not None
+    assert model.head.dimension == model.card.fingerprint.dimension
+    assert model.network_alone.card.fingerprint.dimension == 1280
+    local = model.card.local
+    assert local is not None
+    for wrong in (None, local._replace(words=32)):
+        card = dataclasses.replace(model.card, local=wrong)
+        state = read_model(shipped, with_text=False).state
+        with pytest.raises(ModelMismatchError, match=r"its local head is not the one of model"):
+            load_model(save_model(tmp_path / str(wrong is None), card, state))

@@ -7,7 +7,10 @@ from progeo_core.inference.loading import load_encoder
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("CLIP-RN51", "models that ship are mobilenetv2-gem, progeo-tiny.*CLIP-RN50, CLIP-RN101"),
+        (
+            "CLIP-RN51",
+            "models that ship are mobilenetv2-gem, .*progeo-tiny.*CLIP-RN50, CLIP-RN101",
+        ),
         ("ViT-B-16-SiGLIP:webli", "similar: ViT-B-16-SigLIP"),
         ("ViT-B-16-SigLIP", "say which weights, as ViT-B-16-SigLIP:TAG.*webli"),
         ("MobileNetV2", "say which weights"),

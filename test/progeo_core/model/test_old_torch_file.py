@@ -83,7 +83,11 @@ def test_runs_nothing(tmp_path: Path, first: bool) -> None:
         (claiming(-1, 4), "claims more numbers than the file holds"),
         (claiming(4, 3), "cut off"),
         (claiming(4, 4)[:-1], "cut off"),
-        (HEAD + b"\x80\x02" + b"]" * 1_000_001, "longer than weights need"),
+        pytest.param(
+            HEAD + b"\x80\x02" + b"]" * 1_000_001,
+            "longer than weights need",
+            marks=pytest.mark.slow,
+        ),
         (HEAD + b"\x80\x02}N" + b"\x85" * 1000 + b"Ns.", "a tuple is the key"),
         (pickle.dumps({"w": 1}, 2), "no file of torch.save"),
         (b"", "STOP"),

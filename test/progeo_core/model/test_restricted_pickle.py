@@ -81,6 +81,7 @@ def test_what_is_damaged_is_an_exception(content: bytes) -> None:
         read(content)
 
 
+@pytest.mark.slow
 def test_is_no_longer_than_weights_need() -> None:
     text = b"X" + (1 << 24).to_bytes(4, "little") + bytes(1 << 24)
     for long in (b"\x80\x02" + text + b"q\x00.", b"\x80\x02" + b"(" * 1_000_001):

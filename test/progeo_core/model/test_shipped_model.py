@@ -17,9 +17,10 @@ from progeo_core.model.built_in import built_in_models
 from progeo_core.model.model_info import describe_model
 from progeo_core.model.named_model import find_model_folder
 from progeo_core.records.records import Records, read_records
+from test.poor_light import in_poor_light
 
 
-@pytest.fixture(scope="module", params=["mobilenetv2-gem", "progeo-tiny"])
+@pytest.fixture(scope="module", params=["mobilenetv2-gem", "mobilenetv2-vlad", "progeo-tiny"])
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     return load_encoder(request.param, device="cpu")
 
@@ -61,18 +62,19 @@ def test_gives_one_answer_alone_and_in_a_batch(encoder: Encoder, campus_loop: Pa
     together = encoder.encode(images)
     alone = np.concatenate([encoder.encode([image]) for image in images])
 
-    assert together.shape == (4, 1280)
+    dimension = encoder.fingerprint.dimension
+    assert together.shape == (4, dimension)
     assert together.dtype == np.float32
     assert np.linalg.norm(together, axis=1) == pytest.approx(1, abs=1e-5)
     assert np.array_equal(together, alone)
-    assert encoder.encode([]).shape == (0, 1280)
+    assert encoder.encode([]).shape == (0, dimension)
 
 
 def test_says_what_it_is() -> None:
     info = describe_model("mobilenetv2-gem")
     folder = find_model_folder("mobilenetv2-gem")
 
-    assert built_in_models() == ("mobilenetv2-gem", "progeo-tiny")
+    assert built_in_models() == ("mobilenetv2-gem", "mobilenetv2-vlad", "progeo-tiny")
     assert (info.backbone, info.head, info.dimension) == ("MobileNetV2", "gem", 1280)
     assert "not trained for place recognition" in info.source
     assert info.licence == "BSD-3-Clause"
@@ -93,3 +95,31 @@ def test_the_trained_model_is_small_and_says_what_it_was_trained_on() -> None:
     licence = (folder / "LICENSE").read_text()
     assert "BSD 3-Clause License" in licence
     assert "MIT License" in licence
+
+
+def test_the_joined_model_is_small_and_says_what_it_joins() -> None:
+    info = describe_model("mobilenetv2-vlad")
+    folder = find_model_folder("mobilenetv2-vlad")
+
+    assert (info.backbone, info.dimension) == ("MobileNetV2", 1024)
+    assert "VLAD of xfeat-" in info.head
+    assert info.weights_bytes < 13_000_000
+    assert folder is not None
+    licence = (folder / "LICENSE").read_text()
+    assert "BSD 3-Clause License" in licence
+    assert "MIT License" in licence
+
+
+@pytest.mark.slow
+def test_the_joined_model_sees_in_poor_light_what_the_network_alone_does_not(
+    corridor: Path,
+) -> None:
+    reference, query = (read_records(corridor / name).images for name in ("ref.csv", "query.csv"))
+    images = [read_image(path) for path in reference[::3]]
+    dark = [in_poor_light(read_image(path), row) for row, path in enumerate(query[::3])]
+    recalls = []
+    for name in ("mobilenetv2-gem", "mobilenetv2-vlad"):
+        encoder = load_encoder(name, device="cpu")
+        best = np.argmax(encoder.encode(dark) @ encoder.encode(images).T, axis=1)
+        recalls.append(float(np.mean(np.abs(best - np.arange(len(dark))) <= 1)))
+    assert recalls[1] > recalls[0] + 0.2, recalls

@@ -36,6 +36,7 @@ def test_the_base_is_where_its_camera_came_from() -> None:
     assert estimate.confidence == 0.99
 
 
+@pytest.mark.slow
 def test_the_covariance_is_that_of_poses_that_were_carried_over() -> None:
     rng = np.random.default_rng(3)
     factor = rng.normal(size=(6, 6)) * ([0.02] * 3 + [0.004] * 3)

@@ -13,6 +13,7 @@ from progeo_core.errors import DataError
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.depth_buffer import DepthBuffer, RawDepth
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.recorder import MapRecorder, NewPlace
@@ -20,7 +21,6 @@ from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_buffer import BufferedPose
 from progeo_core.records.records import read_records
 from progeo_core.slam.keyframe_views import KeyframeViews
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.view_finder import DepthViewFinder
 
 

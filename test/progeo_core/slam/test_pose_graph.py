@@ -140,3 +140,16 @@ def test_a_release_that_crashes_with_this_numpy_is_refused(monkeypatch: pytest.M
     monkeypatch.setattr(np, "__version__", "2.2.6")
     with pytest.raises(MissingDependencyError, match=r"GTSAM 4.2 crashes with NumPy 2.*'numpy<2'"):
         PoseGraph()
+
+
+def test_the_frame_of_odometry_stays_where_it_did_not_start_at_zero(truth: np.ndarray) -> None:
+    start = np.array([40.0, -7.0, 2.0])
+    graph = PoseGraph()
+    for row, pose in enumerate(compose(start, drifting(truth, "low", np.random.default_rng(3)))):
+        graph.add_odometry(stamp(row), pose)
+    np.testing.assert_allclose(graph.optimize().map_to_odometry(), np.zeros(3), atol=1e-9)
+    for row in range(LAP, 2 * LAP):
+        graph.add_loop(loop(row - LAP, row, between(truth[row - LAP], truth[row])))
+    solved = graph.optimize()
+    assert np.count_nonzero(solved.loops_used) > LAP / 2
+    np.testing.assert_allclose(solved.pose[0], solved.odometry[0], atol=1e-3)

@@ -5,10 +5,10 @@ import pytest
 
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
+from progeo_core.inference.feature_extractor import FeatureExtractor, Keypoints
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import read_records
 from progeo_core.verification.epipolar_inliers import count_inliers
-from progeo_core.verification.feature_extractor import FeatureExtractor, Keypoints
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 
@@ -46,6 +46,7 @@ def test_a_smaller_image_of_the_same_scene_fits_as_well(campus, extractor):
     assert count_inliers(half, known(campus[20])) > 2 * count_inliers(half, known(campus[55]))
 
 
+@pytest.mark.slow
 def test_calibrated_places_are_compared_by_rays(office, office_map, extractor):
     camera = read_calibration(office / "camera_info.yaml")
     records = read_records(office / "query.csv")

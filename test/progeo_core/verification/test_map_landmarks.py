@@ -47,6 +47,7 @@ def test_a_walk_gets_landmarks_and_the_map_says_how(flat_office):
         place_map.verify()
 
 
+@pytest.mark.slow
 def test_of_more_features_the_surest_are_kept(flat_office):
     with PlaceMap.open(flat_office, writable=True) as place_map:
         add_landmarks(place_map, features=100)
@@ -58,6 +59,7 @@ def test_of_more_features_the_surest_are_kept(flat_office):
         place_map.verify()
 
 
+@pytest.mark.slow
 def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatch):
     monkeypatch.setattr(map_landmarks, "_BLOCK", 5)
 
@@ -77,6 +79,7 @@ def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatc
         assert np.count_nonzero(landmarks_of(place_map)) == 14
 
 
+@pytest.mark.slow
 def test_a_place_that_was_moved_is_refused_and_the_rest_stands(flat_office):
     with PlaceMap.open(flat_office, writable=True) as place_map:
         lost = place_map.ids()[9]

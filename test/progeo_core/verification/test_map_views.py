@@ -6,11 +6,11 @@ import pytest
 
 from progeo_core.errors import UsageError
 from progeo_core.images.calibration_file import read_calibration
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.build import build_map
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource, source_of_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.map_views import complete_views
 from progeo_core.verification.view_finder import DepthViewFinder
 

@@ -5,10 +5,10 @@ import pytest
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.records.records import read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.metric_localizer import MetricLocalizer
 from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from progeo_core.images.codec import read_image
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.places import Places
 from progeo_core.records.image_source import source_of_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.verification.feature_extractor import Keypoints
+from progeo_core.inference.feature_extractor import Keypoints
 from progeo_core.verification.query_view import QueryView
 
 CAMERA = Intrinsics(640, 480, 500.0, 500.0, 319.5, 239.5)

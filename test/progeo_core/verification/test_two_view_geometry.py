@@ -7,8 +7,8 @@ import pytest
 from progeo_core.geo import wrap_angle
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.records.records import read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.place_feature_cache import KnownPlace
 from progeo_core.verification.query_view import QueryView
 from progeo_core.verification.two_view_geometry import two_view_geometry, view_from
@@ -51,6 +51,7 @@ def found_and_true(drive, step):
     return np.array(turns), np.array(bearings)
 
 
+@pytest.mark.slow
 def test_turn_and_direction_between_real_images_are_those_of_the_odometry(drive):
     turns, bearings = found_and_true(drive, 1)
     error = np.abs(wrap_angle(turns[:, 0] - turns[:, 1]))

@@ -4,10 +4,10 @@ import pytest
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.depth import read_depth
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.records.records import read_records
-from progeo_core.verification.feature_extractor import FeatureExtractor
 from progeo_core.verification.view_finder import DepthViewFinder
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from progeo_core.errors import UsageError
 from progeo_core.poses.transform import Transform
-from progeo_ros.inputs import static_transforms
+from progeo_ros import tf2_topics
 from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics, one_per_camera
 from progeo_ros.settings import NodeSettings
 
@@ -36,7 +36,7 @@ def test_one_empty_value_serves_all_cameras() -> None:
 
 
 def test_the_parameter_comes_first_and_transforms_serve_the_rest(peer, monkeypatch) -> None:
-    monkeypatch.setattr(static_transforms, "TFMessage", None)
+    monkeypatch.setattr(tf2_topics, "TFMessage", None)
     given = given_extrinsics(NodeSettings(camera_extrinsics=(AHEAD, "")), TOPICS)
     mounts = CameraMounts(peer.node, "base_link", given, len(TOPICS))
     assert mounts.of("/front", "anything") is given["/front"]

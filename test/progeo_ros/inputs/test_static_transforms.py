@@ -9,8 +9,9 @@ import pytest
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from progeo_ros.inputs import static_transforms
-from progeo_ros.inputs.static_transforms import TOPIC, StaticTransforms
+from progeo_ros import tf2_topics
+from progeo_ros.inputs.static_transforms import StaticTransforms
+from progeo_ros.tf2_topics import TF_STATIC
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -27,8 +28,8 @@ def listener(peer, tf2_messages, monkeypatch) -> Iterator[tuple[StaticTransforms
     """Return the listener, and a publisher that has sent something before."""
     del tf2_messages
     kind: Any = importlib.import_module("tf2_msgs.msg").TFMessage
-    monkeypatch.setattr(static_transforms, "TFMessage", kind)
-    publisher = peer.node.create_publisher(kind, TOPIC, LATCHED)
+    monkeypatch.setattr(tf2_topics, "TFMessage", kind)
+    publisher = peer.node.create_publisher(kind, TF_STATIC, LATCHED)
     publisher.publish(kind(transforms=[stamped("base_link", "/mast", 1.0)]))
     listening = StaticTransforms(peer.node)
     yield listening, lambda *transforms: publisher.publish(kind(transforms=list(transforms)))
@@ -49,7 +50,7 @@ def test_what_was_sent_before_and_what_comes_later(peer, listener) -> None:
 
 
 def test_nothing_comes_without_the_package(peer, monkeypatch) -> None:
-    monkeypatch.setattr(static_transforms, "TFMessage", None)
+    monkeypatch.setattr(tf2_topics, "TFMessage", None)
     listening = StaticTransforms(peer.node)
     assert not listening.has_listener
     assert listening.frames.pose("camera", "base_link") is None

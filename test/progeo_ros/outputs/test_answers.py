@@ -62,11 +62,15 @@ def test_only_accepted_answers_are_poses_and_fixes(
         assert publishers.publish_details(one, "camera_link", latency_ms=5.0)
     peer.wait_for(lambda: len(statuses) == len(markers) == 3 and fixes, "every answer")
     assert (len(poses), len(fixes)) == (2, 1)
-    assert fixes[0].header.frame_id == "camera_link"
+    # A place is where the robot was; landmarks tell the camera, until its mount makes it the robot.
+    assert fixes[0].header.frame_id == "base_link"
+    pose = CameraPose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))
+    metric = answer._replace(metric=MetricPose(pose, np.eye(6), 50, (1, 2)))
     turned = answer.estimate._replace(orientation=np.array([0.0, 0.0, 0.6, 0.8]))
-    publishers.publish_pose(answer._replace(estimate=turned), "camera_link")
-    peer.wait_for(lambda: len(fixes) == 2, "the fix of the robot")
-    assert fixes[1].header.frame_id == "base_link"
+    for one in (metric, metric._replace(estimate=turned)):
+        publishers.publish_pose(one, "camera_link")
+    peer.wait_for(lambda: len(fixes) == 3, "the fixes by landmarks")
+    assert [fix.header.frame_id for fix in fixes[1:]] == ["camera_link", "base_link"]
     assert publishers.failures == 0
 
 

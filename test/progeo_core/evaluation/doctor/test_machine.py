@@ -11,6 +11,7 @@ def test_the_processor_is_named():
     assert "cores" in first.text
 
 
+@pytest.mark.slow
 def test_runtimes_are_timed(small_model):
     found = list(check_runtimes(str(small_model), "cpu"))
     assert "torch on cpu" in {one.subject for one in found}

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from progeo_core.images.codec import read_image
-from progeo_core.verification.feature_extractor import LONGEST_SIDE, FeatureExtractor, _peaks
+from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor, _peaks
 from progeo_core.verification.feature_matching import mutual_matches
 
 
@@ -81,3 +81,29 @@ def test_peaks_are_the_highest_around_them_and_off_the_border():
 
 def test_the_name_tells_the_weights(extractor):
     assert extractor.name.startswith("xfeat-")
+
+
+def test_features_that_are_kept_are_found_again_only_for_another_image_or_size(
+    extractor, corridor, monkeypatch
+):
+    image, other = (read_image(corridor / "query" / f"000000{row}.jpg").copy() for row in (0, 1))
+    (kept,) = extractor.find_and_keep([image])
+    calls = []
+    run = extractor._maps_of
+
+    def counted(pixels):
+        calls.append(len(pixels))
+        return run(pixels)
+
+    monkeypatch.setattr(extractor, "_maps_of", counted)
+    (few,) = extractor.find([image], 100)
+    np.testing.assert_array_equal(few.points, kept.points[:100])
+    assert not calls
+    extractor.find([image, other], 100)
+    extractor.find([image], 100, side=320)
+    assert len(calls) == 2
+    image[:] = other  # a camera's buffer that is used again
+    (anew,) = extractor.find_and_keep([image])
+    np.testing.assert_array_equal(anew.points, extractor.find([other])[0].points)
+    del image
+    assert not extractor._kept

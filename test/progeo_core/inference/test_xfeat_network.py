@@ -6,8 +6,8 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from progeo_core.images.codec import read_image
-from progeo_core.verification import xfeat_network
-from progeo_core.verification.xfeat_network import MULTIPLE, XFeatNetwork, weights_hash
+from progeo_core.inference import xfeat_network
+from progeo_core.inference.xfeat_network import MULTIPLE, XFeatNetwork, weights_hash
 
 
 @pytest.fixture(scope="module")

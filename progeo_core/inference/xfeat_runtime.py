@@ -22,7 +22,7 @@ from progeo_core.inference.onnx_session import open_session
 from progeo_core.inference.runtime import FLOAT32, TORCH, Variant
 from progeo_core.inference.runtime_choice import choose_runtime
 from progeo_core.inference.runtime_memory import exported_file
-from progeo_core.verification.xfeat_network import MULTIPLE, XFeatNetwork, weights_hash
+from progeo_core.inference.xfeat_network import MULTIPLE, XFeatNetwork, weights_hash
 
 # From RGB uint8 images [n, h, w, 3] to the maps of `XFeatNetwork`, on any device.
 Maps: TypeAlias = tuple[Tensor, Tensor, Tensor]

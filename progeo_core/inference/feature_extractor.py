@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,8 +17,8 @@ from torch.nn import functional as F
 
 from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO, choose_device
-from progeo_core.verification.xfeat_network import MULTIPLE, weights_hash
-from progeo_core.verification.xfeat_runtime import choose_map_finder
+from progeo_core.inference.xfeat_network import MULTIPLE, weights_hash
+from progeo_core.inference.xfeat_runtime import choose_map_finder
 
 # Local features that are found in a query; a place of a map keeps fewer.
 QUERY_FEATURES = 1024
@@ -47,6 +48,10 @@ class Keypoints(NamedTuple):
     descriptors: NDArray[np.float32]
     size: tuple[int, int]
 
+    def best(self, count: int) -> Keypoints:
+        """Return the `count` most reliable ones."""
+        return Keypoints(self.points[:count], self.descriptors[:count], self.size)
+
 
 class FeatureExtractor:
     """XFeat network on one device; `name` identifies the network and its weights."""
@@ -61,6 +66,23 @@ class FeatureExtractor:
         self._maps_of = choose_map_finder(chosen, runtime)
         self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
         self.name = f"xfeat-{weights_hash()}"
+        # By the identity of an image, whose memory may be another's once it is gone.
+        self._kept: dict[int, tuple[weakref.ref[Image], Keypoints]] = {}
+
+    def find_and_keep(self, images: Sequence[Image]) -> list[Keypoints]:
+        """Return the `QUERY_FEATURES` best local features of each image, and keep them for `find`.
+
+        They are found anew and kept as long as the image is, so that what describes an image and
+        what compares it with others run the network once between them.
+        """
+        found = self._find(images, QUERY_FEATURES, None)
+        for image, keypoints in zip(images, found, strict=True):
+            self._keep(image, keypoints)
+        return found
+
+    def _keep(self, image: Image, keypoints: Keypoints) -> None:
+        key = id(image)
+        self._kept[key] = weakref.ref(image, lambda _: self._kept.pop(key, None)), keypoints
 
     def find(
         self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None
@@ -69,6 +91,21 @@ class FeatureExtractor:
 
         side: longest side (pixels) that images are scaled to, None that of `working_side`.
         """
+        kept = [self._of_kept(image, count) if side is None else None for image in images]
+        missing = [image for image, known in zip(images, kept, strict=True) if known is None]
+        found = iter(self._find(missing, count, side))
+        return [next(found) if known is None else known for known in kept]
+
+    def _of_kept(self, image: Image, count: int) -> Keypoints | None:
+        """Return features that are known already; None where more are asked than were kept."""
+        reference, keypoints = self._kept.get(id(image), (None, None))
+        if reference is None or keypoints is None or reference() is not image:
+            return None
+        if count > QUERY_FEATURES and len(keypoints.points) == QUERY_FEATURES:
+            return None
+        return keypoints.best(count)
+
+    def _find(self, images: Sequence[Image], count: int, side: int | None) -> list[Keypoints]:
         found: dict[int, Keypoints] = {}
         by_size: dict[tuple[int, int], list[int]] = {}
         for row, image in enumerate(images):
@@ -107,6 +144,20 @@ class FeatureExtractor:
             np.split(descriptors / np.maximum(lengths, np.float32(1e-12)), ends),
             [size] * len(positions),
         )
+
+
+_SHARED: dict[str, FeatureExtractor] = {}
+
+
+def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtractor:
+    """Return this process's extractor on a device, so that no image's features are found twice.
+
+    runtime: as for `FeatureExtractor`; "auto" takes the extractor that is there already.
+    """
+    key = str(choose_device(device))
+    if key not in _SHARED or runtime != AUTO:
+        _SHARED[key] = FeatureExtractor(device, runtime)
+    return _SHARED[key]
 
 
 def _best_peaks(heat: Tensor, reliability: Tensor, count: int) -> Tensor:

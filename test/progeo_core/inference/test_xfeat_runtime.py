@@ -8,7 +8,7 @@ from progeo_core.errors import UsageError
 from progeo_core.images.codec import read_image
 from progeo_core.inference.runtime import REFERENCE, Variant
 from progeo_core.inference.runtime_trial import agreement, trial_images
-from progeo_core.verification.xfeat_runtime import XFeatWorkbench, choose_map_finder
+from progeo_core.inference.xfeat_runtime import XFeatWorkbench, choose_map_finder
 
 CPU = torch.device("cpu")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

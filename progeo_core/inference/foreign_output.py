@@ -1,0 +1,68 @@
+"""Descriptors among what the networks of others return."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from progeo_core.errors import DataError
+
+# Names under which networks return their descriptor beside other values.
+_NAMES = ("global_descriptor", "global_desc", "descriptor", "descriptors", "embedding")
+_MAX_VALUES = 16_384
+# Of unit length, as computed in half precision.
+_MAX_LENGTH_ERROR = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+def descriptor_of(name: str, output: Any) -> Tensor:
+    """Return the descriptors [n, D] in what a network returned: a tensor, or one among others.
+
+    Of several, that with a usual name, else the first of a tuple. Raises `DataError` that says the
+    model's name where there is none.
+    """
+    found = output
+    if isinstance(output, Mapping):
+        found = next((output[key] for key in _NAMES if key in output), None)
+        if found is None:
+            raise DataError(
+                f"{name}: returns {', '.join(map(str, output))}; a descriptor needs one of the"
+                f" names {', '.join(_NAMES)}"
+            )
+    elif isinstance(output, tuple) and output:
+        found = output[0]
+    if not isinstance(found, Tensor):
+        raise DataError(
+            f"{name}: returns a {type(found).__name__}, not a tensor of descriptors [n, D]"
+        )
+    if found.ndim != 2 or not 1 < found.shape[1] <= _MAX_VALUES:
+        raise DataError(
+            f"{name}: returns the shape {list(found.shape)}; descriptors [n, D] are needed, D up to"
+            f" {_MAX_VALUES}"
+        )
+    return found
+
+
+def check_descriptors(name: str, descriptors: NDArray[np.float32]) -> None:
+    """Raise `DataError` for descriptors [n, D] that are not finite or are 0.
+
+    Says so where they are not of unit length: encoders scale them.
+    """
+    lengths = np.linalg.norm(descriptors, axis=1)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        raise DataError(f"{name}: its descriptors are not finite, or 0; use another model")
+    if np.abs(lengths - 1.0).max() > _MAX_LENGTH_ERROR:
+        _log.info("%s: its descriptors have the length %.3g and are normalised", name, lengths[0])
+
+
+def unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return descriptors [n, D] scaled to unit length."""
+    scaled = torch.nn.functional.normalize(torch.from_numpy(descriptors), dim=1)
+    return np.asarray(scaled.numpy(), np.float32)

@@ -1,0 +1,134 @@
+"""Encoder of a network that the code of others makes: a factory, or an entry of torch.hub."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError, UsageError
+from progeo_core.images.codec import Image
+from progeo_core.inference.foreign_output import check_descriptors, descriptor_of, unit_length
+from progeo_core.inference.runtime_trial import trial_images
+from progeo_core.model.model_address import DEFAULT_SIDE, HUB, ModelAddress
+from progeo_core.model.weights import digest_of
+
+_log = logging.getLogger(__name__)
+
+
+def load_module_encoder(
+    name: str, address: ModelAddress, device: torch.device, *, trust_code: bool
+) -> Encoder:
+    """Run the code at an address, and return the encoder of the network that it makes.
+
+    A factory may return an encoder instead of a network. Raises `UsageError` without `trust_code`,
+    and `DataError` where the code fails or makes something else.
+    """
+    if not trust_code:
+        raise UsageError(
+            f"{name}: runs the code of others with your rights, and needs --trust-code (the node's"
+            " parameter trust_code) once you trust it"
+        )
+    licence = f", licence {address.licence}" if address.licence else ""
+    _log.warning("%s: runs code of %s%s", name, address.source, licence)
+    try:
+        # What entries print is not the output of a command.
+        with contextlib.redirect_stdout(io.StringIO()):
+            made = _entry(address)(**address.arguments)
+    except Exception as error:  # whatever the code of others does
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
+    if hasattr(made, "fingerprint") and hasattr(made, "encode"):
+        encoder: Encoder = made
+        return encoder
+    if not isinstance(made, torch.nn.Module):
+        raise DataError(
+            f"{name}: makes a {type(made).__name__}; a torch.nn.Module or an object with"
+            " `fingerprint` and `encode` is needed"
+        )
+    return ModuleEncoder(name, address, made, device)
+
+
+class ModuleEncoder:
+    """Encoder with a network from normalised RGB images [n, 3, h, w] to descriptors [n, D]."""
+
+    def __init__(
+        self, name: str, address: ModelAddress, network: torch.nn.Module, device: torch.device
+    ) -> None:
+        """Take the network over; `DataError` where it gives no descriptors."""
+        self._name, self._device = name, device
+        self._network = network.eval().requires_grad_(False).to(device)
+        self._seen = address.preprocessing(DEFAULT_SIDE, DEFAULT_SIDE)
+        probe = self._run(trial_images()[:1])
+        check_descriptors(name, probe)
+        if address.dimension not in (0, probe.shape[1]):
+            raise DataError(
+                f"{name}: gives {probe.shape[1]} values, and not the {address.dimension} that it"
+                " was published with; its repository has changed: give its address with a revision"
+            )
+        self._fingerprint = ModelFingerprint(
+            architecture=f"{Path(address.source).name}:{address.entry}",
+            dimension=probe.shape[1],
+            preprocessing=str(self._seen),
+            weights_sha256=digest_of(network.state_dict()),
+            name=name,
+        )
+
+    @property
+    def fingerprint(self) -> ModelFingerprint:
+        """Identify the model by its entry and its weights."""
+        return self._fingerprint
+
+    def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Describe RGB uint8 images [h, w, 3] of any sizes as float32 [n, D], in order.
+
+        Raises `ImageError` for an array that is no such image.
+        """
+        descriptors = np.empty((len(images), self._fingerprint.dimension), np.float32)
+        for row, image in enumerate(images):
+            descriptors[row] = unit_length(self._run([image]))[0]
+        return descriptors
+
+    @torch.inference_mode()
+    def _run(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        resized = torch.stack([self._seen.resize(image, self._device) for image in images])
+        try:
+            output = self._network(self._seen.normalize(resized))
+        except Exception as error:  # whatever the code of others does
+            reason = " ".join(str(error).split())[:200]
+            raise DataError(
+                f"{self._name}: fails on images of {self._seen.width}x{self._seen.height} pixels"
+                f" ({reason}); its address may say another size, as ?size=224"
+            ) from error
+        return np.asarray(descriptor_of(self._name, output).float().cpu().numpy(), np.float32)
+
+
+def _entry(address: ModelAddress) -> Any:
+    """Return the function of an address."""
+    if address.form != HUB:
+        return getattr(importlib.import_module(address.source), address.entry)
+    is_folder = Path(address.source).expanduser().is_dir()
+    if not is_folder and address.source.count("/") != 1:
+        raise UsageError(f"{address.source}: neither a folder nor OWNER/REPO")
+
+    load: Any = torch.hub.load
+    if is_folder:
+        folder = str(Path(address.source).expanduser())
+        return functools.partial(load, folder, address.entry, source="local")
+    repository = ":".join(filter(None, (address.source, address.revision)))
+    # torch.hub's own question about trust has been answered. It knows no commits by their hash.
+    by_revision = bool(address.revision)
+    return functools.partial(
+        load, repository, address.entry, trust_repo=True, skip_validation=by_revision
+    )

@@ -1,0 +1,49 @@
+"""Presets: published place recognition models by a short name, each one entry of this table.
+
+Sizes, interpolation and outputs are those of the authors' repositories and of
+gmberton/VPR-methods-evaluation, which runs them all; statistics are ImageNet's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Preset(NamedTuple):
+    """Published model: its address (see `parse_model_address`), descriptor length, and licence."""
+
+    address: str
+    dimension: int
+    licence: str
+
+
+PRESETS = {
+    # DINOv2 ViT-B/14 with an optimal-transport head; trained at 224 px, tested at 322 px.
+    "megaloc": Preset(
+        "hub:gmberton/MegaLoc:get_trained_model?size=322&interpolation=bilinear",
+        8448,
+        "see its repository; much of its head is SALAD's, GPL-3.0",
+    ),
+    # Its network returns the descriptor and attention maps.
+    "boq-dinov2": Preset(
+        "hub:amaralibey/Bag-of-Queries:get_trained_boq?backbone_name=dinov2&output_dim=12288"
+        "&size=322&interpolation=bicubic",
+        12288,
+        "MIT",
+    ),
+    "salad": Preset(
+        "hub:serizba/salad:dinov2_salad?size=322&interpolation=bilinear",
+        8448,
+        "GPL-3.0: what is built on it and passed on has to be under it, too",
+    ),
+    "eigenplaces": Preset(
+        "hub:gmberton/EigenPlaces:get_trained_model?backbone=ResNet50&fc_output_dim=2048&size=512",
+        2048,
+        "MIT",
+    ),
+    "cosplace": Preset(
+        "hub:gmberton/CosPlace:get_trained_model?backbone=ResNet50&fc_output_dim=2048&size=512",
+        2048,
+        "see its repository",
+    ),
+}

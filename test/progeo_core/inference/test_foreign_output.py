@@ -1,0 +1,42 @@
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from progeo_core.errors import DataError
+from progeo_core.inference.foreign_output import check_descriptors, descriptor_of, unit_length
+
+ROWS = torch.eye(3)[:2]
+
+
+@pytest.mark.parametrize(
+    "output", [ROWS, (ROWS, torch.ones(4)), {"attention": 0, "global_descriptor": ROWS}]
+)
+def test_the_descriptor_is_found_among_what_networks_return(output: Any) -> None:
+    assert descriptor_of("net", output) is ROWS
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ([ROWS], "net: returns a list, not a tensor"),
+        ({"x": ROWS}, "net: returns x; a descriptor needs one of the names global_descriptor"),
+        (torch.zeros(1, 3, 4, 4), r"net: returns the shape \[1, 3, 4, 4\]"),
+        (torch.zeros(1, 20_000), "D up to 16384"),
+    ],
+)
+def test_anything_else_is_one_line(output: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        descriptor_of("net", output)
+
+
+def test_lengths_are_checked_said_and_mended(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    check_descriptors("net", np.array([[3.0, 4.0]], np.float32))
+    assert "net: its descriptors have the length 5 and are normalised" in caplog.text
+    np.testing.assert_allclose(unit_length(np.array([[3.0, 4.0]], np.float32)), [[0.6, 0.8]])
+    for wrong in (np.nan, 0.0):
+        with pytest.raises(DataError, match="net: its descriptors are not finite, or 0"):
+            check_descriptors("net", np.array([[wrong, wrong]], np.float32))

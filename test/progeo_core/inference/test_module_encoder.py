@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from progeo_core import CameraFrame, Localizer, build_map
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.images.codec import read_image
+from progeo_core.inference.loading import load_encoder
+from progeo_core.records.image_source import FileSource
+from progeo_core.records.records import read_records
+
+HUBCONF = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, dimension, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.layer = torch.nn.Conv2d(3, dimension, 14, stride=14)
+
+    def forward(self, images):
+        return self.layer(images).mean(dim=(2, 3))
+
+class Boxed(Net):
+    def forward(self, images):
+        found = super().forward(images)
+        if self.box == "dict":
+            return {"local": None, "global_desc": found}
+        return (found, images) if self.box == "tuple" else [found]
+
+def plain(dimension=64, seed=0):
+    print("an entry that talks")
+    return Net(dimension, seed)
+
+def boxed(box):
+    net = Boxed(64, 0)
+    net.box = box
+    return net
+
+def broken():
+    raise OSError("needs a network")
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    (hub / "hubconf.py").write_text(HUBCONF)
+    (hub / "my_models.py").write_text(HUBCONF)
+    monkeypatch.syspath_prepend(str(hub))
+    return hub
+
+
+def test_an_entry_of_a_folder_makes_a_map_that_only_its_weights_open(
+    folder: Path, corridor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = load_encoder(f"hub:{folder}:plain?dimension=512", "cpu", trust_code=True)
+    assert capsys.readouterr().out == ""
+    path = tmp_path / "map.progeo"
+    records = read_records(corridor / "ref.csv").select(slice(0, 5))
+    build_map(path, FileSource(records), encoder)
+    image = read_image(records.images[3])
+    with Localizer.open(path, encoder, device="cpu") as localizer:
+        answer = localizer.localize(CameraFrame(image))
+    assert answer.matches[0].similarity == pytest.approx(1.0, abs=1e-3)
+    other = load_encoder(f"hub:{folder}:plain?dimension=512&seed=1", "cpu", trust_code=True)
+    with pytest.raises(ModelMismatchError, match="seed=1"):
+        Localizer.open(path, other)
+
+
+def test_a_factory_and_entries_that_box_it_give_the_same_descriptor(
+    folder: Path, corridor: Path
+) -> None:
+    image = read_image(corridor / "ref" / "0000000.jpg")
+    boxed = (f"hub:{folder}:boxed?box={box}&size=224" for box in ("dict", "tuple"))
+    one, *others = (
+        load_encoder(model, "cpu", trust_code=True)
+        for model in ("py:my_models:plain?size=224", *boxed)
+    )
+    for other in others:
+        np.testing.assert_allclose(one.encode([image]), other.encode([image]), atol=1e-6)
+    assert one.fingerprint.image_side == 224
+    assert one.encode([]).shape == (0, 64)
+
+
+@pytest.mark.parametrize(
+    ("entry", "error", "message"),
+    [
+        ("broken", DataError, r"cannot be loaded \(OSError: needs a network\)"),
+        ("absent", DataError, "cannot be loaded .*absent"),
+        ("number", DataError, "makes a int; a torch.nn.Module"),
+        ("boxed?box=list", DataError, "returns a list"),
+        ("plain?size=8", DataError, "fails on images of 8x8 pixels"),
+        ("plain?colour=red", DataError, "cannot be loaded .*colour"),
+    ],
+)
+def test_code_that_fails_is_one_line(
+    folder: Path, entry: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        load_encoder(f"hub:{folder}:{entry}", "cpu", trust_code=True)
+
+
+def test_code_of_others_runs_only_where_it_is_trusted(folder: Path) -> None:
+    for model in (f"hub:{folder}:plain", "py:my_models:plain", "hub:me/net@v1:make"):
+        with pytest.raises(UsageError, match="--trust-code"):
+            load_encoder(model, "cpu")
+    with pytest.raises(DataError, match="neither a folder nor OWNER/REPO"):
+        load_encoder("hub:nowhere:plain", "cpu", trust_code=True)
