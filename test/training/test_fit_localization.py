@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from progeo_core.localization import fitted_constants
 from progeo_core.localization.fitted_constants import (
     SequenceConstants,
     SingleImageConstants,
@@ -39,20 +40,33 @@ def test_nothing_changes_without_a_gain() -> None:
     assert fit(SequenceConstants(), lambda _: [1.0], rounds=4) == SequenceConstants()
 
 
+def test_constants_are_what_the_script_writes() -> None:
+    source = Path(fitted_constants.__file__).read_text(encoding="utf-8")
+    today = SingleImageConstants(), SequenceConstants(), VerificationConstants()
+    assert SCRIPT["written"](source, today) == source
+    changed = SCRIPT["written"](source, [today[0]._replace(gap_slope=12.345678)])
+    assert "    gap_slope: float = 12.35\n" in changed
+    assert changed.count("\n") == source.count("\n")
+
+
 @pytest.mark.slow
 def test_script_measures_scenes_with_their_images_on_and_off_the_map(
-    campus_loop, corridor_few, small_model, capsys
+    campus_loop, corridor_few, small_model, capsys, tmp_path
 ) -> None:
     campus = str(campus_loop / "records.csv")
     arguments = ["--scene", "campus", campus, campus, "9"]
     arguments += ["--scene", "corridor", *map(str, corridor_few), "2.5"]
-    SCRIPT["main"]([*arguments, "--model", str(small_model), "--rounds", "0"])
+    arguments += ["--model", str(small_model), "--rounds", "0", "--cache", str(tmp_path / "kept")]
+    SCRIPT["main"](arguments)
     printed = capsys.readouterr().out
+    kept = {path.name.split("_")[0] for path in (tmp_path / "kept").iterdir()}
+    assert kept == {"drive", "inliers"}
     assert "2 scenes" in printed
     fitted = SequenceConstants()._asdict() | VerificationConstants()._asdict()
     for name, value in fitted.items():
         assert f"{name}: {value:g} today" in printed
-    losses = [float(line.split()[1]) for line in printed.splitlines() if line.startswith("campus")]
+    tables = printed[: printed.index("accepted right")].splitlines()
+    losses = [float(line.split()[1]) for line in tables if line.startswith("campus")]
     # Single images, sequences, and verification of both.
     assert len(losses) == 3
     assert all(0.0 <= loss < math.log(2.0) for loss in losses)
