@@ -37,8 +37,8 @@ robot: ## Install beside a sourced ROS 2 distribution, into its workspace (TORCH
 	TORCH=$(TORCH) config/robot/install.sh
 
 test: .venv/installed ## Run the tests (real DDS between processes, real images)
-	$(BIN)/python -m pytest --ignore test/progeo_ros --ignore test/launch $(ON_ALL_CORES)
-	$(BIN)/python -m pytest test/progeo_ros test/launch
+	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)
+	$(BIN)/python -m pytest -m slow
 
 quick: .venv/installed ## Run the quick tests on all cores, in under two minutes on two
 	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)

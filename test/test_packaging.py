@@ -36,6 +36,7 @@ def wheel(source_copy: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfil
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     for name in (
@@ -61,6 +62,7 @@ def test_the_wheel_carries_model_images_and_licences(wheel: zipfile.ZipFile) -> 
     assert not any(name.startswith("test/") for name in names)
 
 
+@pytest.mark.slow
 def test_the_wheel_puts_ros_files_where_ros_looks(wheel: zipfile.ZipFile) -> None:
     data = f"progeo_ros-{VERSION}.data/data/"
     names = set(wheel.namelist())

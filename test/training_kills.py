@@ -19,8 +19,8 @@ import numpy as np
 from progeo_core.train.checkpoint import load_checkpoint
 from test.map_kills import Kill
 
-# A run is killed this long (s) after its start, at the latest.
-LIFE_S, PATIENCE_S = 4.0, 280.0
+# A run is killed this long (s) after its start, or after its first sign, at the latest.
+LIFE_S, PATIENCE_S = 2.0, 280.0
 _POLL_S = 0.02
 _FLAGS = """--N 2 --L 1 --groups_num 2 --num_workers 0 --seed 3 --device cpu --batch_size_stage1 20
 --epochs_num_stage1 100000 --batch_size 4 --iterations_per_epoch 4 --epochs_num 100000
@@ -50,7 +50,8 @@ class TrainingKills:
     def kill(self, rng: np.random.Generator) -> Kill:
         """Resume what is saved, kill that at a random moment, and look what is saved then.
 
-        The first run is killed after its first epoch, so that there is something to lose.
+        The first run is killed after its first epoch, so that there is something to lose, and every
+        other one once it has a folder: on a slow machine it would not get far otherwise.
         """
         (self._folder / "killed").mkdir(exist_ok=True)
         runs = _runs(self._folder / "killed", self._name)
@@ -58,6 +59,8 @@ class TrainingKills:
         run = self._start(self._folder / "killed", resumed)
         if resumed is None:
             self._wait(self._folder / "killed", run, 1)
+        elif rng.random() < 0.5:
+            self._wait_for_folder(self._folder / "killed", run, len(runs) + 1)
         run.join(rng.uniform(0.0, LIFE_S))
         assert run.exitcode is None, "the run ended by itself"
         acknowledged = self._saved(self._folder / "killed")
@@ -85,8 +88,22 @@ class TrainingKills:
         self, folder: Path, run: multiprocessing.context.ForkServerProcess, epochs: int
     ) -> None:
         """Return as soon as so many epochs are saved."""
+        self._wait_until(lambda: self._saved(folder) >= epochs, folder, run)
+
+    def _wait_for_folder(
+        self, folder: Path, run: multiprocessing.context.ForkServerProcess, runs: int
+    ) -> None:
+        """Return as soon as there are so many run folders."""
+        self._wait_until(lambda: len(_runs(folder, self._name)) >= runs, folder, run)
+
+    def _wait_until(
+        self,
+        done: Callable[[], bool],
+        folder: Path,
+        run: multiprocessing.context.ForkServerProcess,
+    ) -> None:
         deadline = time.monotonic() + PATIENCE_S
-        while self._saved(folder) < epochs:
+        while not done():
             assert run.exitcode is None, (folder / "log.txt").read_text()
             assert time.monotonic() < deadline, "the run saves nothing"
             time.sleep(_POLL_S)

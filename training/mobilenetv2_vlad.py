@@ -92,7 +92,7 @@ def learn(scenes: Sequence[Described]) -> LocalHead:
 
 def judge(scenes: Sequence[Scene], day: Sequence[Described], dark: Sequence[Described]) -> None:
     """Print Recall@1 by plain cosine, of every scene with a head learned on the others."""
-    print(f"{'Recall@1, scene left out':28}{'queries':>8}{'network':>9}{'VLAD':>7}{'joined':>8}")
+    print(f"{'Recall@1, scene left out':38}{'queries':>8}{'network':>9}{'VLAD':>8}{'joined':>8}")
     for number, scene in enumerate(scenes):
         head = learn([one for other, one in enumerate(day) if other != number])
         for light, asked in (("", day[number]), (", poor light", dark[number])):
@@ -103,7 +103,7 @@ def judge(scenes: Sequence[Scene], day: Sequence[Described], dark: Sequence[Desc
                     for queries, database in ways
                 ]
                 print(
-                    f"{split.name + light:28}{split.right.any(axis=1).sum():8}"
+                    f"{split.name + light:38}{split.right.any(axis=1).sum():8}"
                     + "".join(f"{recall:8.3f}" for recall in recalls),
                     flush=True,
                 )

@@ -149,6 +149,21 @@ def camera_pose_message(
     return _serialize(POSE, header, _message("geometry_msgs/msg/Pose", point, quaternion))
 
 
+def estimate_message(
+    header: Header,
+    position: NDArray[np.float64],
+    orientation: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> memoryview:
+    """Serialise an estimate with covariance [6, 6] as a PoseWithCovarianceStamped."""
+    point = _message("geometry_msgs/msg/Point", *position.tolist())
+    quaternion = _message("geometry_msgs/msg/Quaternion", *orientation.tolist())
+    pose = _message("geometry_msgs/msg/Pose", point, quaternion)
+    flat = np.ascontiguousarray(covariance, np.float64).reshape(36)
+    with_covariance = _message("geometry_msgs/msg/PoseWithCovariance", pose, flat)
+    return _serialize(POSE_WITH_COVARIANCE, header, with_covariance)
+
+
 def depth_message(header: Header, depth: FloatArray32) -> memoryview:
     """Serialise metres [h, w] as an Image in 32FC1."""
     height, width = depth.shape

@@ -63,7 +63,7 @@ FIX_FRAME = "gps"
 
 # Every distribution from Humble on reads version 8. Version 9 (Jazzy) writes the QoS profiles in a
 # form that Humble refuses as "bad conversion".
-_METADATA_VERSION: Literal[8] = 8
+METADATA_VERSION: Literal[8] = 8
 
 _NS_PER_S = 1_000_000_000
 _DEFAULT_RATE_HZ = 10.0
@@ -163,7 +163,7 @@ def write_bag(
             # The final name already here: the bag's files are called after it.
             unfinished = Path(folder) / path.name
             plugin = StoragePlugin[storage.upper()]
-            with Writer(unfinished, version=_METADATA_VERSION, storage_plugin=plugin) as writer:
+            with Writer(unfinished, version=METADATA_VERSION, storage_plugin=plugin) as writer:
                 summary = _write_rows(writer, records, plan, advance)
             if not summary.images:
                 reason = summary.skipped[0] if summary.skipped else "the records are empty"
@@ -177,8 +177,8 @@ def write_bag(
 
 
 def _write_rows(writer: Any, records: Records, plan: _Plan, advance: Advance) -> BagSummary:
-    images = _add_topic(writer, plan.image_topic, plan.image_type)
-    poses = _add_topic(writer, plan.pose_topic, plan.pose_type)
+    images = add_topic(writer, plan.image_topic, plan.image_type)
+    poses = add_topic(writer, plan.pose_topic, plan.pose_type)
     beside = _BesideImages(writer, records, plan)
     serialize = functools.partial(_serialize_row, records, plan)
     written = posed = 0
@@ -209,11 +209,11 @@ class _BesideImages:
         self._infos = self._depths = self._poses = None
         if plan.calibration is not None:
             topic = info_topic(plan.image_topic.removesuffix("/compressed"))
-            self._infos = _add_topic(writer, topic, CAMERA_INFO)
+            self._infos = add_topic(writer, topic, CAMERA_INFO)
         if any(records.depth):
-            self._depths = _add_topic(writer, DEPTH_TOPIC, RAW_IMAGE)
+            self._depths = add_topic(writer, DEPTH_TOPIC, RAW_IMAGE)
         if local and np.isfinite(records.orientation).any():
-            self._poses = _add_topic(writer, CAMERA_POSE_TOPIC, POSE)
+            self._poses = add_topic(writer, CAMERA_POSE_TOPIC, POSE)
 
     def write(self, stamp_ns: int, row: int, depth: memoryview | None) -> None:
         """Write what there is for the image of one row."""
@@ -230,7 +230,8 @@ class _BesideImages:
             self._writer.write(self._poses, stamp_ns, pose)
 
 
-def _add_topic(writer: Any, topic: str, message_type: str) -> Any:
+def add_topic(writer: Any, topic: str, message_type: str) -> Any:
+    """Add a topic of a reliable publisher to a bag that is being written."""
     return writer.add_connection(
         topic, message_type, typestore=typestore(), offered_qos_profiles=[_RELIABLE]
     )

@@ -11,9 +11,11 @@ from progeo_core.commands.console import print_fields, progress, say_skipped, wa
 from progeo_core.commands.options import (
     MODEL,
     DeviceOption,
+    ForceFlag,
     ModelOption,
     RuntimeOption,
     TrustFlag,
+    check_new,
 )
 from progeo_core.errors import UsageError
 
@@ -30,6 +32,7 @@ def describe(
         Path | None,
         typer.Option("--images", metavar="DIR", help="All images under a folder, sorted by name."),
     ] = None,
+    force: ForceFlag = False,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -46,14 +49,15 @@ def describe(
     FILE.json: schema (1), images (one per row), skipped (why each was left out), model
     (architecture, dimension, preprocessing, weights_sha256, normalized, name).
     """
-    from progeo_core.descriptors.descriptor_file import describe_to_file
-    from progeo_core.inference.loading import load_encoder
-    from progeo_core.records.image_list import list_images
-
     if out.suffix != ".npy":
         raise UsageError(f"--out {out}: the file must be called NAME.npy")
     if bool(images) == (folder is not None):
         raise UsageError("give image files or --images DIR, one of the two")
+    check_new(out, force)
+    from progeo_core.descriptors.descriptor_file import describe_to_file
+    from progeo_core.inference.loading import load_encoder
+    from progeo_core.records.image_list import list_images
+
     paths = list(images or ()) if folder is None else list_images(folder)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)

@@ -9,26 +9,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from progeo_core.bags.recognition import (
+    BagTopics,
+    InputKind,
+    Role,
+    choose_topics,
+    recognize,
+    source_of_path,
+)
 from progeo_core.commands import options
 from progeo_core.commands.console import (
+    print_fields,
     progress,
     results,
     say_skipped,
     waiting,
     write_json,
 )
+from progeo_core.commands.map_images import ImageTopicOption
+from progeo_core.map.sqlite_file import require_file
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
-    from progeo_core.descriptors.fingerprint import ModelFingerprint
     from progeo_core.evaluation.metric_poses import PoseComparison
     from progeo_core.evaluation.metrics import Evaluation
-    from progeo_core.evaluation.queries import QueryEvaluation
+    from progeo_core.evaluation.replay import Replay, ReplayInput
+    from progeo_core.images.intrinsics import Intrinsics
 
 QueriesOption = Annotated[
     Path,
     typer.Option(
-        "--queries", metavar="CSV", help="records.csv of the query images, as in `map build`."
+        "--queries",
+        metavar="IMAGES",
+        help="Query images with positions: a table (CSV), a folder ('@' names, EXIF GPS, or with"
+        " `queries` in it), or a bag.",
     ),
 ]
 SequenceFlag = Annotated[
@@ -36,6 +50,22 @@ SequenceFlag = Annotated[
     typer.Option(
         "--sequence",
         help="The queries are one traverse in order: also answer them with the place filter.",
+    ),
+]
+TruthTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pose-topic",
+        metavar="P",
+        help="Of a bag: the true poses, or fixes; may be left out where the bag has only one.",
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="DIR",
+        help="Folder for the interactive report, answers.csv and answers.jsonl, as replay's.",
     ),
 ]
 JsonOption = Annotated[
@@ -47,12 +77,16 @@ JsonOption = Annotated[
 def evaluate(
     map_path: options.MapOption,
     queries: QueriesOption,
+    image_topic: ImageTopicOption = None,
+    pose_topic: TruthTopicOption = None,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
     sequence: SequenceFlag = False,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
     json_path: JsonOption = None,
-    model: options.ModelOption = options.MODEL.model,
+    report: ReportOption = None,
+    force: options.ForceFlag = False,
+    model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
     trust_code: options.TrustFlag = options.MODEL.trust_code,
@@ -64,7 +98,7 @@ def evaluate(
     compares stated confidence with the share that was right. Time to localize: from the first
     image, or a jump of the truth, to the first accepted right answer.
 
-        progeo evaluate --map city.progeo --queries queries.csv
+        progeo evaluate --map city.progeo --queries site/test/queries --report report/
         progeo evaluate --map lab.progeo --queries lap2.csv --sequence --json out.json
         progeo evaluate --map lab.progeo --queries walk.csv --camera-info camera.yaml
 
@@ -75,38 +109,73 @@ def evaluate(
     with --camera-info metric_pose (answered, position_error_m, rotation_error_deg, within,
     wrong_beyond_0.5m, ellipsoid_90); skipped (unusable images), map, queries_file, model, versions.
     """
-    from progeo_core.evaluation.queries import evaluate_records
-    from progeo_core.inference.loading import load_encoder
-    from progeo_core.map.place_map import PlaceMap
-    from progeo_core.records.records import read_records
-
-    records = read_records(queries)
-    with PlaceMap.open(map_path) as place_map:
-        with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
-            place_map.require_model(encoder.fingerprint)
-        with progress("localizing", len(records)) as advance:
-            run = evaluate_records(
-                place_map,
-                records,
-                encoder,
-                radius,
-                sequence=sequence,
-                verification_ms=verification_ms,
-                intrinsics=options.read_intrinsics(camera_info),
-                device=device,
-                advance=advance,
-            )
+    if report is not None:
+        options.check_folder(report, "answers.csv", force)
+    require_file(map_path)
+    topics = BagTopics(image_topic, pose_topic)
+    source = _read_queries(queries, map_path, topics, radius, options.read_intrinsics(camera_info))
+    run_by = options.ModelChoice(model, device, runtime, trust_code)
+    run = answer_offline(source, run_by, sequence, verification_ms)
     say_skipped(run.skipped)
     if json_path is not None:
         sources = {"map": str(map_path), "queries_file": str(queries)}
-        write_json(json_path, _document(run, encoder.fingerprint) | sources)
+        write_json(json_path, _document(run) | sources)
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
         print_poses(run.poses)
+    if report is not None:
+        from progeo_core.evaluation.replay_folder import write_replay
+
+        with waiting("writing the report"):
+            files = write_replay(run, report)
+        print_fields("", {"report": files.report, "answers": files.answers_csv})
 
 
-def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
+def _read_queries(
+    queries: Path,
+    map_path: Path,
+    topics: BagTopics,
+    radius: float,
+    calibration: Intrinsics | None,
+) -> ReplayInput:
+    """Return the queries of a table, folder or bag with their truth."""
+    from progeo_core.evaluation.replay import read_input, records_input
+
+    if recognize(queries) is InputKind.BAG:
+        chosen = choose_topics(queries, topics)
+        assert chosen.image is not None
+        assert chosen.pose is not None
+        return read_input(
+            queries, map_path, chosen.image, chosen.pose, radius, calibration=calibration
+        )
+    records = source_of_path(queries, Role.QUERIES, topics).records
+    return records_input(queries, map_path, records, radius, calibration)
+
+
+def answer_offline(
+    source: ReplayInput,
+    run_by: options.ModelChoice,
+    sequence: bool,
+    verification_ms: int,
+) -> Replay:
+    """Answer the images of an input in this process."""
+    from progeo_core.evaluation.replay import replay_offline
+    from progeo_core.map.place_map import PlaceMap
+
+    with PlaceMap.open(source.map_path) as place_map, waiting("loading the model"):
+        encoder = run_by.load(place_map)
+    with progress("localizing", source.images) as advance:
+        return replay_offline(
+            source,
+            encoder,
+            sequence=sequence,
+            verification_ms=verification_ms,
+            device=run_by.device,
+            advance=advance,
+        )
+
+
+def _document(run: Replay) -> dict[str, Any]:
     """Return the JSON of one run, without its sources."""
     metric = {} if run.poses is None else {"metric_pose": run.poses.full.to_json()}
     return (
@@ -114,7 +183,7 @@ def _document(run: QueryEvaluation, model: ModelFingerprint) -> dict[str, Any]:
         | metric
         | {
             "skipped": list(run.skipped),
-            "model": dataclasses.asdict(model),
+            "model": dataclasses.asdict(run.source.model),
             "versions": versions(),
         }
     )

@@ -18,13 +18,15 @@ from progeo_core.commands.options import (
     DeviceOption,
     JsonFlag,
     MapArgument,
-    ModelOption,
+    MapModelOption,
+    ModelChoice,
     RuntimeOption,
     TrustFlag,
     read_intrinsics,
 )
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import heading_from_yaw
+from progeo_core.map.sqlite_file import require_file
 
 if TYPE_CHECKING:
     from progeo_core.images.intrinsics import Intrinsics
@@ -53,12 +55,14 @@ def localize(
     map_path: MapArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE", help="Image files, any size.", show_default=False),
+        typer.Argument(
+            metavar="IMAGE", help="Image files, or folders of them.", show_default=False
+        ),
     ],
     as_json: JsonFlag = False,
     camera_info: CameraInfoOption = None,
     matches: _MatchesOption = None,
-    model: ModelOption = MODEL.model,
+    model: MapModelOption = None,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
     trust_code: TrustFlag = MODEL.trust_code,
@@ -69,7 +73,7 @@ def localize(
     be used: several places are similar. Images that cannot be read are listed, and left out.
 
         progeo localize office.progeo photo.jpg
-        progeo localize office.progeo shots/*.jpg --json
+        progeo localize office.progeo shots/ --json
         progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
 
     JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
@@ -78,26 +82,15 @@ def localize(
     alt, or null), matches (place_id, similarity, position, yaw_rad, image), method (place, metric),
     camera_pose (null, or position and orientation x y z w of its optical axes); or image and error.
     """
-    from progeo_core.inference.loading import load_encoder
-    from progeo_core.localization.localizer import Localizer
-    from progeo_core.localization.localizer_settings import LocalizerSettings
-    from progeo_core.localization.prepared_map import PreparedMap
-    from progeo_core.map.place_index import PlaceIndex
-    from progeo_core.map.place_map import PlaceMap
-
-    intrinsics = read_intrinsics(camera_info)
-    names = _picture_names(images, matches)
-    answers: list[_Answer] = []
-    with PlaceMap.open(map_path) as place_map:
-        with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
-            place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
-            localizer = Localizer(prepared, encoder, LocalizerSettings(sequence=False))
-        with progress("localizing", len(images)) as advance:
-            for path, picture in zip(images, names, strict=True):
-                answers.append(_answer(localizer, place_map, path, intrinsics, picture))
-                advance(1)
+    require_file(map_path)
+    images = _image_files(images)
+    answers = _answers(
+        map_path,
+        images,
+        _picture_names(images, matches),
+        read_intrinsics(camera_info),
+        ModelChoice(model, device, runtime, trust_code),
+    )
     if as_json:
         shown = [_document(answer) for answer in answers]
         print_json({"schema": SCHEMA, "map": str(map_path), "answers": shown})
@@ -108,6 +101,45 @@ def localize(
     say_skipped(failed)
     if len(failed) == len(images):
         raise ImageError("no image can be used: check the files named above")
+
+
+def _answers(
+    map_path: Path,
+    images: list[Path],
+    pictures: list[Path | None],
+    intrinsics: Intrinsics | None,
+    run_by: ModelChoice,
+) -> list[_Answer]:
+    """Localize images one by one."""
+    from progeo_core.localization.localizer import Localizer
+    from progeo_core.localization.localizer_settings import LocalizerSettings
+    from progeo_core.localization.prepared_map import PreparedMap
+    from progeo_core.map.place_index import PlaceIndex
+    from progeo_core.map.place_map import PlaceMap
+
+    settings = LocalizerSettings(sequence=False)
+    answers: list[_Answer] = []
+    with PlaceMap.open(map_path) as place_map:
+        with waiting("loading the model"):
+            encoder = run_by.load(place_map)
+            index = PlaceIndex.open(place_map)
+            localizer = Localizer(PreparedMap(place_map, index, run_by.device), encoder, settings)
+        with progress("localizing", len(images)) as advance:
+            for path, picture in zip(images, pictures, strict=True):
+                answers.append(_answer(localizer, place_map, path, intrinsics, picture))
+                advance(1)
+    return answers
+
+
+def _image_files(paths: list[Path]) -> list[Path]:
+    """Return the files named, and those of the folders named."""
+    from progeo_core.bags.recognition import Role, role_folder
+    from progeo_core.records.image_list import list_images
+
+    found: list[Path] = []
+    for path in paths:
+        found += list_images(role_folder(path, Role.QUERIES)) if path.is_dir() else [path]
+    return found
 
 
 class _Answer(NamedTuple):

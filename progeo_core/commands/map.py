@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from progeo_core.bags.recognition import TF_FRAMES, BagTopics, Role, recognize, source_of_path
 from progeo_core.commands.console import (
     print_fields,
     print_json,
@@ -16,9 +18,7 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.map_images import (
-    TF_FRAMES,
     BagOption,
-    BagTopics,
     CameraPosesFlag,
     DepthTopicOption,
     HeadingOption,
@@ -26,6 +26,7 @@ from progeo_core.commands.map_images import (
     ImageTopicOption,
     PoseTopicOption,
     RecordsOption,
+    SourceArgument,
     TfFramesOption,
     named_source,
 )
@@ -40,12 +41,16 @@ from progeo_core.commands.options import (
     MODEL,
     CameraInfoOption,
     DeviceOption,
+    ForceFlag,
     JsonFlag,
     MapArgument,
+    MapModelOption,
+    ModelChoice,
     ModelOption,
     PoseGapOption,
     RuntimeOption,
     TrustFlag,
+    check_new,
     setting_option,
 )
 from progeo_core.commands.typer_versions import CommandGroup
@@ -53,6 +58,7 @@ from progeo_core.geo import Datum, parse_datum
 from progeo_core.map.export import ExportFormat
 from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.map.prune import PruneSettings
+from progeo_core.map.sqlite_file import require_file
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
@@ -87,6 +93,7 @@ app = CommandGroup(no_args_is_help=True, help="Build a map, look at it, look aft
 @app.command()
 def build(
     map_path: MapArgument,
+    source_path: SourceArgument = None,
     records: RecordsOption = None,
     images: ImagesOption = None,
     bag: BagOption = None,
@@ -108,17 +115,14 @@ def build(
 ) -> None:
     """Build a map from images with known positions, or extend one.
 
-    Every image becomes a place: position, descriptor, thumbnail. Positions come with the images:
-    from a table (--records), their names or GPS tags (--images), or a recording (--bag).
+    Positions come from a table, names, GPS tags or a bag. An interruption loses no place.
 
-        progeo map build office.progeo --records office.csv
-        progeo map build city.progeo --images photos/
+        progeo map build city.progeo photos/
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
 
-    The map keeps local features. With the camera's calibration and orientation, they get 3-D points
-    for full poses, from depth or else triangulated between the places.
+    Local features are kept, too; with the camera's calibration and orientation, with 3-D points.
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
@@ -126,7 +130,9 @@ def build(
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
-    source = named_source(records, images, bag, topics, heading_convention, camera_info)
+    source = named_source(
+        source_path, records, images, bag, topics, heading_convention, camera_info
+    )
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device) if features else None
@@ -257,11 +263,13 @@ def calibrate(
         Path,
         typer.Option(
             "--queries",
-            metavar="CSV",
-            help="records.csv of images with positions that are not in the map.",
+            metavar="IMAGES",
+            help="Images with positions that are not in the map: a table (CSV), a folder or a bag.",
             show_default=False,
         ),
     ],
+    image_topic: ImageTopicOption = None,
+    pose_topic: PoseTopicOption = None,
     sequence: Annotated[
         bool,
         typer.Option(
@@ -269,7 +277,7 @@ def calibrate(
             help="The queries are one traverse in order: fit the place filter's answers, too.",
         ),
     ] = False,
-    model: ModelOption = MODEL.model,
+    model: MapModelOption = None,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
     trust_code: TrustFlag = MODEL.trust_code,
@@ -280,24 +288,30 @@ def calibrate(
     traverse than the map's own; some that leave the map teach what its absence looks like.
 
         progeo map calibrate office.progeo --queries lap2.csv --sequence
+        progeo map calibrate yard.progeo --queries second_drive/ --sequence
     """
+    require_file(map_path)
+    recognize(queries)
     from progeo_core.evaluation.calibrate_map import calibrate_map
-    from progeo_core.inference.loading import load_encoder
     from progeo_core.map.place_map import PlaceMap
-    from progeo_core.records.records import read_records
+    from progeo_core.records.image_source import records_in_files
 
-    records = read_records(queries)
-    with PlaceMap.open(map_path, writable=True) as place_map:
+    with (
+        PlaceMap.open(map_path, writable=True) as place_map,
+        tempfile.TemporaryDirectory(prefix="progeo-queries-") as folder,
+    ):
+        source = source_of_path(queries, Role.QUERIES, BagTopics(image_topic, pose_topic))
         with waiting("loading the model"):
-            encoder = load_encoder(model, device, runtime, trust_code=trust_code)
+            records = records_in_files(source, Path(folder))
+            encoder = ModelChoice(model, device, runtime, trust_code).load(place_map)
         with progress("localizing", len(records)) as advance:
             report = calibrate_map(place_map, records, encoder, sequence=sequence, advance=advance)
     say_skipped(report.skipped)
     fields: dict[str, object] = {"answers": report.single.answers}
     fields["confidence is about being within"] = f"{report.radius_m:g} m"
-    for name, fit in (("single image", report.single), ("sequence", report.sequence)):
+    for run, fit in (("single image", report.single), ("sequence", report.sequence)):
         if fit is not None:
-            fields[name] = (
+            fields[run] = (
                 f"calibration error {fit.before:.3f} before, {fit.after:.3f} after, on the half"
                 " of the answers that was left out"
             )
@@ -318,6 +332,7 @@ def export(
             show_default=False,
         ),
     ],
+    force: ForceFlag = False,
 ) -> None:
     """Write the places of a map for other programs.
 
@@ -326,6 +341,7 @@ def export(
 
         progeo map export office.progeo --format geojson --out office.geojson
     """
+    check_new(target, force)
     from progeo_core.map.export import export_map
     from progeo_core.map.place_map import PlaceMap
 

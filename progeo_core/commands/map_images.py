@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from progeo_core.bags.recognition import (
+    BagTopics,
+    InputKind,
+    Role,
+    source_of_path,
+)
 from progeo_core.commands.options import read_intrinsics
 from progeo_core.errors import UsageError
-from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
     from progeo_core.records.image_source import ImageSource
 
-TF_FRAMES = "map,base_link"
 RecordsOption = Annotated[
     Path | None,
     typer.Option(
@@ -24,6 +28,15 @@ RecordsOption = Annotated[
         help="records.csv: image and x_m,y_m (z_m, yaw_rad) or lat_deg,lon_deg"
         " (alt_m, heading_deg); optional qx,qy,qz,qw (orientation of the camera), depth (image),"
         " stamp_ns, camera, traverse.",
+    ),
+]
+SourceArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="IMAGES",
+        help="Where the images are, which is recognised: a table (CSV), a folder ('@' names, EXIF"
+        " GPS, or with `database` in it), or a bag.",
+        show_default=False,
     ),
 ]
 ImagesOption = Annotated[
@@ -36,14 +49,18 @@ BagOption = Annotated[
 ]
 ImageTopicOption = Annotated[
     str | None,
-    typer.Option("--image-topic", metavar="T", help="With --bag: Image or CompressedImage."),
+    typer.Option(
+        "--image-topic",
+        metavar="T",
+        help="Of a bag: Image or CompressedImage; may be left out where the bag has only one.",
+    ),
 ]
 PoseTopicOption = Annotated[
     str | None,
     typer.Option(
         "--pose-topic",
         metavar="P",
-        help="With --bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
+        help="Of a bag: PoseStamped, PoseWithCovarianceStamped, Odometry or NavSatFix,"
         " interpolated to the images' stamps; or /tf, with /tf_static beside it.",
     ),
 ]
@@ -61,7 +78,7 @@ DepthTopicOption = Annotated[
     typer.Option(
         "--depth-topic",
         metavar="T",
-        help="With --bag: raw depth images (16UC1 in mm or 32FC1 in m) registered to the images;"
+        help="Of a bag: raw depth images (16UC1 in mm or 32FC1 in m) registered to the images;"
         " the nearest within 0.05 s counts.",
     ),
 ]
@@ -83,18 +100,8 @@ HeadingOption = Annotated[
 ]
 
 
-class BagTopics(NamedTuple):
-    """Options that go with --bag."""
-
-    image: str | None = None
-    pose: str | None = None
-    depth: str | None = None
-    camera_poses: bool = False
-    max_pose_gap_s: float = MAX_POSE_GAP_S
-    tf_frames: str = TF_FRAMES
-
-
 def named_source(
+    path: Path | None,
     records: Path | None,
     images: Path | None,
     bag: Path | None,
@@ -102,39 +109,23 @@ def named_source(
     heading: Heading,
     camera_info: Path | None,
 ) -> ImageSource:
-    """Return the one source that was named; raise `UsageError` for none, several, or half a one."""
-    from progeo_core.bags.bag_source import source_of_bag
-    from progeo_core.bags.transforms import PoseFrames
-    from progeo_core.records.image_source import source_of_folder, source_of_records
+    """Return the one source that was named; raise `UsageError` for none or several.
 
+    path: recognised by what it is, unlike the others.
+    """
     named = [
-        flag
-        for flag, value in (("--records", records), ("--images", images), ("--bag", bag))
+        (flag, value, kind)
+        for flag, value, kind in (
+            ("a path", path, None),
+            ("--records", records, InputKind.TABLE),
+            ("--images", images, InputKind.FOLDER),
+            ("--bag", bag, InputKind.BAG),
+        )
         if value is not None
     ]
     if len(named) != 1:
-        found = " and ".join(named) or "none"
-        raise UsageError(f"give exactly one of --records, --images and --bag, not {found}")
-    if bag is None and topics != BagTopics():
-        raise UsageError(
-            "--image-topic, --pose-topic, --depth-topic, --camera-poses, --max-pose-gap and"
-            f" --tf-frames go with --bag, not with {named[0]}"
-        )
+        found = " and ".join(flag for flag, _, _ in named) or "none"
+        raise UsageError(f"give exactly one of a path, --records, --images and --bag, not {found}")
+    _, value, kind = named[0]
     calibration = read_intrinsics(camera_info)
-    if records is not None:
-        return source_of_records(records, calibration)
-    if images is not None:
-        return source_of_folder(images, heading, calibration)
-    assert bag is not None
-    if topics.image is None or topics.pose is None:
-        raise UsageError("--bag needs --image-topic and --pose-topic: name one topic of each")
-    return source_of_bag(
-        bag,
-        topics.image,
-        topics.pose,
-        topics.max_pose_gap_s,
-        depth_topic=topics.depth,
-        calibration=calibration,
-        camera_pose=topics.camera_poses,
-        frames=PoseFrames.from_text(topics.tf_frames),
-    )
+    return source_of_path(value, Role.DATABASE, topics, heading, calibration, kind)

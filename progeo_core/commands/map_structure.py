@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from progeo_core.bags.recognition import TF_FRAMES, BagTopics
 from progeo_core.commands.console import (
     print_fields,
     progress,
@@ -15,9 +16,7 @@ from progeo_core.commands.console import (
     waiting,
 )
 from progeo_core.commands.map_images import (
-    TF_FRAMES,
     BagOption,
-    BagTopics,
     CameraPosesFlag,
     DepthTopicOption,
     HeadingOption,
@@ -95,7 +94,7 @@ def structure(
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
     source = None
     if (records, images, bag) != (None, None, None) or topics != BagTopics():
-        source = named_source(records, images, bag, topics, heading_convention, camera_info)
+        source = named_source(None, records, images, bag, topics, heading_convention, camera_info)
     with PlaceMap.open(map_path, writable=True) as place_map:
         with waiting("loading the network"):
             finder = feature_finder(features, device)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from progeo_core.errors import UsageError
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
 
 if TYPE_CHECKING:
+    from progeo_core.descriptors.encoder import Encoder
     from progeo_core.images.intrinsics import Intrinsics
+    from progeo_core.map.place_map import PlaceMap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +69,16 @@ def setting_option(settings: type[Settings], name: str, flag: str, metavar: str 
 
 
 ModelOption = Annotated[str, setting_option(ModelSettings, "model", "--model", "MODEL")]
+MapModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="Model that made the map, where the map's own name for it is not enough: a folder that"
+        " is elsewhere. Default: the map's.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device", "DEVICE")]
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
 TrustFlag = Annotated[bool, setting_option(ModelSettings, "trust_code", "--trust-code")]
@@ -100,9 +113,67 @@ JsonFlag = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout instead of a table (schema above).")
 ]
 
+ForceFlag = Annotated[
+    bool, typer.Option("--force", help="Replace what an earlier run has written there.")
+]
+
 MODEL = ModelSettings()
 PROTOCOL = ProtocolSettings()
 LOCALIZER = LocalizerSettings()
+
+
+def check_new(path: Path, force: bool) -> None:
+    """Raise `UsageError` where a file would be replaced that nobody said may be."""
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already: replace it with --force, or choose another name")
+
+
+def check_folder(folder: Path, file: str, force: bool) -> None:
+    """Raise `UsageError` where an earlier run wrote its file into a folder, or it is none."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: this is a file; name a folder")
+    check_new(folder / file, force)
+
+
+def model_of_map(place_map: PlaceMap) -> str:
+    """Return what `load_encoder` loads the model of a map by.
+
+    That is a model that ships, a folder of the model's name beside the map or here, or a backbone
+    and its weights. Raises `UsageError` where it cannot be found.
+    """
+    from progeo_core.model.built_in import built_in_folder
+    from progeo_core.model.model_folder import is_model_folder
+
+    name = place_map.fingerprint.name
+    beside = place_map.path.parent / name
+    if built_in_folder(name) is not None or ":" in name:
+        return name
+    if name and is_model_folder(beside):
+        return str(beside)
+    if name and is_model_folder(Path(name)):
+        return name
+    raise UsageError(
+        f"{place_map.path}: the map was made with {place_map.fingerprint}, which is neither beside"
+        " it nor here: say where it is with --model FOLDER"
+    )
+
+
+class ModelChoice(NamedTuple):
+    """What answers with a map: its model (None for the map's own), device and runtime."""
+
+    model: str | None
+    device: str
+    runtime: str
+    trust_code: bool
+
+    def load(self, place_map: PlaceMap) -> Encoder:
+        """Load the encoder; `ModelMismatchError` where another model made the map."""
+        from progeo_core.inference.loading import load_encoder
+
+        name = self.model or model_of_map(place_map)
+        encoder = load_encoder(name, self.device, self.runtime, trust_code=self.trust_code)
+        place_map.require_model(encoder.fingerprint)
+        return encoder
 
 
 def read_intrinsics(camera_info: Path | None) -> Intrinsics | None:

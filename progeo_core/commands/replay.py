@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
+from progeo_core.bags.recognition import recognize
 from progeo_core.commands import options
-from progeo_core.commands.console import print_fields, progress, waiting
-from progeo_core.commands.evaluate import print_evaluation, print_poses
+from progeo_core.commands.console import print_fields, waiting
+from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
 from progeo_core.commands.map_images import CameraPosesFlag
 from progeo_core.errors import UsageError
+from progeo_core.map.sqlite_file import require_file
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 
 if TYPE_CHECKING:
-    from progeo_core.evaluation.replay import Replay, ReplayInput
+    from progeo_core.evaluation.replay import Replay
     from progeo_core.evaluation.replay_folder import ReplayFolder
 
 BagArgument = Annotated[
@@ -44,6 +45,14 @@ LiveFlag = Annotated[
         help="Play the bag to the real ROS 2 node in its own process, over DDS at the bag's pace.",
     ),
 ]
+BagOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--bag-out",
+        metavar="BAG",
+        help="New rosbag2 for the accepted answers, as the node would publish them.",
+    ),
+]
 SingleFlag = Annotated[
     bool,
     typer.Option(
@@ -67,7 +76,9 @@ def replay(
     camera_info: options.CameraInfoOption = None,
     camera_poses: CameraPosesFlag = False,
     radius: options.RadiusOption = options.PROTOCOL.radius_m,
-    model: options.ModelOption = options.MODEL.model,
+    bag_out: BagOutOption = None,
+    force: options.ForceFlag = False,
+    model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
     runtime: options.RuntimeOption = options.MODEL.runtime,
     trust_code: options.TrustFlag = options.MODEL.trust_code,
@@ -83,16 +94,16 @@ def replay(
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder has report.html, summary.json, trajectory.tum, ground_truth.tum (for evo), matches/.
-    summary.json: the keys of `evaluate --json` over the answered images with ground truth (with a
+    The folder has report.html, summary.json, answers.csv and .jsonl, matches/, .tum (for evo).
+    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
     calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
     mode, published (sequence or single image), bag, map, model, versions.
     """
+    _refuse_choices(live, device, runtime, trust_code)
+    _check_paths(bag_path, map_path, report, bag_out, force)
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
-    from progeo_core.evaluation.replay_folder import write_replay
 
-    _refuse_choices(live, device, runtime, trust_code)
     with waiting("reading the bag"):
         source = read_input(
             bag_path,
@@ -105,14 +116,12 @@ def replay(
             camera_poses=camera_poses,
         )
     if live:
-        run = replay_live(source, model, sequence=not single, verification_ms=verification_ms)
+        name = _live_model(map_path, model)
+        run = replay_live(source, name, sequence=not single, verification_ms=verification_ms)
     else:
-        run = _offline(source, model, device, runtime, trust_code, not single, verification_ms)
-    with waiting("writing the report"):
-        files = write_replay(run, report)
-    print_evaluation(run.evaluation, f"{bag_path} against {map_path}, {run.mode}")
-    if run.has_full_poses:
-        print_poses(run.poses)
+        run_by = options.ModelChoice(model, device, runtime, trust_code)
+        run = answer_offline(source, run_by, not single, verification_ms)
+    files = _write_files(run, report, bag_out)
     _print_replay(run, files)
 
 
@@ -126,33 +135,42 @@ def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> 
         )
 
 
-def _offline(
-    source: ReplayInput,
-    model: str,
-    device: str,
-    runtime: str,
-    trust_code: bool,
-    sequence: bool,
-    verification_ms: int,
-) -> Replay:
-    """Answer the images of a bag in this process."""
-    from progeo_core.evaluation.replay import replay_offline
-    from progeo_core.inference.loading import load_encoder
+def _check_paths(
+    bag_path: Path, map_path: Path, report: Path, bag_out: Path | None, force: bool
+) -> None:
+    """Raise an error for a path that cannot be, before anything that takes time is imported."""
+    require_file(map_path)
+    recognize(bag_path)
+    options.check_folder(report, "summary.json", force)
+    if bag_out is not None and bag_out.exists():
+        raise UsageError(f"{bag_out} exists, and a bag is never overwritten: choose another path")
 
-    with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
-    with progress("replaying", source.images) as advance:
-        return replay_offline(
-            source,
-            encoder,
-            sequence=sequence,
-            verification_ms=verification_ms,
-            device=device,
-            advance=advance,
-        )
+
+def _write_files(run: Replay, report: Path, bag_out: Path | None) -> ReplayFolder:
+    from progeo_core.bags.answers_bag import write_answers_bag
+    from progeo_core.evaluation.replay_folder import published_estimates, write_replay
+
+    with waiting("writing the report"):
+        files = write_replay(run, report)
+        if bag_out is not None:
+            write_answers_bag(bag_out, published_estimates(run))
+    return files
+
+
+def _live_model(map_path: Path, model: str | None) -> str:
+    from progeo_core.map.place_map import PlaceMap
+
+    with PlaceMap.open(map_path) as place_map:
+        return model or options.model_of_map(place_map)
 
 
 def _print_replay(run: Replay, files: ReplayFolder) -> None:
+    import numpy as np
+
+    source = run.source
+    print_evaluation(run.evaluation, f"{source.queries} against {source.map_path}, {run.mode}")
+    if run.has_full_poses:
+        print_poses(run.poses)
     p50, p95, p99 = np.percentile(run.latency_ms, [50, 95, 99])
     fields = {
         "images": f"{run.source.images}: {run.answered} answered, {run.dropped} dropped",

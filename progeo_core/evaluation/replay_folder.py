@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
+from progeo_core.bags.answers_bag import StampedEstimate
 from progeo_core.errors import DataError
 from progeo_core.evaluation.answer_table import answer_rows, write_answers
 from progeo_core.evaluation.replay import Replay
@@ -138,6 +140,22 @@ def _spread(ranked: NDArray[np.int64], count: int, shown: int) -> list[int]:
 def _estimates(replay: Replay) -> Iterator[StampedPose]:
     for answer in replay.localizations:
         yield StampedPose(answer.stamp_ns, answer.estimate.position, answer.estimate.yaw_rad)
+
+
+def published_estimates(replay: Replay) -> Iterator[StampedEstimate]:
+    """Yield the accepted answers, which the node would publish."""
+    for answer in replay.localizations:
+        if not answer.accepted:
+            continue
+        estimate = answer.estimate
+        if answer.metric is not None:
+            orientation = answer.metric.pose.orientation
+        else:
+            half = 0.5 * float(np.nan_to_num(estimate.yaw_rad))
+            orientation = np.array([0.0, 0.0, math.sin(half), math.cos(half)])
+        yield StampedEstimate(
+            answer.stamp_ns, estimate.position, orientation, estimate.covariance, answer.geodetic
+        )
 
 
 def _truths(replay: Replay) -> Iterator[StampedPose]:

@@ -40,8 +40,7 @@ def load_module_encoder(
             f"{name}: runs the code of others with your rights, and needs --trust-code (the node's"
             " parameter trust_code) once you trust it"
         )
-    licence = f", licence {address.licence}" if address.licence else ""
-    _log.warning("%s: runs code of %s%s", name, address.source, licence)
+    _log.warning("%s: runs code of %s", name, _said_of(address))
     try:
         # What entries print is not the output of a command.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -58,6 +57,16 @@ def load_module_encoder(
             " `fingerprint` and `encode` is needed"
         )
     return ModuleEncoder(name, address, made, device)
+
+
+def _said_of(address: ModelAddress) -> str:
+    """Return whose code it is that runs, in which revision and under which licence."""
+    said = address.source
+    if address.revision:
+        said += f" at {address.revision[:12]}"
+    elif address.form == HUB and not Path(said).expanduser().is_dir():
+        said += ", whose default branch may change (pin it, as OWNER/REPO@REVISION)"
+    return f"{said}; licence: {address.licence}" if address.licence else said
 
 
 class ModuleEncoder:

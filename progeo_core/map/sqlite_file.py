@@ -105,6 +105,15 @@ def move_file(closed: Path, path: Path) -> None:
     os.replace(closed, path)
 
 
+def require_file(path: Path) -> None:
+    """Raise `DataError` where there is no map, and `UsageError` where a name is none of a map."""
+    check_name(path)
+    if not path.is_file():
+        raise DataError(
+            f"{path}: there is no map here; check the path, or build it with 'progeo map build'"
+        )
+
+
 def open_file(path: Path, *, writable: bool) -> OpenFile:
     """Open a map and check that it is one, of a schema known here and with nothing besides.
 
@@ -112,10 +121,7 @@ def open_file(path: Path, *, writable: bool) -> OpenFile:
     a writer does meanwhile. Raises `DataError` for a file that is missing, damaged, newer, not a
     map, or (writable) cannot be written.
     """
-    if not path.is_file():
-        raise DataError(
-            f"{path}: there is no map here; check the path, or build it with 'progeo map build'"
-        )
+    require_file(path)
     with explained(path):
         connection = _writer(path) if writable else _reader(path)
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.model.built_in import built_in_folder
+from progeo_core.model.model_address import parse_model_address
 from progeo_core.model.model_folder import CARD_FILE, Model, is_model_folder, load_model
 
 
@@ -32,6 +33,11 @@ def find_model_folder(model: str) -> Path | None:
     shipped = built_in_folder(model)
     if shipped is not None:
         return shipped
+    if parse_model_address(model) is not None:
+        raise UsageError(
+            f"model '{model}': is of others; maps, descriptors and answers are made with it, and"
+            " nothing else"
+        )
     path = Path(model).expanduser()
     if is_model_folder(path):
         return path

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import DataError
-from progeo_core.images.pillow_decoder import reads_heic
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +114,8 @@ def _walk(folder: Path, unread: collections.Counter[str]) -> Iterator[str]:
     """Yield the images below a folder; count pictures of other kinds by their suffix."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
+    from progeo_core.images.pillow_decoder import reads_heic
+
     read = (*IMAGE_SUFFIXES, *(_HEIC_SUFFIXES if reads_heic() else ()))
     other = {*_HEIC_SUFFIXES, *_OTHER_SUFFIXES}.difference(read)
     seen: set[tuple[int, int]] = set()

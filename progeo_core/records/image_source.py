@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.errors import DataError, ImageError
 from progeo_core.geo import Frame
-from progeo_core.images.codec import Image, load_images
+from progeo_core.images.codec import Image, encode_jpeg, load_images
 from progeo_core.images.depth import FloatArray32, read_depth
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.prefetch import prefetch
@@ -229,6 +229,26 @@ def source_of_arrays(
         traverse=("",) * rows,
     )
     return ArraySource(records, images, calibration=calibration)
+
+
+def records_in_files(source: ImageSource, folder: Path) -> Records:
+    """Return records whose images are files: those of a source that has none are written there.
+
+    Images that cannot be used are left out, with a warning.
+    """
+    if isinstance(source, FileSource):
+        return source.records
+    kept: list[int] = []
+    files: list[Path] = []
+    for row, image in enumerate(source.images()):
+        if isinstance(image, ImageError):
+            _log.warning("%s", image)
+            continue
+        files.append(folder / f"{row}.jpg")
+        files[-1].write_bytes(encode_jpeg(image))
+        kept.append(row)
+    records = source.records.select(np.array(kept, np.int64))
+    return dataclasses.replace(records, images=tuple(files))
 
 
 def intrinsics_by_camera(records: Records, calibration: Intrinsics | None) -> dict[str, Intrinsics]:

@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Datum, FloatArray, Frame
 from progeo_core.poses.camera_pose import turned, yaw_of
 from progeo_core.records.cosplace_names import NameColumns, is_image_name, read_names
-from progeo_core.records.exif import PhotoTags, read_photo_tags
 from progeo_core.records.image_list import ImageList, list_images
 from progeo_core.records.records_csv import read_rows
 from progeo_core.records.zoneless_utm import enu_from_zoneless_utm
+
+if TYPE_CHECKING:
+    from progeo_core.records.exif import PhotoTags
 
 _log = logging.getLogger(__name__)
 
@@ -306,6 +308,8 @@ def _has_degrees(columns: NameColumns) -> NDArray[np.bool_]:
 
 
 def _records_of_photos(images: ImageList) -> PlacedRecords:
+    from progeo_core.records.exif import read_photo_tags
+
     placed: list[tuple[Path, PhotoTags]] = []
     unplaced: list[str] = []
     for path in images:

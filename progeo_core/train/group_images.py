@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -100,9 +101,15 @@ def load_batches(dataset: GroupImages, sampler: ClassSampler, workers: int) -> I
         yield _checked(batch)
 
 
-def _end_if_orphaned(parent: int, _: int) -> None:
-    """End a loader whose parent was killed before torch started to watch over it."""
-    if os.getppid() != parent:
+def _end_if_orphaned(run: int, _: int) -> None:
+    """End a loader whose run was killed before torch started to watch over it."""
+    if multiprocessing.get_start_method() == "forkserver":
+        # Its parent is the server then, and what it shares with the run is shared with no other.
+        parent = multiprocessing.parent_process()
+        is_orphaned = parent is None or not parent.is_alive()
+    else:
+        is_orphaned = os.getppid() != run
+    if is_orphaned:
         os._exit(1)
 
 

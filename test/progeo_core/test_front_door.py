@@ -93,3 +93,13 @@ def test_a_star_import_gives_all_of_them() -> None:
     names: dict[str, object] = {}
     exec("from progeo_core import *", names)
     assert set(names) >= OFFERED
+
+
+def test_a_wrong_path_is_said_before_anything_heavy_is_loaded() -> None:
+    heavy = HEAVY - {"numpy"} | {"PIL", "rosbags", "pyproj"}
+    code = (
+        "import sys; from progeo_core.cli import main;"
+        "code = main(['localize', 'missing.progeo', 'a.jpg']);"
+        f"print(code, *sorted({heavy!r} & set(sys.modules)))"
+    )
+    assert printed(code) == ["1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -27,6 +28,7 @@ from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.process import dds_environment as domains
 from progeo_ros.process.dds_environment import dds_environment
+from progeo_ros.process.log_forwarding import RosLogHandler, stop_forwarding
 from progeo_ros.replay.live_replay import values_of
 from test import tf2_messages as tf2_messages_build
 
@@ -110,6 +112,15 @@ def own_domains() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(domains, "_DOMAINS", domains._DOMAINS[worker::workers])
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_log() -> Iterator[None]:
+    """Let no node that the module leaves behind take what later modules log."""
+    yield
+    for handler in logging.getLogger("progeo_core").handlers[:]:
+        if isinstance(handler, RosLogHandler):
+            stop_forwarding(handler)
 
 
 @pytest.fixture(scope="module")

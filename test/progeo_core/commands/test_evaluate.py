@@ -1,4 +1,6 @@
+import csv
 import json
+import shutil
 
 import pytest
 
@@ -55,6 +57,32 @@ def test_json_on_stdout_is_all_there_is(progeo, campus_map, odd_frames, small_mo
     assert f"progeo: skipped: {broken}" in done.err
 
 
+def test_a_folder_of_queries_gets_the_report_that_a_bag_gets(
+    progeo, campus_map, campus_loop, small_model, tmp_path
+):
+    queries = tmp_path / "site" / "queries"
+    queries.mkdir(parents=True)
+    for line in (campus_loop / "records.csv").read_text().splitlines()[2:14:2]:
+        image, x_m, y_m = line.split(",")[:3]
+        shutil.copy(campus_loop / image, queries / f"@{x_m}@{y_m}@{'@' * 10}.png")
+    report = tmp_path / "report"
+    command = [
+        "evaluate", "--map", campus_map, "--queries", tmp_path / "site", "--radius", 5,
+        "--report", report, "--sequence", "--model", small_model,
+    ]  # fmt: skip
+    done = progeo(*command)
+    assert done.code == 0, done.err
+    assert "report.html" in done.out
+    summary = json.loads((report / "summary.json").read_text())
+    with (report / "answers.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * summary["answered"] == 12
+    assert "Evaluation of site" in (report / "report.html").read_text(encoding="utf-8")
+    again = progeo(*command)
+    assert again.code == 2
+    assert "answers.csv exists already: replace it with --force" in again.error
+
+
 def test_degrees_need_a_map_with_datum(progeo, campus_map, campus_loop, small_model, tmp_path):
     queries = tmp_path / "degrees.csv"
     image = campus_loop / "dataset" / "image_5.png"
@@ -69,7 +97,7 @@ def test_unreadable_queries_and_outputs_are_failed_runs(
 ):
     done = progeo("evaluate", "--map", campus_map, "--queries", tmp_path / "none.csv")
     assert done.code == 1
-    assert f"{tmp_path / 'none.csv'}: the records cannot be read" in done.error
+    assert f"{tmp_path / 'none.csv'}: there is nothing here" in done.error
     command = ["evaluate", "--map", campus_map, "--queries", odd_frames, "--model", small_model]
     done = progeo(*command, "--json", tmp_path / "no" / "out.json")
     assert done.code == 1

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -49,10 +50,30 @@ def test_no_usable_image_is_a_failed_run(progeo, campus_map, small_model, tmp_pa
 
 
 def test_a_map_of_another_model_is_refused_with_both_names(progeo, campus_map, campus_loop):
-    done = progeo("localize", campus_map, campus_loop / "dataset" / "image_5.png")
+    image = campus_loop / "dataset" / "image_5.png"
+    done = progeo("localize", campus_map, image, "--model", "mobilenetv2-gem")
     assert done.code == 1
     assert "was made with small" in done.error
     assert "mobilenetv2-gem" in done.error
+
+
+def test_a_folder_is_localized_with_the_model_that_the_map_names(
+    progeo, campus_map, campus_loop, small_model, tmp_path
+):
+    site = tmp_path / "site.progeo"
+    shutil.copy(campus_map, site)
+    (tmp_path / "photos").mkdir()
+    for number in (8, 9):
+        shutil.copy(campus_loop / "dataset" / f"image_{number}.png", tmp_path / "photos")
+    missing = progeo("localize", site, tmp_path / "photos")
+    assert missing.code == 2
+    assert "made with small" in missing.error
+    assert "--model FOLDER" in missing.error
+    shutil.copytree(small_model, tmp_path / "small")
+    done = progeo("localize", site, tmp_path / "photos", "--json")
+    assert done.code == 0, done.err
+    names = [answer["image"] for answer in json.loads(done.out)["answers"]]
+    assert names == [str(tmp_path / "photos" / f"image_{number}.png") for number in (8, 9)]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +93,7 @@ def test_an_unknown_model_or_device_is_bad_use(progeo, campus_map):
     done = progeo("localize", campus_map, "a.jpg", "--model", "no-such-model")
     assert done.code == 2
     assert "unknown model 'no-such-model'" in done.error
-    done = progeo("localize", campus_map, "a.jpg", "--device", "abacus")
+    done = progeo("localize", campus_map, "a.jpg", "--device", "abacus", "--model", "progeo-tiny")
     assert done.code == 2
     assert "abacus" in done.error
 

@@ -130,12 +130,11 @@ def test_a_failed_build_leaves_no_file(progeo, truncated, small_model, tmp_path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give exactly one of --records, --images and --bag, not none"),
+        ([], "give exactly one of a path, --records, --images and --bag, not none"),
         (["--records", "a.csv", "--images", "b"], "not --records and --images"),
-        (["--bag", "drive"], "--bag needs --image-topic and --pose-topic"),
-        (["--records", "a.csv", "--image-topic", "/t"], "go with --bag, not with --records"),
-        (["--records", "a.csv", "--depth-topic", "/t"], "go with --bag, not with --records"),
-        (["--images", "a", "--camera-poses"], "go with --bag, not with --images"),
+        (["--records", "a.csv", "--image-topic", "/t"], "a.csv is a table: --image-topic"),
+        (["--records", "a.csv", "--depth-topic", "/t"], "go with a bag"),
+        (["--images", "a", "--camera-poses"], "a is a folder: --image-topic"),
         (["--records", "a.csv", "--radius", "3"], "No such option: --radius"),
     ],
 )
@@ -247,7 +246,10 @@ def test_merge_prune_and_export(progeo, built, few_records, tmp_path):
         assert len(place_map) == 6
 
     table = tmp_path / "places.csv"
-    assert progeo("map", "export", merged, "--format", "csv", "--out", table).code == 0
+    export = ("map", "export", merged, "--format", "csv", "--out", table)
+    assert progeo(*export).code == 0
+    assert f"{table} exists already: replace it with --force" in progeo(*export).error
+    assert progeo(*export, "--force").code == 0
     assert len(read_records(table)) == 6
     kml = progeo("map", "export", merged, "--format", "kml", "--out", tmp_path / "a.kml")
     assert kml.code == 2
@@ -269,12 +271,12 @@ def test_geotagged_photos_are_read_as_they_are(progeo, tmp_path):
     assert "none of 1 images has a position: give '@' names, photos with GPS" in done.error
 
 
+@pytest.mark.slow
 def test_calibrate_saves_a_fit_that_changes_the_confidence(
     progeo, campus_map, campus_loop, small_model, tmp_path
 ):
-    lines = (campus_loop / "records.csv").read_text().splitlines()
-    queries = tmp_path / "odd.csv"
-    queries.write_text("\n".join([lines[0], *(f"{campus_loop}/{line}" for line in lines[2::2])]))
+    queries = tmp_path / "drive"
+    write_bag(queries, read_records(campus_loop / "records.csv").select(slice(1, None, 2)))
     path = tmp_path / "campus.progeo"
     shutil.copy(campus_map, path)
     done = progeo(

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 
-from progeo_core.commands.map_images import BagTopics, named_source
+from progeo_core.bags.recognition import BagTopics
+from progeo_core.commands.map_images import named_source
 from progeo_core.errors import DataError, UsageError
 from progeo_core.records.records import Heading
 
 
-def source(records=None, images=None, bag=None, topics=None, camera_info=None):
-    return named_source(records, images, bag, topics or BagTopics(), Heading.UNKNOWN, camera_info)
+def source(records=None, images=None, bag=None, topics=None, camera_info=None, path=None):
+    return named_source(
+        path, records, images, bag, topics or BagTopics(), Heading.UNKNOWN, camera_info
+    )
 
 
 def test_a_table_brings_its_images_and_the_calibration(office):
@@ -17,11 +20,12 @@ def test_a_table_brings_its_images_and_the_calibration(office):
     assert np.isfinite(found.records.orientation).all()
 
 
-def test_a_bag_needs_its_topics(tmp_path):
-    with pytest.raises(UsageError, match="--bag needs --image-topic and --pose-topic"):
-        source(bag=tmp_path, topics=BagTopics(image="/camera"))
-    with pytest.raises(UsageError, match="go with --bag, not with --images"):
+def test_one_source_is_named_and_topics_are_those_of_a_bag(office, tmp_path):
+    with pytest.raises(UsageError, match="go with a bag"):
         source(images=tmp_path, topics=BagTopics(depth="/depth"))
+    with pytest.raises(UsageError, match=r"exactly one .* not a path and --records"):
+        source(path=tmp_path, records=office / "map.csv")
+    assert len(source(path=office / "map.csv").records) == 18
 
 
 def test_a_camera_that_was_never_calibrated_is_refused(office, tmp_path):

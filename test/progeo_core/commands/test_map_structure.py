@@ -84,7 +84,7 @@ def test_a_calibration_of_other_images_is_said_once_and_counted(
     ("options", "message"),
     [
         (["--features", "0"], "--features 0 finds nothing"),
-        (["--image-topic", "/t"], "give exactly one of --records, --images and --bag, not none"),
+        (["--image-topic", "/t"], "give exactly one of a path, --records"),
         (["--records", "a.csv", "--bag", "b"], "not --records and --bag"),
     ],
 )

@@ -41,6 +41,7 @@ def test_what_is_no_model_is_refused(progeo, tmp_path):
     assert "--backbone" in done.error
 
 
+@pytest.mark.slow
 def test_export_gives_the_encoders_descriptors(
     progeo, small_model, small_encoder, corridor, tmp_path
 ):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.records.records import read_records
 
@@ -25,6 +26,7 @@ def test_an_offline_replay_prints_a_table_and_leaves_a_report(
     done = progeo(
         "replay", campus_bag, "--map", campus_map, *TOPICS,
         "--report", report, "--radius", 5, "--model", small_model,
+        "--bag-out", tmp_path / "answers",
     )  # fmt: skip
     assert done.code == 0, done.err
     for text in ("Recall@1", "single image", "sequence", "8: 8 answered, 0 dropped", "ms median"):
@@ -32,6 +34,9 @@ def test_an_offline_replay_prints_a_table_and_leaves_a_report(
     assert str(report / "report.html") in done.out
     summary = json.loads((report / "summary.json").read_text())
     assert (summary["images"], summary["mode"]) == (8, "offline")
+    with Bag(tmp_path / "answers") as answers:
+        published = answers.topics["/progeo_localizer/pose"].count
+    assert published == summary["sequence"]["accepted"] > 0
     assert summary["protocol"]["radius_m"] == 5.0
     assert f"{summary['recall_at']['1']:.3f}" in done.out
 

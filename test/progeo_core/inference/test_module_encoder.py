@@ -108,6 +108,19 @@ def test_code_that_fails_is_one_line(
         load_encoder(f"hub:{folder}:{entry}", "cpu", trust_code=True)
 
 
+def test_whose_code_runs_is_said(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.hub.load", lambda *_, **__: 3)
+    for model in (f"hub:{folder}:plain", "hub:me/net:make", "salad"):
+        with pytest.raises(DataError, match="makes a int"):
+            load_encoder(model, "cpu", trust_code=True)
+    plain, unpinned, salad = (record.getMessage() for record in caplog.records)
+    assert plain.endswith(f"runs code of {folder}")
+    assert "me/net, whose default branch may change" in unpinned
+    assert "serizba/salad at 07d713f54264; licence: GPL-3.0" in salad
+
+
 def test_code_of_others_runs_only_where_it_is_trusted(folder: Path) -> None:
     for model in (f"hub:{folder}:plain", "py:my_models:plain", "hub:me/net@v1:make"):
         with pytest.raises(UsageError, match="--trust-code"):

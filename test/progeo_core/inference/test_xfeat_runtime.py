@@ -42,6 +42,7 @@ def test_answers_tell_a_damaged_network(finders, tmp_path):
     assert not agreement(bench.answers(without_peaks, images), expected) > 0.999
 
 
+@pytest.mark.slow
 def test_a_trial_is_made_once_and_the_export_lies_beside_those_of_encoders(
     tmp_path, monkeypatch, caplog
 ):

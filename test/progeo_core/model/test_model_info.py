@@ -20,6 +20,7 @@ def test_describes_a_backbone_without_its_weights() -> None:
     assert info.parameters > 80_000_000
 
 
+@pytest.mark.slow
 def test_names_the_backbone_that_is_built_for_the_weights() -> None:
     assert describe_model("ViT-B-32:openai").backbone == "ViT-B-32-quickgelu"
     assert describe_model("ViT-B-32:laion2b_e16").backbone == "ViT-B-32"

@@ -10,6 +10,7 @@ from progeo_core.model.model_presets import PRESETS
 def test_a_preset_says_all_that_its_model_needs(name: str) -> None:
     address = parse_model_address(name)
     assert address is not None
+    assert len(address.revision) == 40
     assert address.dimension == PRESETS[name].dimension
     side = address.preprocessing(1, 1).height
     assert side > 1

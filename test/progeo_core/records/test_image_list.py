@@ -84,7 +84,7 @@ def test_every_common_suffix_of_a_photo_is_read(tmp_path):
 
 @pytest.mark.parametrize("installed", [False, True])
 def test_pictures_that_are_not_read_are_said(tmp_path, caplog, monkeypatch, installed):
-    monkeypatch.setattr("progeo_core.records.image_list.reads_heic", lambda: installed)
+    monkeypatch.setattr("progeo_core.images.pillow_decoder.reads_heic", lambda: installed)
     touch(tmp_path, "1.jpg", "2.HEIC", "3.heic", "4.dng", "notes.txt", ".5.dng")
     assert len(list_images(tmp_path)) == (3 if installed else 1)
     (said,) = (record.getMessage() for record in caplog.records)

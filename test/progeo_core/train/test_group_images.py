@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -34,6 +35,19 @@ def test_loader_processes_change_nothing(dataset: Path) -> None:
         assert one.seeds == other.seeds
         assert torch.equal(one.images, other.images)
         assert one.images.shape == (4, 3, 60, 60)
+
+
+@pytest.mark.slow
+def test_loaders_that_a_server_forks_read_the_same(dataset: Path) -> None:
+    plain = load(dataset, 0)
+    usual = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("forkserver", force=True)
+    try:
+        served = load(dataset, 1)
+    finally:
+        multiprocessing.set_start_method(usual, force=True)
+    assert len(served) == len(plain)
+    assert all(torch.equal(one.images, two.images) for one, two in zip(served, plain, strict=True))
 
 
 def test_a_killed_loader_ends_the_run_with_advice(
