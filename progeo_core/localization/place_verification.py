@@ -28,6 +28,8 @@ _APART_RADII = 2.0
 # No image is compared with more places than this, and one that is compared at all with so many:
 # what fits the first place may fit others that are built to the same plan.
 _MAX_PLACES, _MIN_PLACES = 5, 3
+# An image with fewer local features (a blank wall, a covered lens) tells nothing by what it shares.
+_MIN_FEATURES = 100
 
 
 class WeightedMatches(NamedTuple):
@@ -88,12 +90,18 @@ class PlaceVerifier:
         return of_places
 
     def inliers(self, query: Query, row: int) -> float:
-        """Return how many local features an image shares with a place; NaN where it has none."""
+        """Return how many local features an image shares with a place.
+
+        NaN where the place has none, and where the image has too few.
+        """
         # Only comparisons need torch.
         from progeo_core.verification.epipolar_inliers import count_inliers
 
         place = self._map.features.of([int(self._map.places.ids[row])])[0]
-        return float("nan") if place is None else count_inliers(self._view(query), place)
+        view = self._view(query)
+        if place is None or len(view.features.points) < _MIN_FEATURES:
+            return float("nan")
+        return count_inliers(view, place)
 
     def refine(self, query: Query, estimate: PoseEstimate, rows: IntArray) -> PoseEstimate:
         """Refine a pose by the first of the places in `rows` that is near it."""

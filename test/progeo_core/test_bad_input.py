@@ -120,7 +120,8 @@ def test_bad_odometry_costs_no_wrong_answer_and_the_camera_is_not_lost(localizer
         answers.append(localizer.localize_descriptor(view, step * SECOND, "front"))
     check(answers, rows)
     # Found before the fault at step 8, and not let go by it.
-    assert all(answer.accepted for answer in answers[6:])
+    assert any(answer.accepted for answer in answers[:7])
+    assert all(answer.accepted for answer in answers[7:])
 
 
 def test_images_out_of_order_change_nothing(tmp_path):
