@@ -86,7 +86,10 @@ class PlaceVerifier:
         rows = self._map.most_similar_images(query.standardized, belief.rows)
         share = self._constants.sequence_share
         log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
-        of_places: FloatArray = np.append(log_odds, 0.0)[place]
+        # What was not compared fits no better than the best of what was, where that fits badly.
+        compared = log_odds != 0.0
+        others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
+        of_places: FloatArray = np.append(np.where(compared, log_odds, others), others)[place]
         return of_places
 
     def inliers(self, query: Query, row: int) -> float:

@@ -30,14 +30,17 @@ def described(vectors):
 def test_every_image_is_answered_singly_and_as_a_drive(
     make_map, make_places, unit_vectors, fingerprint
 ):
-    # Unrelated places of a model of few values look alike.
-    model = dataclasses.replace(fingerprint, dimension=64)
+    # Eight values do not set thirty places apart.
     vectors = unit_vectors(30, dimension=64)
+    model = dataclasses.replace(fingerprint, dimension=64)
     path = make_map("line", make_places(30), vectors, model=model)
     counted: list[int] = []
     with PlaceMap.open(path) as place_map:
         encoder = NoEncoder(place_map.fingerprint)
-        answers = answer_drive(place_map, encoder, described(vectors[:6]), advance=counted.append)
+        # The image, always the same, shows none of the places.
+        answers = answer_drive(
+            place_map, encoder, described(vectors[:6]), verification_ms=0, advance=counted.append
+        )
     assert answers.rows == [0, 1, 2, 3, 4, 5]
     assert answers.skipped == ["last.jpg: the image is truncated"]
     assert sum(counted) == 7
