@@ -53,6 +53,14 @@ BagOutOption = Annotated[
         help="New rosbag2 for the accepted answers, as the node would publish them.",
     ),
 ]
+OdometryTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--odom-topic",
+        metavar="O",
+        help="Odometry, or poses in any fixed frame, that move the sequence; only offline.",
+    ),
+]
 SingleFlag = Annotated[
     bool,
     typer.Option(
@@ -72,6 +80,7 @@ def replay(
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
     single: SingleFlag = False,
+    odom_topic: OdometryTopicOption = None,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
     camera_poses: CameraPosesFlag = False,
@@ -85,21 +94,19 @@ def replay(
 ) -> None:
     """Evaluate a map on a bag: how often right, how sure and how fast the answers are.
 
-    Offline, images are answered one after the other, as fast as it goes. With --live the bag is
-    played to the node; a busy node drops old images, and the report counts them.
+    Images are answered one after the other, as fast as it goes. With --live the bag is played to
+    the node; a busy node drops old images, and the report counts them.
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
-
     With a calibration and a map with landmarks, answers are full poses of the camera. Their
     rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
-    The folder has report.html, summary.json, answers.csv and .jsonl, matches/, .tum (for evo).
-    summary.json: the keys of `evaluate --json` over all answered images with ground truth (with a
-    calibration metric_pose), images, answered, dropped, dropped_by, latency_ms (p50, p95, p99),
-    mode, published (sequence or single image), bag, map, model, versions.
+    The folder has report.html, answers.csv and .jsonl, matches/, .tum (for evo) and summary.json:
+    keys of `evaluate --json` over the answered images with ground truth, images, answered, dropped,
+    dropped_by, latency_ms (p50, p95, p99), mode, published, bag, map, model, versions.
     """
-    _refuse_choices(live, device, runtime, trust_code)
+    _refuse_choices(live, device, runtime, trust_code, odom_topic)
     _check_paths(bag_path, map_path, report, bag_out, force)
     from progeo_core.evaluation.live_answers import replay_live
     from progeo_core.evaluation.replay import read_input
@@ -114,6 +121,7 @@ def replay(
             max_pose_gap,
             calibration=options.read_intrinsics(camera_info),
             camera_poses=camera_poses,
+            odometry_topic=odom_topic,
         )
     if live:
         name = _live_model(map_path, model)
@@ -125,7 +133,9 @@ def replay(
     _print_replay(run, files)
 
 
-def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> None:
+def _refuse_choices(
+    live: bool, device: str, runtime: str, trust_code: bool, odom_topic: str | None
+) -> None:
     """Raise `UsageError` where something is chosen that the live node chooses by itself."""
     chosen, default = (device, runtime, trust_code), options.MODEL
     if live and chosen != (default.device, default.runtime, default.trust_code):
@@ -133,6 +143,8 @@ def _refuse_choices(live: bool, device: str, runtime: str, trust_code: bool) -> 
             "--device and --runtime go with an offline replay, and so does --trust-code; the live"
             " node chooses by itself"
         )
+    if live and odom_topic is not None:
+        raise UsageError("--odom-topic goes with an offline replay: the live one plays images only")
 
 
 def _check_paths(

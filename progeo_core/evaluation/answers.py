@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError
+from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
@@ -22,7 +23,11 @@ from progeo_core.progress import Advance, no_progress
 
 
 class DescribedImage(NamedTuple):
-    """One image of a drive with its descriptor [D]; encode_s: time (s) that describing it took."""
+    """One image of a drive with its descriptor [D].
+
+    encode_s: time (s) that describing it took. odometry: [3] x, y (m) and yaw (rad) of the robot in
+    the frame of its odometry, None or NaN unknown.
+    """
 
     row: int
     image: Image
@@ -30,6 +35,7 @@ class DescribedImage(NamedTuple):
     camera: str
     descriptor: NDArray[np.float32]
     encode_s: float = 0.0
+    odometry: FloatArray | None = None
 
 
 class Answers(NamedTuple):
@@ -59,6 +65,7 @@ def answer_drive(
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
+    A sequence is moved by its odometry, where images have stamps.
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
     device: where local features are found. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
@@ -83,6 +90,9 @@ def answer_drive(
             answers.rows.append(one.row)
             answers.single.append(answer._replace(seconds=seconds))
             if sequence:
+                if one.odometry is not None:
+                    x, y, yaw = one.odometry
+                    follower.odometry.add(one.stamp_ns, [x, y, 0.0], yaw)
                 followed = follower.localize_descriptor(*query)
                 seconds = followed.seconds._replace(encode=one.encode_s)
                 answers.sequence.append(followed._replace(seconds=seconds))

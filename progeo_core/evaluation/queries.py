@@ -116,4 +116,11 @@ def described_records(records: Records, encoder: Encoder) -> Iterator[DescribedI
         else:
             row = outcome.index
             stamp_ns, camera = int(records.stamp_ns[row]), records.camera[row]
-            yield DescribedImage(row, outcome.image, stamp_ns, camera, outcome.descriptor)
+            yield DescribedImage(
+                row,
+                outcome.image,
+                stamp_ns,
+                camera,
+                outcome.descriptor,
+                odometry=records.odometry[row],
+            )

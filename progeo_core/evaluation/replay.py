@@ -40,7 +40,8 @@ class ReplayInput:
     files, None for those of a bag. stamp_ns: [n] of every image, 0 where unknown. truth: [n] in the
     map's metres, NaN where unknown. duration_s: from the first image to the last. orientation:
     [n, 4] true quaternions of the camera's optical axes, NaN where unknown. intrinsics: of the
-    camera, None unknown.
+    camera, None unknown. odometry: [n, 3] x, y (m) and yaw (rad) of the robot in the frame of its
+    odometry, None without any, NaN unknown.
     """
 
     queries: Path
@@ -56,6 +57,7 @@ class ReplayInput:
     orientation: FloatArray
     intrinsics: Intrinsics | None = None
     records: Records | None = None
+    odometry: FloatArray | None = None
 
     @property
     def images(self) -> int:
@@ -153,13 +155,15 @@ def read_input(
     *,
     calibration: Intrinsics | None = None,
     camera_poses: bool = False,
+    odometry_topic: str | None = None,
 ) -> ReplayInput:
     """Read stamps, ground truth and places; nothing is decoded and no model is needed.
 
     radius_m: distance within which an answer is right. max_pose_gap_s: an image has ground truth if
     there are poses on either side within this time (s). calibration: of the camera; without it
     `camera_info` beside the image topic is read. camera_poses: the ground truth is that of the
-    camera's optical frame, so that its rotation is known. Raises `DataError` for a bag or map that
+    camera's optical frame, so that its rotation is known. odometry_topic: moves the sequence, as
+    it moves the node's. Raises `DataError` for a bag or map that
     cannot be read, topics that are absent or of another kind, ground truth in degrees with a map
     without datum, and where no image has ground truth.
     """
@@ -175,6 +179,7 @@ def read_input(
             orientation = track.orientation_at(stamps, max_pose_gap_s)
             truth = truth._replace(yaw_rad=yaw_of(orientation))
         intrinsics = calibration or calibration_in(bag, image_topic)
+        odometry = None if odometry_topic is None else _odometry(bag, odometry_topic, stamps)
     truth = _in_map_metres(track, truth, datum, map_path)
     if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
         raise DataError(
@@ -195,7 +200,14 @@ def read_input(
         model,
         orientation,
         intrinsics,
+        odometry=odometry,
     )
+
+
+def _odometry(bag: Bag, topic: str, stamps: NDArray[np.int64]) -> FloatArray:
+    """Return x, y, yaw [n, 3] of a topic at the stamps of images, NaN where it is silent."""
+    poses = bag.pose_track(topic).at(stamps)
+    return np.column_stack([poses.position[:, :2], poses.yaw_rad])
 
 
 def records_input(
@@ -276,14 +288,12 @@ def _described(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedImage
     """Return the images: those of a bag are described one by one, as a robot's come."""
     if source.records is not None:
         return described_records(source.records, encoder)
-    return _described_bag(source.queries, source.image_topic, encoder)
+    return _described_bag(source, encoder)
 
 
-def _described_bag(
-    path: Path, image_topic: str, encoder: Encoder
-) -> Iterator[DescribedImage | ImageError]:
-    with Bag(path) as bag:
-        for row, taken in enumerate(bag.images(image_topic)):
+def _described_bag(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
+    with Bag(source.queries) as bag:
+        for row, taken in enumerate(bag.images(source.image_topic)):
             if isinstance(taken.image, ImageError):
                 yield taken.image
                 continue
@@ -291,7 +301,13 @@ def _described_bag(
             descriptor = encoder.encode([taken.image])[0]
             encode_s = time.perf_counter() - started
             yield DescribedImage(
-                row, taken.image, taken.stamp_ns, taken.camera, descriptor, encode_s
+                row,
+                taken.image,
+                taken.stamp_ns,
+                taken.camera,
+                descriptor,
+                encode_s,
+                None if source.odometry is None else source.odometry[row],
             )
 
 

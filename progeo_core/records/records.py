@@ -53,7 +53,8 @@ class Records:
     orientation: [n, 4] unit quaternions x y z w that turn the camera's optical axes (x right, y
         down, z forward) into the frame of the positions (WGS84: east, north, up), NaN unknown.
     depth: [n] files of depth images, None where there is none.
-    The last two may be left out where they are unknown for every row.
+    odometry: [n, 3] x, y (m) and yaw (rad) of the robot in the frame of its odometry, NaN unknown.
+    The last three may be left out where they are unknown for every row.
     """
 
     images: tuple[Path, ...]
@@ -65,18 +66,22 @@ class Records:
     traverse: tuple[str, ...]
     orientation: FloatArray = dataclasses.field(default_factory=lambda: np.empty((0, 4)))
     depth: tuple[Path | None, ...] = ()
+    odometry: FloatArray = dataclasses.field(default_factory=lambda: np.empty((0, 3)))
 
     def __post_init__(self) -> None:
         """Refuse columns of unequal length, which would pair images with wrong places."""
         rows = len(self.images)
-        if not len(self.orientation):
-            # Takes no memory, however many rows there are.
-            object.__setattr__(self, "orientation", np.broadcast_to(np.nan, (rows, 4)))
+        for name, values in (("orientation", 4), ("odometry", 3)):
+            if not len(getattr(self, name)):
+                # Takes no memory, however many rows there are.
+                object.__setattr__(self, name, np.broadcast_to(np.nan, (rows, values)))
         if not self.depth:
             object.__setattr__(self, "depth", (None,) * rows)
         columns = (self.yaw_rad, self.stamp_ns, self.camera, self.traverse, self.depth)
-        shapes = (self.position.shape, self.orientation.shape)
-        if shapes != ((rows, 3), (rows, 4)) or any(len(column) != rows for column in columns):
+        shapes = (self.position.shape, self.orientation.shape, self.odometry.shape)
+        if shapes != ((rows, 3), (rows, 4), (rows, 3)) or any(
+            len(column) != rows for column in columns
+        ):
             raise ValueError(f"records: every column must have {rows} rows, one per image")
 
     def __len__(self) -> int:
@@ -95,6 +100,7 @@ class Records:
             traverse=tuple(self.traverse[row] for row in rows),
             orientation=self.orientation[rows],
             depth=tuple(self.depth[row] for row in rows),
+            odometry=self.odometry[rows],
         )
 
     def default_datum(self) -> Datum | None:
@@ -156,6 +162,7 @@ def join_records(parts: Sequence[Records]) -> Records:
         traverse=tuple(traverse for part in parts for traverse in part.traverse),
         orientation=np.concatenate([part.orientation for part in parts]),
         depth=tuple(depth for part in parts for depth in part.depth),
+        odometry=np.concatenate([part.odometry for part in parts]),
     )
 
 
@@ -169,8 +176,9 @@ def read_placed_records(csv: Path) -> PlacedRecords:
 
     Columns: `image` (relative to the file, or absolute) and `x_m,y_m[,z_m][,yaw_rad]` or
     `lat_deg,lon_deg[,alt_m][,heading_deg]`; optional `qx,qy,qz,qw` (see `Records.orientation`),
-    `depth` (a file, named as `image` is), `stamp_ns`, `camera`, `traverse`. A blank cell of an
-    optional column is unknown; other columns are ignored. A direction that is not given is that of
+    `depth` (a file, named as `image` is), `odom_x_m,odom_y_m,odom_yaw_rad` (see
+    `Records.odometry`), `stamp_ns`, `camera`, `traverse`. A blank cell of an optional column is
+    unknown; other columns are ignored. A direction that is not given is that of
     the optical axis. Rows at latitude 0, longitude 0 are skipped and counted in a warning. Raises
     `DataError` naming file, line, column and fix.
     """
@@ -190,6 +198,7 @@ def read_placed_records(csv: Path) -> PlacedRecords:
         traverse=tuple(row.traverse for row in rows),
         orientation=orientation,
         depth=tuple(row.depth for row in rows),
+        odometry=np.array([row.odometry for row in rows]),
     )
     return PlacedRecords(records, unplaced)
 

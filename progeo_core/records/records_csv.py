@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _MAX_STAMP = np.iinfo(np.int64).max
 _MAX_STAMP_DIGITS = 19
 _QUATERNION = ("qx", "qy", "qz", "qw")
+_ODOMETRY = ("odom_x_m", "odom_y_m", "odom_yaw_rad")
 # Programs write six decimals or more; a length farther from 1 is of something else.
 _LENGTH_TOLERANCE = 0.01
 
@@ -29,7 +30,8 @@ _LENGTH_TOLERANCE = 0.01
 class RecordRow(NamedTuple):
     """One checked row; direction is yaw in radians (LOCAL) or heading in degrees (WGS84).
 
-    orientation: unit quaternion x y z w, NaN unknown.
+    orientation: unit quaternion x y z w, NaN unknown. odometry: x, y (m) and yaw (rad) in a frame
+    of its own, NaN unknown.
     """
 
     image: Path
@@ -40,6 +42,7 @@ class RecordRow(NamedTuple):
     traverse: str
     orientation: tuple[float, ...]
     depth: Path | None
+    odometry: tuple[float, ...]
 
 
 class RecordRows(NamedTuple):
@@ -65,7 +68,6 @@ class _Family(NamedTuple):
 
 _LOCAL = _Family(Frame.LOCAL, "x_m", "y_m", "z_m", "yaw_rad", math.inf, math.inf, 0.0)
 _WGS84 = _Family(Frame.WGS84, "lat_deg", "lon_deg", "alt_m", "heading_deg", 90.0, 180.0, math.nan)
-_UNKNOWN_TURN = (math.nan,) * 4
 _COLUMNS = "image and x_m,y_m[,z_m][,yaw_rad] or lat_deg,lon_deg[,alt_m][,heading_deg]"
 
 
@@ -130,18 +132,28 @@ class _Cells(NamedTuple):
 
     def quaternion(self) -> tuple[float, ...]:
         """Return a quaternion of length 1, NaN where its four cells are blank, or raise."""
-        blank = [column for column in _QUATERNION if not self.text(column)]
-        if len(blank) == len(_QUATERNION):
-            return _UNKNOWN_TURN
-        if blank:
-            raise self.refusal(blank[0], "is blank; give all of qx,qy,qz,qw or none of them")
-        turn = [self.optional(column, math.nan) for column in _QUATERNION]
+        turn = self._together(_QUATERNION)
+        if math.isnan(turn[0]):
+            return turn
         length = math.hypot(*turn)
         if abs(length - 1.0) > _LENGTH_TOLERANCE:
             raise self.refusal(
                 ",".join(_QUATERNION), f"the length is {length:.6g}, but a quaternion has length 1"
             )
         return tuple(value / length for value in turn)
+
+    def odometry(self) -> tuple[float, ...]:
+        """Return x, y, yaw of the odometry, NaN where its three cells are blank, or raise."""
+        return self._together(_ODOMETRY)
+
+    def _together(self, columns: Sequence[str]) -> tuple[float, ...]:
+        """Return numbers that are all known, or all NaN where all cells are blank, or raise."""
+        blank = [column for column in columns if not self.text(column)]
+        if 0 < len(blank) < len(columns):
+            raise self.refusal(
+                blank[0], f"is blank; give all of {','.join(columns)} or none of them"
+            )
+        return tuple(self.optional(column, math.nan) for column in columns)
 
     def _existing(self, column: str, fix: str) -> Path:
         path = self.file.parent / self.text(column)
@@ -235,11 +247,12 @@ def _family(file: Path, columns: Sequence[str]) -> _Family:
                 f"{where}, column {name}: is missing; the columns must be {_COLUMNS},"
                 f" and are {','.join(columns) or 'none'}"
             )
-    lacking = [name for name in _QUATERNION if name not in columns]
-    if 0 < len(lacking) < len(_QUATERNION):
-        raise DataError(
-            f"{where}, column {lacking[0]}: is missing; an orientation needs qx,qy,qz,qw"
-        )
+    for kind, together in (("an orientation", _QUATERNION), ("odometry", _ODOMETRY)):
+        lacking = [name for name in together if name not in columns]
+        if 0 < len(lacking) < len(together):
+            raise DataError(
+                f"{where}, column {lacking[0]}: is missing; {kind} needs {','.join(together)}"
+            )
     return family
 
 
@@ -267,4 +280,5 @@ def _row(cells: _Cells, family: _Family) -> RecordRow:
         traverse=cells.text("traverse"),
         orientation=cells.quaternion(),
         depth=cells.depth(),
+        odometry=cells.odometry(),
     )

@@ -51,6 +51,30 @@ def test_every_image_is_answered_singly_and_as_a_drive(
     assert answers.sequence[-1].reason != answers.single[-1].reason
 
 
+def test_odometry_tells_that_a_drive_has_stopped(make_map, make_places, unit_vectors, fingerprint):
+    model = dataclasses.replace(fingerprint, dimension=64)
+    vectors = unit_vectors(30, dimension=64)
+    position = make_places(30).position
+    path = make_map("line", make_places(30), vectors, model=model)
+    # Walls that look a little like every place, while a robot stands at the eighth one.
+    walls = vectors.sum(axis=0) + 5.0 * unit_vectors(3, seed=1, dimension=64)
+    walls /= np.linalg.norm(walls, axis=1, keepdims=True)
+    seen = [*vectors[:8], *walls]
+
+    def follow(odometry: bool) -> float:
+        """Return how far off (m) the drive is in the end."""
+        images = [
+            one._replace(odometry=np.array([*position[min(row, 7), :2], 0.46])) if odometry else one
+            for row, one in enumerate(described(seen))
+            if isinstance(one, DescribedImage)
+        ]
+        with PlaceMap.open(path) as place_map:
+            answers = answer_drive(place_map, NoEncoder(model), images, verification_ms=0)
+        return float(np.linalg.norm(answers.sequence[-1].estimate.position - position[7]))
+
+    assert follow(odometry=True) < 3.0 < follow(odometry=False)
+
+
 def test_local_features_of_an_image_are_found_once(office, office_map, small_encoder, monkeypatch):
     records = read_records(office / "query.csv").select(slice(0, 2))
     images = [read_image(path) for path in records.images]

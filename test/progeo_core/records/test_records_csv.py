@@ -42,6 +42,14 @@ def test_orientation_and_depth_are_read_where_they_are_given(written, tmp_path):
     assert blank.depth is None
 
 
+def test_odometry_is_read_where_it_is_given(written, tmp_path):
+    (tmp_path / "1.jpg").touch()
+    text = "image,x_m,y_m,odom_x_m,odom_y_m,odom_yaw_rad\n1.jpg,1,2,3,4,0.5\n1.jpg,1,2,,,\n"
+    first, second = read_rows(written(text)).rows
+    assert first.odometry == (3.0, 4.0, 0.5)
+    assert all(map(math.isnan, second.odometry))
+
+
 TURNS = "image,x_m,y_m,qx,qy,qz,qw\n1.jpg,1,2,"
 
 
@@ -50,6 +58,11 @@ TURNS = "image,x_m,y_m,qx,qy,qz,qw\n1.jpg,1,2,"
     [
         ("image,x_m,y_m,qx,qz,qw\n1.jpg,1,2,0,0,1", "line 1, column qy: is missing"),
         (TURNS + "0,,0,1", "line 2, column qy: is blank; give all of qx,qy,qz,qw or none"),
+        ("image,x_m,y_m,odom_x_m\n1.jpg,1,2,0", "line 1, column odom_y_m: is missing; odometry"),
+        (
+            "image,x_m,y_m,odom_x_m,odom_y_m,odom_yaw_rad\n1.jpg,1,2,3,,0",
+            "line 2, column odom_y_m: is blank; give all of odom_x_m,odom_y_m,odom_yaw_rad",
+        ),
         (TURNS + "0,0,0,0", "line 2, column qx,qy,qz,qw: the length is 0, but"),
         (TURNS + "0,0,0.2,1", "line 2, column qx,qy,qz,qw: the length is 1.0198"),
         (TURNS + "0,0,1e300,1e300", "line 2, column qx,qy,qz,qw: the length is"),
