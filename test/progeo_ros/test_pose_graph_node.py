@@ -198,6 +198,8 @@ def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(
 ) -> None:
     rng = np.random.default_rng(1)
     odometry = drifting(truth, "low", rng)
+    # The drive before it ended later than this one begins.
+    driver.move(len(odometry) + 1, odometry[-1])
     for row in range(30):
         driver.move(row, odometry[row], HALF_BEFORE)
         if row % 3 == 0:
