@@ -16,7 +16,7 @@ from progeo_core.map.place_features import PlaceFeatures, PlaceView, StructureNo
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
-from progeo_core.records.records import read_records
+from progeo_core.records.records import join_records, read_records
 
 
 class FailingSource(FileSource):
@@ -110,17 +110,10 @@ def test_a_map_is_never_replaced_without_append(filled_map, corridor, small_enco
 
 
 def _doubled(records):
-    return dataclasses.replace(
-        records,
-        images=records.images * 2,
-        position=np.concatenate([records.position, records.position + 1.0]),
-        yaw_rad=np.tile(records.yaw_rad, 2),
-        stamp_ns=np.tile(records.stamp_ns, 2),
-        camera=records.camera * 2,
-        orientation=np.tile(records.orientation, (2, 1)),
-        depth=records.depth * 2,
-        traverse=("out",) * len(records) + ("back",) * len(records),
-    )
+    there = ("out",) * len(records), ("back",) * len(records)
+    out = dataclasses.replace(records, traverse=there[0])
+    back = dataclasses.replace(records, traverse=there[1], position=records.position + 1.0)
+    return join_records([out, back])
 
 
 class CoarseEncoder:
