@@ -21,6 +21,8 @@ from progeo_core.verification.metric_localizer import MetricPose
 from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
 from progeo_ros.settings import NodeSettings
 
+pytestmark = pytest.mark.slow  # a network is loaded
+
 OPTIONS = LocalizerOptions(LocalizerSettings(), ConsensusSettings(), PlaceFilterSettings())
 SETTINGS = NodeSettings(index_memory_mb=64)
 

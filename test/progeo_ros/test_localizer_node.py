@@ -25,6 +25,8 @@ from progeo_core.records.records import read_records
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.localizer_node import LocalizerNode
 
+pytestmark = pytest.mark.slow  # every test starts the whole node
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 

@@ -26,6 +26,8 @@ from progeo_ros.pose_graph_node import PoseGraphNode
 from progeo_ros.replay.live_replay import values_of
 from test.drifting_drive import LAP, SIGMA, ate, drifting, stamp, two_laps
 
+pytestmark = pytest.mark.slow  # every test waits for DDS
+
 pytest.importorskip("gtsam", reason="the pose graph is an extra: pip install gtsam")
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -192,7 +194,6 @@ def test_bad_messages_are_counted_and_the_node_lives(driver: Driver, truth: np.n
     assert driver.count("callback_failures") == 0
 
 
-@pytest.mark.slow
 def test_time_that_goes_back_begins_a_new_drive_placed_by_map_poses(
     driver: Driver, truth: np.ndarray
 ) -> None:

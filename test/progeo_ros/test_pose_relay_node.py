@@ -16,6 +16,8 @@ from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_ros.conversions import pose_message
 from progeo_ros.replay.live_replay import values_of
 
+pytestmark = pytest.mark.slow  # every test waits for DDS
+
 NODE = "/progeo_pose_relay"
 # As AMCL publishes where it believes to be.
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -129,7 +131,6 @@ def test_poses_that_are_no_numbers_are_counted_and_go_nowhere(robot: Robot) -> N
     assert robot.health["callback_failures"] == "0"
 
 
-@pytest.mark.slow
 def test_an_unknown_parameter_stops_the_node(dds_domain) -> None:
     command = [sys.executable, "-m", "progeo_ros.start", "progeo_pose_relay", "--ros-args"]
     ended = subprocess.run(

@@ -20,6 +20,7 @@ def test_doctor_says_what_works_and_what_to_do(progeo, campus_map, small_model):
     assert "problems: 0" in done.out
 
 
+@pytest.mark.slow
 def test_doctor_fails_where_something_does_not_work(progeo, tmp_path, small_model):
     done = progeo("doctor", tmp_path / "none.progeo", "--model", small_model, "--json")
     assert done.code == 1

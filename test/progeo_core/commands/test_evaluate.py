@@ -15,6 +15,7 @@ def odd_frames(campus_loop, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_figures_in_a_table_and_in_a_file(progeo, campus_map, odd_frames, small_model, tmp_path):
     out = tmp_path / "figures.json"
     done = progeo(
@@ -57,6 +58,7 @@ def test_json_on_stdout_is_all_there_is(progeo, campus_map, odd_frames, small_mo
     assert f"progeo: skipped: {broken}" in done.err
 
 
+@pytest.mark.slow
 def test_a_folder_of_queries_gets_the_report_that_a_bag_gets(
     progeo, campus_map, campus_loop, small_model, tmp_path
 ):

@@ -49,6 +49,7 @@ def test_no_usable_image_is_a_failed_run(progeo, campus_map, small_model, tmp_pa
     assert done.error == "no image can be used: check the files named above"
 
 
+@pytest.mark.slow
 def test_a_map_of_another_model_is_refused_with_both_names(progeo, campus_map, campus_loop):
     image = campus_loop / "dataset" / "image_5.png"
     done = progeo("localize", campus_map, image, "--model", "mobilenetv2-gem")

@@ -39,6 +39,7 @@ def truncated(tmp_path, corridor):
     return path
 
 
+@pytest.mark.slow
 def test_build_from_records_counts_and_indexes(progeo, few_records, small_model, tmp_path):
     built = tmp_path / "few.progeo"
     done = progeo("map", "build", built, "--records", few_records, "--model", small_model)

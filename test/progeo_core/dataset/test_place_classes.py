@@ -76,6 +76,7 @@ sizes = st.builds(
 )
 
 
+@pytest.mark.slow
 @anytime
 @given(columns, sizes)
 def test_classes_are_cells_of_one_zone_and_groups_keep_them_apart(table, size):

@@ -6,6 +6,8 @@ from progeo_core.evaluation.answer_table import answer_rows
 from progeo_core.evaluation.report import write_report
 from test.chromium import chromium_program, open_browser
 
+pytestmark = pytest.mark.slow  # a browser starts
+
 
 @pytest.fixture(scope="module")
 def data(run):

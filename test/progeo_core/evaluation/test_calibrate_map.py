@@ -41,6 +41,7 @@ def calibration_error(answers, truth, radius_m):
     return reliability(confidence, right).expected_error
 
 
+@pytest.mark.slow
 def test_the_confidence_comes_nearer_to_the_share_that_is_right(place_map, records, small_encoder):
     queries = records.select(slice(1, None, 2))
     report = calibrate_map(place_map, queries, small_encoder)

@@ -7,6 +7,8 @@ from progeo_core.errors import DataError
 from progeo_core.evaluation.replay_folder import best_answers, worst_answers, write_replay
 from progeo_core.images.codec import read_image
 
+pytestmark = pytest.mark.slow  # a drive is answered first
+
 
 @pytest.fixture(scope="module")
 def files(run, tmp_path_factory):
@@ -54,7 +56,6 @@ def test_best_and_worst_are_shown_as_pictures(run, files):
     assert published.error_m[worst[0]] == published.error_m.max()
 
 
-@pytest.mark.slow
 def test_full_poses_are_summed_up_and_their_lines_drawn(office_run, tmp_path):
     files = write_replay(office_run, tmp_path)
     summary = json.loads(files.summary.read_text())
@@ -77,7 +78,6 @@ def test_a_replay_without_calibration_has_no_full_poses(run, files):
     assert "Full poses" not in files.report.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 def test_a_second_report_replaces_the_first(run, tmp_path):
     first = write_replay(run, tmp_path)
     (first.matches / "worst_99.jpg").write_bytes(b"old")

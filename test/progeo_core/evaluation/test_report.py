@@ -7,6 +7,8 @@ from progeo_core.evaluation.answer_table import answer_rows
 from progeo_core.evaluation.report import MatchView, write_report
 from progeo_core.images.codec import encode_jpeg
 
+pytestmark = pytest.mark.slow  # a drive is answered first
+
 
 @pytest.fixture(scope="module")
 def page(run, tmp_path_factory):

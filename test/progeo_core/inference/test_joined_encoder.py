@@ -17,6 +17,8 @@ from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 from progeo_core.verification.view_finder import DepthViewFinder
 
+pytestmark = pytest.mark.slow  # networks are exported
+
 
 @pytest.fixture(scope="module")
 def model() -> Model:

@@ -77,6 +77,7 @@ def test_weights_and_what_is_seen_tell_files_apart(tmp_path: Path) -> None:
     assert smaller.fingerprint != one
 
 
+@pytest.mark.slow
 def test_our_own_export_describes_as_its_model_does(tmp_path: Path, corridor: Path) -> None:
     path = export_onnx("mobilenetv2-gem", tmp_path / "gem.onnx")
     image = read_image(corridor / "ref" / "0000000.jpg")

@@ -57,6 +57,7 @@ def test_every_runtime_describes_as_torch_does(
         encoder.encode([np.zeros((4, 4), np.uint8)])
 
 
+@pytest.mark.slow
 def test_a_trial_is_made_once(
     small_model: Path, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -61,6 +61,7 @@ def test_finds_what_an_exact_search_finds(large_map):
     assert large_map.with_suffix(".faiss").stat().st_size < 0.25 * float32_bytes
 
 
+@pytest.mark.slow
 def test_a_file_grows_with_its_map(large_map, make_places, caplog):
     fresh = clustered(500, 2)
     with PlaceMap.open(large_map, writable=True) as place_map:

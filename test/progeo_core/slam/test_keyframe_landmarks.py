@@ -30,6 +30,7 @@ def all_of(landmarks: KeyframeLandmarks, views: list[PlaceView]) -> list[Complet
     return completed + landmarks.finish()
 
 
+@pytest.mark.slow
 def test_a_walk_without_depth_is_triangulated_a_few_keyframes_later(walk) -> None:
     landmarks = KeyframeLandmarks()
     early = [one for row in range(4) for one in landmarks.add(row, without_landmarks(walk[row]))]
@@ -68,6 +69,7 @@ def test_keyframes_of_unknown_cameras_are_left_alone(walk) -> None:
         assert all_of(KeyframeLandmarks(), [view._replace(**lacking) for view in flat]) == []
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(walk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyframe_landmarks, "_KEPT", 8)
     landmarks = KeyframeLandmarks()

@@ -70,6 +70,7 @@ def test_prompts_learn_their_classes(tmp_path: Path) -> None:
     assert {"history.json", "history.png", "prompt_learners_4.pth", "groups"} <= made
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_and_resumes_ends_with_the_same_losses(tmp_path: Path) -> None:
     whole = make_trainings()
     train_prompts(whole, SETTINGS, tmp_path / "whole", ALONE)

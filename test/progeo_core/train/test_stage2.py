@@ -95,6 +95,7 @@ def test_a_run_that_stops_and_resumes_ends_with_the_same_losses(
     assert json.loads((tmp_path / "resumed" / "history.json").read_text()) == history
 
 
+@pytest.mark.slow
 def test_the_loss_falls(training_set: TrainingSet, network: nn.Module, tmp_path: Path) -> None:
     stage2 = dataclasses.replace(SETTINGS.stage2, iterations_per_epoch=12, lr=1e-2)
     settings = dataclasses.replace(SETTINGS, stage2=stage2)

@@ -30,6 +30,7 @@ def displaced(view):
     )
 
 
+@pytest.mark.slow
 def test_a_walk_gets_landmarks_and_the_map_says_how(flat_office):
     with PlaceMap.open(flat_office, writable=True) as place_map:
         steps: list[int] = []

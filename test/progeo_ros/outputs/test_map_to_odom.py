@@ -17,6 +17,8 @@ from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, odom_in_map, transform_message
 
+pytestmark = pytest.mark.slow  # every test waits for DDS
+
 S = 1_000_000_000
 METRES = st.floats(-1e3, 1e3)
 POSES = st.tuples(METRES, METRES, METRES, st.floats(-math.pi, math.pi))

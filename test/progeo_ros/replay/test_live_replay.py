@@ -86,6 +86,7 @@ def test_the_node_compares_views_if_asked_to(
     assert accepted[1] > accepted[0]
 
 
+@pytest.mark.slow
 def test_a_bag_without_the_topic_is_refused_in_one_line(
     queries: Records, corridor_map: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap
 from test.chromium import chromium_program, open_browser
 
+pytestmark = pytest.mark.slow  # a browser starts
+
 TILES = "http://127.0.0.1:9/{z}/{x}/{y}.png"
 HOSTILE = "</script><img src=http://127.0.0.1:9/a.png onerror=alert(1)>.jpg"
 
