@@ -20,6 +20,7 @@ from progeo_core.images.size_limit import MAX_PIXELS
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.poses.pose_messages import nanoseconds
+from progeo_core.poses.transform import level_quaternion
 from progeo_ros.raw_images import rgb_of
 from progeo_ros.settings import NODE
 
@@ -62,8 +63,8 @@ def frame_from_message(
 
 def quaternion_from_yaw(yaw_rad: float) -> Quaternion:
     """Return a rotation about the vertical; none where the yaw is unknown (NaN)."""
-    half = 0.0 if math.isnan(yaw_rad) else yaw_rad / 2.0
-    return Quaternion(x=0.0, y=0.0, z=math.sin(half), w=math.cos(half))
+    x, y, z, w = level_quaternion(yaw_rad).tolist()
+    return Quaternion(x=x, y=y, z=z, w=w)
 
 
 def orientation_message(estimate: PoseEstimate) -> Quaternion:

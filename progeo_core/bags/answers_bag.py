@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rosbags.rosbag2 import StoragePlugin, Writer
 
 from progeo_core.bags.messages import (
     FIX,
@@ -18,8 +16,7 @@ from progeo_core.bags.messages import (
     estimate_message,
     fix_message,
 )
-from progeo_core.bags.writer import FIX_FRAME, MAP_FRAME, METADATA_VERSION, Storage, add_topic
-from progeo_core.errors import DataError, UsageError
+from progeo_core.bags.writer import FIX_FRAME, MAP_FRAME, Storage, add_topic, new_bag
 
 ANSWER_TOPIC = "/progeo_localizer/pose"
 ANSWER_FIX_TOPIC = "/progeo_localizer/fix"
@@ -45,29 +42,17 @@ def write_answers_bag(
 
     Raises `UsageError` where `path` exists, and `DataError` where nothing can be written.
     """
-    if path.exists():
-        raise UsageError(f"{path} exists, and a bag is never overwritten: choose another path")
     count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            unfinished = Path(folder) / path.name
-            plugin = StoragePlugin[storage.upper()]
-            with Writer(unfinished, version=METADATA_VERSION, storage_plugin=plugin) as writer:
-                poses = add_topic(writer, ANSWER_TOPIC, POSE_WITH_COVARIANCE)
-                fixes = None
-                for one in estimates:
-                    header = Header(one.stamp_ns, MAP_FRAME)
-                    message = estimate_message(
-                        header, one.position, one.orientation, one.covariance
-                    )
-                    writer.write(poses, one.stamp_ns, message)
-                    if one.geodetic is not None:
-                        fixes = fixes or add_topic(writer, ANSWER_FIX_TOPIC, FIX)
-                        fix = fix_message(Header(one.stamp_ns, FIX_FRAME), np.array(one.geodetic))
-                        writer.write(fixes, one.stamp_ns, fix)
-                    count += 1
-            unfinished.rename(path)
-    except OSError as error:
-        raise DataError(f"{path}: the bag cannot be written ({error.strerror})") from error
+    with new_bag(path, storage) as writer:
+        poses = add_topic(writer, ANSWER_TOPIC, POSE_WITH_COVARIANCE)
+        fixes = None
+        for one in estimates:
+            header = Header(one.stamp_ns, MAP_FRAME)
+            message = estimate_message(header, one.position, one.orientation, one.covariance)
+            writer.write(poses, one.stamp_ns, message)
+            if one.geodetic is not None:
+                fixes = fixes or add_topic(writer, ANSWER_FIX_TOPIC, FIX)
+                fix = fix_message(Header(one.stamp_ns, FIX_FRAME), np.array(one.geodetic))
+                writer.write(fixes, one.stamp_ns, fix)
+            count += 1
     return count

@@ -21,6 +21,7 @@ from progeo_core.images.depth import FloatArray32, depth_from_raw
 from progeo_core.images.intrinsics import Intrinsics, read_camera_info, ros_model
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.poses.pose_messages import PoseReading, nanoseconds, read_fix, read_pose
+from progeo_core.poses.transform import level_quaternion
 
 RAW_IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -132,11 +133,9 @@ def compressed_image_message(header: Header, format: str, data: bytes) -> memory
 
 def pose_message(header: Header, position: NDArray[np.float64], yaw_rad: float) -> memoryview:
     """Serialise x, y, z metres as a PoseStamped; an unknown yaw is the zero quaternion."""
-    turn = (0.0, 0.0, 0.0, 0.0)
-    if math.isfinite(yaw_rad):
-        turn = (0.0, 0.0, math.sin(yaw_rad / 2.0), math.cos(yaw_rad / 2.0))
+    turn = level_quaternion(yaw_rad) if math.isfinite(yaw_rad) else np.zeros(4)
     point = _message("geometry_msgs/msg/Point", *position.tolist())
-    quaternion = _message("geometry_msgs/msg/Quaternion", *turn)
+    quaternion = _message("geometry_msgs/msg/Quaternion", *turn.tolist())
     return _serialize(POSE, header, _message("geometry_msgs/msg/Pose", point, quaternion))
 
 

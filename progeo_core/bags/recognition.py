@@ -52,6 +52,12 @@ class BagTopics(NamedTuple):
     tf_frames: str = TF_FRAMES
 
 
+def require_new(path: Path) -> None:
+    """Raise `UsageError` where a bag would replace what is there."""
+    if path.exists():
+        raise UsageError(f"{path} exists, and a bag is never overwritten: choose another path")
+
+
 def recognize(path: Path) -> InputKind:
     """Return what lies at a path; `DataError` where that is nothing or nothing of use."""
     if path.is_dir():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -38,6 +40,7 @@ from progeo_core.bags.messages import (
     pose_message,
     typestore,
 )
+from progeo_core.bags.recognition import require_new
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import decode_image, encode_jpeg, read_image
@@ -63,7 +66,7 @@ FIX_FRAME = "gps"
 
 # Every distribution from Humble on reads version 8. Version 9 (Jazzy) writes the QoS profiles in a
 # form that Humble refuses as "bad conversion".
-METADATA_VERSION: Literal[8] = 8
+_METADATA_VERSION: Literal[8] = 8
 
 _NS_PER_S = 1_000_000_000
 _DEFAULT_RATE_HZ = 10.0
@@ -143,8 +146,7 @@ def write_bag(
     An image that cannot be used is skipped with its pose. Raises `UsageError` where `path` exists
     or stamps make no sense; `DataError` where nothing can be written or no image is usable.
     """
-    if path.exists():
-        raise UsageError(f"{path} exists, and a bag is never overwritten: choose another path")
+    require_new(path)
     stamps = _stamps(records, rate_hz)
     local = records.frame is Frame.LOCAL
     plan = _Plan(
@@ -156,6 +158,21 @@ def write_bag(
         pose_type=POSE if local else FIX,
         calibration=calibration,
     )
+    with new_bag(path, storage) as writer:
+        summary = _write_rows(writer, records, plan, advance)
+        if not summary.images:
+            reason = summary.skipped[0] if summary.skipped else "the records are empty"
+            raise DataError(f"{path}: no bag without a usable image: {reason}")
+    return summary
+
+
+@contextlib.contextmanager
+def new_bag(path: Path, storage: Storage) -> Iterator[Writer]:
+    """Open the writer of a new rosbag2 folder, which appears when the block ends without an error.
+
+    Raises `UsageError` where `path` exists, and `DataError` where it cannot be written.
+    """
+    require_new(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the target, so that one rename finishes it; a kill leaves this folder only.
@@ -163,17 +180,13 @@ def write_bag(
             # The final name already here: the bag's files are called after it.
             unfinished = Path(folder) / path.name
             plugin = StoragePlugin[storage.upper()]
-            with Writer(unfinished, version=METADATA_VERSION, storage_plugin=plugin) as writer:
-                summary = _write_rows(writer, records, plan, advance)
-            if not summary.images:
-                reason = summary.skipped[0] if summary.skipped else "the records are empty"
-                raise DataError(f"{path}: no bag without a usable image: {reason}")
+            with Writer(unfinished, version=_METADATA_VERSION, storage_plugin=plugin) as writer:
+                yield writer
             unfinished.rename(path)
     except (OSError, sqlite3.Error) as error:
         raise DataError(
             f"{path}: the bag cannot be written ({error}); check free space and permissions"
         ) from error
-    return summary
 
 
 def _write_rows(writer: Any, records: Records, plan: _Plan, advance: Advance) -> BagSummary:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from progeo_core.bags.recognition import recognize
+from progeo_core.bags.recognition import recognize, require_new
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, waiting
 from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
@@ -154,8 +154,8 @@ def _check_paths(
     require_file(map_path)
     recognize(bag_path)
     options.check_folder(report, "summary.json", force)
-    if bag_out is not None and bag_out.exists():
-        raise UsageError(f"{bag_out} exists, and a bag is never overwritten: choose another path")
+    if bag_out is not None:
+        require_new(bag_out)
 
 
 def _write_files(run: Replay, report: Path, bag_out: Path | None) -> ReplayFolder:

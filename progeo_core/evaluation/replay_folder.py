@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from progeo_core.images.codec import Image, encode_jpeg
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.match_picture import draw_match, draw_pair
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.transform import level_quaternion
 from progeo_core.poses.tum_file import StampedPose, write_trajectory
 from progeo_core.versions import versions
 
@@ -151,8 +151,7 @@ def published_estimates(replay: Replay) -> Iterator[StampedEstimate]:
         if answer.metric is not None:
             orientation = answer.metric.pose.orientation
         else:
-            half = 0.5 * float(np.nan_to_num(estimate.yaw_rad))
-            orientation = np.array([0.0, 0.0, math.sin(half), math.cos(half)])
+            orientation = level_quaternion(estimate.yaw_rad)
         yield StampedEstimate(
             answer.stamp_ns, estimate.position, orientation, estimate.covariance, answer.geodetic
         )

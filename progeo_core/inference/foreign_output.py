@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from progeo_core.errors import DataError
+from progeo_core.images.codec import Image
 
 # Names under which networks return their descriptor beside other values.
 _NAMES = ("global_descriptor", "global_desc", "descriptor", "descriptors", "embedding")
@@ -62,7 +63,19 @@ def check_descriptors(name: str, descriptors: NDArray[np.float32]) -> None:
         _log.info("%s: its descriptors have the length %.3g and are normalised", name, lengths[0])
 
 
-def unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return descriptors [n, D] scaled to unit length."""
+def describe_each(
+    images: Sequence[Image], dimension: int, describe: Callable[[Image], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Return the descriptors [n, D] of images, one by one, scaled to unit length.
+
+    describe: returns that of one image as [1, D].
+    """
+    descriptors = np.empty((len(images), dimension), np.float32)
+    for row, image in enumerate(images):
+        descriptors[row] = _unit_length(describe(image))[0]
+    return descriptors
+
+
+def _unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
     scaled = torch.nn.functional.normalize(torch.from_numpy(descriptors), dim=1)
     return np.asarray(scaled.numpy(), np.float32)

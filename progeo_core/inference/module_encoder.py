@@ -19,7 +19,7 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, UsageError
 from progeo_core.images.codec import Image
-from progeo_core.inference.foreign_output import check_descriptors, descriptor_of, unit_length
+from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
 from progeo_core.inference.runtime_trial import trial_images
 from progeo_core.model.model_address import DEFAULT_SIDE, HUB, ModelAddress
 from progeo_core.model.weights import digest_of
@@ -79,7 +79,7 @@ class ModuleEncoder:
         self._name, self._device = name, device
         self._network = network.eval().requires_grad_(False).to(device)
         self._seen = address.preprocessing(DEFAULT_SIDE, DEFAULT_SIDE)
-        probe = self._run(trial_images()[:1])
+        probe = self._run(trial_images()[0])
         check_descriptors(name, probe)
         if address.dimension not in (0, probe.shape[1]):
             raise DataError(
@@ -104,14 +104,11 @@ class ModuleEncoder:
 
         Raises `ImageError` for an array that is no such image.
         """
-        descriptors = np.empty((len(images), self._fingerprint.dimension), np.float32)
-        for row, image in enumerate(images):
-            descriptors[row] = unit_length(self._run([image]))[0]
-        return descriptors
+        return describe_each(images, self._fingerprint.dimension, self._run)
 
     @torch.inference_mode()
-    def _run(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        resized = torch.stack([self._seen.resize(image, self._device) for image in images])
+    def _run(self, image: Image) -> NDArray[np.float32]:
+        resized = self._seen.resize(image, self._device)[None]
         try:
             output = self._network(self._seen.normalize(resized))
         except Exception as error:  # whatever the code of others does

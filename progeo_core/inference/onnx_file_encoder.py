@@ -16,7 +16,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO
-from progeo_core.inference.foreign_output import check_descriptors, descriptor_of, unit_length
+from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
 from progeo_core.inference.onnx_session import providers, start_session
 from progeo_core.inference.runtime import FLOAT32, ONNX, TENSORRT, Variant, missing_packages
 from progeo_core.inference.runtime_trial import trial_images
@@ -90,10 +90,7 @@ class OnnxFileEncoder:
 
         Raises `ImageError` for an array that is no such image.
         """
-        descriptors = np.empty((len(images), self._fingerprint.dimension), np.float32)
-        for row, image in enumerate(images):
-            descriptors[row] = unit_length(self._run(image))[0]
-        return descriptors
+        return describe_each(images, self._fingerprint.dimension, self._run)
 
     def _run(self, image: Image) -> NDArray[np.float32]:
         name, kind, batch, seen = self._input

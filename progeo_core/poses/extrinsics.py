@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.poses.camera_pose import CameraPose, rotation_of
+from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.poses.transform import Transform
 
@@ -59,10 +57,9 @@ class Extrinsics(Transform):
         x, y, z = base.position - camera.position
         # A turn w moves the end of a lever l by w × l.
         jacobian[:3, 3:] = [[0.0, z, -y], [-z, 0.0, x], [y, -x, 0.0]]
-        ahead = rotation_of(base.orientation)[:, 0]
         return PoseEstimate(
             position=base.position,
-            yaw_rad=math.atan2(ahead[1], ahead[0]),
+            yaw_rad=float(base.heading_rad),
             covariance=jacobian @ covariance @ jacobian.T,
             confidence=confidence,
             orientation=base.orientation,

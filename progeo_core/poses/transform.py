@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -49,6 +50,12 @@ class Transform(NamedTuple):
         rotation = np.swapaxes(rotation_of(self.orientation), -1, -2)
         turned = (rotation @ self.position[..., None])[..., 0]
         return Transform(-turned, quaternion_of(rotation))
+
+
+def level_quaternion(yaw_rad: float) -> FloatArray:
+    """Return the quaternion x y z w [4] of a turn about the vertical; none where yaw is NaN."""
+    half = 0.0 if math.isnan(yaw_rad) else yaw_rad / 2.0
+    return np.array([0.0, 0.0, math.sin(half), math.cos(half)])
 
 
 IDENTITY = Transform(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.geo import FloatArray
+from progeo_core.poses.transform import level_quaternion
 
 _NS_PER_S = 1_000_000_000
 
@@ -34,6 +34,6 @@ def write_trajectory(path: Path, poses: Iterable[StampedPose]) -> None:
 def _line(pose: StampedPose) -> str:
     # Whole seconds and nanoseconds apart: a float would lose the last digits of today's stamps.
     stamp = f"{pose.stamp_ns // _NS_PER_S}.{pose.stamp_ns % _NS_PER_S:09d}"
-    half = 0.0 if math.isnan(pose.yaw_rad) else pose.yaw_rad / 2.0
     x, y, z = pose.position
-    return f"{stamp} {x:.6f} {y:.6f} {z:.6f} 0 0 {math.sin(half):.9f} {math.cos(half):.9f}\n"
+    *_, turn, rest = level_quaternion(pose.yaw_rad)
+    return f"{stamp} {x:.6f} {y:.6f} {z:.6f} 0 0 {turn:.9f} {rest:.9f}\n"

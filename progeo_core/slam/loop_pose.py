@@ -84,9 +84,9 @@ def relative_of_base(match: Transform, base: PoseEstimate) -> RelativePose:
     full = match.inverse().then(Transform(base.position, base.orientation))
     # Turns and positions are along the axes of the match now.
     axes = np.kron(np.eye(2), rotation_of(match.orientation).T)
-    ahead = rotation_of(full.orientation)[:, 0]
-    yaw = math.atan2(ahead[1], ahead[0])
-    return RelativePose(np.array([*full.position[:2], yaw]), axes @ base.covariance @ axes.T, full)
+    return RelativePose(
+        np.array([*full.position[:2], full.heading_rad]), axes @ base.covariance @ axes.T, full
+    )
 
 
 def turned_relative(relative: RelativePose, turn_rad: float) -> RelativePose:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.inference.feature_extractor import LONGEST_SIDE, shared_extractor
+from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import DESCRIPTOR_VALUES
 from progeo_core.poses.transform import Transform
@@ -28,6 +28,7 @@ from progeo_core.slam.loop_pose import RelativePose, relative_of_base, turned_re
 from progeo_core.verification.absolute_pose import FINAL_ERROR_PX, absolute_pose
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.feature_tracks import direct_tracks
+from progeo_core.verification.known_view import feature_pixel
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.two_view_geometry import two_view_geometry
 from progeo_core.verification.view_neighbors import ViewNeighbors
@@ -79,7 +80,7 @@ class LoopRefiner:
         if camera is None:
             return
         found = shared_extractor().find([frame.image], _FEATURES)[0]
-        pixel = max(1.0, max(width, height) / LONGEST_SIDE) / camera.focal_x
+        pixel = feature_pixel(camera, (width, height))
         rays = camera.normalized(found.points)
         features = KeyframeFeatures(rays, found.descriptors, pixel, robot, frame.extrinsics)
         self._file.add(number, features.to_bytes())

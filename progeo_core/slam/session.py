@@ -16,7 +16,7 @@ from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
-from progeo_core.poses.transform import Transform
+from progeo_core.poses.transform import Transform, level_quaternion
 from progeo_core.slam.keyframes import Keyframe, KeyframeSettings
 from progeo_core.slam.loop_closure import Added, LoopCloser, LoopClosure, LoopClosureSettings
 from progeo_core.slam.loop_refinement import LoopRefiner
@@ -207,5 +207,4 @@ def _transform(pose: BufferedPose | None) -> Transform | None:
         return Transform(pose.position, pose.orientation)
     if not math.isfinite(pose.yaw_rad):
         return None
-    half = pose.yaw_rad / 2.0
-    return Transform(pose.position, np.array([0.0, 0.0, math.sin(half), math.cos(half)]))
+    return Transform(pose.position, level_quaternion(pose.yaw_rad))

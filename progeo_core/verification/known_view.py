@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.inference.feature_extractor import LONGEST_SIDE
 from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.poses.camera_pose import CameraPose
@@ -58,9 +59,16 @@ def known_view(view: PlaceView) -> KnownView | None:
     except UsageError:  # The calibration is of other images.
         return None
     descriptors = unit_descriptors(features.descriptors)
-    # Features are found at no larger size.
-    pixel = max(1.0, max(features.size) / LONGEST_SIDE) / camera.focal_x
+    pixel = feature_pixel(camera, features.size)
     return KnownView(pose, rotation, camera.normalized(features.points), descriptors, pixel)
+
+
+def feature_pixel(camera: Intrinsics, size: tuple[int, int]) -> float:
+    """Return what a pixel of the image that features are found in is on the plane z = 1.
+
+    camera: of an image of a size (width, height); features are found at no larger size than theirs.
+    """
+    return max(1.0, max(size) / LONGEST_SIDE) / camera.focal_x
 
 
 class PairMatches(NamedTuple):

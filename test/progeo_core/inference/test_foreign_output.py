@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from progeo_core.errors import DataError
-from progeo_core.inference.foreign_output import check_descriptors, descriptor_of, unit_length
+from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
 
 ROWS = torch.eye(3)[:2]
 
@@ -36,7 +36,9 @@ def test_lengths_are_checked_said_and_mended(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     check_descriptors("net", np.array([[3.0, 4.0]], np.float32))
     assert "net: its descriptors have the length 5 and are normalised" in caplog.text
-    np.testing.assert_allclose(unit_length(np.array([[3.0, 4.0]], np.float32)), [[0.6, 0.8]])
+    images = [np.zeros((2, 2, 3), np.uint8)] * 2
+    described = describe_each(images, 2, lambda _: np.array([[3.0, 4.0]], np.float32))
+    np.testing.assert_allclose(described, [[0.6, 0.8]] * 2)
     for wrong in (np.nan, 0.0):
         with pytest.raises(DataError, match="net: its descriptors are not finite, or 0"):
             check_descriptors("net", np.array([[wrong, wrong]], np.float32))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from progeo_core.poses.transform import IDENTITY, FrameTree, Transform
+from progeo_core.poses.transform import IDENTITY, FrameTree, Transform, level_quaternion
 
 
 def transform(x: float, y: float, z: float, *degrees: float) -> Transform:
@@ -84,3 +84,10 @@ def test_no_message_breaks_the_tree(robot: FrameTree) -> None:
     robot.add("camera", "base_footprint", IDENTITY)
     assert robot.pose("camera", "nowhere") is None
     assert robot.pose("camera", "base_link") is not None
+
+
+def test_a_level_robot_is_turned_by_its_yaw_alone() -> None:
+    np.testing.assert_allclose(level_quaternion(np.pi), [0.0, 0.0, 1.0, 0.0], atol=1e-12)
+    turned = Transform(np.zeros(3), level_quaternion(0.3))
+    assert turned.heading_rad == pytest.approx(0.3)
+    np.testing.assert_array_equal(level_quaternion(np.nan), [0.0, 0.0, 0.0, 1.0])
