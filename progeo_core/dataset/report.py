@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 from progeo_core.dataset.class_counts import ClassCounts, suggest_classes
 from progeo_core.dataset.plan import FOLDERS, DatasetSettings, Fate, Plan
 from progeo_core.records.cosplace_names import read_names
+from progeo_core.records.csv_cells import no_formula
 from progeo_core.records.image_source import ImageSource
 from progeo_core.versions import versions
 
 REPORT_FILE, LEFT_OUT_FILE = "dataset.json", "left_out.csv"
 _SCHEMA = 1
-# What spreadsheets take for a formula at the start of a cell.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class DatasetReport(NamedTuple):
@@ -100,7 +99,7 @@ def write_left_out(
         table = csv.writer(file)
         table.writerow(("image", "traverse", "why"))
         for cells in _left_out(source, plan, unreadable):
-            table.writerow(f"'{text}" if text.startswith(_FORMULA) else text for text in cells)
+            table.writerow(map(no_formula, cells))
 
 
 def _left_out(

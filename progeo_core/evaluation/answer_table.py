@@ -18,6 +18,7 @@ from progeo_core.evaluation.replay import Replay
 from progeo_core.geo import FloatArray, heading_from_yaw, wgs84_from_enu, wrap_angle
 from progeo_core.localization.answer import Localization
 from progeo_core.poses.camera_pose import rotation_of
+from progeo_core.records.csv_cells import no_formula
 
 # A cell of the CSV lists so many matches; the lines of JSON have all of them.
 _MATCHES = 5
@@ -72,10 +73,14 @@ class AnswerRow(NamedTuple):
         return self._asdict() | {"matches": list(self.matches)}
 
     def to_cells(self) -> list[Any]:
-        """Return the cells of a line of answers.csv, empty where something is unknown."""
+        """Return the cells of a line of answers.csv, empty where something is unknown.
+
+        A spreadsheet runs none of them.
+        """
         best = " ".join(f"{one['place_id']}:{one['similarity']}" for one in self.matches[:_MATCHES])
         cells = self._asdict() | {"matches": best}
-        return ["" if one is None else one for one in cells.values()]
+        known = ("" if one is None else one for one in cells.values())
+        return [no_formula(one) if isinstance(one, str) else one for one in known]
 
 
 def answer_rows(replay: Replay) -> list[AnswerRow]:

@@ -19,9 +19,8 @@ from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
 from progeo_core.map.place_map import PlaceMap, PlaceTable
+from progeo_core.records.csv_cells import no_formula
 
-# Spreadsheets run a cell that starts with one of these as a formula (OWASP, "CSV Injection").
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Characters that XML 1.0 has no way to write.
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -106,14 +105,10 @@ def _write_csv(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None:
     writer.writerow(["place_id", "image", *columns, "stamp_ns", "camera", "traverse"])
     for place in _places(place_map, table):
         direction = "" if math.isnan(place.direction) else place.direction
-        image = _no_formula(place.image, "./")
-        names = _no_formula(place.camera, "'"), _no_formula(place.traverse, "'")
+        image = no_formula(place.image, "./")
+        names = no_formula(place.camera), no_formula(place.traverse)
         stamp = place.stamp_ns or ""
         writer.writerow([place.place_id, image, *place.position, direction, stamp, *names])
-
-
-def _no_formula(text: str, prefix: str) -> str:
-    return prefix + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def _write_geojson(file: TextIO, place_map: PlaceMap, table: PlaceTable) -> None:

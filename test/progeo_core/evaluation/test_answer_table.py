@@ -51,3 +51,9 @@ def test_rotations_of_full_poses_count_in_space(office_run):
         errors[full],
         atol=1e-3,
     )
+
+
+def test_a_spreadsheet_runs_no_cell(run):
+    row = answer_rows(run)[0]._replace(image="=HYPERLINK(1)", x_m=-2.5)
+    assert row.to_cells()[0] == "'=HYPERLINK(1)"
+    assert row.to_cells()[AnswerRow._fields.index("x_m")] == -2.5
