@@ -19,6 +19,9 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
 
+# Time (ms) for verification: no more than the three places that every answer has. What is saved
+# must not depend on how busy the machine is.
+_VERIFICATION_MS = 1
 # Fewer answers do not determine the shares of a curve.
 _MIN_ANSWERS = 20
 
@@ -61,7 +64,12 @@ def calibrate_map(
     `DataError` for fewer than 20 usable images, and what `answer_records` raises.
     """
     answered, truth = answer_records(
-        place_map, records, encoder, sequence=sequence, advance=advance
+        place_map,
+        records,
+        encoder,
+        sequence=sequence,
+        verification_ms=_VERIFICATION_MS,
+        advance=advance,
     )
     if len(answered.rows) < _MIN_ANSWERS:
         raise DataError(
