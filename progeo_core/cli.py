@@ -18,6 +18,7 @@ import typer
 
 from progeo_core.commands import (
     bag,
+    compare,
     dataset,
     demo,
     describe,
@@ -52,6 +53,7 @@ app.add_typer(map.app, name="map")
 app.command("localize")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
 app.command("replay")(replay.replay)
+app.command("compare")(compare.compare)
 app.add_typer(bag.app, name="bag")
 app.add_typer(dataset.app, name="dataset")
 app.command("describe")(describe.describe)
