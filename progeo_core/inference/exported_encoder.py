@@ -20,9 +20,10 @@ from progeo_core.model.model_card import ModelCard
 class ExportedEncoder:
     """Encoder with a network in an ONNX file (see `export_onnx`)."""
 
-    def __init__(self, card: ModelCard, infer: Infer) -> None:
-        """Start from the card of the model and what computes its descriptors."""
+    def __init__(self, card: ModelCard, infer: Infer, variant: Variant) -> None:
+        """Start from the card of the model, what computes its descriptors, and how it does."""
         self._card, self._infer = card, infer
+        self.runs_in = str(variant)
         self._one_at_a_time = threading.Lock()
 
     @classmethod
@@ -30,7 +31,7 @@ class ExportedEncoder:
         cls, card: ModelCard, path: Path, variant: Variant, device: torch.device
     ) -> ExportedEncoder:
         """Load the file into a runtime; `ProgeoError` where the runtime cannot run it."""
-        return cls(card, open_session(card.name, path, variant, device))
+        return cls(card, open_session(card.name, path, variant, device), variant)
 
     @property
     def fingerprint(self) -> ModelFingerprint:

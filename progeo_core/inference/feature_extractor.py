@@ -10,7 +10,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from kornia.feature.xfeat import InterpolateSparse2d
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -124,12 +123,11 @@ class FeatureExtractor:
         height, width = pixels.shape[1:3]
         features, heat, reliability = self._maps_of(pixels)
         positions = [
-            _best_peaks(own_heat, own_reliability[None], count)
+            _best_peaks(own_heat, own_reliability, count)
             for own_heat, own_reliability in zip(heat, reliability, strict=True)
         ]
-        sample = InterpolateSparse2d("bicubic")
         rows = [
-            torch.cat([position, sample(own[None], position[None], height, width)[0]], dim=1)
+            torch.cat([position, _sampled(own, position, (width, height), "bicubic")], dim=1)
             for position, own in zip(positions, features, strict=True)
         ]
         # One copy from the device for all images.
@@ -163,14 +161,24 @@ def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtracto
 def _best_peaks(heat: Tensor, reliability: Tensor, count: int) -> Tensor:
     """Return positions [n, 2] of the peaks with the highest scores in a map [h, w], best first.
 
-    reliability: [1, 1, h / 8, w / 8], which the heat is multiplied by.
+    reliability: [1, h / 8, w / 8], which the heat is multiplied by.
     """
     height, width = heat.shape
     y, x = _peaks(heat).nonzero(as_tuple=True)
     position = torch.stack([x, y], dim=1).float()
-    trust = InterpolateSparse2d("bilinear")(reliability, position[None], height, width)[0, :, 0]
+    trust = _sampled(reliability, position, (width, height), "bilinear")[:, 0]
     best = (heat[y, x] * trust).topk(min(count, len(x))).indices
     return _refined(heat, x[best], y[best])
+
+
+def _sampled(maps: Tensor, positions: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """Return the values [n, c] of maps [c, h / 8, w / 8] at pixels [n, 2] of an image (w, h).
+
+    The first and last pixels of a side are read at the outer edges of the maps, as in training.
+    """
+    last = positions.new_tensor(size) - 1.0
+    grid = (2.0 * (positions / last) - 1.0)[None, None].to(maps.dtype)
+    return F.grid_sample(maps[None], grid, mode=mode, align_corners=False)[0, :, 0].T
 
 
 def _peaks(heat: Tensor) -> Tensor:

@@ -40,6 +40,11 @@ class JoinedEncoder:
         """Identify the model."""
         return self._card.fingerprint
 
+    @property
+    def runs_in(self) -> str:
+        """Return what runs the network that is not the local features'."""
+        return str(getattr(self._network, "runs_in", ""))
+
     def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Describe RGB uint8 images [h, w, 3] of any sizes as float32 [n, D], in order.
 

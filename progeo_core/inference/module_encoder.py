@@ -20,6 +20,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
+from progeo_core.inference.runtime import REFERENCE
 from progeo_core.inference.runtime_trial import trial_images
 from progeo_core.model.model_address import DEFAULT_SIDE, HUB, ModelAddress
 from progeo_core.model.weights import digest_of
@@ -77,6 +78,7 @@ class ModuleEncoder:
     ) -> None:
         """Take the network over; `DataError` where it gives no descriptors."""
         self._name, self._device = name, device
+        self.runs_in = str(REFERENCE)
         self._network = network.eval().requires_grad_(False).to(device)
         self._seen = address.preprocessing(DEFAULT_SIDE, DEFAULT_SIDE)
         probe = self._run(trial_images()[0])

@@ -48,7 +48,7 @@ def load_onnx_encoder(
     except Exception as error:  # its error classes are not public
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path}: cannot be read as ONNX ({reason})") from error
-    return OnnxFileEncoder(name, path, address, session)
+    return OnnxFileEncoder(name, path, address, session, variant)
 
 
 class _Input(NamedTuple):
@@ -63,8 +63,11 @@ class _Input(NamedTuple):
 class OnnxFileEncoder:
     """Encoder with the network of an ONNX file in ONNX Runtime."""
 
-    def __init__(self, name: str, path: Path, address: ModelAddress, session: Any) -> None:
-        """Take a session over; `DataError` where it gives no descriptors."""
+    def __init__(
+        self, name: str, path: Path, address: ModelAddress, session: Any, variant: Variant
+    ) -> None:
+        """Take over a session of a variant; `DataError` where it gives no descriptors."""
+        self.runs_in = str(variant)
         self._name, self._session = name, session
         self._input = _input_of(path, address, session)
         self._output = _output_of(path, address, session)

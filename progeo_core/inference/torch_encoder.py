@@ -16,7 +16,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.images.codec import Image
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
 from progeo_core.inference.cuda_graph import CudaGraph
-from progeo_core.inference.runtime import FLOAT32
+from progeo_core.inference.runtime import FLOAT32, TORCH, Variant
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import ProgeoNetwork
@@ -50,6 +50,11 @@ class TorchEncoder:
     def fingerprint(self) -> ModelFingerprint:
         """Identify the model."""
         return self._card.fingerprint
+
+    @property
+    def runs_in(self) -> str:
+        """Return the runtime and the precision."""
+        return str(Variant(TORCH, str(self._type).removeprefix("torch.")))
 
     @property
     def device(self) -> torch.device:
