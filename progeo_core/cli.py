@@ -41,6 +41,7 @@ class Commands(LazyGroup):
             "evaluate", "Measure how well a map answers images with known positions."
         ),
         "replay": Awaited("replay", "Evaluate a map on a bag, and write a report."),
+        "loops": Awaited("loops", "Close the loops of a recorded drive, and show them on a page."),
         "bag": Awaited("bag", "Make bags."),
         "dataset": Awaited("dataset", "Make a folder to train and evaluate on."),
         "describe": Awaited("describe", "Write the descriptors of images as a NumPy array."),
