@@ -35,6 +35,7 @@ setup(
             "demo_data/*/*",
             "demo_data/*/*/*",
             "evaluation/answer_explorer.*",
+            "evaluation/loop_view/loop_page.*",
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
