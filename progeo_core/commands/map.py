@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,6 +62,9 @@ from progeo_core.map.sqlite_file import require_file
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
+if TYPE_CHECKING:
+    from progeo_core.map.build import MapReport
+
 _PRUNE = PruneSettings()
 
 _DatumOption = Annotated[
@@ -77,6 +80,17 @@ _DatumOption = Annotated[
 _CheckFlag = Annotated[
     bool,
     typer.Option("--check", help="Read the whole file and fail unless all of it is undamaged."),
+]
+_DimensionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--dimension",
+        metavar="N",
+        help="Keep N values of each descriptor: principal components, learned from the map once all"
+        " images are in it and stored there; queries are shortened in the same way. Default: all.",
+        min=2,
+        show_default=False,
+    ),
 ]
 _AppendFlag = Annotated[
     bool,
@@ -108,6 +122,7 @@ def build(
     datum: _DatumOption = None,
     append: _AppendFlag = False,
     features: FeaturesOption = PLACE_FEATURES,
+    dimension: _DimensionOption = None,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -121,6 +136,7 @@ def build(
         progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
+        progeo map build city.progeo photos/ --model megaloc --trust-code --dimension 512
 
     Local features are kept, too; with the camera's calibration and orientation, with 3-D points.
     """
@@ -130,9 +146,8 @@ def build(
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
-    source = named_source(
-        source_path, records, images, bag, topics, heading_convention, camera_info
-    )
+    named = source_path, records, images, bag
+    source = named_source(*named, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device) if features else None
@@ -144,13 +159,12 @@ def build(
             datum=parsed,
             append=append,
             structure=finder,
+            dimension=dimension,
             advance=advance,
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    counts: dict[str, object] = {"added": report.added, "in the map already": report.known}
-    counts |= {"skipped": len(report.skipped), "places in the map": report.places}
-    print_fields(str(map_path), counts | {"datum": _readable(report.datum)} | found)
+    print_fields(str(map_path), _counts(report) | found)
 
 
 app.command()(structure)
@@ -169,7 +183,8 @@ def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = F
 
     JSON: schema (1), map, places, places_with_yaw, datum (lat_deg, lon_deg, alt_m, or null),
     extent_m (min and max of x, y, z, or null), cameras and
-    traverses (name to number of places), stamps_ns (first and last, or null), model, bytes,
+    traverses (name to number of places), stamps_ns (first and last, or null), model, shortened_to
+    (values that the map keeps of a descriptor, or null), bytes,
     views: places (with local features), with_landmarks (with 3-D points), bytes_per_place,
     calibrations, extractor and source (what made the features and the points, or null).
     """
@@ -348,6 +363,16 @@ def export(
     with PlaceMap.open(map_path) as place_map:
         places = export_map(place_map, target, form)
     results.print(f"{target}: {places} places", markup=False, highlight=False, soft_wrap=True)
+
+
+def _counts(report: MapReport) -> dict[str, object]:
+    return {
+        "added": report.added,
+        "in the map already": report.known,
+        "skipped": len(report.skipped),
+        "places in the map": report.places,
+        "datum": _readable(report.datum),
+    }
 
 
 def _readable(datum: Datum | None) -> str:
