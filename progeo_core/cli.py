@@ -24,6 +24,7 @@ from progeo_core.commands import (
     describe,
     doctor,
     evaluate,
+    find,
     localize,
     map,
     model,
@@ -54,6 +55,7 @@ app.command("localize")(localize.localize)
 app.command("evaluate")(evaluate.evaluate)
 app.command("replay")(replay.replay)
 app.command("compare")(compare.compare)
+app.command("find")(find.find)
 app.add_typer(bag.app, name="bag")
 app.add_typer(dataset.app, name="dataset")
 app.command("describe")(describe.describe)
