@@ -139,6 +139,22 @@ def test_the_animation_moves_and_is_small() -> None:
         assert getattr(picture, "n_frames", 1) > 10
 
 
+def test_the_gallery_shows_each_of_its_pictures_and_is_small() -> None:
+    page = ROOT / "docs" / "gallery.md"
+    shown = {token.attrGet("src") for token in inline(page) if token.type == "image"}
+    kept = sorted((ROOT / "docs" / "gallery").iterdir())
+    assert shown == {f"gallery/{one.name}" for one in kept}
+    assert sum(one.stat().st_size for one in kept) < 1_000_000
+
+
+TASK_PAGES = ("benchmarks", "cli", "gallery", "jetson", "python_api", "ros_interface")
+
+
+@pytest.mark.parametrize("name", TASK_PAGES)
+def test_pages_end_with_what_can_go_wrong(name: str) -> None:
+    assert headings(ROOT / "docs" / f"{name}.md")[-1] == "What can go wrong"
+
+
 @every_page
 def test_every_progeo_command_is_understood(page: Path) -> None:
     for command in commands(page):
