@@ -219,7 +219,7 @@ def test_help_fits_a_screen_of_80_columns(command: str) -> None:
     shown = runner.invoke(cli.app, [*command.split()[1:], "--help"]).output
     assert "Usage" in shown
     assert re.findall(r"\S*\w…", shown) == [], "a word of an option is too long for its column"
-    assert [line for line in shown.splitlines() if line.strip() == "\\"] == [], "too long a line"
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
 
 
 INTERFACE = ROOT / "docs" / "ros_interface.md"
