@@ -35,6 +35,7 @@ setup(
             "demo_data/*/*",
             "demo_data/*/*/*",
             "evaluation/answer_explorer.*",
+            "evaluation/loop_view/loop_page.*",
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
             "py.typed",
@@ -55,7 +56,6 @@ setup(
     # Oldest are the versions of Ubuntu 24.04; `make compat` runs the tests with them.
     install_requires=[
         "faiss-cpu>=1.8",
-        "kornia>=0.9",  # the network of the local features
         "matplotlib>=3.6",
         "numpy>=1.26",
         "open_clip_torch>=2.30",
@@ -101,6 +101,7 @@ setup(
             "colcon-common-extensions",
             "evo",
             "hypothesis",
+            "kornia>=0.9; python_version >= '3.11'",  # the published network, to compare with
             "pytest",
             "pytest-timeout",
             "pytest-xdist",

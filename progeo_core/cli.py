@@ -12,25 +12,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
-from progeo_core.commands import (
-    bag,
-    compare,
-    dataset,
-    demo,
-    describe,
-    doctor,
-    evaluate,
-    find,
-    localize,
-    map,
-    model,
-    replay,
-)
-from progeo_core.commands.console import MessageHandler, results, say_problem
+from progeo_core.commands.console import MessageHandler, say_problem
+from progeo_core.commands.lazy_group import Awaited, LazyGroup
 from progeo_core.commands.signals import interrupted_by_signals
 from progeo_core.commands.typer_versions import CommandGroup
 from progeo_core.errors import ProgeoError
@@ -43,30 +30,42 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 # Newer releases of typer carry their own copy of click, so its errors are found through typer.
 _BadUse: type[Exception] = typer.BadParameter.__bases__[0]
 
+
+class Commands(LazyGroup):
+    """All commands."""
+
+    awaited: ClassVar[dict[str, Awaited]] = {
+        "map": Awaited("map", "Build a map, look at it, look after it."),
+        "localize": Awaited("localize", "Find where images were taken, and how sure that is."),
+        "evaluate": Awaited(
+            "evaluate", "Measure how well a map answers images with known positions."
+        ),
+        "replay": Awaited("replay", "Evaluate a map on a bag, and write a report."),
+        "compare": Awaited("compare", "Compare models on one set of images."),
+        "find": Awaited("find", "Find places of a map that look like words."),
+        "loops": Awaited("loops", "Close the loops of a recorded drive, and show them on a page."),
+        "bag": Awaited("bag", "Make bags."),
+        "dataset": Awaited("dataset", "Make a folder to train and evaluate on."),
+        "describe": Awaited("describe", "Write the descriptors of images as a NumPy array."),
+        "model": Awaited("model", "Look at a model, import one, export one."),
+        "doctor": Awaited(
+            "doctor", "Show what works on this machine, and what to do about the rest."
+        ),
+        "demo": Awaited("demo", "Run everything on images that come with the package."),
+    }
+
+
 app = CommandGroup(
     name="progeo",
+    cls=Commands,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(map.app, name="map")
-app.command("localize")(localize.localize)
-app.command("evaluate")(evaluate.evaluate)
-app.command("replay")(replay.replay)
-app.command("compare")(compare.compare)
-app.command("find")(find.find)
-app.add_typer(bag.app, name="bag")
-app.add_typer(dataset.app, name="dataset")
-app.command("describe")(describe.describe)
-app.add_typer(model.app, name="model")
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        results.print(f"progeo {package_version()}", highlight=False)
+        print(f"progeo {package_version()}")
         raise typer.Exit
 
 
@@ -148,8 +147,10 @@ def _explain_bad_use(error: Exception) -> int:
     message: str = getattr(error, "format_message", error.__str__)()
     context = getattr(error, "ctx", None)
     command = getattr(context, "command_path", "progeo")
-    # Without any argument the help has been printed already, and that is the explanation.
-    if message:
+    # Without any argument the help is the explanation; some releases of typer print it themselves.
+    if message.startswith("Usage:"):
+        print(message, file=sys.stderr)
+    elif message:
         say_problem("error", f"{message.rstrip('.')}; see `{command} --help`")
     return 2
 

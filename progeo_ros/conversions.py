@@ -114,6 +114,7 @@ def status_message(answer: Localization, frame_id: str, latency_ms: float) -> Di
         "confidence": estimate.confidence,
         "similarity": answer.matches[0].similarity if answer.matches else math.nan,
         "accepted": answer.accepted,
+        "relocalized": answer.relocalized,
         "latency_ms": latency_ms,
         "encode_ms": answer.seconds.encode * 1e3,
         "x": x,

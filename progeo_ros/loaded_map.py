@@ -15,6 +15,7 @@ from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
+from progeo_core.localization.pose_stream import PoseStream
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
@@ -33,10 +34,11 @@ class LocalizerOptions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LoadedMap:
-    """Open map, prepared to localize in, and the localizer on it."""
+    """Open map, prepared to localize in, the localizer on it, and the stream of its poses."""
 
     prepared: PreparedMap
     localizer: Localizer
+    stream: PoseStream
 
     @functools.cached_property
     def has_landmarks(self) -> bool:
@@ -75,7 +77,8 @@ class LoadedMap:
             if options.localizer.verification_ms or place_map.has_views:
                 # Before the first image, as the network takes seconds to load.
                 prepared.features  # noqa: B018 - a cached property
-            return cls(prepared, _localizer(prepared, encoder, options, odometry))
+            localizer = _localizer(prepared, encoder, options, odometry)
+            return cls(prepared, localizer, PoseStream(odometry, prepared.geodetic))
         except ProgeoError:
             place_map.close()
             raise
@@ -93,6 +96,20 @@ class LoadedMap:
         geodetic = self.prepared.geodetic(estimate.position)
         return answer._replace(estimate=estimate, geodetic=geodetic)
 
+    def follow(self, answer: Localization) -> Localization:
+        """Return an answer of the robot with the pose that continues those before it.
+
+        Images that are answered by themselves continue nothing.
+        """
+        if self.localizer.settings.sequence:
+            return self.stream.follow(answer)
+        return answer._replace(relocalized=answer.accepted)
+
+    def forget(self) -> None:
+        """Forget the sequence so far, and where it led."""
+        self.localizer.reset()
+        self.stream.reset()
+
     def start_at(self, pose: FloatArray, covariance: FloatArray) -> str:
         """Follow on from a pose [3] with covariance [3, 3]; return what that means.
 
@@ -103,6 +120,7 @@ class LoadedMap:
         near = self.localizer.start_at(pose, covariance)
         if not near:
             raise UsageError(f"no place of the map is near {where}")
+        self.stream.reset()
         return f"following on from {where}, which {near} places are near"
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:

@@ -17,7 +17,7 @@ from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import CameraFrame, Localization
-from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
 from progeo_ros.conversions import frame_from_message
 from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
 from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics, one_per_camera
@@ -252,7 +252,7 @@ class Pipeline:
 
     def _reset(self) -> None:
         if self.loaded is not None:
-            self.loaded.localizer.reset()
+            self.loaded.forget()
 
     def _set_options(self, options: LocalizerOptions) -> None:
         before, self._options = self._options, options
@@ -300,7 +300,17 @@ class Pipeline:
         )
         self.session.note_frames(odometry)
         if self._map_to_odom is not None:
-            self._map_to_odom.broadcast(odometry)
+            self._lead(self._map_to_odom, odometry)
+
+    def _lead(self, map_to_odom: MapToOdom, odometry: OdometryPose) -> None:
+        """Broadcast the next step of tf map → odom towards the latest answer."""
+        loaded = self.loaded
+        if loaded is not None:
+            robot = BufferedPose(np.array(odometry.position), odometry.yaw_rad, 0)
+            origin = loaded.stream.origin_at(odometry.stamp_ns, robot)
+            if origin is not None:
+                map_to_odom.place(origin)
+        map_to_odom.broadcast(odometry)
 
     def _take(self, topic: str, arrival: Arrival) -> None:
         """Hand an image to the worker, in the executor's thread."""
@@ -314,12 +324,8 @@ class Pipeline:
             camera_frame = arrival.message.header.frame_id
             frame, answer = self._answer_to(topic, arrival)
             descriptor = self._encode(frame) if answer is None else answer.descriptor
-            if answer is not None:
-                self.publishers.publish_pose(answer, camera_frame)
-            latency_ms = (time.perf_counter() - arrival.at_s) * 1e3
-            sent = answer is None or self.publishers.publish_details(
-                answer, camera_frame, latency_ms
-            )
+            followed = None if answer is None else self._follow(answer)
+            sent, latency_ms = self._publish(followed, camera_frame, arrival.at_s)
         except ProgeoError as error:
             self._fail(statistics, str(error))
         except Exception as error:
@@ -335,8 +341,28 @@ class Pipeline:
             else:
                 self._fail(statistics, "the answer could not be published")
             self.session.add_image(frame, descriptor, answer)
-            if answer is not None:
-                self._after_answer(frame, answer, camera_frame)
+            if followed is not None:
+                self._after_answer(frame, followed, camera_frame)
+
+    def _follow(self, answer: Localization) -> Localization:
+        return answer if self.loaded is None else self.loaded.follow(answer)
+
+    def _publish(
+        self, answer: Localization | None, camera_frame: str, at_s: float
+    ) -> tuple[bool, float]:
+        """Publish an answer; return whether it went out, and the ms from its image's arrival.
+
+        Nothing comes before the pose, but for the news that it does not follow on from the last.
+        """
+        if answer is not None and not answer.relocalized:
+            self.publishers.publish_pose(answer, camera_frame)
+        latency_ms = (time.perf_counter() - at_s) * 1e3
+        if answer is None:
+            return True, latency_ms
+        sent = self.publishers.publish_details(answer, camera_frame, latency_ms)
+        if answer.relocalized:
+            self.publishers.publish_pose(answer, camera_frame)
+        return sent, latency_ms
 
     def _answer_to(self, topic: str, arrival: Arrival) -> tuple[CameraFrame, Localization | None]:
         """Return an image and the answer to it; a `ProgeoError` where it cannot be used."""
@@ -358,7 +384,7 @@ class Pipeline:
         if problem and not maps and not (self.loaded is not None and self.loaded.has_landmarks):
             problem = ""  # Nothing asks for a calibration.
         self._note_calibration(frame.camera, problem)
-        if maps or (answer is not None and answer.metric is not None):
+        if self.session.needs_mount(frame) or (answer is not None and answer.metric is not None):
             self._note_mount(frame, camera_frame)
         if answer is None or self.loaded is None:
             return None
@@ -393,8 +419,8 @@ class Pipeline:
 
     def _after_answer(self, frame: CameraFrame, answer: Localization, camera_frame: str) -> None:
         """Do what may fail without touching the answer; pictures are for another thread."""
-        if answer.accepted and self._map_to_odom is not None:
-            self._map_to_odom.correct(answer, self.odometry.at(answer.stamp_ns))
+        if self.loaded is not None:
+            self.loaded.stream.aim(answer)
         if self.publishers.has_viewer:
             self._painter.put(frame.camera, _Seen(frame.image, answer, camera_frame))
 

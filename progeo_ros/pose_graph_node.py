@@ -15,10 +15,11 @@ from rclpy.clock import Clock, ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from progeo_core.geo import FloatArray
+from progeo_core.localization.pose_stream import OdomInMap
 from progeo_core.slam.pose_graph import OptimizedTrajectory, PoseGraph, PoseGraphSettings
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
-from progeo_ros.outputs.map_to_odom import AT_ORIGIN, MapToOdom, OdomInMap, transform_message
+from progeo_ros.outputs.map_to_odom import AT_ORIGIN, MapToOdom, transform_message
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
 from progeo_ros.pose_graph_inputs import PoseGraphInputs, corrected, loop_constraint, pose_prior

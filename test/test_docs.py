@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import typer
@@ -16,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from progeo_core import cli
+from test.command_tree import command_tree, named_commands
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -85,21 +87,8 @@ def shell_words(command: str) -> list[str]:
     return shlex.split(command, comments=True)
 
 
-def command_names(command: typer.core.TyperGroup, prefix: str) -> list[str]:
-    """Return the full names of all commands below a group."""
-    names: list[str] = []
-    for name, sub in command.commands.items():
-        if isinstance(sub, typer.core.TyperGroup):
-            names += command_names(sub, f"{prefix} {name}")
-        elif not sub.hidden:
-            names.append(f"{prefix} {name}")
-    return names
-
-
 def all_commands() -> list[str]:
-    group = typer.main.get_command(cli.app)
-    assert isinstance(group, typer.core.TyperGroup)
-    return command_names(group, "progeo")
+    return [name for name, command in named_commands(command_tree()) if not command.hidden]
 
 
 def docs_script(name: str) -> ModuleType:
@@ -156,7 +145,8 @@ def test_every_progeo_command_is_understood(page: Path) -> None:
         found = re.match(r"(?:\.venv/bin/|ros2 run progeo_ros )?progeo (.+)", command)
         if found is None:
             continue
-        words, group = shell_words(found[1]), typer.main.get_command(cli.app)
+        words = shell_words(found[1])
+        group: Any = command_tree()
         if words[0].startswith("--"):
             assert words[0] in {option for known in group.params for option in known.opts}, command
             continue

@@ -14,8 +14,8 @@ from progeo_core.bags.recognition import Role, source_of_path
 from progeo_core.commands.console import (
     print_fields,
     progress,
-    results,
     say_skipped,
+    tables,
     waiting,
     write_json,
 )
@@ -147,7 +147,7 @@ def _compared(
 
 def _print(comparison: Comparison, title: str) -> None:
     """Print one table: two rows for each model, without and with the second stage."""
-    counts = tuple(comparison.models[0].single)
+    console, counts = tables(), tuple(comparison.models[0].single)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
     table.add_column("", no_wrap=True)
@@ -157,8 +157,8 @@ def _print(comparison: Comparison, title: str) -> None:
     for model in comparison.models:
         table.add_row(model.model, "single", *_recalls(model.single), *_costs(model))
         table.add_row("", "stage 2", *_recalls(model.verified))
-    results.print(table, highlight=False)
-    results.print(
+    console.print(table, highlight=False)
+    console.print(
         f"{comparison.queries} queries, {comparison.with_positives} with a place within"
         f" {comparison.radius_m:g} m among {comparison.database}; all of them count.",
         highlight=False,

@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError
 from progeo_core.progress import Advance
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 # Off a terminal, progress is a line so often (s).
 _LINE_S = 10.0
+# Values of a table are not folded more narrowly.
+_MIN_COLUMNS = 20
 
-results = Console()
-messages = Console(stderr=True)
+
+@functools.cache
+def tables() -> Console:
+    """Return what prints tables on stdout; rich takes time to import, and only they need it."""
+    from rich.console import Console
+
+    return Console()
 
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Advance]:
     """Show a bar with counts and the time left while the block runs, off a terminal some lines."""
-    if not messages.is_terminal:
+    if not sys.stderr.isatty():
         yield _ProgressLines(what, total).advance
         return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     bar = Progress(
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -47,7 +60,7 @@ def progress(what: str, total: int) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        console=messages,
+        console=Console(stderr=True),
     )
     with bar:
         task = bar.add_task(what, total=total)
@@ -85,17 +98,18 @@ def _readable_time(seconds: float) -> str:
 @contextlib.contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Show a spinner while the block runs, for work of unknown length."""
-    if not messages.is_terminal:
+    if not sys.stderr.isatty():
         yield
         return
-    with messages.status(what):
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
         yield
 
 
 def say_problem(kind: str, message: str) -> None:
     """Write one line "progeo: KIND: MESSAGE" to stderr."""
-    line = f"progeo: {kind}: {' '.join(message.split())}"
-    messages.print(line, markup=False, highlight=False, soft_wrap=True)
+    print(f"progeo: {kind}: {' '.join(message.split())}", file=sys.stderr)
 
 
 def say_skipped(skipped: Sequence[str]) -> None:
@@ -109,12 +123,7 @@ def say_skipped(skipped: Sequence[str]) -> None:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Write a document to stdout, without wrapping its lines."""
-    results.print(
-        json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False),
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+    print(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
@@ -132,13 +141,21 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def print_fields(title: str, fields: Mapping[str, object]) -> None:
-    """Write names and values as two aligned columns."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    """Write names and values as two aligned columns, folded to the width of a terminal."""
+    wide = max(map(len, fields), default=0)
+    room = sys.maxsize
+    bold, plain = "", ""
+    if sys.stdout.isatty():
+        room = max(shutil.get_terminal_size().columns - wide - 2, _MIN_COLUMNS)
+        bold, plain = "\x1b[1m", "\x1b[0m"
+    if title:
+        print(title)
     for name, value in fields.items():
-        table.add_row(name, str(value))
-    results.print(table, markup=False, highlight=False)
+        folded = [one for line in str(value).splitlines() for one in textwrap.wrap(line, room)]
+        first, *others = folded or [""]
+        print(f"{bold}{name.ljust(wide)}{plain}  {first}".rstrip())
+        for line in others:
+            print(f"{'':{wide}}  {line}")
 
 
 class MessageHandler(logging.Handler):

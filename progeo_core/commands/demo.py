@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from progeo_core.commands.console import print_fields, progress, results, waiting
+from progeo_core.commands.console import print_fields, progress, tables, waiting
 from progeo_core.commands.options import MODEL
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def demo(
     started = time.monotonic()
     live = ros and has_ros()
     if ros and not live:
-        results.print(
+        tables().print(
             "rclpy is not installed, so the bags are replayed offline: source a ROS 2 distribution"
             " or pip install 'progeo_ros\\[ros]' to see the live node."
         )
@@ -57,17 +56,19 @@ def demo(
     ]
     _print_summary(sites)
     _print_notes(sites, out)
-    results.print(f"\nDone in {time.monotonic() - started:.0f} s.", highlight=False)
+    tables().print(f"\nDone in {time.monotonic() - started:.0f} s.", highlight=False)
 
 
 def _print_summary(sites: list[SiteResult]) -> None:
+    from rich.table import Table
+
     table = Table(title="Demo", title_justify="left", header_style="bold")
     table.add_column("")
     for result in sites:
         table.add_column(result.site.name, justify="right")
     for name, value in _FIGURES.items():
         table.add_row(name, *(value(result) for result in sites))
-    results.print(table)
+    tables().print(table)
 
 
 def _print_notes(sites: list[SiteResult], out: Path) -> None:
@@ -75,7 +76,7 @@ def _print_notes(sites: list[SiteResult], out: Path) -> None:
         files = result.files
         paths = {"report": files.report.resolve(), "match images": files.matches.resolve()}
         print_fields(f"\n{result.site.name}", paths)
-    results.print(
+    tables().print(
         "\nCorridor positions are nominal (one frame is one metre; right within 2 m). The campus"
         " poses are measured, in local metres; its datum is nominal, so its fixes show the"
         " interface, not a real place. Those of the office are of a HoloLens; full poses are"

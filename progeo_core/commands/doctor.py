@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from progeo_core.commands.console import print_json, results, waiting
+from progeo_core.commands.console import print_json, tables, waiting
 from progeo_core.commands.options import MODEL, DeviceOption, JsonFlag, ModelOption
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def _findings(map_path: Path | None, model: str, device: str) -> Iterable[Findin
 
 
 def _print_findings(findings: list[Finding]) -> None:
+    from rich.table import Table
+
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(style="bold", overflow="fold", max_width=24)
@@ -81,11 +82,11 @@ def _print_findings(findings: list[Finding]) -> None:
     for one in findings:
         fix = f"\n→ {one.fix}" if one.fix else ""
         table.add_row(_MARKS[one.state.value], _plain(one.subject), _plain(one.text + fix))
-    results.print(table, highlight=False)
+    tables().print(table, highlight=False)
     problems = sum(one.state.value == "problem" for one in findings)
     to_do = sum(bool(one.fix) for one in findings)
     summary = f"problems: {problems}, suggestions: {to_do} (marked →)"
-    results.print(f"\n{summary}", markup=False, highlight=False)
+    tables().print(f"\n{summary}", markup=False, highlight=False)
 
 
 def _plain(text: str) -> str:

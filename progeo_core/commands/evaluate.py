@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from progeo_core.bags.recognition import (
     BagTopics,
@@ -21,8 +20,8 @@ from progeo_core.commands import options
 from progeo_core.commands.console import (
     print_fields,
     progress,
-    results,
     say_skipped,
+    tables,
     waiting,
     write_json,
 )
@@ -31,6 +30,8 @@ from progeo_core.map.sqlite_file import require_file
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from progeo_core.evaluation.metric_poses import PoseComparison
     from progeo_core.evaluation.metrics import Evaluation
     from progeo_core.evaluation.replay import Replay, ReplayInput
@@ -200,9 +201,9 @@ def print_poses(comparison: PoseComparison | None) -> None:
     table.add_column("most similar place", justify="right")
     for row in pose_rows(comparison):
         table.add_row(*row)
-    results.print()
-    results.print(table)
-    results.print(protocol_of_poses(comparison), highlight=False)
+    tables().print()
+    tables().print(table)
+    tables().print(protocol_of_poses(comparison), highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
@@ -214,9 +215,9 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
         table.add_column(name, justify="right")
     for row in zip(*(figure_rows(run) for run in evaluation.runs.values()), strict=True):
         table.add_row(row[0].name, *(figure.value for figure in row))
-    results.print(table)
+    tables().print(table)
     with_places = int(evaluation.localizable.sum())
-    results.print(
+    tables().print(
         f"{evaluation.queries} queries, {with_places} with a place within {evaluation.radius_m:g} m"
         f" among {evaluation.database}; all of them count.",
         highlight=False,
@@ -225,6 +226,8 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
 
 def _table(title: str) -> Table:
     """Return a table whose first column names the rows."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     return table

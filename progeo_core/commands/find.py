@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from progeo_core.commands.console import print_json, results, waiting
+from progeo_core.commands.console import print_json, tables, waiting
 from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
@@ -121,11 +120,13 @@ def _document(place: FoundPlace, picture: Path | None) -> dict[str, Any]:
 
 def _print(found: FoundPlaces, words: str, files: list[Path | None]) -> None:
     if not found.here:
-        results.print(
+        tables().print(
             f"Nothing in the map stands out as '{words}'; the most similar places:",
             markup=False,
             highlight=False,
         )
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("place", "score", "chance", "x (m)", "y (m)"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -135,4 +136,4 @@ def _print(found: FoundPlaces, words: str, files: list[Path | None]) -> None:
         numbers = f"{place.score:.3f}", f"{place.chance:.2f}", f"{x_m:.2f}", f"{y_m:.2f}"
         shown = place.image if picture is None else f"{place.image} ({picture})"
         table.add_row(str(place.place_id), *numbers, shown)
-    results.print(table, markup=False, highlight=False)
+    tables().print(table, markup=False, highlight=False)

@@ -16,6 +16,7 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.pose_stream import PoseStream
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
@@ -65,7 +66,8 @@ def answer_drive(
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
 
-    A sequence is moved by its odometry, where images have stamps.
+    A sequence is moved by its odometry, where images have stamps, and its accepted poses continue
+    each other as those of the node do.
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
     device: where local features are found. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
@@ -79,6 +81,7 @@ def answer_drive(
         )
         for following in (False, True)
     )
+    stream = PoseStream(follower.odometry, prepared.geodetic)
     answers = Answers([], [], [], [], localizer.place_radius_m)
     for one in described:
         if isinstance(one, ImageError):
@@ -93,7 +96,7 @@ def answer_drive(
                 if one.odometry is not None:
                     x, y, yaw = one.odometry
                     follower.odometry.add(one.stamp_ns, [x, y, 0.0], yaw)
-                followed = follower.localize_descriptor(*query)
+                followed = stream.follow(follower.localize_descriptor(*query))
                 seconds = followed.seconds._replace(encode=one.encode_s)
                 answers.sequence.append(followed._replace(seconds=seconds))
         advance(1)

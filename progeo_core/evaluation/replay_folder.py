@@ -139,7 +139,9 @@ def _spread(ranked: NDArray[np.int64], count: int, shown: int) -> list[int]:
 
 def _estimates(replay: Replay) -> Iterator[StampedPose]:
     for answer in replay.localizations:
-        yield StampedPose(answer.stamp_ns, answer.estimate.position, answer.estimate.yaw_rad)
+        if answer.accepted:
+            estimate = answer.estimate
+            yield StampedPose(answer.stamp_ns, estimate.position, estimate.yaw_rad)
 
 
 def published_estimates(replay: Replay) -> Iterator[StampedEstimate]:

@@ -59,6 +59,7 @@ class Localization(NamedTuple):
     state: one of the words of `decision`, reason: one readable line. matches: best first, at most
     `top_k`; in a sequence by belief.
     descriptor: [D] float32. metric: the camera's full pose, None where landmarks do not tell it.
+    relocalized: whether the pose does not follow on from those before, as `PoseStream` has it.
     """
 
     stamp_ns: int
@@ -72,6 +73,7 @@ class Localization(NamedTuple):
     descriptor: NDArray[np.float32]
     seconds: StepSeconds = StepSeconds()
     metric: MetricPose | None = None
+    relocalized: bool = False
 
     @property
     def method(self) -> str:

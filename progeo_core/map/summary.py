@@ -72,7 +72,7 @@ class MapSummary:
         return {
             "places": f"{self.places}, {self.places_with_yaw} of them with a direction",
             "extent": self._extent_line(),
-            "datum": self._datum_line(),
+            "datum": datum_line(self.datum),
             "cameras": _counts_line(self.cameras),
             "traverses": _counts_line(self.traverses),
             "recorded": self._time_line(),
@@ -94,12 +94,6 @@ class MapSummary:
         sides = (high - low for low, high in zip(*self.extent_m, strict=True))
         return " × ".join(f"{side:.1f}" for side in sides) + " m (east, north, up)"
 
-    def _datum_line(self) -> str:
-        if self.datum is None:
-            return "none (metres only)"
-        lat, lon, alt = self.datum
-        return f"latitude {lat:.7f}°, longitude {lon:.7f}°, altitude {alt:.1f} m"
-
     def _time_line(self) -> str:
         if self.stamps_ns is None:
             return "unknown"
@@ -108,6 +102,14 @@ class MapSummary:
             for stamp in self.stamps_ns
         )
         return f"{first} to {last}"
+
+
+def datum_line(datum: Datum | None) -> str:
+    """Return a map's datum as a readable line."""
+    if datum is None:
+        return "none (metres only)"
+    lat, lon, alt = datum
+    return f"latitude {lat:.7f}°, longitude {lon:.7f}°, altitude {alt:.1f} m"
 
 
 def structure_lines(views: ViewCounts, structure: StructureNote | None) -> dict[str, str]:

@@ -10,12 +10,20 @@ from collections.abc import Sequence
 
 from rich.logging import RichHandler
 
-from progeo_core.errors import ProgeoError
+from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.train.clip_towers import load_towers
+from progeo_core.train.descriptors import Describer
+from progeo_core.train.encoder_describer import load_describer
 from progeo_core.train.options import read_options
 from progeo_core.train.processes import Processes, start_processes
 from progeo_core.train.run_folder import create_run_folder
-from progeo_core.train.runs import check_folders, run_evaluation, run_stage1, run_stage2
+from progeo_core.train.runs import (
+    check_folders,
+    run_evaluation,
+    run_stage1,
+    run_stage2,
+    whole_image_describer,
+)
 from progeo_core.train.settings import TrainingSettings
 
 
@@ -55,6 +63,11 @@ def _with_seed(settings: TrainingSettings, where: Processes) -> TrainingSettings
 
 def _run(stage: str, settings: TrainingSettings, where: Processes) -> TrainingSettings:
     """Run one stage; return the settings of the next, which takes up the prompts of stage 1."""
+    if settings.evaluation.model:
+        if stage != "evaluation":
+            raise UsageError("--model is evaluated, not trained: give --backbone and --pretrained")
+        _evaluate(settings, load_describer(settings.evaluation, where.device), where)
+        return settings
     towers = load_towers(settings, stage)
     if stage == "stage1":
         prompts = run_stage1(settings, towers, where)
@@ -63,6 +76,10 @@ def _run(stage: str, settings: TrainingSettings, where: Processes) -> TrainingSe
     if stage == "stage2":
         run_stage2(settings, towers, where)
     else:
-        folder = where.from_main(lambda: create_run_folder(settings, "evaluation"))
-        run_evaluation(settings, towers, where, folder)
+        _evaluate(settings, whole_image_describer(settings, towers, where), where)
     return settings
+
+
+def _evaluate(settings: TrainingSettings, describer: Describer, where: Processes) -> None:
+    folder = where.from_main(lambda: create_run_folder(settings, "evaluation"))
+    run_evaluation(settings, describer, where, folder)

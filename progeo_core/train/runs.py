@@ -94,17 +94,23 @@ def run_stage2(
         best = train_encoder(training, _validation(settings, towers), settings, journal)
     if settings.data.test_set_folder:
         load_weights(towers.network, load_checkpoint(best), best)
-        run_evaluation(settings, towers, where, folder)
+        run_evaluation(settings, whole_image_describer(settings, towers, where), where, folder)
     return best
 
 
+def whole_image_describer(
+    settings: TrainingSettings, towers: Towers, where: Processes
+) -> Describer:
+    """Return the describer of evaluation, by the weights that the network has now."""
+    towers.network.to(where.device)
+    return _describer(settings, towers, where, sha256_of(towers.network.state_dict()))
+
+
 def run_evaluation(
-    settings: TrainingSettings, towers: Towers, where: Processes, folder: Path
+    settings: TrainingSettings, describer: Describer, where: Processes, folder: Path
 ) -> tuple[Recall, ...]:
     """Measure recall on every set of queries of the test folder; print and write the figures."""
     benchmarks = _benchmarks(settings, "test")
-    towers.network.to(where.device)
-    describer = _describer(settings, towers, where, sha256_of(towers.network.state_dict()))
     cache, recalls = Path(settings.stage1.cache_feature_folder), []
     with Journal(folder, where) as journal:
         for benchmark in benchmarks:

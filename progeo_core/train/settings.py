@@ -85,6 +85,8 @@ class EvaluationSettings(Settings):
     resize_test_imgs: bool = setting(False, "squash test images to image_size squares (authors')")
     num_preds_to_save: int = setting(0, "predictions per query to draw", low=0)
     save_only_wrong_preds: bool = setting(False, "draw only queries whose best match is wrong")
+    model: str = setting("", "evaluate this instead: any model that progeo's --model takes")
+    trust_code: bool = setting(False, "let a --model of others run its code")
     json_output: str = setting("", "also write the recalls to this JSON file")
 
 

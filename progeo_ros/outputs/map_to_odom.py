@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 
-from progeo_core.geo import FloatArray
-from progeo_core.localization.answer import Localization
-from progeo_core.poses.planar_pose import between, compose
-from progeo_core.poses.pose_buffer import BufferedPose
-from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.localization.pose_stream import OdomInMap
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.inputs.odometry import OdometryPose
 from progeo_ros.tf2_topics import TF, TF_QOS, require_tf2
-
-
-class OdomInMap(NamedTuple):
-    """Pose of the odometry's origin in the map: x, y (m), yaw (rad) [3], and a height (m)."""
-
-    planar: FloatArray
-    z_m: float = 0.0
-
 
 # The odometry's origin where nothing is known but that the map starts where odometry does.
 AT_ORIGIN = OdomInMap(np.zeros(3))
@@ -46,18 +33,6 @@ class MapToOdom:
         self._lock = threading.Lock()
         self._origin: OdomInMap | None = None
 
-    def correct(self, answer: Localization, robot: BufferedPose | None) -> None:
-        """Correct the transform by an accepted answer.
-
-        robot: where odometry places the robot at the answer's time. Nothing changes without it, or
-        without the answer's yaw.
-        """
-        if robot is None:
-            return
-        origin = odom_in_map(answer.estimate, robot)
-        if np.isfinite([*origin.planar, origin.z_m]).all():
-            self.place(origin)
-
     def place(self, origin: OdomInMap) -> None:
         """Broadcast this from now on."""
         with self._lock:
@@ -75,13 +50,6 @@ class MapToOdom:
     def destroy(self) -> None:
         """Remove the publisher from the node."""
         self._node.destroy_publisher(self._publisher)
-
-
-def odom_in_map(estimate: PoseEstimate, robot: BufferedPose) -> OdomInMap:
-    """Return the pose of odom's origin that makes the robot's poses in map and odom one."""
-    in_map = np.array([*estimate.position[:2], estimate.yaw_rad])
-    planar = compose(in_map, between(robot.planar, np.zeros(3)))
-    return OdomInMap(planar, float(estimate.position[2] - robot.position[2]))
 
 
 def transform_message(

@@ -100,4 +100,7 @@ def main(kills: int, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS, sys.argv[2:])
+    # Other programs on this machine may try runtimes meanwhile, and remember another.
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["XDG_CACHE_HOME"] = cache
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS, sys.argv[2:])

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,18 +14,9 @@ import typer
 from progeo_core import cli
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.map.place_map import PlaceMap
+from test.command_tree import command_tree, named_commands
 
-
-def commands(group, prefix="progeo") -> Iterator[tuple[str, typer.core.TyperCommand]]:
-    """Yield the full name and the command of everything below a group."""
-    for name, command in group.commands.items():
-        if isinstance(command, typer.core.TyperGroup):
-            yield from commands(command, f"{prefix} {name}")
-        else:
-            yield f"{prefix} {name}", command
-
-
-ALL_COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+ALL_COMMANDS = dict(named_commands(command_tree()))
 
 
 @pytest.mark.parametrize("name", ALL_COMMANDS)

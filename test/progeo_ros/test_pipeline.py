@@ -1,10 +1,13 @@
 """From image messages to answers, in this process: every image is counted, the map may change."""
 
+import dataclasses
+import importlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -19,11 +22,13 @@ from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.records.records import Records
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings
+from progeo_ros import tf2_topics
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.loaded_map import LocalizerOptions
 from progeo_ros.mapping_session import SessionOptions
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
+from progeo_ros.replay.live_replay import values_of
 from progeo_ros.settings import NodeSettings
 
 CAMERA = "/pipeline_camera"
@@ -68,10 +73,10 @@ class Robot:
         self.peer.wait_for(lambda: self.counts().received > received, "the image")
         self.peer.wait_for(lambda: self.counts().waiting == 0, "its end")
 
-    def move(self, x: float) -> None:
+    def move(self, x: float, later_s: float = 1.0) -> None:
         message = Odometry(child_frame_id="base_footprint")
         message.header.frame_id = "odom"
-        message.header.stamp = stamp_from_ns((self.second + 1) * S)
+        message.header.stamp = stamp_from_ns(round((self.second + later_s) * S))
         message.pose.pose.position.x = x
         message.pose.pose.orientation = quaternion_from_yaw(0.0)
         self.odom.publish(message)
@@ -145,6 +150,47 @@ def test_a_sequence_follows_on_from_a_pose_estimate(peer, robot: Robot, places: 
     with pytest.raises(ImageError, match="step"):
         robot.pipeline.localize_newest()
     peer.node.destroy_publisher(publisher)
+
+
+def test_map_to_odom_goes_to_the_pose_in_small_steps_unless_a_jump_was_announced(
+    peer, tf2_messages, settings: NodeSettings, places: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del tf2_messages
+    monkeypatch.setattr(tf2_topics, "TFMessage", importlib.import_module("tf2_msgs.msg").TFMessage)
+    transforms = peer.collect(tf2_topics.TFMessage, "/tf", tf2_topics.TF_QOS)
+    statuses = peer.collect(DiagnosticArray, "/pipeline_node/status")
+    poses = peer.collect(PoseWithCovarianceStamped, "/pipeline_node/pose")
+    made = Robot(peer, dataclasses.replace(settings, publish_map_to_odom=True))
+    peer.wait_for(lambda: made.node.count_subscribers("/pipeline_node/pose"), "the reader")
+    steps: list[tuple[float, bool]] = []
+
+    def drive(place: int, odometry: float) -> bool:
+        """Look at a place, then drive on for a second; return whether a jump was announced."""
+        made.move(odometry)
+        peer.wait_for(lambda: made.pipeline.odometry.at((made.second + 1) * S), "the odometry")
+        made.look(places.images[place])
+        peer.wait_for(lambda: len(statuses) == len(poses) == made.second, "pose and status")
+        jumps = values_of(statuses[-1].status[0])["relocalized"] == "True"
+        for tenth in range(1, 10):
+            before = len(transforms)
+            made.move(odometry, 0.1 * tenth)
+            peer.wait_for(lambda: len(transforms) > before, "the transform")  # noqa: B023
+            steps.append((transforms[-1].transforms[0].transform.translation.x, jumps))
+            jumps = False
+        return bool(values_of(statuses[-1].status[0])["relocalized"] == "True")
+
+    # Places are 5 m apart, and odometry errs by a tenth.
+    assert [drive(place, 5.5 * place) for place in range(8)] == [True] + 7 * [False]
+    error_m = poses[-1].pose.pose.position.x - places.position[7, 0]
+    assert abs(error_m) < 2.5
+    # Carried off: odometry stands.
+    assert any(drive(16 + image, 38.5 + 5.0 * image) for image in range(4))
+    assert poses[-1].pose.pose.position.x > 70.0
+    changes = np.abs(np.diff([x for x, _ in steps]))
+    announced = np.array([jump for _, jump in steps[1:]])
+    assert changes[~announced].max() <= 0.2 + 1e-6  # 0.1 m per 100 ms, 0.2 s from drive to drive
+    assert changes[announced].max() > 30.0
+    made.close()
 
 
 def test_without_an_image_there_is_no_newest(robot: Robot) -> None:

@@ -3,12 +3,13 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
-from progeo_core import cli
 from progeo_core.train.options import read_options
+from test.command_tree import command_tree
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -47,7 +48,7 @@ def test_training_scripts_take_their_flags(words: list[str]) -> None:
     "words", [words for words in guide_commands() if words[0] == "progeo"], ids=" ".join
 )
 def test_progeo_takes_its_options(words: list[str]) -> None:
-    command = typer.main.get_command(cli.app)
+    command: Any = command_tree()
     words = words[1:]
     while isinstance(command, typer.core.TyperGroup):
         command = command.commands[words.pop(0)]

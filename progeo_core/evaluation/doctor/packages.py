@@ -17,7 +17,6 @@ _NEEDED = (
     ("torchvision", "torchvision", "CLIP models and training"),
     ("faiss", "faiss-cpu", "maps"),
     ("cv2", "opencv-python-headless", "images"),
-    ("kornia", "kornia", "local features"),
     ("poselib", "poselib", "camera poses"),
     ("rosbags", "rosbags", "bags"),
 )

@@ -1,5 +1,6 @@
 """Running commands in this process, and the maps they look at."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -35,8 +36,7 @@ def progeo(
 ) -> Callable[..., Result]:
     """Return a function that runs `progeo` with arguments."""
     monkeypatch.setenv("COLUMNS", "200")
-    for one in (console.results, console.messages):
-        monkeypatch.setattr(one, "width", 200)
+    monkeypatch.setattr(console.tables(), "width", 200)
 
     def run(*arguments: object) -> Result:
         capfd.readouterr()
@@ -67,3 +67,19 @@ def few_records(campus_loop: Path, tmp_path: Path) -> Path:
     path = tmp_path / "few.csv"
     path.write_text("\n".join([lines[0], *rows]) + "\n")
     return path
+
+
+@pytest.fixture(scope="module")
+def few_map(campus_loop, small_encoder, tmp_path_factory):
+    """Return a folder with a map of six campus frames, not to be changed."""
+    folder = tmp_path_factory.mktemp("few")
+    records = read_records(campus_loop / "records.csv").select(slice(0, 6))
+    build_map(folder / "few.progeo", FileSource(records), small_encoder)
+    return folder
+
+
+@pytest.fixture
+def built(few_map, tmp_path):
+    """Return the path of a map of the places of `few_records`."""
+    shutil.copytree(few_map, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "few.progeo"

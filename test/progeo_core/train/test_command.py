@@ -41,6 +41,7 @@ def lay_out_bad_input(folder: Path, dataset: Path) -> None:
         ("stage2", "--prompt_learners none.pth", 1, "none.pth: no such checkpoint"),
         ("stage2", "--without_prompts --batch_size 8", 1, "6 classes, too few for batches of 8"),
         ("stage1", "--min_images_per_class 50", 1, "lower min_images_per_class"),
+        ("stage1", "--model mobilenetv2-gem", 2, "is evaluated, not trained"),
         ("stage1", "--groups_num 20", 1, "lower groups_num"),
         ("stage1", "--train_set_folder nowhere", 1, "nowhere: no such folder"),
         ("stage1", "--backbone tiny-vat", 2, "similar: tiny-vit"),

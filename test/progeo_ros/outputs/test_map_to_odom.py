@@ -1,49 +1,20 @@
 import importlib
-import math
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from progeo_core.errors import MissingDependencyError
-from progeo_core.poses.planar_pose import compose
-from progeo_core.poses.pose_buffer import BufferedPose
-from progeo_core.poses.pose_estimate import PoseEstimate
+from progeo_core.localization.pose_stream import OdomInMap
 from progeo_core.poses.pose_messages import yaw_from_quaternion
 from progeo_ros import tf2_topics
 from progeo_ros.conversions import stamp_to_ns
 from progeo_ros.inputs.odometry import OdometryPose
-from progeo_ros.outputs.map_to_odom import MapToOdom, OdomInMap, odom_in_map, transform_message
+from progeo_ros.outputs.map_to_odom import MapToOdom, transform_message
 
 pytestmark = pytest.mark.slow  # every test waits for DDS
 
 S = 1_000_000_000
-METRES = st.floats(-1e3, 1e3)
-POSES = st.tuples(METRES, METRES, METRES, st.floats(-math.pi, math.pi))
-
-
-def estimate(x: float, y: float, z: float, yaw: float) -> PoseEstimate:
-    return PoseEstimate(np.array([x, y, z]), yaw, np.eye(6), 0.95)
-
-
-def robot(x: float, y: float, z: float, yaw: float) -> BufferedPose:
-    return BufferedPose(np.array([x, y, z]), yaw, 0)
-
-
-@given(POSES, POSES)
-def test_map_to_odom_then_odometry_is_the_answer(in_map, in_odom) -> None:
-    origin = odom_in_map(estimate(*in_map), robot(*in_odom))
-    found = compose(origin.planar, robot(*in_odom).planar)
-    assert found[:2] == pytest.approx(in_map[:2], abs=1e-6)
-    assert math.cos(found[2] - in_map[3]) == pytest.approx(1.0)
-    assert origin.z_m + in_odom[2] == pytest.approx(in_map[2], abs=1e-6)
-
-
-def test_an_unknown_yaw_gives_no_transform() -> None:
-    origin = odom_in_map(estimate(1.0, 2.0, 0.0, math.nan), robot(0.0, 0.0, 0.0, 0.0))
-    assert math.isnan(origin.planar[2])
 
 
 def test_the_transform_leads_from_the_map_to_the_odometry_at_its_time() -> None:
