@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from progeo_core.commands.console import print_json, tables, waiting
 from progeo_core.commands.options import (
@@ -126,6 +125,8 @@ def _print(found: FoundPlaces, words: str, files: list[Path | None]) -> None:
             markup=False,
             highlight=False,
         )
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("place", "score", "chance", "x (m)", "y (m)"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -139,10 +139,10 @@ def build(
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    print_fields(str(map_path), _lines(report) | found)
+    print_fields(str(map_path), _counts(report) | found)
 
 
-def _lines(report: MapReport) -> dict[str, object]:
+def _counts(report: MapReport) -> dict[str, object]:
     from progeo_core.map.summary import datum_line
 
     return {

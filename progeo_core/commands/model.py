@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from progeo_core.commands.console import print_fields, print_json, waiting
+from progeo_core.commands.model_prompts import prompts
 from progeo_core.commands.options import MODEL, JsonFlag, ModelOption
 from progeo_core.commands.typer_versions import CommandGroup
 
@@ -178,6 +179,9 @@ def export(
     fields = {"input": f"images, RGB uint8 [n, 3, height, width], {described.preprocessing}"}
     fields |= {"output": f"descriptors, float32 [n, {described.dimension}]"}
     print_fields(str(written), fields)
+
+
+app.command()(prompts)
 
 
 def _readable(value: object) -> str:
