@@ -38,7 +38,8 @@ robot: ## Install beside a sourced ROS 2 distribution, into its workspace (TORCH
 
 test: .venv/installed ## Run the tests (real DDS between processes, real images)
 	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --ignore=test/progeo_ros $(ON_ALL_CORES)
+	$(BIN)/python -m pytest -m slow test/progeo_ros
 
 quick: .venv/installed ## Run the quick tests on all cores, in under two minutes on two
 	$(BIN)/python -m pytest -m "not slow" $(ON_ALL_CORES)

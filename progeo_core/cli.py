@@ -42,6 +42,8 @@ class Commands(LazyGroup):
         ),
         "replay": Awaited("replay", "Evaluate a map on a bag, and write a report."),
         "compare": Awaited("compare", "Compare models on one set of images."),
+        "find": Awaited("find", "Find places of a map that look like words."),
+        "loops": Awaited("loops", "Close the loops of a recorded drive, and show them on a page."),
         "bag": Awaited("bag", "Make bags."),
         "dataset": Awaited("dataset", "Make a folder to train and evaluate on."),
         "describe": Awaited("describe", "Write the descriptors of images as a NumPy array."),

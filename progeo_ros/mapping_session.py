@@ -77,7 +77,11 @@ class MappingSession:
         self._node, self._settings, self._options = node, settings, options
         self._encoder = encoder
         self._session = Session(
-            encoder.fingerprint.dimension, options.loops, options.keyframes, odometry
+            encoder.fingerprint.dimension,
+            options.loops,
+            options.keyframes,
+            odometry,
+            settings.device,
         )
         self._base_frame, self._odometry_frame = settings.base_frame, "odom"
         if settings.mapping_reference == "tf":
@@ -103,6 +107,13 @@ class MappingSession:
     def mapping(self) -> bool:
         """Whether keyframes are written to a map, or will be from the first fix on."""
         return self._session.live_map is not None or bool(self._awaiting_fix)
+
+    def needs_mount(self, frame: CameraFrame) -> bool:
+        """Whether something is lost without the place of a frame's camera on the robot."""
+        metric_closures = self._settings.close_loops and self._session.odometry.heard
+        return self.makes_landmarks(frame.camera) or (
+            metric_closures and frame.intrinsics is not None
+        )
 
     def makes_landmarks(self, topic: str) -> bool:
         """Whether keyframes of a camera get landmarks, for which its pose has to be known."""

@@ -384,7 +384,7 @@ class Pipeline:
         if problem and not maps and not (self.loaded is not None and self.loaded.has_landmarks):
             problem = ""  # Nothing asks for a calibration.
         self._note_calibration(frame.camera, problem)
-        if maps or (answer is not None and answer.metric is not None):
+        if self.session.needs_mount(frame) or (answer is not None and answer.metric is not None):
             self._note_mount(frame, camera_frame)
         if answer is None or self.loaded is None:
             return None

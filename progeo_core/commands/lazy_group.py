@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
-from progeo_core.commands.typer_versions import CommandGroup
+from progeo_core.commands.typer_versions import CommandGroup, PlainGroup
 
 
 class Awaited(NamedTuple):
@@ -23,7 +23,7 @@ class Awaited(NamedTuple):
     purpose: str
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(PlainGroup):
     """Group whose help needs no more of its commands than their names and purposes."""
 
     awaited: ClassVar[Mapping[str, Awaited]]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from progeo_core.images.intrinsics import Intrinsics
     from progeo_core.localization.answer import Localization, Match
     from progeo_core.localization.localizer import Localizer
-    from progeo_core.map.place_map import PlaceMap
+    from progeo_core.localization.prepared_map import PreparedMap
     from progeo_core.poses.camera_pose import CameraPose
 
 SCHEMA = 1
@@ -72,9 +72,14 @@ def localize(
     Every image is answered by itself. An answer that is not accepted has too little confidence to
     be used: several places are similar. Images that cannot be read are listed, and left out.
 
+    A similarity is about 0 for unrelated places and below 1 for the same photo, as what all places
+    of the map share does not count; beside it stands how many pairs of places of this map that are
+    far apart are less alike.
+
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/ --json
-        progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
+        progeo localize lab.progeo photo.jpg --camera-info camera.yaml \\
+            --matches out/
 
     JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
     1), position (metres east, north, up), yaw_rad (counter-clockwise from east, or null), sigma_m
@@ -122,11 +127,11 @@ def _answers(
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
             encoder = run_by.load(place_map)
-            index = PlaceIndex.open(place_map)
-            localizer = Localizer(PreparedMap(place_map, index, run_by.device), encoder, settings)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), run_by.device)
+            localizer = Localizer(prepared, encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, pictures, strict=True):
-                answers.append(_answer(localizer, place_map, path, intrinsics, picture))
+                answers.append(_answer(localizer, prepared, path, intrinsics, picture))
                 advance(1)
     return answers
 
@@ -146,13 +151,15 @@ class _Answer(NamedTuple):
     """Answer to an image, or why it cannot be used.
 
     picture: of the match, None where none is drawn. no_pose: why a calibrated image has no full
-    pose, "" where it has one or no calibration.
+    pose, "" where it has one or no calibration. less_alike: for the best matches, which share of
+    pairs of places far apart is less alike.
     """
 
     path: Path
     result: Localization | ImageError
     picture: Path | None = None
     no_pose: str = ""
+    less_alike: tuple[float, ...] = ()
 
 
 def _picture_names(images: list[Path], folder: Path | None) -> list[Path | None]:
@@ -172,7 +179,7 @@ def _picture_names(images: list[Path], folder: Path | None) -> list[Path | None]
 
 def _answer(
     localizer: Localizer,
-    place_map: PlaceMap,
+    prepared: PreparedMap,
     path: Path,
     intrinsics: Intrinsics | None,
     picture: Path | None,
@@ -189,7 +196,7 @@ def _answer(
         return _Answer(path, error)
     if picture is not None:
         place = result.shown_place
-        thumbnail = None if place is None else place_map.thumbnail(place)
+        thumbnail = None if place is None else prepared.place_map.thumbnail(place)
         with replaced_file(picture) as unfinished:
             unfinished.write_bytes(encode_jpeg(draw_match(image, result, thumbnail)))
     no_pose = ""
@@ -199,7 +206,8 @@ def _answer(
             intrinsics.scaled(image.shape[1], image.shape[0])
         except UsageError as error:
             no_pose = str(error)
-    return _Answer(path, result, picture, no_pose)
+    alike = (prepared.share_less_alike(one.similarity) for one in result.matches[:_SHOWN_MATCHES])
+    return _Answer(path, result, picture, no_pose, tuple(alike))
 
 
 def _print_answer(answer: _Answer) -> None:
@@ -214,11 +222,19 @@ def _print_answer(answer: _Answer) -> None:
     if result.geodetic is not None:
         latitude, longitude, _ = result.geodetic
         fields["on earth"] = f"latitude {latitude:.6f}°, longitude {longitude:.6f}°"
-    best = result.matches[:_SHOWN_MATCHES]
-    fields["looks like"] = "\n".join(f"{one.image} ({one.similarity:.2f})" for one in best)
+    fields["looks like"] = "\n".join(map(_likeness, result.matches, answer.less_alike))
     if answer.picture is not None:
         fields["picture"] = str(answer.picture)
     print_fields(str(answer.path), fields)
+
+
+def _likeness(match: Match, less_alike: float) -> str:
+    """Return a place, its similarity, and how unusual that is for places that are far apart."""
+    said = f"similarity {match.similarity:.2f}"
+    if not math.isnan(less_alike):
+        # Rounded down, as only all of them are 100 %.
+        said = f"{said}, above {math.floor(1000.0 * less_alike) / 10.0:g} % of places far apart"
+    return f"{match.image} ({said})"
 
 
 def _position(answer: Localization) -> str:

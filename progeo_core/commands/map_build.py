@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,6 +46,9 @@ from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
+if TYPE_CHECKING:
+    from progeo_core.map.build import MapReport
+
 _DatumOption = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +57,17 @@ _DatumOption = Annotated[
         help="Degrees and metres (WGS84) of the point that the map's east-north-up metres"
         " start from. Default: the first position where these are degrees, else none; without"
         " a datum the map gives metres only.",
+    ),
+]
+_DimensionOption = Annotated[
+    int | None,
+    typer.Option(
+        "--dimension",
+        metavar="N",
+        help="Keep N values of each descriptor: principal components, learned from the map once all"
+        " images are in it and stored there; queries are shortened in the same way. Default: all.",
+        min=2,
+        show_default=False,
     ),
 ]
 _AppendFlag = Annotated[
@@ -83,6 +97,7 @@ def build(
     datum: _DatumOption = None,
     append: _AppendFlag = False,
     features: FeaturesOption = PLACE_FEATURES,
+    dimension: _DimensionOption = None,
     model: ModelOption = MODEL.model,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
@@ -94,20 +109,20 @@ def build(
     features are kept, too; with the camera's calibration and orientation, with 3-D points.
 
         progeo map build city.progeo photos/
-        progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
+        progeo map build yard.progeo --bag drive/ --image-topic /camera \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
+        progeo map build city.progeo photos/ --model megaloc \\
+            --trust-code --dimension 512
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
-    from progeo_core.map.summary import datum_line
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
-    source = named_source(
-        source_path, records, images, bag, topics, heading_convention, camera_info
-    )
+    named = source_path, records, images, bag
+    source = named_source(*named, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device) if features else None
@@ -119,10 +134,21 @@ def build(
             datum=parsed,
             append=append,
             structure=finder,
+            dimension=dimension,
             advance=advance,
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    counts = {"added": report.added, "in the map already": report.known}
-    counts |= {"skipped": len(report.skipped), "places in the map": report.places}
-    print_fields(str(map_path), counts | {"datum": datum_line(report.datum), **found})
+    print_fields(str(map_path), _counts(report) | found)
+
+
+def _counts(report: MapReport) -> dict[str, object]:
+    from progeo_core.map.summary import datum_line
+
+    return {
+        "added": report.added,
+        "in the map already": report.known,
+        "skipped": len(report.skipped),
+        "places in the map": report.places,
+        "datum": datum_line(report.datum),
+    }

@@ -33,7 +33,8 @@ def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = F
 
     JSON: schema (1), map, places, places_with_yaw, datum (lat_deg, lon_deg, alt_m, or null),
     extent_m (min and max of x, y, z, or null), cameras and
-    traverses (name to number of places), stamps_ns (first and last, or null), model, bytes,
+    traverses (name to number of places), stamps_ns (first and last, or null), model, shortened_to
+    (values that the map keeps of a descriptor, or null), bytes,
     views: places (with local features), with_landmarks (with 3-D points), bytes_per_place,
     calibrations, extractor and source (what made the features and the points, or null).
     """

@@ -29,6 +29,8 @@ _SHORTEST_SIDE = 480
 _MIN_HEAT, _REACH_PX = 0.05, 2
 # Images of one size in the network at a time; on a CPU more gain nothing.
 _BATCH, _BATCH_ON_CPU = 8, 1
+# Of every so many rows and columns (pixels), one tells whether an image has changed.
+_SAMPLED_PX = 16
 
 
 def working_side(size: tuple[int, int]) -> int:
@@ -52,6 +54,14 @@ class Keypoints(NamedTuple):
         return Keypoints(self.points[:count], self.descriptors[:count], self.size)
 
 
+class _Kept(NamedTuple):
+    """Image, some of its pixels, and its features: a camera's buffer may be used again."""
+
+    image: weakref.ref[Image]
+    sample: Image
+    keypoints: Keypoints
+
+
 class FeatureExtractor:
     """XFeat network on one device; `name` identifies the network and its weights."""
 
@@ -66,43 +76,42 @@ class FeatureExtractor:
         self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
         self.name = f"xfeat-{weights_hash()}"
         # By the identity of an image, whose memory may be another's once it is gone.
-        self._kept: dict[int, tuple[weakref.ref[Image], Keypoints]] = {}
-
-    def find_and_keep(self, images: Sequence[Image]) -> list[Keypoints]:
-        """Return the `QUERY_FEATURES` best local features of each image, and keep them for `find`.
-
-        They are found anew and kept as long as the image is, so that what describes an image and
-        what compares it with others run the network once between them.
-        """
-        found = self._find(images, QUERY_FEATURES, None)
-        for image, keypoints in zip(images, found, strict=True):
-            self._keep(image, keypoints)
-        return found
-
-    def _keep(self, image: Image, keypoints: Keypoints) -> None:
-        key = id(image)
-        self._kept[key] = weakref.ref(image, lambda _: self._kept.pop(key, None)), keypoints
+        self._kept: dict[int, _Kept] = {}
 
     def find(
         self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None
     ) -> list[Keypoints]:
         """Return the `count` best local features of each RGB image [h, w, 3].
 
-        side: longest side (pixels) that images are scaled to, None that of `working_side`.
+        side: longest side (pixels) that images are scaled to, None that of `working_side`; features
+        at that size are kept as long as the image is, so that whatever describes it, compares it
+        with others and maps it runs the network once between them.
         """
-        kept = [self._of_kept(image, count) if side is None else None for image in images]
-        missing = [image for image, known in zip(images, kept, strict=True) if known is None]
-        found = iter(self._find(missing, count, side))
-        return [next(found) if known is None else known for known in kept]
+        if side is not None:
+            return self._find(images, count, side)
+        known = [self._of_kept(image, count) for image in images]
+        missing = [image for image, kept in zip(images, known, strict=True) if kept is None]
+        found = self._find(missing, max(count, QUERY_FEATURES), None)
+        for image, keypoints in zip(missing, found, strict=True):
+            self._keep(image, keypoints)
+        rest = iter(found)
+        return [(kept or next(rest)).best(count) for kept in known]
+
+    def _keep(self, image: Image, keypoints: Keypoints) -> None:
+        key = id(image)
+        reference = weakref.ref(image, lambda _: self._kept.pop(key, None))
+        self._kept[key] = _Kept(reference, _sample(image), keypoints)
 
     def _of_kept(self, image: Image, count: int) -> Keypoints | None:
         """Return features that are known already; None where more are asked than were kept."""
-        reference, keypoints = self._kept.get(id(image), (None, None))
-        if reference is None or keypoints is None or reference() is not image:
+        kept = self._kept.get(id(image))
+        if kept is None or kept.image() is not image:
             return None
-        if count > QUERY_FEATURES and len(keypoints.points) == QUERY_FEATURES:
+        if not np.array_equal(kept.sample, _sample(image)):
             return None
-        return keypoints.best(count)
+        if count > max(QUERY_FEATURES, len(kept.keypoints.points)):
+            return None
+        return kept.keypoints
 
     def _find(self, images: Sequence[Image], count: int, side: int | None) -> list[Keypoints]:
         found: dict[int, Keypoints] = {}
@@ -126,6 +135,8 @@ class FeatureExtractor:
             _best_peaks(own_heat, own_reliability, count)
             for own_heat, own_reliability in zip(heat, reliability, strict=True)
         ]
+        # Where the values of a cell lie together, sampling takes half the time.
+        features = features.contiguous(memory_format=torch.channels_last)
         rows = [
             torch.cat([position, _sampled(own, position, (width, height), "bicubic")], dim=1)
             for position, own in zip(positions, features, strict=True)
@@ -156,6 +167,11 @@ def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtracto
     if key not in _SHARED or runtime != AUTO:
         _SHARED[key] = FeatureExtractor(device, runtime)
     return _SHARED[key]
+
+
+def _sample(image: Image) -> Image:
+    """Return a copy of some pixels, by which an image is known."""
+    return image[::_SAMPLED_PX, ::_SAMPLED_PX].copy()
 
 
 def _best_peaks(heat: Tensor, reliability: Tensor, count: int) -> Tensor:

@@ -51,7 +51,7 @@ class JoinedEncoder:
         Raises `ImageError` for an array that is no such image.
         """
         described = self._network.encode(images)
-        features = self._extractor.find_and_keep(images)
+        features = self._extractor.find(images)
         descriptors = np.empty((len(images), self.fingerprint.dimension), np.float32)
         for row, own in enumerate(features):
             descriptors[row] = self._head.join(described[row], own.descriptors)

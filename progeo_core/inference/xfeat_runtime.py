@@ -29,7 +29,7 @@ Maps: TypeAlias = tuple[Tensor, Tensor, Tensor]
 MapFinder: TypeAlias = Callable[[NDArray[np.uint8]], Maps]
 
 # Of the graph in the ONNX file; a new number makes programs export it again.
-_GRAPH = 1
+_GRAPH = 2
 _AXES = {
     "images": {0: "n", 1: "h", 2: "w"},
     "features": {0: "n", 2: "rows", 3: "columns"},

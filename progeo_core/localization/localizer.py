@@ -165,10 +165,11 @@ class Localizer:
         settings = self.settings
         compared = image if settings.verification_ms else None
         started = time.perf_counter()
-        candidates = self._map.search(descriptor, max(settings.candidates, settings.top_k))
+        kept = self._map.place_map.shortened(descriptor[None])[0]
+        candidates = self._map.search(kept, max(settings.candidates, settings.top_k))
         searched = time.perf_counter()
-        standardized = self._map.standardization.apply(descriptor[None])[0]
-        query = Query(stamp_ns, camera, descriptor, standardized, candidates, compared, intrinsics)
+        standardized = self._map.standardization.apply(kept[None])[0]
+        query = Query(stamp_ns, camera, kept, standardized, candidates, compared, intrinsics)
         ranker = self._sequence if settings.sequence else self._single
         rows, similarity, estimate, decision = ranker.rank(query, settings)
         metric = self._metric_pose(image, intrinsics, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,15 +76,26 @@ class PreparedMap:
     @functools.cached_property
     def far_spread(self) -> float:
         """Return the standard deviation of the similarity of places that are far apart."""
+        if not self._far_similarities.size:
+            return _USUAL_SPREAD
+        return max(float(self._far_similarities.std()), _MIN_SPREAD)
+
+    def share_less_alike(self, similarity: float) -> float:
+        """Return which share of pairs of places far apart is less alike; NaN for one place."""
+        far = self._far_similarities
+        return float(np.mean(far < similarity)) if far.size else math.nan
+
+    @functools.cached_property
+    def _far_similarities(self) -> NDArray[np.float32]:
+        """Return the similarities [p] of pairs of places that are far apart."""
         position = self.places.position[self._sampled]
         distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
         pairs = np.triu(np.ones(distance.shape, np.bool_), 1)
         far = pairs & (distance > _FAR_SPACINGS * self.spacing.spacing_m)
         if np.count_nonzero(far) < _MIN_PAIRS:
             far = pairs
-        if not far.any():
-            return _USUAL_SPREAD
-        return max(float((self.sample @ self.sample.T)[far].std()), _MIN_SPREAD)
+        similarities: NDArray[np.float32] = (self.sample @ self.sample.T)[far]
+        return similarities
 
     @property
     def _sampled(self) -> slice:

@@ -17,9 +17,9 @@ from progeo_core.poses.pose_estimate import PoseEstimate
 class Query(NamedTuple):
     """One image to rank places for.
 
-    descriptor: [D] of unit length. standardized: [D] the same in the map's standardization.
-    candidates: rows of the most similar places. image: for verification, None to do without.
-    intrinsics: of its camera, None unknown.
+    descriptor: [D] of unit length, as the map keeps them. standardized: [D] the same in the map's
+    standardization. candidates: rows of the most similar places. image: for verification, None to
+    do without. intrinsics: of its camera, None unknown.
     """
 
     stamp_ns: int

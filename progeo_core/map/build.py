@@ -22,6 +22,7 @@ from progeo_core.map.place_features import PlaceView, ViewFinder
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_keys import rows_of_records
 from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.shorten import require_fitting, shorten_map
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
@@ -56,6 +57,7 @@ def build_map(
     datum: Datum | None = None,
     append: bool = False,
     structure: ViewFinder | None = None,
+    dimension: int | None = None,
     advance: Advance = no_progress,
 ) -> MapReport:
     """Put all images of a source into a new map, or with `append` into one that exists, and index.
@@ -65,17 +67,21 @@ def build_map(
     appending the same source. Images go through the encoder in batches and into the map every 128,
     so memory stays flat and a kill loses no more than that; `advance` counts images, skipped ones
     included. A new map in which nothing was committed is removed again. structure: finds local
-    features and 3-D points of the images, which become part of their places.
+    features and 3-D points of the images, which become part of their places. dimension: how many
+    values the map keeps of each descriptor, once all images are in it; None keeps all.
 
-    Raises `UsageError` for a map that exists (without `append`), a datum other than the map's or
-    features of another extractor, `ModelMismatchError` for a map of another model, and `DataError`
-    where no image at all can be used or the map cannot be opened or written.
+    Raises `UsageError` for a map that exists (without `append`), a datum other than the map's,
+    features of another extractor or a dimension that does not fit, `ModelMismatchError` for a map
+    of another model, and `DataError` where no image at all can be used or the map cannot be opened
+    or written.
     """
     path = Path(path)
     check_target(path, append)
     chosen = _extended(path, datum) if append else _created(path, source.records, encoder, datum)
     with chosen as place_map:
         place_map.require_model(encoder.fingerprint)
+        if dimension is not None:
+            require_fitting(place_map, dimension)
         if structure is not None:
             place_map.add_structure(structure.note)
         local = source.records.to_local(place_map.datum)
@@ -84,6 +90,8 @@ def build_map(
         added, skipped = _append_images(
             place_map, local.select(fresh), outcomes, structure, advance
         )
+        if dimension is not None:
+            shorten_map(place_map, dimension)
         PlaceIndex.open(place_map)
         known = len(local) - len(fresh)
         return MapReport(added, known, tuple(skipped), len(place_map), place_map.datum)

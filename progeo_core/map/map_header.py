@@ -15,6 +15,7 @@ from progeo_core.geo import Datum
 from progeo_core.map.checksums import fields_checksum
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
 from progeo_core.map.place_features import StructureNote
+from progeo_core.map.projection_row import stored_dimension
 from progeo_core.map.schema import CHECKSUMS_SINCE, VIEWS_SINCE, has_calibration_v1
 from progeo_core.map.sqlite_file import DamageError
 
@@ -65,7 +66,8 @@ def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:
     if not isinstance(revision, str) or any(type(n) is not int or n < 0 for n in counts):
         raise DamageError("what it says of itself cannot be read")
     # Readers take no more rows than this, so that a file whose pages form a circle ends.
-    if places * 2 * model.dimension > _file_bytes(connection):
+    dimension = stored_dimension(connection, version, model.dimension)
+    if places * 2 * dimension > _file_bytes(connection):
         raise DamageError(f"it cannot hold the {places} places that it claims")
     return MapHeader(
         fingerprint=model,

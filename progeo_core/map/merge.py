@@ -66,6 +66,8 @@ def merge_maps(
         with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
             if structure is not None:
                 merged.set_structure(structure)
+            if first.projection is not None:
+                merged.shorten(first.projection)
             corners = np.empty((0, 3))
             for place_map in maps:
                 table = _table_from_datum(place_map, merged.datum)
@@ -90,12 +92,24 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
     first = maps[0]
     for other in maps[1:]:
         other.require_model(first.fingerprint)
+        if not _shorten_alike(first, other):
+            raise UsageError(
+                f"{other.path} shortens descriptors otherwise than {first.path}: build one map of"
+                " both, or both without --dimension"
+            )
         if (other.datum is None) != (first.datum is None):
             local, placed = (other, first) if other.datum is None else (first, other)
             raise UsageError(
                 f"{local.path} has no datum, but {placed.path} has one: build the first again with"
                 " --datum, or merge local maps only with each other"
             )
+
+
+def _shorten_alike(one: PlaceMap, other: PlaceMap) -> bool:
+    ours, theirs = one.projection, other.projection
+    if ours is None or theirs is None:
+        return ours is theirs
+    return np.array_equal(ours.components, theirs.components)
 
 
 def _joined_structure(maps: Sequence[PlaceMap]) -> StructureNote | None:

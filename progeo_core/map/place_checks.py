@@ -23,21 +23,25 @@ def check_views(path: Path, views: Sequence[PlaceView | None], names: Sequence[s
 
 
 def checked_vectors(
-    path: Path, places: Places, descriptors: NDArray[np.generic], fingerprint: ModelFingerprint
+    path: Path,
+    places: Places,
+    descriptors: NDArray[np.generic],
+    fingerprint: ModelFingerprint,
+    dimension: int,
 ) -> Float16Array:
     """Return descriptors [n, D] as float16 after checking that they and the n places make sense.
 
     Raises `DataError` naming map and place for columns of unequal length, descriptors of another
-    length than the model's, and what is not finite.
+    length than the map keeps, and what is not finite.
     """
-    count, dimension = len(places.position), fingerprint.dimension
+    count = len(places.position)
     if any(len(column) != count for column in (*places, descriptors)):
         lengths = [len(column) for column in (*places, descriptors)]
         raise DataError(f"{path}: columns of unequal length {lengths}; append one row each")
     if descriptors.shape != (count, dimension):
         raise DataError(
             f"{path}: descriptors of shape {list(descriptors.shape)}, but the map's model"
-            f" {fingerprint} gives {dimension} values each"
+            f" {fingerprint} gives {fingerprint.dimension} values each"
         )
     with np.errstate(over="ignore"):
         vectors = descriptors.astype(np.float16)

@@ -148,7 +148,7 @@ class PlaceIndex:
         """Return the index in a file; `DataError` continues a sentence on why it is of no use."""
         index, revision, plan, newest = read_index_file(path)
         found = cls(place_map, index, plan)
-        dimension, places = place_map.fingerprint.dimension, len(place_map)
+        dimension, places = place_map.dimension, len(place_map)
         if not plan.dimension == index.d == dimension or not place_map.is_earlier(revision):
             raise StaleIndexError("it is of another state of the map")
         if not plan.suits(places, memory_bytes):
@@ -162,7 +162,7 @@ class PlaceIndex:
 
     @classmethod
     def _built(cls, place_map: PlaceMap, memory_bytes: int) -> PlaceIndex:
-        plan = plan_index(len(place_map), place_map.fingerprint.dimension, memory_bytes)
+        plan = plan_index(len(place_map), place_map.dimension, memory_bytes)
         built = cls(place_map, plan.empty_index(), plan)
         if not plan.is_exact:
             ids = place_map.ids()
@@ -242,7 +242,9 @@ class PlaceIndex:
         return _neighbours(ids, squared)
 
     def _checked(self, descriptors: ArrayLike) -> NDArray[np.float32]:
-        vectors = np.ascontiguousarray(descriptors, np.float32)
+        given = np.asarray(descriptors)
+        kept = given if self._map is None else self._map.shortened(given)
+        vectors = np.ascontiguousarray(kept, np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self._index.d:
             model = "one model" if self._map is None else f"the map's model {self._map.fingerprint}"
             raise DataError(

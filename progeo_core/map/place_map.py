@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.descriptors.projection import Projection
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import Datum
 from progeo_core.map.confidence_calibration import Calibration
@@ -38,7 +39,8 @@ from progeo_core.map.places import (
     Places,
     PlaceTable,
 )
-from progeo_core.map.schema import VERSION
+from progeo_core.map.projection_row import read_projection, write_projection
+from progeo_core.map.schema import PROJECTED, VERSION
 from progeo_core.map.sqlite_file import (
     OpenFile,
     check_name,
@@ -76,9 +78,12 @@ class PlaceMap:
         self._log_path = self._real_path.with_name(f"{self._real_path.name}-wal")
         with self._guarded(), time_limit(file.connection):
             self._header = read_header(file.connection, file.version)
+            self._projection = read_projection(
+                file.connection, file.version, self._header.fingerprint.dimension
+            )
         self.fingerprint = self._header.fingerprint
         self.datum: Datum | None = self._header.datum
-        self._rows = PlaceRows(file.connection, file.version, self.fingerprint.dimension)
+        self._rows = PlaceRows(file.connection, file.version, self.dimension)
         self._poses: PlacePoses | None = None
         self._views = ViewRows(file.connection, file.version)
 
@@ -176,6 +181,49 @@ class PlaceMap:
         """Whether a revision may be this content or an earlier one of this map."""
         return self._header.is_lineage_of(revision)
 
+    @property
+    def dimension(self) -> int:
+        """Return the number of values that the map keeps of a descriptor."""
+        projection = self._projection
+        return self.fingerprint.dimension if projection is None else projection.dimension
+
+    @property
+    def projection(self) -> Projection | None:
+        """Return what shortens the descriptors of the model, None where they are kept whole."""
+        return self._projection
+
+    def shortened(self, descriptors: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Return descriptors [n, D] of the model as the map keeps them; others are left as is."""
+        projection = self._projection
+        if projection is None or descriptors.shape[1:] != (self.fingerprint.dimension,):
+            return descriptors
+        return projection.apply(descriptors)
+
+    def shorten(self, projection: Projection) -> None:
+        """Keep shortened descriptors from now on, those of all places included.
+
+        In one transaction; `compact` then gives the room back. Raises `UsageError` for a map that
+        keeps shortened ones already, or a projection of descriptors of another length.
+        """
+        long = projection.components.shape[1]
+        if self._projection is not None or long != self.fingerprint.dimension:
+            raise UsageError(
+                f"{self.path}: its descriptors of {self.dimension} values cannot be shortened by a"
+                f" projection from {long} values"
+            )
+        with self._changing():
+            write_projection(self._connection, projection)
+            after = 0
+            while True:
+                ids, vectors = self._rows.descriptors_after(after, _READ_BLOCK)
+                if not len(ids):
+                    break
+                self._rows.replace_descriptors(ids, projection.apply(vectors).astype(np.float16))
+                after = int(ids[-1])
+        with self._threads:
+            self._version, self._projection = PROJECTED, projection
+            self._rows = PlaceRows(self._connection, self._version, self.dimension)
+
     def require_model(self, fingerprint: ModelFingerprint) -> None:
         """Raise `ModelMismatchError` with both names unless the map was made with this model."""
         if fingerprint != self.fingerprint:
@@ -187,13 +235,15 @@ class PlaceMap:
     def append(self, places: Places, descriptors: ArrayLike) -> IdArray:
         """Add places with descriptors [n, D] in one transaction; return their ids [n], ascending.
 
+        Descriptors are those of the model, or as the map keeps them already.
         All of them are in the map when this returns, and none of them if it raises or the process
         dies on the way. Descriptors are kept as float16. Raises `DataError` for columns of unequal
         length, another dimension, a position, yaw, descriptor or view that is not finite, a failing
         disk, or a file that was moved or removed meanwhile.
         """
         places = places._replace(views=places.views or (None,) * len(places.position))
-        vectors = checked_vectors(self.path, places, np.asarray(descriptors), self.fingerprint)
+        kept = self.shortened(np.asarray(descriptors))
+        vectors = checked_vectors(self.path, places, kept, self.fingerprint, self.dimension)
         check_views(self.path, places.views, places.image)
         with self._changing():
             header = self._header
@@ -280,7 +330,7 @@ class PlaceMap:
         Raises `DataError` naming an id that is not in the map.
         """
         if ids is None:
-            empty = np.empty((0, self.fingerprint.dimension), np.float16)
+            empty = np.empty((0, self.dimension), np.float16)
             return np.concatenate([empty, *(one for _, one in self.descriptor_blocks(_READ_BLOCK))])
         wanted = np.asarray(ids, np.int64)
         with self._guarded():

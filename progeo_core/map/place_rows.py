@@ -105,6 +105,14 @@ class PlaceRows:
             ),
         )
 
+    def replace_descriptors(self, ids: IdArray, vectors: Float16Array) -> None:
+        """Write other descriptors [n, D] of places [n]."""
+        checksums = descriptor_checksums(ids, vectors).tolist()
+        self._connection.executemany(
+            "UPDATE descriptor SET float16 = ?, checksum = ? WHERE place_id = ?",
+            zip(map(np.ndarray.tobytes, vectors), checksums, ids.tolist(), strict=True),
+        )
+
     def delete(self, ids: IdArray) -> int:
         """Remove places; return how many were there."""
         rows = ((place_id,) for place_id in ids.tolist())

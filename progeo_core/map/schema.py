@@ -13,6 +13,9 @@ import sqlite3
 from progeo_core.errors import DataError
 
 VERSION = 3
+# A map that keeps shortened descriptors is of this version: programs that would not shorten those
+# of queries refuse it. All other maps stay as they are.
+PROJECTED = 4
 # The versions from which on rows have checksums, and places have views.
 CHECKSUMS_SINCE, VIEWS_SINCE = 2, 3
 
@@ -84,6 +87,15 @@ VIEW_TABLE = """CREATE TABLE place_view (
     height INTEGER,
     landmarks INTEGER,
     features BLOB
+) STRICT"""
+
+# Where descriptors are kept shortened: to so many values, by these components (float32,
+# little-endian, row by row).
+PROJECTION_TABLE = """CREATE TABLE projection (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    dimension INTEGER NOT NULL,
+    components BLOB NOT NULL,
+    crc32 INTEGER NOT NULL
 ) STRICT"""
 
 # SQLite makes this one by itself for AUTOINCREMENT.
@@ -167,7 +179,12 @@ _CALIBRATION_V1 = {
     ("index", "sqlite_autoindex_calibration_1", None),
 }
 
-_WANTED = {1: _TABLES_V1, 2: _TABLES_V2, VERSION: _TABLES}
+_WANTED = {
+    1: _TABLES_V1,
+    2: _TABLES_V2,
+    VERSION: _TABLES,
+    PROJECTED: _TABLES | {("table", "projection", PROJECTION_TABLE)},
+}
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -196,9 +213,9 @@ def schema_version(connection: sqlite3.Connection) -> int:
     The message is about the file, without its name.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
+    if version > PROJECTED:
         raise DataError(
-            f"the map has schema {version}, this program reads up to {VERSION}; update progeo"
+            f"the map has schema {version}, this program reads up to {PROJECTED}; update progeo"
         )
     if version not in _WANTED:
         raise DataError(

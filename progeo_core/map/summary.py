@@ -39,6 +39,7 @@ class MapSummary:
     file_bytes: int
     views: ViewCounts
     structure: StructureNote | None
+    shortened_to: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented keys of `progeo map info --json`."""
@@ -54,6 +55,7 @@ class MapSummary:
             "traverses": self.traverses,
             "stamps_ns": self.stamps_ns,
             "model": dataclasses.asdict(self.model),
+            "shortened_to": self.shortened_to,
             "bytes": self.file_bytes,
             "views": {
                 "places": self.views.places,
@@ -75,10 +77,16 @@ class MapSummary:
             "traverses": _counts_line(self.traverses),
             "recorded": self._time_line(),
             "model": str(self.model),
+            **self._shortened_line(),
             **structure_lines(self.views, self.structure),
             "calibrations": str(self.views.calibrations),
             "file": f"{self.file_bytes / 1e6:.1f} MB",
         }
+
+    def _shortened_line(self) -> dict[str, str]:
+        if self.shortened_to is None:
+            return {}
+        return {"descriptors": f"shortened from {self.model.dimension} to {self.shortened_to}"}
 
     def _extent_line(self) -> str:
         if self.extent_m is None:
@@ -138,6 +146,7 @@ def summarize_map(place_map: PlaceMap) -> MapSummary:
         file_bytes=place_map.path.stat().st_size,
         views=place_map.view_counts(),
         structure=place_map.structure,
+        shortened_to=None if place_map.projection is None else place_map.dimension,
     )
 
 

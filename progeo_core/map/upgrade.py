@@ -62,7 +62,7 @@ def upgrade_file(path: Path) -> None:
     """
     connection, version = open_file(path, writable=True)
     with contextlib.closing(connection), explained(path):
-        if version == VERSION:
+        if version >= VERSION:
             return
         _log.info("%s: upgrading the map to schema %d", path, VERSION)
         connection.execute("BEGIN IMMEDIATE")

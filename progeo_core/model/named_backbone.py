@@ -19,7 +19,7 @@ from progeo_core.model.pretrained import (
 from progeo_core.model.weights import sha256_of, visual_part
 
 
-def load_backbone(model: str) -> Model:
+def load_backbone(model: str, *, with_text: bool = False) -> Model:
     """Load a backbone as "NAME[:PRETRAINED]" (see `load_named_model`)."""
     backbone, pretrained = split_backbone_name(model)
     pretrained = pretrained or default_pretrained(backbone)
@@ -27,7 +27,9 @@ def load_backbone(model: str) -> Model:
     if pretrained == NO_WEIGHTS:
         network = build_network(architecture_of({}, backbone))
     else:
-        state = visual_part(pretrained_state(backbone, pretrained))
+        state = pretrained_state(backbone, pretrained)
+        if not with_text:
+            state = visual_part(state)
         network = assemble(architecture_of(state, backbone), state, f"{backbone}:{pretrained}")
     preprocessing = default_preprocessing(backbone, pretrained, blank.image_size)
     resize_backbone(network.backbone, preprocessing.height, preprocessing.width)

@@ -10,19 +10,20 @@ from progeo_core.model.model_address import parse_model_address
 from progeo_core.model.model_folder import CARD_FILE, Model, is_model_folder, load_model
 
 
-def load_named_model(model: str) -> Model:
+def load_named_model(model: str, *, with_text: bool = False) -> Model:
     """Load a model that ships, a model folder, or a backbone as "NAME[:PRETRAINED]".
 
     PRETRAINED is an open_clip tag (downloaded once), a checkpoint file, or "none" for random
-    weights; ProGEO's four backbones default to OpenAI's. Raises `UsageError` for a name that is
-    none of these, and `DataError` where files are missing, damaged or cannot be downloaded.
+    weights; ProGEO's four backbones default to OpenAI's. with_text: and CLIP's text side where the
+    weights have one. Raises `UsageError` for a name that is none of these, and `DataError` where
+    files are missing, damaged or cannot be downloaded.
     """
     folder = find_model_folder(model)
     if folder is not None:
-        return load_model(folder)
+        return load_model(folder, with_text=with_text)
     from progeo_core.model.named_backbone import load_backbone
 
-    return load_backbone(model)
+    return load_backbone(model, with_text=with_text)
 
 
 def find_model_folder(model: str) -> Path | None:

@@ -50,7 +50,7 @@ def text_side(clip: nn.Module, name: str) -> TextSide:
     causal = isinstance(text, TextTransformer) and text.attn_mask is not None
     if not causal or text.pool_type != "argmax" or not isinstance(text.text_projection, Tensor):
         raise UsageError(
-            f"{name}: its text tower cannot take learned prompts; train with one of CLIP's own"
-            " backbones, or without prompts"
+            f"{name}: its text tower cannot take learned prompts or words; take one of CLIP's own"
+            " backbones, or train without prompts"
         )
     return TextSide(text.token_embedding, TextEncoder(text))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.inference.device import AUTO
 from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import DESCRIPTOR_VALUES
@@ -58,8 +59,9 @@ class LocatedFeatures(NamedTuple):
 class LoopRefiner:
     """Local features of the keyframes of one camera, and the refinement of closures by them."""
 
-    def __init__(self) -> None:
-        """Start without keyframes."""
+    def __init__(self, device: str = AUTO) -> None:
+        """Start without keyframes; device: runs the network of the local features."""
+        self._device = device
         self._file = KeyframeFile()
         self._features: collections.OrderedDict[int, KeyframeFeatures | None]
         self._features = collections.OrderedDict()
@@ -79,7 +81,7 @@ class LoopRefiner:
             return
         if camera is None:
             return
-        found = shared_extractor().find([frame.image], _FEATURES)[0]
+        found = shared_extractor(self._device).find([frame.image], _FEATURES)[0]
         pixel = feature_pixel(camera, (width, height))
         rays = camera.normalized(found.points)
         features = KeyframeFeatures(rays, found.descriptors, pixel, robot, frame.extrinsics)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
 from progeo_core.images.codec import make_thumbnail
+from progeo_core.inference.device import AUTO
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.camera_pose import CameraPose
@@ -69,12 +70,18 @@ class Session:
         loops: LoopClosureSettings,
         keyframes: KeyframeSettings,
         odometry: PoseBuffer | None = None,
+        device: str = AUTO,
     ) -> None:
-        """Start a session; dimension: of descriptors. odometry: where somebody else fills it."""
+        """Start a session.
+
+        dimension: of descriptors. odometry: where somebody else fills it. device: runs the network
+        of the keyframes' local features.
+        """
         self.odometry = PoseBuffer() if odometry is None else odometry
         self.reference = PoseBuffer()
         self.counts = SessionCounts()
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
+        self._device = device
         self._cameras: dict[str, _Camera] = {}
         self._map: MapRecorder | None = None
         self._views: KeyframeViews | None = None
@@ -150,19 +157,29 @@ class Session:
         added: Added,
     ) -> tuple[LoopClosure, ...]:
         """Write a keyframe to the map, keep its image; return its closures, refined."""
-        if self._map is not None:
-            thumbnail = make_thumbnail(frame.image)
-            placed = self._placed(frame.stamp_ns, pose)
-            self.counts.unplaced += placed is None
-            if placed is not None:
-                place = NewPlace(thumbnail, descriptor, placed, frame.stamp_ns, frame.camera)
-                place_id = self._map.add(place)
-                if place_id is not None and self._views is not None:
-                    self._views.add(place_id, frame, _camera_pose(frame, placed))
-        if frame.intrinsics is None or added.keyframe is None:
+        place_id, mapped = self._written(frame, descriptor, pose)
+        if frame.intrinsics is not None and added.keyframe is not None:
+            camera.refiner.keep(added.keyframe.number, frame, _transform(pose))
+        # Last, so that it need not find the local features again.
+        if place_id is not None and self._views is not None:
+            self._views.add(place_id, frame, mapped)
+        if frame.intrinsics is None:
             return added.closures
-        camera.refiner.keep(added.keyframe.number, frame, _transform(pose))
         return camera.refiner.refine(added.closures, camera.closer.keyframes)
+
+    def _written(
+        self, frame: CameraFrame, descriptor: NDArray[np.float32], pose: BufferedPose | None
+    ) -> tuple[int | None, CameraPose | None]:
+        """Write a keyframe to the map; return its place there and the pose of its camera."""
+        if self._map is None:
+            return None, None
+        placed = self._placed(frame.stamp_ns, pose)
+        self.counts.unplaced += placed is None
+        if placed is None:
+            return None, None
+        thumbnail = make_thumbnail(frame.image)
+        place = NewPlace(thumbnail, descriptor, placed, frame.stamp_ns, frame.camera)
+        return self._map.add(place), _camera_pose(frame, placed)
 
     def _note_time(self, stamp_ns: int) -> None:
         """Forget the keyframes where time starts again, as stamps are their names."""
@@ -187,7 +204,7 @@ class Session:
         if name not in self._cameras:
             self._cameras[name] = _Camera(
                 LoopCloser(self._dimension, self._loops, self._keyframes),
-                LoopRefiner(),
+                LoopRefiner(self._device),
             )
         return self._cameras[name]
 

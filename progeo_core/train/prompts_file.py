@@ -16,6 +16,8 @@ from progeo_core.train.checkpoint import content_of, load_checkpoint, save_check
 
 _KIND = "progeo prompts"
 _TOKENS = 4
+# Numbers that name a class.
+_CLASS_ID = 4
 
 
 class GroupPrompts(NamedTuple):
@@ -36,21 +38,35 @@ def load_prompts(path: Path, groups: Sequence[PlaceGroup], width: int) -> list[T
     width: of a token of this model. Raises `DataError` for prompts of other classes or of another
     width, and for the authors' own files: those do not say which class a prompt belongs to.
     """
+    stored = read_prompts(path)
+    if not all(len(group.class_id) for group in stored):
+        raise DataError(
+            f"{path}: the authors' prompts of {len(stored)} groups do not say which class each"
+            " belongs to, so they cannot be used here: run stage 1"
+        )
+    return [_prompts_of(group, stored, path, width) for group in groups]
+
+
+def read_prompts(path: Path) -> list[GroupPrompts]:
+    """Return the prompts of all groups of a file of stage 1, ours or the authors'.
+
+    The authors' do not say which class a prompt belongs to: their class ids are empty, [0, 4].
+    Raises `DataError` for any other file.
+    """
     try:
         content = load_checkpoint(path)
     except DataError:
         if not path.is_file():
             raise
-        authors = read_authors_prompts(path)
-        raise DataError(
-            f"{path}: the authors' prompts of {len(authors)} groups do not say which class each"
-            " belongs to, so they cannot be used here: run stage 1"
-        ) from None
+        unknown = torch.empty((0, _CLASS_ID), dtype=torch.int64)
+        return [GroupPrompts(unknown, prompts) for prompts in read_authors_prompts(path)]
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
     with content_of(path, "a file of prompts"):
-        stored = [GroupPrompts(**group) for group in content["groups"]]
-        return [_prompts_of(group, stored, path, width) for group in groups]
+        groups = [GroupPrompts(**group) for group in content["groups"]]
+        if not all(isinstance(value, Tensor) for one in groups for value in one):
+            raise TypeError("a group is no tensors")
+        return groups
 
 
 def _prompts_of(

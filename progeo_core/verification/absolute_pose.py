@@ -33,6 +33,13 @@ _MIN_SIGMA_PX = 0.5
 _INFLATION = 4.5
 
 
+class FittedPose(NamedTuple):
+    """Pose of a camera. inliers: [n] whether each pair fits."""
+
+    pose: CameraPose
+    inliers: NDArray[np.bool_]
+
+
 class AbsolutePose(NamedTuple):
     """Pose of a camera, and how well it is known.
 
@@ -51,6 +58,23 @@ def absolute_pose(
     max_error_px: float,
     expected: CameraPose | None = None,
 ) -> AbsolutePose | None:
+    """Return the pose of `fitted_pose` and its covariance, None where the pairs leave it open."""
+    found = fitted_pose(rays, landmarks, max_error_px, expected)
+    if found is None:
+        return None
+    pose, inliers = found
+    covariance = _covariance(rays[inliers], landmarks[inliers] - pose.position, pose.rotation.T)
+    if covariance is None:
+        return None
+    return AbsolutePose(pose, covariance * _INFLATION**2, inliers)
+
+
+def fitted_pose(
+    rays: FloatArray,
+    landmarks: FloatArray,
+    max_error_px: float,
+    expected: CameraPose | None = None,
+) -> FittedPose | None:
     """Return the pose that explains most pairs, None where fewer than `MIN_INLIERS` fit.
 
     rays: [n, 2] where the camera's ray of each point meets its plane z = 1. landmarks: [n, 3] (m)
@@ -91,11 +115,7 @@ def absolute_pose(
         return None
     rotation = np.asarray(found.R, np.float64)
     position = center - rotation.T @ np.asarray(found.t, np.float64)
-    covariance = _covariance(rays[inliers], landmarks[inliers] - position, rotation)
-    if covariance is None:
-        return None
-    pose = CameraPose(position, quaternion_of(rotation.T))
-    return AbsolutePose(pose, covariance * _INFLATION**2, inliers)
+    return FittedPose(CameraPose(position, quaternion_of(rotation.T)), inliers)
 
 
 def _covariance(rays: FloatArray, offsets: FloatArray, rotation: FloatArray) -> FloatArray | None:

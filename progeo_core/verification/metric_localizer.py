@@ -17,6 +17,7 @@ from progeo_core.verification.absolute_pose import (
     FINAL_ERROR_PX,
     FIRST_ERROR_PX,
     absolute_pose,
+    fitted_pose,
 )
 from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
@@ -113,8 +114,8 @@ class MetricLocalizer:
 
     def _solved(self, query: QueryView, rays: FloatArray, first: IntArray) -> MetricPose | None:
         """Return the pose that fits the places `first`, and those which it expects in view."""
-        pairs = self._matched(query, rays, first, None)
-        found = absolute_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
+        pairs = self._matched(query, rays, first)
+        found = fitted_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
             return None
         expected = self._expected(query, rays, found.pose, first)
@@ -163,12 +164,27 @@ class MetricLocalizer:
         turn = np.abs(wrap_angle(looking - pose.yaw_rad))
         apart = np.linalg.norm(position[near] - pose.position, axis=1)
         cost = apart + np.nan_to_num(turn) / _RAD_PER_M
-        return self._matched(query, rays, self._distinct(near[np.argsort(cost)], _MORE), pose)
+        more = self._distinct(near[np.argsort(cost)], _MORE)
+        known = [(row, one) for row, one in zip(more, self._known(more), strict=True) if one]
+        if not known:
+            return _joined([])
+        theirs, landmarks = (
+            np.concatenate(parts)
+            for parts in zip(*(place.with_landmarks for _, place in known), strict=True)
+        )
+        owner = np.repeat(np.arange(len(known)), [len(one.landmark_rows) for _, one in known])
+        positions = rays, _expected_rays(landmarks, pose)
+        found = matches_nearby(query.features.descriptors, theirs, positions, _NEAR_RAD, owner)
+        features = np.concatenate([place.landmark_rows for _, place in known])
+        return _Pairs(
+            found.first,
+            landmarks[found.second],
+            np.array([row for row, _ in known])[owner[found.second]],
+            features[found.second],
+        )
 
-    def _matched(
-        self, query: QueryView, rays: FloatArray, rows: IntArray, pose: CameraPose | None
-    ) -> _Pairs:
-        """Return the matches with places; pose: of the query, None unknown."""
+    def _matched(self, query: QueryView, rays: FloatArray, rows: IntArray) -> _Pairs:
+        """Return the matches of all features with places."""
         usable = np.flatnonzero(np.isfinite(rays).all(axis=1))
         descriptors = query.features.descriptors[usable]
         parts = []
@@ -176,11 +192,7 @@ class MetricLocalizer:
             if place is None:
                 continue
             theirs, landmarks = place.with_landmarks
-            if pose is None:
-                found = mutual_matches(descriptors, theirs)
-            else:
-                expected = rays[usable], _expected_rays(landmarks, pose)
-                found = matches_nearby(descriptors, theirs, expected, _NEAR_RAD)
+            found = mutual_matches(descriptors, theirs)
             owner = np.full(len(found.first), row)
             features = place.landmark_rows[found.second]
             parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))

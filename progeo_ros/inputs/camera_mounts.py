@@ -39,8 +39,9 @@ class CameraMounts:
         if self._transforms is not None and not self._transforms.has_listener:
             reason = f"{TF_STATIC} is not read, as tf2_msgs is not installed"
         return (
-            f"{reason}: metric poses are those of the camera, not of {self._base_frame}, and"
-            " keyframes get no 3-D points; set camera_extrinsics"
+            f"{reason}: metric poses are those of the camera, not of {self._base_frame},"
+            " keyframes get no 3-D points, and loop closures no metric pose; set"
+            " camera_extrinsics"
         )
 
     def tell(self, topic: str, camera_frame: str) -> None:

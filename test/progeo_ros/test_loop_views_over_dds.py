@@ -68,3 +68,5 @@ def test_closures_of_a_calibrated_camera_know_the_turn(
     finer = np.array(sigma) < 0.1
     assert np.mean(finer) > 0.5
     assert np.median(np.array(error)[finer]) < 0.03
+    # Nothing says where the camera is on the robot, so none of them is metric.
+    assert process.output().count("loop closures no metric pose; set camera_extrinsics") == 1

@@ -10,6 +10,7 @@ from sensor_msgs.msg import NavSatFix
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import UsageError
 from progeo_core.images.codec import read_image
+from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
@@ -70,6 +71,18 @@ def test_nothing_is_kept_unless_it_is_asked_for(node, encoder: Encoder, places: 
         drive.session.save()
     with pytest.raises(UsageError, match="parameter map is empty"):
         drive.session.begin("")
+    drive.session.destroy()
+
+
+def test_metric_closures_of_a_calibrated_camera_need_its_mount(node, encoder: Encoder) -> None:
+    drive = Drive(node, NodeSettings(close_loops=True), encoder, [])
+    bare = CameraFrame(np.zeros((24, 32, 3), np.uint8), S, "front")
+    calibrated = bare._replace(intrinsics=Intrinsics(32, 24, 20.0, 20.0, 16.0, 12.0))
+    # Without odometry no closure is metric anyway.
+    assert not drive.session.needs_mount(calibrated)
+    drive.odometry.add(S, [0.0, 0.0, 0.0], 0.0)
+    assert drive.session.needs_mount(calibrated)
+    assert not drive.session.needs_mount(bare)
     drive.session.destroy()
 
 

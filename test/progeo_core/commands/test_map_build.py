@@ -55,6 +55,29 @@ def test_append_adds_what_is_new_only(built, progeo, few_records, campus_loop, s
         assert len(place_map) == 7
 
 
+def test_a_shortened_map_is_extended_and_asked_as_any_other(
+    progeo, few_records, campus_loop, small_model, tmp_path
+):
+    built, more = tmp_path / "short.progeo", tmp_path / "more.csv"
+    command = ["map", "build", built, "--model", small_model, "--features", 0]
+    done = progeo(*command, "--records", few_records, "--dimension", 64)
+    assert done.code == 0, done.err
+    header, *rows = (campus_loop / "records.csv").read_text().splitlines()
+    more.write_text("\n".join([header, *(f"{campus_loop}/{row}" for row in rows[6:9])]))
+    assert progeo(*command, "--records", more, "--append").code == 0
+    document = json.loads(progeo("map", "info", built, "--check", "--json").out)
+    assert (document["places"], document["shortened_to"]) == (9, 64)
+    assert document["model"]["dimension"] == 1280
+    asked = progeo(
+        "evaluate", "--map", built, "--queries", more, "--radius", 0.1, "--verification-ms", 0,
+        "--model", small_model, "--json", "-",
+    )  # fmt: skip
+    assert json.loads(asked.out)["recall_at"]["1"] == 1.0
+    again = progeo(*command, "--records", more, "--append", "--dimension", 32)
+    assert again.code == 2
+    assert "keeps 64 values of a descriptor, which cannot become 32" in again.error
+
+
 def test_append_does_not_move_the_datum(built, progeo, few_records, small_model):
     command = ["map", "build", built, "--records", few_records, "--model", small_model, "--append"]
     done = progeo(*command, "--datum", "48,11")

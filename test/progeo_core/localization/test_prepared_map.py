@@ -25,6 +25,15 @@ def test_similarity_is_one_for_the_place_itself_and_about_zero_elsewhere(prepare
     assert abs(np.delete(similarity, 7).mean()) < 0.02
 
 
+def test_a_similarity_is_ranked_among_places_far_apart(prepare):
+    prepared = prepare(random_descriptors(60))
+    shares = [prepared.share_less_alike(one) for one in (-1.0, 0.0, 1.0)]
+    assert shares[0] == 0.0
+    assert 0.4 < shares[1] < 0.6
+    assert shares[2] == 1.0
+    assert np.isnan(prepare(random_descriptors(1)).share_less_alike(0.5))
+
+
 def test_spacing_and_calibration_are_those_of_the_map(prepare):
     prepared = prepare(random_descriptors(30))
     assert prepared.spacing.spacing_m == pytest.approx(10.0)

@@ -12,7 +12,7 @@ MAP = Path("site.progeo")
 
 def test_sound_places_become_vectors_of_16_bits(fingerprint, make_places, unit_vectors):
     places = make_places(3)._replace(views=[None] * 3)
-    vectors = checked_vectors(MAP, places, unit_vectors(3), fingerprint)
+    vectors = checked_vectors(MAP, places, unit_vectors(3), fingerprint, fingerprint.dimension)
     np.testing.assert_array_equal(vectors, unit_vectors(3).astype(np.float16))
 
 
@@ -30,8 +30,9 @@ def test_places_that_make_no_sense_are_named(
     fingerprint, make_places, unit_vectors, columns, dimension, message
 ):
     places = make_places(3)._replace(**({"views": [None] * 3} | columns))
+    vectors = unit_vectors(3, dimension=dimension)
     with pytest.raises(DataError, match=rf"site\.progeo: .*{message}"):
-        checked_vectors(MAP, places, unit_vectors(3, dimension=dimension), fingerprint)
+        checked_vectors(MAP, places, vectors, fingerprint, fingerprint.dimension)
 
 
 def test_views_that_make_no_sense_are_named():

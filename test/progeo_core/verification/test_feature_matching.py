@@ -37,10 +37,18 @@ def test_nearby_matches_are_those_of_all_pairs_that_are_near():
     near = np.linalg.norm(of_first[:, None] - of_second, axis=-1) < 0.2
     cosine = np.where(near, first @ second.T, -1.0)
     mutual = (cosine == cosine.max(axis=0)) & (cosine == cosine.max(axis=1, keepdims=True))
-    found = matches_nearby(first, second, (of_first, of_second), 0.2, 0.5)
+    found = matches_nearby(first, second, (of_first, of_second), 0.2, min_cosine=0.5)
     expected = np.nonzero(mutual & (cosine >= 0.5))
     assert sorted(zip(*found, strict=True)) == [*zip(*expected, strict=True)]
     assert len(found.first) > 50
+
+
+def test_every_image_is_matched_by_itself():
+    images = np.stack([AXES[0], AXES[0] + 0.2 * AXES[1], AXES[1]])
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    here = np.zeros((4, 2)), np.zeros((3, 2))
+    found = matches_nearby(AXES, images, here, 0.5, np.array([0, 1, 1]))
+    assert sorted(zip(*found, strict=True)) == [(0, 0), (0, 1), (1, 2)]
 
 
 def test_no_features_have_no_matches():

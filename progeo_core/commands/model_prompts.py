@@ -1,0 +1,102 @@
+"""`progeo model prompts`: learned prompts as the words that are nearest to them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from progeo_core.commands.console import print_json, tables, waiting
+from progeo_core.commands.options import JsonFlag
+
+if TYPE_CHECKING:
+    from progeo_core.train.prompt_words import NearWord
+
+SCHEMA = 1
+_DEFAULT_MODEL = "CLIP-RN50:openai"
+
+
+class _Prompt(NamedTuple):
+    """Prompt of one class; class_id: UTM zone, east (m), north (m), heading, None unknown."""
+
+    group: int
+    class_id: list[float] | None
+    vectors: list[list[NearWord]]
+
+
+def prompts(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="last_prompt_learners.pth of stage 1, or the authors' prompt_learners.pth.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="Whose words: best_model.pth of the training, a model imported --with-text, or a"
+            " backbone with its weights. The text sides of the four CLIP backbones differ.",
+        ),
+    ] = _DEFAULT_MODEL,
+    classes: Annotated[
+        int, typer.Option("--classes", metavar="N", help="Classes to show of each group.", min=1)
+    ] = 5,
+    words: Annotated[
+        int, typer.Option("--words", metavar="N", help="Words for each vector.", min=1, max=100)
+    ] = 3,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the words of CLIP that are nearest to learned prompts, with their distances.
+
+    Stage 1 learns four vectors for each class of places, in "A photo of a X X X X street." Vectors
+    need not be near any word: distances of one word to another are about 0.5. Nothing that the file
+    holds is run.
+
+        progeo model prompts logs/site/stage1/*/last_prompt_learners.pth \\
+            --model logs/site/stage2/*/best_model.pth --classes 20
+
+    JSON: schema (1), file, model, groups (number of classes in each), prompts (group, class_id
+    (UTM zone, east, north, heading) or null, vectors: of each, words with word and distance).
+    """
+    from progeo_core.train.prompt_words import nearest_words, read_word_embedding
+    from progeo_core.train.prompts_file import read_prompts
+
+    groups = read_prompts(file)
+    with waiting("reading the words"):
+        embedding = read_word_embedding(model)
+    shown = []
+    for number, (class_id, learned) in enumerate(groups):
+        named = class_id.tolist() if len(class_id) else [None] * len(learned)
+        found = nearest_words(learned[:classes], embedding, words)
+        shown += [_Prompt(number, *pair) for pair in zip(named, found, strict=False)]
+    if as_json:
+        sizes = [len(learned) for _, learned in groups]
+        said = {"schema": SCHEMA, "file": str(file), "model": model, "groups": sizes}
+        print_json({**said, "prompts": [_document(one) for one in shown]})
+    else:
+        _print(shown)
+
+
+def _document(prompt: _Prompt) -> dict[str, Any]:
+    vectors = [[near._asdict() for near in vector] for vector in prompt.vectors]
+    return {"group": prompt.group, "class_id": prompt.class_id, "vectors": vectors}
+
+
+def _print(shown: list[_Prompt]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("group", justify="right")
+    table.add_column("class")
+    for number in range(max(len(one.vectors) for one in shown)):
+        table.add_column(f"X{number + 1}", overflow="fold")
+    for one in shown:
+        vectors = ("\n".join(f"{word} {far:.2f}" for word, far in near) for near in one.vectors)
+        name = ", ".join(f"{value:.10g}" for value in one.class_id or ()) or "unknown"
+        table.add_row(str(one.group), name, *vectors)
+    tables().print(table, markup=False, highlight=False)

@@ -1,0 +1,84 @@
+"""Words nearest to learned prompts: what stage 1 would say of a place, if it could.
+
+Zhou, Yang, Loy, Liu 2022, "Learning to Prompt for Vision-Language Models", section 3.5: learned
+vectors need not be near any word, so the distances are part of the answer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from progeo_core.errors import DataError, UsageError
+from progeo_core.model.model_folder import is_model_folder, read_model
+from progeo_core.model.named_backbone import split_backbone_name
+from progeo_core.model.pretrained import default_pretrained, pretrained_state
+from progeo_core.model.weights import State, read_state, to_network_names
+
+_EMBEDDING = "token_embedding.weight"
+# The last tokens of CLIP are those of the start and the end of a text.
+_NO_WORDS = 2
+
+
+class NearWord(NamedTuple):
+    """Word of CLIP's vocabulary, and its distance from a learned vector."""
+
+    word: str
+    distance: float
+
+
+def nearest_words(prompts: Tensor, embedding: Tensor, count: int) -> list[list[list[NearWord]]]:
+    """Return the `count` nearest words of each vector of prompts [n, t, W], nearest first.
+
+    embedding: [v, W] of all tokens. Distances are Euclidean, as in CoOp. Raises `UsageError` for
+    prompts of another width than the words.
+    """
+    if prompts.ndim != 3 or prompts.shape[2] != embedding.shape[1]:
+        raise UsageError(
+            f"the prompts have the shape {list(prompts.shape)} and the words of the model"
+            f" {embedding.shape[1]} values each: name the model that they were learned with"
+        )
+    import open_clip
+
+    words = open_clip.tokenizer.SimpleTokenizer().decoder
+    vocabulary = embedding[: len(embedding) - _NO_WORDS].float()
+    distances = torch.cdist(prompts.float().flatten(0, 1), vocabulary)
+    found = distances.topk(min(count, len(vocabulary)), largest=False)
+    near = [
+        [
+            NearWord(words[token].removesuffix("</w>"), distance)
+            for token, distance in zip(tokens, own, strict=True)
+        ]
+        for tokens, own in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+    ]
+    length = prompts.shape[1]
+    return [near[start : start + length] for start in range(0, len(near), length)]
+
+
+def read_word_embedding(model: str) -> Tensor:
+    """Return the embeddings [v, W] of the words of a model.
+
+    model: a checkpoint (best_model.pth), a model folder with its text side, or a backbone as
+    "NAME[:PRETRAINED]". Raises `DataError` for a file that is none, or holds no words, and
+    `UsageError` for an unknown name.
+    """
+    state = _state(model)
+    if _EMBEDDING not in state:
+        raise DataError(
+            f"{model}: holds no words; name the best_model.pth of the training, a model imported"
+            " --with-text, or a backbone such as CLIP-RN50:openai"
+        )
+    return state[_EMBEDDING]
+
+
+def _state(model: str) -> State:
+    path = Path(model).expanduser()
+    if path.is_file():
+        return to_network_names(read_state(path))
+    if is_model_folder(path):
+        return read_model(path, with_text=True).state
+    backbone, pretrained = split_backbone_name(model)
+    return pretrained_state(backbone, pretrained or default_pretrained(backbone))
