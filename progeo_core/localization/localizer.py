@@ -72,7 +72,12 @@ class Localizer:
             prepared,
             consensus,
             self._verifier,
-            PlaceFilter(prepared.places.position, spacing_m, place_filter),
+            PlaceFilter(
+                prepared.places.position,
+                spacing_m,
+                place_filter,
+                yaw_rad=prepared.places.yaw_rad,
+            ),
             self.odometry,
         )
 

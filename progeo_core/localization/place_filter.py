@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import SequenceConstants
-from progeo_core.localization.place_grid import PlaceGrid
+from progeo_core.localization.learned_motion import LearnedMotion
+from progeo_core.localization.place_grid import Pairs, PlaceGrid
 from progeo_core.poses.pose_buffer import Travel
 from progeo_core.settings import Settings, setting
 
@@ -88,11 +89,16 @@ class PlaceFilter:
         spacing_m: float,
         settings: PlaceFilterSettings | None = None,
         constants: SequenceConstants | None = None,
+        yaw_rad: FloatArray | None = None,
     ) -> None:
-        """Filter over places [n, 3] (m) of a typical distance (m, 0 if all are in one spot)."""
+        """Filter over places [n, 3] (m) of a typical distance (m, 0 if all are in one spot).
+
+        yaw_rad: [n] directions in which they look, NaN unknown.
+        """
         self._max_speed_mps = (settings or PlaceFilterSettings()).max_speed_mps
         self.constants = constants or SequenceConstants()
         self._position = position
+        self._yaw_rad = np.full(len(position), np.nan) if yaw_rad is None else yaw_rad
         # All places in one spot: any positive size will do.
         self.spacing_m = spacing_m or 1.0
         self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
@@ -103,6 +109,7 @@ class PlaceFilter:
         self._tracks = _new_tracks(np.empty(0, np.int64), self._position, 0.0)
         self._off_map = 1.0
         self._enter_rate = _FIRST_ON_MAP
+        self._motion = LearnedMotion()
 
     def start_at(self, rows: IntArray, probability: FloatArray) -> None:
         """Forget everything but a belief over places [s]; what it lacks of one is off the map."""
@@ -136,7 +143,8 @@ class PlaceFilter:
         if reach > _LONGEST_STEP * self.spacing_m:
             self.reset()
         elif len(self._tracks.rows) and elapsed > 0.0:
-            self._move(_displacement(self._tracks.velocity, elapsed, travel), reach, elapsed)
+            step = _displacement(self._tracks.velocity, elapsed, travel)
+            self._move(step, reach, elapsed, is_measured=travel is not None)
         return self._tracks.rows
 
     def update(
@@ -160,7 +168,8 @@ class PlaceFilter:
         total = mass.sum() + off_map
         self._enter_rate = self.constants.enter_rate
         kept = self._keep_heaviest(tracks._replace(mass=mass / total))
-        rows, mass, camera, _, _ = self._tracks
+        rows, mass, camera, velocity, steady = self._tracks
+        self._motion.learn(mass * steady, velocity, self._yaw_rad[rows])
         return Belief(rows, mass, camera, similarity[kept], self._off_map)
 
     def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:
@@ -176,8 +185,11 @@ class PlaceFilter:
             self._off_map,
         )
 
-    def _move(self, step: FloatArray, reach_m: float, elapsed: float) -> None:
-        """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach."""
+    def _move(self, step: FloatArray, reach_m: float, elapsed: float, *, is_measured: bool) -> None:
+        """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach.
+
+        is_measured: whether odometry told how far.
+        """
         old = self._tracks
         sigma = _STEP_SIGMA * self.spacing_m
         steady = old.mass * old.steady * (1.0 - self.constants.turn_rate)
@@ -191,9 +203,15 @@ class PlaceFilter:
         # What hardly anything leaves from is not worth a search; its belief goes off the map.
         leaving = np.flatnonzero(unsteady > _MIN_SPREAD * unsteady.max())
         free = self._grid.near(old.camera[leaving], reach_m)
-        share = unsteady[leaving] / np.maximum(np.bincount(free.point, minlength=len(leaving)), 1)
-        free_mass = share[free.point]
         origin = leaving[free.point]
+        weight = _share_out(np.ones(len(origin)), free)
+        if not is_measured:
+            offset = self._position[free.row] - old.camera[origin]
+            yaw = self._yaw_rad[old.rows[origin]]
+            *weights, known = self._motion.weigh(offset, yaw, elapsed, self.spacing_m)
+            usual, learned = (_share_out(one, free) for one in weights)
+            weight = (1.0 - known) * usual + known * learned
+        free_mass = unsteady[origin] * weight
 
         innovation = self._position[led.row] - expected[led.point]
         camera = np.concatenate(
@@ -239,6 +257,12 @@ class PlaceFilter:
         )
         self._off_map = max(0.0, 1.0 - float(self._tracks.mass.sum()))
         return order
+
+
+def _share_out(weight: FloatArray, pairs: Pairs) -> FloatArray:
+    """Return weights [p] that sum to one for every point."""
+    total = np.bincount(pairs.point, weight)
+    return weight / np.maximum(total, 1e-300)[pairs.point]
 
 
 def _new_tracks(rows: IntArray, position: FloatArray, mass: float) -> _Tracks:

@@ -1,0 +1,73 @@
+"""A robot drives on as it did: ahead, backward, aside, at its pace."""
+
+import math
+
+import numpy as np
+import pytest
+
+from progeo_core.localization.learned_motion import LearnedMotion
+from progeo_core.localization.place_filter import PlaceFilter
+
+LINE = np.column_stack([np.arange(100.0), np.zeros(100), np.zeros(100)])
+
+
+def learned(velocity: list[float], yaw_rad: float, images: int = 20) -> LearnedMotion:
+    motion = LearnedMotion()
+    for _ in range(images):
+        motion.learn(np.array([0.9]), np.array([velocity]), np.array([yaw_rad]))
+    return motion
+
+
+@pytest.mark.parametrize(
+    ("velocity", "ahead"),
+    [([0.0, 2.0, 0.0], 2.0), ([0.0, -2.0, 0.0], -2.0), ([2.0, 0.0, 0.0], 0.0)],
+)
+def test_motion_is_told_in_the_frame_of_the_places(velocity: list[float], ahead: float) -> None:
+    motion = learned(velocity, math.pi / 2.0)
+    assert motion.speed == pytest.approx(2.0)
+    assert motion.mean[0] == pytest.approx(ahead, abs=0.01)
+    assert motion.known > 0.9
+    # Another place looks west: the same motion leads another way there.
+    x, y = -motion.mean
+    steps = np.array([[x, y, 0.0], [-x, -y, 0.0], [0.0, 0.0, 0.0]])
+    _, weight, share = motion.weigh(steps, np.full(3, math.pi), 1.0, 1.0)
+    assert weight[0] > 100.0 * weight[1:].max()
+    assert share == pytest.approx(0.8)
+
+
+def test_without_directions_the_pace_alone_counts() -> None:
+    motion = learned([2.0, 0.0, 0.0], math.nan)
+    steps = np.array([[4.0, 0.0, 0.0], [0.0, -4.0, 0.0], [0.5, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    usual, weight, _ = motion.weigh(steps, np.full(4, math.nan), 2.0, 1.0)
+    assert weight[0] == weight[1] == pytest.approx(1.0)
+    assert weight[2:].max() < 0.5
+    assert (np.diff(usual[[2, 0, 3]]) < 0.0).all()
+
+
+def test_nothing_is_learned_from_nothing() -> None:
+    motion = LearnedMotion()
+    motion.learn(np.empty(0), np.empty((0, 3)), np.empty(0))
+    motion.learn(np.zeros(1), np.ones((1, 3)), np.zeros(1))
+    *_, share = motion.weigh(np.ones((1, 3)), np.zeros(1), 1.0, 1.0)
+    assert share == motion.known == 0.0
+
+
+@pytest.mark.parametrize("pace", [1, -1, 3])
+def test_who_is_carried_off_is_found_where_the_images_go_the_way_that_it_drove(pace: int) -> None:
+    """Each image then fits two places, of which one goes ahead and the other back."""
+
+    def found(yaw_rad: float) -> float:
+        place_filter = PlaceFilter(LINE, 1.0, yaw_rad=np.full(100, yaw_rad))
+        before = [[50 + pace * step] for step in range(10)]
+        after = [[30 + pace * step, 70 - pace * step] for step in range(5)]
+        for image, seen in enumerate([*before, *after]):
+            if image == len(before):
+                place_filter.doubt(1.0)
+            carried = place_filter.predict(1.0)
+            rows = np.concatenate([carried, np.setdiff1d(seen, carried)])
+            odds = np.where(np.isin(rows, seen), 5.0, -5.0)
+            belief = place_filter.update(rows, odds, odds)
+        return float(belief.probability[belief.rows == after[-1][0]].sum())
+
+    assert found(0.0) > 0.8
+    assert found(math.nan) == pytest.approx(0.5, abs=0.05)
