@@ -38,6 +38,7 @@ setup(
             "evaluation/loop_view/loop_page.*",
             "evaluation/map_view/map_page.*",
             "evaluation/report_template.html",
+            "evaluation/training_page.html",
             "py.typed",
             "inference/xfeat*",
         ],

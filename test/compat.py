@@ -35,6 +35,8 @@ LARGE = ("open_clip_torch==2.30.0", "torch==2.6.0", "torchvision==0.21.0", "tens
 TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 # Tests of what those versions do: arrays, images, files, maps, and all of the command line's help.
 TESTS = (
+    "test/progeo_core/commands/test_bag.py",
+    "test/progeo_core/commands/test_map_build.py",
     "test/progeo_core/commands/test_typer_versions.py",
     "test/progeo_core/images/test_codec.py",
     "test/progeo_core/images/test_ros_encodings.py",
@@ -79,7 +81,11 @@ def main() -> int:
     interpreter = str(make_environment(folder, wanted))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     demo = ["progeo_core.cli", "demo", "--no-ros", "--out", str(folder / "demo")]
-    for arguments in (["-c", _IMPORTS], ["-m", *demo], ["-m", "pytest", "-q", *TESTS]):
+    for arguments in (
+        ["-c", _IMPORTS],
+        ["-m", *demo],
+        ["-m", "pytest", "-q", "-m", "not slow", *TESTS],
+    ):
         ended = subprocess.run([interpreter, *arguments], cwd=ROOT, env=environment, check=False)
         if ended.returncode:
             return ended.returncode

@@ -16,8 +16,8 @@ from progeo_core.records.records import read_records
 app = CommandGroup(no_args_is_help=True, help="Make bags.")
 
 
-class _Storage(enum.Enum):
-    """Storages of rosbag2; typer 0.9 knows no `Literal`."""
+class _Storage(str, enum.Enum):
+    """Storages of rosbag2; typer 0.9 knows no `Literal`, and no default that is no text."""
 
     mcap = "mcap"
     sqlite3 = "sqlite3"

@@ -83,7 +83,8 @@ def compare(
     that a second comparison with one more model computes only that one's.
 
         progeo compare --database lap1.csv --queries lap2.csv --radius 2 \\
-            --models mobilenetv2-gem,progeo-tiny,ViT-B-16-SigLIP:webli --picture models.svg
+            --models mobilenetv2-gem,progeo-tiny,ViT-B-16-SigLIP:webli \\
+            --picture models.svg
 
     JSON: schema (1), queries, database, protocol, models (each with model, dimension, runs_in,
     ms_per_image, map_bytes, recall_at ("1", "5", "10", "20") and the same under verified), skipped,

@@ -99,9 +99,12 @@ def evaluate(
     compares stated confidence with the share that was right. Time to localize: from the first
     image, or a jump of the truth, to the first accepted right answer.
 
-        progeo evaluate --map city.progeo --queries site/test/queries --report report/
-        progeo evaluate --map lab.progeo --queries lap2.csv --sequence --json out.json
-        progeo evaluate --map lab.progeo --queries walk.csv --camera-info camera.yaml
+        progeo evaluate --map city.progeo --queries site/test/queries \\
+            --report report/
+        progeo evaluate --map lab.progeo --queries lap2.csv --sequence \\
+            --json out.json
+        progeo evaluate --map lab.progeo --queries walk.csv \\
+            --camera-info camera.yaml
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
     position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,

@@ -78,7 +78,8 @@ def localize(
 
         progeo localize office.progeo photo.jpg
         progeo localize office.progeo shots/ --json
-        progeo localize lab.progeo photo.jpg --camera-info camera.yaml --matches out/
+        progeo localize lab.progeo photo.jpg --camera-info camera.yaml \\
+            --matches out/
 
     JSON: schema (1), map, answers; for each image: image, accepted, state, reason, confidence (0 to
     1), position (metres east, north, up), yaw_rad (counter-clockwise from east, or null), sigma_m

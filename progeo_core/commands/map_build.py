@@ -109,10 +109,11 @@ def build(
     features are kept, too; with the camera's calibration and orientation, with 3-D points.
 
         progeo map build city.progeo photos/
-        progeo map build yard.progeo --bag drive/ --image-topic /camera/image_raw \\
+        progeo map build yard.progeo --bag drive/ --image-topic /camera \\
             --pose-topic /odometry/filtered --datum 48.137,11.575
         progeo map build lab.progeo --records lab.csv --camera-info camera.yaml
-        progeo map build city.progeo photos/ --model megaloc --trust-code --dimension 512
+        progeo map build city.progeo photos/ --model megaloc \\
+            --trust-code --dimension 512
     """
     from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target

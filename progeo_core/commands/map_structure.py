@@ -83,7 +83,8 @@ def structure(
     get 3-D points: from depth, or else triangulated between the places. Places that have 3-D points
     are left alone, and an interrupted run is continued by the same command.
 
-        progeo map structure lab.progeo --records lab.csv --camera-info camera.yaml
+        progeo map structure lab.progeo --records lab.csv \\
+            --camera-info camera.yaml
         progeo map structure old.progeo --camera-info camera.yaml
     """
     from progeo_core.map.place_map import PlaceMap

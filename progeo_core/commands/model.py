@@ -50,6 +50,42 @@ def info(
         print_fields(described.name, shown)
 
 
+@app.command()
+def history(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="Folder of a training run, logs/SAVE_DIR/STAGE/TIME.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Page to write; one that `progeo model history` wrote before is replaced. Default:"
+            " history.html in the run's folder.",
+        ),
+    ] = None,
+) -> None:
+    """Write a training run as one page, also while it goes on.
+
+    Losses and recalls over the epochs, the figures of the test with examples of its predictions
+    (kept with --num_preds_to_save), and the settings that are not the defaults.
+
+        progeo model history logs/site/stage2/2026-05-01_10-30-00
+    """
+    from progeo_core.evaluation.training_page import read_training_run, write_training_page
+
+    path = out or run / "history.html"
+    found = read_training_run(run)
+    page_bytes = write_training_page(found, path)
+    pages = {"epochs": len(found.history), "page": f"{path}, {page_bytes / 1e6:.1f} MB"}
+    print_fields(str(run), pages)
+
+
 BackboneOption = Annotated[
     str,
     typer.Option(

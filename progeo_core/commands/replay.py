@@ -96,11 +96,11 @@ def replay(
 
     Images are answered one after the other, as fast as it goes. With --live the bag is played to
     the node; a busy node drops old images, and the report counts them.
+    With a calibration and a map with landmarks, answers are full poses of the camera. Their
+    rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
         progeo replay drive/ --map yard.progeo --image-topic /camera/image_raw \\
             --ground-truth-topic /ground_truth/pose --report report/
-    With a calibration and a map with landmarks, answers are full poses of the camera. Their
-    rotation counts as unknown unless --camera-poses says that the ground truth is the camera's.
 
     The folder has report.html, answers.csv and .jsonl, matches/, .tum (for evo) and summary.json:
     keys of `evaluate --json` over the answered images with ground truth, images, answered, dropped,

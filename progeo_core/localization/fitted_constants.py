@@ -17,6 +17,8 @@ class SingleImageConstants(NamedTuple):
     gap_slope: log odds per unit of gap.
     presence_at_half: similarity of the best place, in standard deviations of that of far places of
     the map, at which half of the images are from the map at all; presence_slope: log odds per one.
+    alike_doubt: chance that an image is of a place that only looks like one of the map, in a map
+    all of whose places look like others of it.
     """
 
     sharpness: float = 20.0
@@ -24,6 +26,7 @@ class SingleImageConstants(NamedTuple):
     gap_slope: float = 20.0
     presence_at_half: float = 1.2
     presence_slope: float = 4.0
+    alike_doubt: float = 0.8
 
 
 class VerificationConstants(NamedTuple):
@@ -31,16 +34,17 @@ class VerificationConstants(NamedTuple):
 
     even_inliers: number of them that says nothing, unless the best place elsewhere has more: that
     one's number says nothing then. chance_inliers: as many may come by chance, and are added to
-    all. slope: log odds per e-fold of their number. lowest: of the log odds. highest: of them.
-    sequence_share: of the log odds, in a sequence: its images err in the same way.
+    all. slope: log odds per e-fold of their number. alike_lead: how many e-folds a place has to be
+    ahead of the best place elsewhere to say nothing, in a map all of whose places look alike.
+    lowest: of the log odds. highest: of them.
     """
 
     even_inliers: float = 25.0
     chance_inliers: float = 10.0
+    alike_lead: float = 0.8
     slope: float = 2.5
     lowest: float = -3.0
     highest: float = 3.0
-    sequence_share: float = 0.7
 
 
 class SequenceConstants(NamedTuple):

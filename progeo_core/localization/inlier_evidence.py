@@ -9,14 +9,18 @@ from progeo_core.localization.fitted_constants import VerificationConstants
 
 
 def inlier_log_odds(
-    inliers: FloatArray, position: FloatArray, apart_m: float, fitted: VerificationConstants
+    inliers: FloatArray,
+    position: FloatArray,
+    apart_m: float,
+    fitted: VerificationConstants,
+    look_alikes: float = 0.0,
 ) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
-    metres. apart_m: places farther from each other than this do not show the same. Where others
-    share many inliers with the image, too, as floors that are built to one plan do, they say
-    little.
+    metres. apart_m: places farther from each other than this do not show the same. look_alikes:
+    share of the map's places that look like some elsewhere; the more, the farther a place has to
+    be ahead of the others.
     """
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
@@ -28,7 +32,9 @@ def inlier_log_odds(
     rival = np.where(elsewhere, found[None], 0.0).max(axis=1)
     even = np.maximum(fitted.even_inliers, rival) + fitted.chance_inliers
     excess = np.log((found + fitted.chance_inliers) / even)
-    # Where places of the map look alike, what is not in it may look as alike as the best of them.
-    trust = np.where(excess > 0.0, (fitted.even_inliers + fitted.chance_inliers) / even, 1.0)
-    log_odds[known] = np.clip(fitted.slope * trust * excess, fitted.lowest, fitted.highest)
+    # Of places that are all wrong but look alike, one is ahead of the others, too.
+    demanded = fitted.slope * fitted.alike_lead * look_alikes
+    log_odds[known] = np.clip(
+        fitted.slope * excess - demanded, fitted.lowest - demanded, fitted.highest
+    )
     return log_odds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,7 @@ from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
 from progeo_core.localization.inlier_evidence import inlier_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.look_alikes import share_of_look_alikes
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -28,6 +30,8 @@ _APART_RADII = 2.0
 # No image is compared with more places than this, and one that is compared at all with so many:
 # what fits the first place may fit others that are built to the same plan.
 _MAX_PLACES, _MIN_PLACES = 5, 3
+# Places of a belief before the one that the image by itself would choose.
+_MAX_FIRST = 2
 # An image with fewer local features (a blank wall, a covered lens) tells nothing by what it shares.
 _MIN_FEATURES = 100
 
@@ -65,6 +69,11 @@ class PlaceVerifier:
         self._map, self._radius_m = prepared, radius_m
         self._constants = constants or VerificationConstants()
 
+    @functools.cached_property
+    def look_alikes(self) -> float:
+        """Return the share of the map's places that look like some elsewhere."""
+        return share_of_look_alikes(self._map, self._radius_m)
+
     def weigh_matches(
         self,
         query: Query,
@@ -80,12 +89,11 @@ class PlaceVerifier:
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
         """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
-        place = distinct_places(belief.probability, belief.position, self._radius_m, _MAX_PLACES)
+        place = rival_places(belief, self._radius_m)
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        share = self._constants.sequence_share
-        log_odds = self._compare(query, rows, place, belief.position, prior, settings, share)
+        log_odds = self._compare(query, rows, place, belief.position, prior, settings)
         # What was not compared fits no better than the best of what was, where that fits badly.
         compared = log_odds != 0.0
         others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
@@ -136,13 +144,11 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
-        share: float = 1.0,
     ) -> FloatArray:
         """Return the log odds [m] of places, the heaviest compared first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
-        [m + 1] of all else and of each place. share: of the log odds that counts. Stops where the
-        answer has become sure.
+        [m + 1] of all else and of each place. Stops where the answer has become sure.
         """
         finish = time.monotonic() + settings.verification_ms * 1e-3
         _, first = np.unique(place, return_index=True)
@@ -151,14 +157,36 @@ class PlaceVerifier:
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            evidence = inlier_log_odds(inliers, position[first], apart_m, self._constants)
-            log_odds = share * evidence
+            log_odds = inlier_log_odds(
+                inliers, position[first], apart_m, self._constants, self.look_alikes
+            )
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish
                 or posterior_of_places(prior, log_odds)[1:].max() >= settings.min_confidence
             ):
                 break
         return log_odds
+
+
+def rival_places(belief: Belief, radius_m: float) -> IntArray:
+    """Return the number of each place's [s] rival, in the order to compare them; -1: of none.
+
+    Before the third, that of the most similar place elsewhere: a belief that went wrong has
+    forgotten where the camera is.
+    """
+    probability, position = belief.probability, belief.position
+    rival = distinct_places(probability, position, radius_m, _MAX_FIRST)
+    rest = np.flatnonzero(rival < 0)
+    if rest.size:
+        outsider = rest[np.argmax(belief.similarity[rest])]
+        near = np.linalg.norm(position[rest] - position[outsider], axis=1) <= radius_m
+        rival[rest[near]] = _MAX_FIRST
+        rest = rest[~near]
+        last = distinct_places(
+            probability[rest], position[rest], radius_m, _MAX_PLACES - _MAX_FIRST - 1
+        )
+        rival[rest] = np.where(last < 0, -1, last + _MAX_FIRST + 1)
+    return rival
 
 
 def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:
@@ -191,4 +219,6 @@ def weigh_places(
     shares = np.bincount(owner, weight, len(prior))
     posterior = posterior_of_places(prior, log_odds)
     spread = posterior / np.maximum(shares, 1e-300)
+    # What was not compared ranks no better for all of that looking different.
+    spread[0] *= np.exp(min(0.0, float(log_odds.max())))
     return VerifiedPlaces(weight * spread[owner], float(posterior[1:].max()))

@@ -29,6 +29,8 @@ _GIVEN_SIGMAS = 3.0
 
 # Every so many images, a sure belief is verified all the same: what confirms itself may be wrong.
 _SPOT_CHECK = 3
+# Where more of the map's places than this look like others, every image is.
+_MANY_ALIKE = 0.2
 
 
 class SequenceRanker:
@@ -102,7 +104,7 @@ class SequenceRanker:
 
     def _is_to_verify(self, belief: Belief, settings: LocalizerSettings) -> bool:
         """Whether a belief needs verification to be accepted, or it is time for a spot check."""
-        if self._tracker.steps % _SPOT_CHECK == 0:
+        if self._tracker.steps % _SPOT_CHECK == 0 or self._verifier.look_alikes > _MANY_ALIKE:
             return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)

@@ -33,8 +33,8 @@ _MAX_APART_DEG = 0.01
 _MAX_YAW_APART_RAD = 0.1
 
 
-class Heading(enum.Enum):
-    """Meaning of the heading field of '@' names; data sets disagree."""
+class Heading(str, enum.Enum):
+    """Meaning of the heading field of '@' names; data sets disagree. Of text for typer 0.9."""
 
     UNKNOWN = "unknown"
     AZIMUTH = "azimuth"  # degrees clockwise from north, of the image's centre

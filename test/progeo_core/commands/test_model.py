@@ -59,3 +59,10 @@ def test_export_gives_the_encoders_descriptors(
     pixels = np.stack([image.transpose(2, 0, 1) for image in images])
     (descriptors,) = session.run(None, {session.get_inputs()[0].name: pixels})
     np.testing.assert_allclose(descriptors, small_encoder.encode(images), atol=1e-4)
+
+
+def test_a_folder_that_is_no_training_run_is_said(progeo, tmp_path):
+    done = progeo("model", "history", tmp_path)
+    assert done.code == 1
+    assert "name the folder of a run, logs/SAVE_DIR/STAGE/TIME" in done.error
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import types
 from pathlib import Path
@@ -24,6 +25,8 @@ def test_no_command_has_an_annotation_that_typer_0_9_does_not_know(command: Type
         kind = get_args(parameter.annotation)[0]
         assert not isinstance(kind, types.UnionType), name
         assert "Literal" not in str(kind), name
+        if isinstance(parameter.default, enum.Enum):
+            assert isinstance(parameter.default, str), name
 
 
 def test_deferred_and_optional_annotations_make_options_with_their_help() -> None:

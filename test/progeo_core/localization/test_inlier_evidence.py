@@ -8,8 +8,8 @@ FITTED = VerificationConstants()
 LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
 
 
-def log_odds(*inliers, position=LINE):
-    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED)
+def log_odds(*inliers, position=LINE, look_alikes=0.0):
+    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED, look_alikes)
 
 
 def test_the_place_with_most_inliers_gains_and_the_others_lose():
@@ -49,5 +49,9 @@ def test_evidence_is_bounded():
 
 
 def test_a_lead_says_little_where_the_map_has_places_built_alike():
-    # Another floor that is not mapped may fit as well as the best of those that are.
-    assert 0.0 < log_odds(300, 200, 5)[0] < 0.5 * log_odds(45, 25, 5)[0]
+    # A floor that is not mapped has more in common with one of those that are than with the others.
+    one, many = log_odds(120, 80, 5), log_odds(120, 80, 5, look_alikes=1.0)
+    assert one[0] > 0.5
+    assert many[0] < 0.0
+    assert many.argsort().tolist() == one.argsort().tolist()
+    assert log_odds(100_000, 80, 5, look_alikes=1.0)[0] == pytest.approx(FITTED.highest)

@@ -7,6 +7,7 @@ from progeo_core.localization.place_verification import (
     PlaceVerifier,
     WeightedMatches,
     prior_of_places,
+    rival_places,
     weigh_places,
 )
 from progeo_core.localization.ranking import Query
@@ -52,6 +53,11 @@ def test_other_places_are_no_more_probable_than_that_the_image_is_of_the_map():
     surely, hardly = (weigh(0.3, [-2.0, 4.0], presence=one) for one in (1.0, 0.32))
     assert surely.confidence > 0.9
     assert hardly.confidence < 0.7
+
+
+def test_what_was_not_compared_ranks_no_better_for_it():
+    verified = weigh(0.6, [-2.0, -3.0], np.array([1.0, 0.5, 0.8, 0.7]))
+    assert verified.weight.argsort().tolist()[-1] == 0
 
 
 def test_one_place_and_full_confidence_are_probabilities():
@@ -113,3 +119,15 @@ def test_belief_of_a_sequence_is_weighed_by_place(prepare):
     odds = verifier.log_odds(query, belief, LocalizerSettings(verification_ms=10_000))
     assert verifier.compared[:2] == [5, 20]
     assert odds[0] == odds[1] < 0.0 < odds[2]
+
+
+def test_what_the_image_resembles_is_a_rival_of_what_the_sequence_believes():
+    position = np.arange(9)[:, None] * [10.0, 0.0, 0.0]
+    probability = 0.5 ** np.arange(1.0, 10.0)
+    similarity = np.zeros(9)
+    similarity[7] = 0.9
+    belief = Belief(np.arange(9), probability, position, similarity, 0.1)
+    assert rival_places(belief, 4.0).tolist() == [0, 1, 3, 4, -1, -1, -1, 2, -1]
+    assert rival_places(belief._replace(similarity=-np.arange(9.0)), 14.0).max() == 4
+    one = Belief(np.array([4]), np.ones(1), np.zeros((1, 3)), np.ones(1), 0.0)
+    assert rival_places(one, 4.0).tolist() == [0]

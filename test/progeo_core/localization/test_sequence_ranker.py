@@ -17,6 +17,8 @@ SETTINGS = LocalizerSettings(sequence=True, verification_ms=1000)
 class FavouringVerifier(PlaceVerifier):
     """Verification that speaks for one place, and counts how often it was asked."""
 
+    look_alikes = 0.0
+
     def __init__(self, row):
         self.row, self.asked = row, 0
 

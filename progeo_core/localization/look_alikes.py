@@ -1,0 +1,45 @@
+"""Whether places of a map look like others far away: floors built to one plan, rows of shelves.
+
+A map tells it of itself. Where its places look more like some elsewhere than like their own
+neighbours, an image that looks like a place may be from another one, and from one that nobody
+mapped, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from progeo_core.localization.prepared_map import PreparedMap
+
+# Places that are looked at: enough for a share, few enough for a large map.
+_SAMPLE = 50
+# Places that each of them is compared with, the most similar ones.
+_CANDIDATES = 50
+# Places elsewhere are a radius' diameter away.
+_APART_RADII = 2.0
+# In standard deviations of the similarity of far places: of some hundred places that have nothing
+# in common, the most similar one is no more alike.
+_MIN_LEVEL = 3.0
+
+
+def share_of_look_alikes(prepared: PreparedMap, radius_m: float) -> float:
+    """Return the share of places that look more like one elsewhere than like any near them.
+
+    radius_m: of one place.
+    """
+    count = len(prepared.places.ids)
+    rows = np.arange(0, count, -(-count // _SAMPLE))
+    return float(np.mean([_has_look_alike(prepared, int(row), radius_m) for row in rows]))
+
+
+def _has_look_alike(prepared: PreparedMap, row: int, radius_m: float) -> bool:
+    descriptor = prepared.place_map.descriptors(prepared.places.ids[[row]])[0].astype(np.float32)
+    found = prepared.search(descriptor, _CANDIDATES)
+    found = found[found != row]
+    standardized = prepared.standardization.apply(descriptor[None])[0]
+    similarity = prepared.similarity(standardized, found)
+    position = prepared.places.position
+    distance_m = np.linalg.norm(position[found] - position[row], axis=1)
+    near = similarity[distance_m <= radius_m].max(initial=-1.0)
+    elsewhere = similarity[distance_m > _APART_RADII * radius_m].max(initial=-1.0)
+    return bool(elsewhere > max(float(near), _MIN_LEVEL * prepared.far_spread))
