@@ -220,5 +220,8 @@ def weigh_places(
     posterior = posterior_of_places(prior, log_odds)
     spread = posterior / np.maximum(shares, 1e-300)
     # What was not compared ranks no better for all of that looking different.
-    spread[0] *= np.exp(min(0.0, float(log_odds.max())))
+    # That nothing of the map may be right says nothing for it.
+    last = len(prior) - 1
+    unweighed = prior[last] / max(shares[last], 1e-300) * posterior[0] / max(prior[0], 1e-300)
+    spread[0] = min(spread[0], unweighed * np.exp(min(0.0, float(log_odds.max()))))
     return VerifiedPlaces(weight * spread[owner], float(posterior[1:].max()))

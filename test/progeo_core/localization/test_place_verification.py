@@ -58,6 +58,8 @@ def test_other_places_are_no_more_probable_than_that_the_image_is_of_the_map():
 def test_what_was_not_compared_ranks_no_better_for_it():
     verified = weigh(0.6, [-2.0, -3.0], np.array([1.0, 0.5, 0.8, 0.7]))
     assert verified.weight.argsort().tolist()[-1] == 0
+    # Nor for the image being probably off the map.
+    assert weigh(0.2, [0.0, 0.0], presence=0.25).weight.argmax() == 0
 
 
 def test_one_place_and_full_confidence_are_probabilities():
