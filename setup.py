@@ -56,7 +56,7 @@ setup(
     ],
     # Oldest are the versions of Ubuntu 24.04; `make compat` runs the tests with them.
     install_requires=[
-        "faiss-cpu>=1.8",
+        "faiss-cpu>=1.9",  # 1.8 does not search among a part of its short codes
         "matplotlib>=3.6",
         "numpy>=1.26",
         "open_clip_torch>=2.30",

@@ -18,7 +18,7 @@ OLDEST = (
     "Pillow==10.2.0",
     "PyYAML==6.0.1",
     "click==8.1.6",
-    "faiss-cpu==1.8.0",
+    "faiss-cpu==1.9.0",
     "matplotlib==3.7.3",  # the first that has wheels for Python 3.12
     "numpy==1.26.4",
     "opencv-python-headless==4.6.0.66",
