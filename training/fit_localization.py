@@ -1,404 +1,331 @@
-"""Fit the constants of the localizer to drives, and say what a drive loses that was left out.
+"""Fit the constants of the localizer to scenes, and say what a site loses that was left out.
 
-A scene is a map and the images of another pass of it. Every scene's images are also asked of all
-other maps, as images off the map. What is minimised is the log loss of the stated confidences: the
-mean of -log(probability given to what turned out true), over all scenes alike. The constants are
-those of `progeo_core/localization/fitted_constants.py`, which --write replaces by the fitted ones.
-Scenes in poor light are tables that `test.poor_light` writes.
+First the evidence is gathered: descriptors, local features and inliers of all images, once. Then
+every constant of `progeo_core/localization/fitted_constants.py` is tried smaller and larger on an
+excerpt of every scene, and changed where the scenes then cost less (see `Figures.cost`; sites count
+alike). Every site is left out once: of the same trials, the changes are taken that cost the other
+sites less, and the table has what they give on all images of the site that they had not seen.
+--write puts the constants into the source and all figures into training/fitted_localization.json.
 
-    python training/fit_localization.py --cache /tmp/fit
-    python training/fit_localization.py --scene yard monday.csv tuesday.csv 2.5 --rounds 3
+    python training/fit_localization.py --cache /tmp/fit --data /data --write
+    python training/fit_localization.py --cache /tmp/fit --scene yard monday.csv tuesday.csv 2.5
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
-import hashlib
 import json
+import math
+import multiprocessing
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from localization_answers import Constants, Mode, PreparedScene
+from localization_evidence import Evidence
+from localization_figures import Figures, figures
+from localization_scenes import Scene, excerpt, given_scenes, read_scenes
 
-from progeo_core.descriptors.encoder import Described, Encoder, describe
-from progeo_core.evaluation.metrics import reliability
-from progeo_core.geo import FloatArray
-from progeo_core.images.codec import Image, load_images, read_image
-from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization import fitted_constants
-from progeo_core.localization.consensus import ConsensusSettings
-from progeo_core.localization.fitted_constants import (
-    SequenceConstants,
-    SingleImageConstants,
-    VerificationConstants,
-)
-from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.place_filter import PlaceFilter
-from progeo_core.localization.place_verification import PlaceVerifier
-from progeo_core.localization.prepared_map import PreparedMap
-from progeo_core.localization.ranking import Query
-from progeo_core.localization.sequence_ranker import SequenceRanker
-from progeo_core.localization.single_image_ranker import SingleImageRanker
-from progeo_core.map.build import build_map
-from progeo_core.map.place_features import ViewFinder
-from progeo_core.map.place_index import PlaceIndex
-from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.built_in import DEFAULT_MODEL
-from progeo_core.poses.pose_buffer import PoseBuffer
-from progeo_core.records.image_source import FileSource
-from progeo_core.records.records import Records, read_records
-from progeo_core.verification.view_finder import DepthViewFinder
-
-Constants = TypeVar("Constants", SingleImageConstants, SequenceConstants, VerificationConstants)
 
 _FITTED = Path(fitted_constants.__file__)
-_DEMO = Path(__file__).resolve().parent.parent / "progeo_core" / "demo_data"
-# Each constant is tried smaller and larger by these factors, round by round.
-_FACTORS = (1.5, 1.2, 1.1, 1.05)
-_SETTINGS = LocalizerSettings(verification_ms=0)
-# Verification is fitted as if there were time to compare all places.
-_AT_LEISURE = LocalizerSettings(verification_ms=10_000)
+_SUMMARY = Path(__file__).with_name("fitted_localization.json")
+# What each group of constants is fitted by.
+_MODES = {
+    "single": (Mode(False, False), Mode(False, True)),
+    "sequence": (Mode(True, False),),
+    "verification": (Mode(True, True),),
+}
+_ALL_MODES = tuple(
+    Mode(*choice) for choice in ((False, False), (False, True), (True, False), (True, True))
+)
+# Every constant is tried smaller and larger by this factor.
+_FACTOR = 1.5
+# A change that gains less than this is noise.
+_MIN_GAIN = 0.002
 
 
-class Drive(NamedTuple):
-    """Images of one pass [n]: descriptors [n, D], positions [n, 3] (m), stamps (ns), and files."""
+class Options(NamedTuple):
+    """Where evidence is kept, the folder of the data, scenes of tables, model, and processes."""
 
-    descriptors: NDArray[np.float32]
-    position: FloatArray
-    stamp_ns: NDArray[np.int64]
-    images: tuple[Path, ...]
-
-
-class Scene(NamedTuple):
-    """A map, a pass of the same site, and passes of other sites; radius_m: what counts as right.
-
-    inliers: that files of images share with places, by file and row, as far as they were compared.
-    kept: file that they are kept in between runs, None for nowhere.
-    """
-
-    name: str
-    prepared: PreparedMap
-    inliers: dict[str, float]
-    drive: Drive
-    elsewhere: tuple[Drive, ...]
-    radius_m: float
-    kept: Path | None = None
-
-    def keep_inliers(self) -> None:
-        """Keep the inliers for the next run, if there is a folder for them."""
-        if self.kept is not None:
-            self.kept.write_text(json.dumps(self.inliers), encoding="utf-8")
+    cache: Path
+    data: Path | None
+    scene: Sequence[Sequence[str]] | None
+    model: str
+    workers: int
 
 
-class Outcome(NamedTuple):
-    """Stated confidences [n] of a scene, whether they were right, and whether the map has them."""
+class Workplace:
+    """Scenes of one process, prepared when they are first asked for."""
 
-    confidence: FloatArray
-    right: NDArray[np.bool_]
-    on_map: NDArray[np.bool_] = np.zeros(0, np.bool_)
+    def __init__(self, options: Options, folder: Path) -> None:
+        """Read the scenes; their maps go into a folder."""
+        self.scenes = both(options)
+        self._encoder = load_encoder(options.model, "cpu")
+        self.evidence = Evidence(options.cache, self._encoder)
+        self._folder = Path(tempfile.mkdtemp(dir=folder))
+        self._prepared: dict[int, PreparedScene] = {}
 
-    @property
-    def loss(self) -> float:
-        """Return the log loss: 0 for certain and right, 0.69 for knowing nothing."""
-        stated = np.clip(self.confidence, 1e-4, 1.0 - 1e-4)
-        return float(-np.mean(np.log(np.where(self.right, stated, 1.0 - stated))))
-
-
-class RememberingVerifier(PlaceVerifier):
-    """Verification of a scene's images that compares no pair of images twice."""
-
-    def __init__(self, scene: Scene, constants: VerificationConstants) -> None:
-        """Verify the places of a scene."""
-        super().__init__(scene.prepared, scene.radius_m, constants)
-        self._known = scene.inliers
-        self.file = self._read = Path()
-        self._image: Image | None = None
-
-    def inliers(self, query: Query, row: int) -> float:
-        """Return the inliers of an image, which is that of `file`, and a place."""
-        pair = f"{self.file}\t{row}"
-        if pair not in self._known:
-            if self._read != self.file:
-                self._read, self._image = self.file, read_image(self.file)
-            # The same object again has its features ready.
-            self._known[pair] = super().inliers(query._replace(image=self._image), row)
-        return self._known[pair]
-
-
-def answer_singly(scene: Scene, constants: SingleImageConstants) -> Outcome:
-    """Answer every image of a scene by itself, without verification."""
-    return _by_itself(scene, constants, VerificationConstants(), _SETTINGS)
-
-
-def answer_verified(scene: Scene, constants: VerificationConstants) -> Outcome:
-    """Answer every image of a scene with verification, by itself and as part of its pass."""
-    alone = _by_itself(scene, SingleImageConstants(), constants, _AT_LEISURE)
-    return _joined([alone, _in_order(scene, SequenceConstants(), constants, _AT_LEISURE)])
-
-
-def answer_sequences(scene: Scene, constants: SequenceConstants) -> Outcome:
-    """Answer every pass of a scene as a sequence of its own, without verification."""
-    return _in_order(scene, constants, VerificationConstants(), _SETTINGS)
-
-
-def _by_itself(
-    scene: Scene,
-    constants: SingleImageConstants,
-    verification: VerificationConstants,
-    settings: LocalizerSettings,
-) -> Outcome:
-    consensus = ConsensusSettings().widened(scene.prepared.spacing.spacing_m)
-    verifier = RememberingVerifier(scene, verification)
-    ranker = SingleImageRanker(scene.prepared, consensus, verifier, constants)
-    drives = (scene.drive, *scene.elsewhere)
-    return _joined([_outcome(scene, drive, ranker, verifier, settings) for drive in drives])
-
-
-def _in_order(
-    scene: Scene,
-    constants: SequenceConstants,
-    verification: VerificationConstants,
-    settings: LocalizerSettings,
-) -> Outcome:
-    spacing_m = scene.prepared.spacing.spacing_m
-    outcomes = []
-    for drive in (scene.drive, *scene.elsewhere):
-        place_filter = PlaceFilter(scene.prepared.places.position, spacing_m, constants=constants)
-        verifier = RememberingVerifier(scene, verification)
-        ranker = SequenceRanker(
-            scene.prepared,
-            ConsensusSettings().widened(spacing_m),
-            verifier,
-            place_filter,
-            PoseBuffer(),
-        )
-        outcomes.append(_outcome(scene, drive, ranker, verifier, settings))
-    return _joined(outcomes)
-
-
-def fit(start: Constants, losses: Callable[[Constants], Sequence[float]], rounds: int) -> Constants:
-    """Return constants whose mean loss no single change of one of them lowers, after `rounds`."""
-    best, lowest = start, float(np.mean(losses(start)))
-    for factor in _FACTORS[:rounds]:
-        for name in start._fields:
-            for changed in (factor, 1.0 / factor):
-                tried = best._replace(**{name: getattr(best, name) * changed})
-                loss = float(np.mean(losses(tried)))
-                if loss < lowest:
-                    best, lowest = tried, loss
-    return best
-
-
-def report(
-    title: str,
-    scenes: Sequence[Scene],
-    start: Constants,
-    answer: Callable[[Scene, Constants], Outcome],
-    rounds: int,
-) -> Constants:
-    """Print the losses of today's constants, of fitted ones, and of each scene left out.
-
-    Returns the constants that were fitted to all scenes.
-    """
-
-    def losses(chosen: Sequence[Scene], constants: Constants) -> list[float]:
-        return [answer(scene, constants).loss for scene in chosen]
-
-    together = fit(start, functools.partial(losses, scenes), rounds)
-    print(f"\n{title}")
-    print(f"{'log loss':22}{'today':>8}{'fitted':>8}{'left out':>10}{'ECE today':>11}")
-    for scene in scenes:
-        others = [other for other in scenes if other.name != scene.name] or scenes
-        apart = fit(start, functools.partial(losses, others), rounds)
-        today = answer(scene, start)
-        error = reliability(today.confidence, today.right).expected_error
-        print(
-            f"{scene.name:22}{today.loss:8.3f}{answer(scene, together).loss:8.3f}"
-            f"{answer(scene, apart).loss:10.3f}{error:11.3f}"
-        )
-    for name, value in together._asdict().items():
-        print(f"  {name}: {getattr(start, name):g} today, {value:.4g} fitted to all scenes")
-    return together
-
-
-def print_answers(scenes: Sequence[Scene]) -> None:
-    """Print what today's constants answer, with verification: what is accepted, right and not."""
-    print(f"\n{'today':22}{'':10}{'accepted right':>16}{'wrong':>7}{'off the map':>13}")
-    for scene in scenes:
-        sequence = _in_order(scene, SequenceConstants(), VerificationConstants(), _AT_LEISURE)
-        single = _by_itself(scene, SingleImageConstants(), VerificationConstants(), _AT_LEISURE)
-        for name, outcome in (("single", single), ("sequence", sequence)):
-            accepted = outcome.confidence >= _SETTINGS.min_confidence
-            right, home = accepted & outcome.right, outcome.on_map
-            print(
-                f"{scene.name:22}{name:10}{right.sum():8}/{home.sum():<7}"
-                f"{(accepted & home & ~right).sum():7}"
-                f"{(accepted & ~home).sum():7}/{(~home).sum()}"
+    def measure(self, scene: int, mode: Mode, constants: Constants) -> Figures:
+        """Return the figures of a scene."""
+        if scene not in self._prepared:
+            self._prepared[scene] = PreparedScene(
+                self.scenes[scene], self.evidence, self._encoder, self._folder
             )
+        return figures(self._prepared[scene].answer(mode, constants))
 
 
-def written(source: str, fitted: Sequence[NamedTuple]) -> str:
-    """Return the source of the constants with other values, to four digits."""
-    for constants in fitted:
-        for name, value in constants._asdict().items():
+_here: list[Workplace] = []
+
+
+def _start_worker(options: Options, folder: Path) -> None:
+    _here.append(Workplace(options, folder))
+
+
+def _measure(scene: int, mode: Mode, trials: Sequence[Constants]) -> list[Figures]:
+    """Return the figures of a scene by each trial, and keep what was gathered for them."""
+    found = [_here[0].measure(scene, mode, constants) for constants in trials]
+    _here[0].evidence.keep()
+    return found
+
+
+def both(options: Options) -> list[Scene]:
+    """Return the scenes, and then excerpts of them, in the same order."""
+    scenes = given_scenes(options.scene) if options.scene else read_scenes(options.data)
+    return [*scenes, *(excerpt(scene) for scene in scenes)]
+
+
+class Bench:
+    """Figures of all scenes by constants under trial; nothing is measured twice."""
+
+    def __init__(self, scenes: Sequence[Scene], pool: ProcessPoolExecutor, first: int = 0) -> None:
+        """Measure in a pool of processes; first: number that these have for the first scene."""
+        self.scenes, self._pool, self._first = scenes, pool, first
+        self._known: dict[tuple[int, Mode, Constants], Figures] = {}
+
+    def measure(
+        self, modes: Sequence[Mode], trials: Sequence[Constants], site: str | None = None
+    ) -> None:
+        """Measure all scenes, or those of a site, by all trials."""
+        jobs = {}
+        for scene in self.scenes_of(site):
+            for mode in modes:
+                new = [trial for trial in trials if (scene, mode, trial) not in self._known]
+                if new:
+                    jobs[scene, mode] = (
+                        new,
+                        self._pool.submit(_measure, self._first + scene, mode, new),
+                    )
+        for (scene, mode), (new, job) in jobs.items():
+            for trial, found in zip(new, job.result(), strict=True):
+                self._known[scene, mode, trial] = found
+
+    def scenes_of(self, site: str | None) -> list[int]:
+        """Return the numbers of a site's scenes, None of all."""
+        return [one for one, scene in enumerate(self.scenes) if site in (None, scene.site)]
+
+    def figures(self, scene: int, mode: Mode, constants: Constants) -> Figures:
+        """Return the figures of a scene that was measured."""
+        return self._known[scene, mode, constants]
+
+    def cost(
+        self, modes: Sequence[Mode], constants: Constants, without: str | None = None
+    ) -> float:
+        """Return the mean cost of the sites, but for one that is left out."""
+        of_site: dict[str, list[float]] = {}
+        for number, scene in enumerate(self.scenes):
+            costs = [self._known[number, mode, constants].cost for mode in modes]
+            of_site.setdefault(scene.site, []).append(float(np.mean(costs)))
+        return float(
+            np.mean([np.mean(costs) for site, costs in of_site.items() if site != without])
+        )
+
+
+def fit(
+    bench: Bench, start: Constants, group: str, left_out: Sequence[str | None]
+) -> list[Constants]:
+    """Return the start with one group fitted, once for each site that is left out (None: no site).
+
+    Changes that pay by themselves are taken together, or the best of them where that is better.
+    """
+    modes = _MODES[group]
+    names = getattr(start, group)._fields
+    trials = {
+        (name, factor): _changed(start, group, {name: factor})
+        for name in names
+        for factor in (1.0 / _FACTOR, _FACTOR)
+    }
+    bench.measure(modes, [start, *trials.values()])
+    candidates = []
+    for site in left_out:
+        today = bench.cost(modes, start, site)
+        gains = {key: today - bench.cost(modes, trial, site) for key, trial in trials.items()}
+        if site is None:
+            print(
+                f"{group}: cost {today:.4f}",
+                *(f"{n} x {f:.2g}: {gain:+.4f}" for (n, f), gain in gains.items()),
+                sep="\n  ",
+                flush=True,
+            )
+        paying = sorted((gain, key) for key, gain in gains.items() if gain > _MIN_GAIN)
+        # The factor of a constant that gains most comes last, and stays.
+        together = _changed(start, group, dict(key for _, key in paying))
+        candidates.append([start, together, *(trials[key] for _, key in paying[-1:])])
+    bench.measure(modes, [together for _, together, *_ in candidates])
+    return [
+        min(chosen, key=lambda trial: bench.cost(modes, trial, site))
+        for site, chosen in zip(left_out, candidates, strict=True)
+    ]
+
+
+def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constants:
+    values = getattr(start, group)
+    scaled = {
+        name: float(f"{getattr(values, name) * factor:.3g}") for name, factor in factors.items()
+    }
+    return start._replace(**{group: values._replace(**scaled)})
+
+
+def fit_all(bench: Bench, start: Constants) -> dict[str | None, Constants]:
+    """Return the constants fitted to all sites (None), and to all but each.
+
+    The groups are fitted apart, so that no site that was left out has a say in another group.
+    """
+    sites: list[str | None] = [None, *dict.fromkeys(scene.site for scene in bench.scenes)]
+    fitted: dict[str | None, Constants] = dict.fromkeys(sites, start)
+    for group in _MODES:
+        for site, found in zip(sites, fit(bench, start, group, sites), strict=True):
+            fitted[site] = fitted[site]._replace(**{group: getattr(found, group)})
+    return fitted
+
+
+def summary(bench: Bench, fitted: dict[str | None, Constants]) -> dict[str, Any]:
+    """Return constants and figures of each scene, as fitted and with its site left out."""
+    rows = []
+    for site, constants in fitted.items():
+        bench.measure(_ALL_MODES, [constants], site)
+        for number in bench.scenes_of(site):
+            for mode in _ALL_MODES:
+                found = bench.figures(number, mode, constants)
+                rows.append(
+                    {
+                        "scene": bench.scenes[number].name,
+                        "mode": str(mode),
+                        "left_out": site is not None,
+                        "precision": round(found.precision, 4),
+                        "cost": round(found.cost, 4),
+                        **{
+                            name: None if math.isnan(value) else round(value, 4)
+                            for name, value in found._asdict().items()
+                        },
+                    }
+                )
+    return {
+        "constants": _values(fitted[None]),
+        "left_out": {str(site): _values(one) for site, one in fitted.items() if site is not None},
+        "scenes": rows,
+    }
+
+
+def _values(constants: Constants) -> dict[str, dict[str, float]]:
+    return {group: values._asdict() for group, values in constants._asdict().items()}
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Print what every scene gives by constants that saw its site, and that did not."""
+    print(
+        f"{'scene':26}{'mode':24}{'R@1':>6}{'accepted':>10}{'wrong':>6}{'off map':>10}"
+        f"{'share':>7}{'ECE':>6}{'ellipse':>8}{'first':>6}{'cost':>7}{'left out':>9}"
+    )
+    unseen = {(row["scene"], row["mode"]): row for row in rows if row["left_out"]}
+    for row in rows:
+        if row["left_out"]:
+            continue
+        other = unseen.get((row["scene"], row["mode"]), row)
+        accepted = f"{row['accepted']}/{row['on_map']}"
+        elsewhere = f"{row['off_map_accepted']}/{row['off_map']}"
+        print(
+            f"{row['scene']:26}{row['mode']:24}{_number(row['recall']):>6}{accepted:>10}"
+            f"{row['wrong']:>6}{elsewhere:>10}{_number(row['share']):>7}"
+            f"{_number(row['calibration_error']):>6}{_number(row['ellipse']):>8}"
+            f"{_number(row['first'], 0):>6}{row['cost']:>7.2f}{other['cost']:>9.2f}"
+        )
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def written(source: str, fitted: Constants) -> str:
+    """Return the source of the constants with other values."""
+    for values in fitted:
+        for name, value in values._asdict().items():
             line = rf"(?m)^(    {name}: float = ).*$"
-            source = re.sub(line, rf"\g<1>{float(f'{value:.4g}')}", source)
+            source = re.sub(line, rf"\g<1>{value}", source)
     return source
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
-    options = _parser().parse_args(argv)
-    given = options.scene or [
-        ["corridor", _DEMO / "corridor/ref.csv", _DEMO / "corridor/query.csv", 2.5],
-        ["corridor swapped", _DEMO / "corridor/query.csv", _DEMO / "corridor/ref.csv", 2.5],
-        ["campus", _DEMO / "campus_loop/records.csv", _DEMO / "campus_loop/records.csv", 9.0],
-    ]
-    encoder = load_encoder(options.model)
-    with tempfile.TemporaryDirectory() as folder:
-        scenes = make_scenes(given, encoder, Path(folder), options.cache)
-        print(f"{len(scenes)} scenes, model {encoder.fingerprint}")
-        rounds = options.rounds
-        fitted = (
-            report("single images", scenes, SingleImageConstants(), answer_singly, rounds),
-            report("sequences", scenes, SequenceConstants(), answer_sequences, rounds),
-            report("verification", scenes, VerificationConstants(), answer_verified, rounds),
-        )
-        print_answers(scenes)
-        for scene in scenes:
-            scene.keep_inliers()
-    if options.write:
-        _FITTED.write_text(written(_FITTED.read_text(encoding="utf-8"), fitted), encoding="utf-8")
-        print(f"written: {_FITTED}")
-
-
-def make_scenes(
-    given: Sequence[Sequence[str | Path | float]],
-    encoder: Encoder,
-    folder: Path,
-    cache: Path | None = None,
-) -> list[Scene]:
-    """Make a map of every scene; a table that is map and pass at once is shared out by turns.
-
-    cache: folder that descriptors and inliers are kept in, None for nowhere.
-    """
-    finder = DepthViewFinder(FeatureExtractor())
-    prepared, drives = [], []
-    for number, (_, database, queries, _) in enumerate(given):
-        rows, asked = read_records(Path(str(database))), read_records(Path(str(queries)))
-        if database == queries:
-            rows, asked = rows.select(slice(0, None, 2)), asked.select(slice(1, None, 2))
-        prepared.append(_map(folder / f"{number}.progeo", rows, encoder, finder))
-        drives.append(_drive(asked, encoder, cache))
-    # Passes whose map is of the same images are of the same site.
-    sites = [{str(database), str(queries)} for _, database, queries, _ in given]
-    scenes = []
-    for number, (name, database, queries, radius_m) in enumerate(given):
-        kept = None if cache is None else _kept(cache, "inliers", [database, queries], encoder)
-        inliers = json.loads(kept.read_text()) if kept is not None and kept.exists() else {}
-        others = (drive for other, drive in enumerate(drives) if not sites[other] & sites[number])
-        radius = float(str(radius_m))
-        scenes.append(
-            Scene(str(name), prepared[number], inliers, drives[number], tuple(others), radius, kept)
-        )
-    return scenes
-
-
-def _kept(cache: Path, kind: str, names: Sequence[object], encoder: Encoder) -> Path:
-    """Return the file of a cache for what was made of some files by a model."""
-    cache.mkdir(parents=True, exist_ok=True)
-    source = json.dumps([str(encoder.fingerprint), *map(str, names)])
-    return cache / f"{kind}_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
-
-
-def _outcome(
-    scene: Scene,
-    drive: Drive,
-    ranker: SingleImageRanker | SequenceRanker,
-    verifier: RememberingVerifier,
-    settings: LocalizerSettings,
-) -> Outcome:
-    """Ask for the images of a drive in their order."""
-    at_home = drive is scene.drive
-    confidence, right, on_map = [], [], []
-    places = scene.prepared.places.position
-    nothing = np.zeros((1, 1, 3), np.uint8) if settings.verification_ms else None
-    for descriptor, position, stamp_ns, verifier.file in zip(*drive, strict=True):
-        standardized = scene.prepared.standardization.apply(descriptor[None])[0]
-        candidates = scene.prepared.search(descriptor, settings.candidates)
-        query = Query(int(stamp_ns), "", descriptor, standardized, candidates, nothing)
-        estimate = ranker.rank(query, settings).estimate
-        error_m = np.linalg.norm((estimate.position - position)[:2])
-        confidence.append(estimate.confidence)
-        right.append(at_home and error_m <= scene.radius_m)
-        nearest_m = np.linalg.norm((places - position)[:, :2], axis=1).min()
-        on_map.append(at_home and nearest_m <= scene.radius_m)
-    return Outcome(np.array(confidence), np.array(right), np.array(on_map))
-
-
-def _joined(outcomes: Sequence[Outcome]) -> Outcome:
-    return Outcome(*(np.concatenate(columns) for columns in zip(*outcomes, strict=True)))
-
-
-def _drive(records: Records, encoder: Encoder, cache: Path | None) -> Drive:
-    path = None if cache is None else _kept(cache, "drive", list(records.images), encoder)
-    if path is not None and path.exists():
-        with np.load(path) as kept:
-            rows, descriptors = kept["rows"].tolist(), kept["descriptors"]
-    else:
-        described = describe(encoder, load_images(records.images))
-        usable = [one for one in described if isinstance(one, Described)]
-        rows = [one.index for one in usable]
-        descriptors = np.stack([one.descriptor for one in usable])
-        if path is not None:
-            with path.open("wb") as file:
-                np.savez(file, rows=rows, descriptors=descriptors)
-    local = records.to_local(records.default_datum())
-    return Drive(
-        descriptors,
-        local.position[rows],
-        local.stamp_ns[rows],
-        tuple(records.images[row] for row in rows),
+    arguments = _parser().parse_args(argv)
+    options = Options(
+        arguments.cache, arguments.data, arguments.scene, arguments.model, arguments.workers
     )
-
-
-def _map(path: Path, records: Records, encoder: Encoder, finder: ViewFinder) -> PreparedMap:
-    build_map(path, FileSource(records), encoder, structure=finder)
-    place_map = PlaceMap.open(path)
-    return PreparedMap(place_map, PlaceIndex.open(place_map))
+    with tempfile.TemporaryDirectory() as folder:
+        scenes = both(options)
+        count = len(scenes) // 2
+        with ProcessPoolExecutor(
+            options.workers,
+            multiprocessing.get_context("spawn"),
+            _start_worker,
+            (options, Path(folder)),
+        ) as pool:
+            start = Constants()
+            fitted: dict[str | None, Constants] = {None: start}
+            if arguments.fit:
+                fitted = fit_all(Bench(scenes[count:], pool, count), start)
+            found = summary(Bench(scenes[:count], pool), fitted)
+    print_table(found["scenes"])
+    for group, values in found["constants"].items():
+        print(group, *(f"{name}={value:g}" for name, value in values.items()))
+    if arguments.write:
+        _FITTED.write_text(
+            written(_FITTED.read_text(encoding="utf-8"), fitted[None]), encoding="utf-8"
+        )
+        _SUMMARY.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"written: {_FITTED}, {_SUMMARY}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description="Fit the constants of the localizer, and measure them on sites left out."
+    )
+    parser.add_argument(
+        "--cache", type=Path, required=True, help="folder that evidence is kept in between runs"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="folder of the data sets; without it, the scenes that ship"
     )
     parser.add_argument(
         "--scene",
         nargs=4,
         action="append",
         metavar=("NAME", "MAP_CSV", "QUERIES_CSV", "RADIUS_M"),
-        help="records of the map and of another pass, and within how many metres an answer is"
-        " right; may be given several times (default: the shipped corridor, both ways, and campus)",
+        help="scene of your own, instead of those; may be given again",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="model to describe images with")
+    parser.add_argument("--workers", type=int, default=2, help="processes that answer images")
+    parser.add_argument(
+        "--no-fit", dest="fit", action="store_false", help="only measure the constants as they are"
     )
     parser.add_argument(
-        "--cache", type=Path, help="folder to keep descriptors and inliers in between runs"
-    )
-    parser.add_argument(
-        "--write", action="store_true", help="write the fitted constants into progeo_core"
-    )
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="as for progeo (%(default)s)")
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        choices=range(len(_FACTORS) + 1),
-        default=2,
-        help="rounds of the search, each with smaller steps; 0 only measures (%(default)s)",
+        "--write", action="store_true", help="write constants and figures into the project"
     )
     return parser
 

@@ -80,14 +80,17 @@ def structure(
 
     Features come from the images that the map was built from, where these are named again, else
     from the map's thumbnails. Where calibration and orientation of the camera are known, features
-    get 3-D points: from depth, or else triangulated between the places. Places that have 3-D points
-    are left alone, and an interrupted run is continued by the same command.
+    get 3-D points: from depth, or else triangulated between the places. An orientation that is
+    unknown is looked for between the positions; places where it is not sure stay as they are.
+    Places that have 3-D points are left alone, and an interrupted run is continued by the same
+    command.
 
         progeo map structure lab.progeo --records lab.csv \\
             --camera-info camera.yaml
         progeo map structure old.progeo --camera-info camera.yaml
     """
     from progeo_core.map.place_map import PlaceMap
+    from progeo_core.verification.map_poses import add_poses
     from progeo_core.verification.map_views import complete_views
 
     if not features:
@@ -107,6 +110,10 @@ def structure(
             "features from images": f"{report.from_images} places",
             "features from thumbnails": f"{report.from_thumbnails} places",
         }
+        with progress("finding camera poses", len(place_map)) as advance:
+            poses = add_poses(place_map, advance)
+        if poses.places:
+            counts["camera poses between positions"] = f"{poses.posed} of {poses.places} places"
     print_fields(str(map_path), counts | finish_structure(map_path, finder))
 
 

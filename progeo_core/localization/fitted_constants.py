@@ -17,8 +17,8 @@ class SingleImageConstants(NamedTuple):
     gap_slope: log odds per unit of gap.
     presence_at_half: similarity of the best place, in standard deviations of that of far places of
     the map, at which half of the images are from the map at all; presence_slope: log odds per one.
-    alike_doubt: chance that an image is of a place that only looks like one of the map, in a map
-    all of whose places look like others of it.
+    alike_doubt: chance that an image is of a place that only looks like one of the map, per share
+    of the map's places that look like others of it.
     """
 
     sharpness: float = 20.0
@@ -26,7 +26,7 @@ class SingleImageConstants(NamedTuple):
     gap_slope: float = 20.0
     presence_at_half: float = 1.2
     presence_slope: float = 4.0
-    alike_doubt: float = 0.8
+    alike_doubt: float = 1.2
 
 
 class VerificationConstants(NamedTuple):
@@ -40,11 +40,11 @@ class VerificationConstants(NamedTuple):
     """
 
     even_inliers: float = 25.0
-    chance_inliers: float = 10.0
+    chance_inliers: float = 15.0
     alike_lead: float = 0.8
     slope: float = 2.5
-    lowest: float = -3.0
-    highest: float = 3.0
+    lowest: float = -4.5
+    highest: float = 4.5
 
 
 class SequenceConstants(NamedTuple):
@@ -67,4 +67,4 @@ class SequenceConstants(NamedTuple):
     evidence_limit: float = 9.0
     leave_rate: float = 0.01
     enter_rate: float = 0.004
-    turn_rate: float = 0.02
+    turn_rate: float = 0.0133

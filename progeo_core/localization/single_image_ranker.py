@@ -44,7 +44,7 @@ class SingleImageRanker:
         similarity = 0.5 * (standardized + plain)
         order = np.argsort(-similarity, kind="stable")
         on_map = presence(float(standardized.max()) / self._map.far_spread, self._constants)
-        on_map *= 1.0 - self._constants.alike_doubt * self._verifier.look_alikes
+        on_map *= max(0.0, 1.0 - self._constants.alike_doubt * self._verifier.look_alikes)
         rows, similarity = query.candidates[order], similarity[order]
         estimate = estimate_pose(
             similarity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +53,8 @@ class Recall:
     at: share of all queries with one of the N nearest database images within the radius, by N.
     with_positives: queries that have any database image within the radius.
     skipped: unreadable images; such queries count as missed.
+    unit_length_at: the same as `at` for descriptors scaled to unit length, as maps keep them; None
+    where the network gives them so.
     """
 
     name: str
@@ -61,10 +64,13 @@ class Recall:
     with_positives: int
     database: int
     skipped: int = 0
+    unit_length_at: dict[int, float] | None = None
 
     def __str__(self) -> str:
         """Return one line with recalls in percent, counts and protocol."""
-        recalls = ", ".join(f"R@{count}: {100 * share:.1f}" for count, share in self.at.items())
+        recalls = _percent(self.at)
+        if self.unit_length_at is not None:
+            recalls += f"; scaled to unit length, as in maps, {_percent(self.unit_length_at)}"
         return (
             f"{self.name}: {recalls} ({self.queries} queries, {self.with_positives} with a"
             f" positive within {self.radius_m:g} m, all counted; {self.database} database images,"
@@ -73,10 +79,12 @@ class Recall:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures with the keys of the documented schema."""
+        scaled = self.unit_length_at
         return {
             "schema": _SCHEMA,
             "name": self.name,
-            "recall_at": {str(count): share for count, share in self.at.items()},
+            "recall_at": _by_text(self.at),
+            **({} if scaled is None else {"unit_length": {"recall_at": _by_text(scaled)}}),
             "queries": self.queries,
             "database": self.database,
             "skipped": self.skipped,
@@ -86,6 +94,14 @@ class Recall:
                 "counted": "all queries; those without a positive count as missed",
             },
         }
+
+
+def _percent(at: dict[int, float]) -> str:
+    return ", ".join(f"R@{count}: {100 * share:.1f}" for count, share in at.items())
+
+
+def _by_text(at: dict[int, float]) -> dict[str, float]:
+    return {str(count): share for count, share in at.items()}
 
 
 def find_benchmarks(
@@ -138,10 +154,18 @@ def _matched(name: str, database: Places, queries: Places) -> Benchmark:
 
 
 def predict(
-    queries: NDArray[np.float32], database: NDArray[np.float32], device: torch.device
+    queries: NDArray[np.float32],
+    database: NDArray[np.float32],
+    device: torch.device,
+    count: int = max(RECALL_AT),
+    *,
+    unit_length: bool = False,
 ) -> NDArray[np.int64]:
-    """Return the rows [q, 20] of the nearest database descriptors, best first, -1 for none."""
-    return nearest(queries, database, max(RECALL_AT), device)
+    """Return the rows [q, count] of the nearest database descriptors, best first, -1 for none.
+
+    unit_length: scale descriptors to that first, as maps keep them.
+    """
+    return nearest(queries, database, count, device, unit_length=unit_length)
 
 
 def right_predictions(
@@ -169,13 +193,17 @@ def distances_m(benchmark: Benchmark, predictions: NDArray[np.int64]) -> FloatAr
 
 
 def recall_of(
-    benchmark: Benchmark, predictions: NDArray[np.int64], radius_m: float, skipped: int = 0
+    benchmark: Benchmark,
+    predictions: NDArray[np.int64],
+    radius_m: float,
+    skipped: int = 0,
+    counts: Sequence[int] = RECALL_AT,
 ) -> Recall:
-    """Return the recalls of predictions [q, 20] (rows of the database, best first)."""
+    """Return the recalls at each count of predictions [q, n] (rows of the database, best first)."""
     right = right_predictions(benchmark, predictions, radius_m)
     return Recall(
         name=benchmark.name,
-        at={count: float(right[:, :count].any(axis=1).mean()) for count in RECALL_AT},
+        at={count: float(right[:, :count].any(axis=1).mean()) for count in counts},
         radius_m=radius_m,
         queries=len(benchmark.queries.images),
         with_positives=_count_with_positives(benchmark, radius_m),

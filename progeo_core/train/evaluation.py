@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterable
@@ -11,17 +12,38 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from progeo_core.descriptors.projection import learn_projection
 from progeo_core.records.image_list import ImageList
-from progeo_core.train.benchmark import Benchmark, Recall, predict, recall_of
+from progeo_core.train.benchmark import RECALL_AT, Benchmark, Recall, predict, recall_of
 from progeo_core.train.checkpoint import replace_file
 from progeo_core.train.descriptors import Describer, cached_descriptors
 from progeo_core.train.journal import Journal
 
+Rows = NDArray[np.float32]
+
+# Images of the database that components are learned from, evenly taken.
+_LEARNED_FROM = 4_000
+# Of unit length, as computed in half precision.
+_LENGTH_TOLERANCE = 0.01
+
+
+class Protocol(NamedTuple):
+    """What counts as right, and how descriptors are searched.
+
+    radius_m: distance within which a prediction is right. counts: N of every Recall@N, ascending.
+    pca_dim: principal components of the database that descriptors are shortened to, 0 for all.
+    """
+
+    radius_m: float
+    counts: tuple[int, ...] = RECALL_AT
+    pca_dim: int = 0
+
 
 class Measured(NamedTuple):
-    """Recall on a benchmark, the predicted rows [q, 20] of the database, and their distances.
+    """Recall on a benchmark, the predicted rows [q, n] of the database, and their distances.
 
-    distances: [q, 20] L2 distances of the descriptors, NaN where there is no prediction.
+    n: 20, or the largest N of a recall where that is larger. distances: [q, n] L2 distances of the
+    descriptors, NaN where there is no prediction.
     """
 
     recall: Recall
@@ -30,11 +52,12 @@ class Measured(NamedTuple):
 
 
 def measure(
-    describer: Describer, benchmark: Benchmark, radius_m: float, cache: Path, journal: Journal
+    describer: Describer, benchmark: Benchmark, protocol: Protocol, cache: Path, journal: Journal
 ) -> Measured:
     """Measure the recall on a benchmark; descriptors are kept in `cache` and found there again.
 
-    Every process describes its share of the images.
+    Every process describes its share of the images. Descriptors that are not of unit length are
+    searched as they are (L2 distance, as published for the ViTs), and scaled to it beside that.
     """
     where = journal.where
     database = _describe(describer, benchmark.database.images, cache, journal)
@@ -42,9 +65,15 @@ def measure(
     skipped = int(np.isnan(database[:, 0]).sum() + np.isnan(queries[:, 0]).sum())
 
     def search() -> Measured:
-        predictions = predict(queries, database, where.device)
-        recall = recall_of(benchmark, predictions, radius_m, skipped)
-        return Measured(recall, predictions, _distances(queries, database, predictions))
+        rows = _shortened(queries, database, protocol.pca_dim)
+        count = max(*RECALL_AT, *protocol.counts)
+        predictions = predict(*rows, where.device, count)
+        recall = recall_of(benchmark, predictions, protocol.radius_m, skipped, protocol.counts)
+        if not _has_unit_length(rows[0]):
+            scaled = predict(*rows, where.device, count, unit_length=True)
+            beside = recall_of(benchmark, scaled, protocol.radius_m, counts=protocol.counts)
+            recall = dataclasses.replace(recall, unit_length_at=beside.at)
+        return Measured(recall, predictions, _distances(*rows, predictions))
 
     return where.from_main(search)
 
@@ -53,7 +82,7 @@ def measure_once(
     describer: Describer, benchmark: Benchmark, radius_m: float, scratch: Path, journal: Journal
 ) -> Recall:
     """Measure the recall of a network that changes after this; its descriptors are not kept."""
-    recall = measure(describer, benchmark, radius_m, scratch, journal).recall
+    recall = measure(describer, benchmark, Protocol(radius_m), scratch, journal).recall
     journal.where.wait()
     journal.where.from_main(lambda: shutil.rmtree(scratch))
     return recall
@@ -73,6 +102,21 @@ def _describe(
         described = cached_descriptors(describer, images, cache, journal.where, bar.advance)
     journal.skip(described.skipped)
     return described.rows
+
+
+def _shortened(queries: Rows, database: Rows, dimension: int) -> tuple[Rows, Rows]:
+    """Return both shortened to principal components of the database; 0 leaves them as they are."""
+    if not dimension:
+        return queries, database
+    usable = np.flatnonzero(~np.isnan(database[:, 0]))
+    evenly = np.linspace(0, len(usable) - 1, min(len(usable), _LEARNED_FROM)).astype(np.int64)
+    projection = learn_projection(database[usable[evenly]], dimension)
+    return projection.apply(queries), projection.apply(database)
+
+
+def _has_unit_length(rows: Rows) -> bool:
+    length = np.linalg.norm(rows, axis=1)
+    return not bool((np.abs(length - 1.0) > _LENGTH_TOLERANCE).any())
 
 
 def _distances(

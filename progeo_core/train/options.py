@@ -35,6 +35,17 @@ def _add_group(parser: argparse.ArgumentParser, name: str, group: Settings) -> N
         if isinstance(field.default, bool):
             title.add_argument(flag, action="store_true", help=text)
             continue
+        if isinstance(field.default, tuple):
+            shown = " ".join(map(str, field.default))
+            title.add_argument(
+                flag,
+                nargs="+",
+                type=int,
+                default=field.default,
+                metavar="N",
+                help=f"{text} (default: {shown})",
+            )
+            continue
         shown = f" (default: {field.default})" if field.default != "" else ""
         title.add_argument(
             flag,
@@ -47,4 +58,6 @@ def _add_group(parser: argparse.ArgumentParser, name: str, group: Settings) -> N
 
 
 def _pick(group: Settings, values: dict[str, Any]) -> Settings:
-    return type(group)(**{field.name: values[field.name] for field in dataclasses.fields(group)})
+    chosen = {field.name: values[field.name] for field in dataclasses.fields(group)}
+    lists = {name: tuple(value) for name, value in chosen.items() if isinstance(value, list)}
+    return type(group)(**chosen | lists)

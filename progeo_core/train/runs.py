@@ -14,7 +14,7 @@ from progeo_core.model.weights import sha256_of
 from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
 from progeo_core.train.checkpoint import load_checkpoint
 from progeo_core.train.descriptors import Describer, cached_descriptors
-from progeo_core.train.evaluation import measure, measure_once, write_recalls
+from progeo_core.train.evaluation import Protocol, measure, measure_once, write_recalls
 from progeo_core.train.gradient_checkpointing import recompute_blocks
 from progeo_core.train.journal import Journal
 from progeo_core.train.precision import Precision
@@ -211,7 +211,8 @@ def _test(
 ) -> Recall:
     chosen = settings.evaluation
     radius = chosen.positive_dist_threshold
-    measured = measure(describer, benchmark, radius, cache, journal)
+    protocol = Protocol(radius, chosen.recall_values, chosen.pca_dim)
+    measured = measure(describer, benchmark, protocol, cache, journal)
     if journal.where.is_main:
         folder = journal.folder / "predictions" / benchmark.name
         write_predictions(benchmark, measured, radius, folder / "predictions.csv")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from progeo_core.dataset.place_classes import PlaceClassSettings
+from progeo_core.errors import UsageError
 from progeo_core.settings import Settings, setting
 
 
@@ -83,11 +84,22 @@ class EvaluationSettings(Settings):
     infer_batch_size: int = setting(64, "images of one size described at once", low=1)
     positive_dist_threshold: float = setting(25.0, "metres within which a match is right", low=0)
     resize_test_imgs: bool = setting(False, "squash test images to image_size squares (authors')")
+    recall_values: tuple[int, ...] = setting((1, 5, 10, 20), "N of every Recall@N of the test")
+    pca_dim: int = setting(
+        0, "shorten descriptors to so many principal components of the database; 0: keep all", low=0
+    )
     num_preds_to_save: int = setting(0, "predictions per query to draw", low=0)
     save_only_wrong_preds: bool = setting(False, "draw only queries whose best match is wrong")
     model: str = setting("", "evaluate this instead: any model that progeo's --model takes")
     trust_code: bool = setting(False, "let a --model of others run its code")
     json_output: str = setting("", "also write the recalls to this JSON file")
+
+    def __post_init__(self) -> None:
+        """Raise `UsageError` also for numbers of neighbours below 1 or in another order."""
+        super().__post_init__()
+        values = self.recall_values
+        if not values or values[0] < 1 or list(values) != sorted(set(values)):
+            raise UsageError(f"recall_values = {values}: must be different, from 1 on, and ascend")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,12 +47,13 @@ def adjust(views: Sequence[KnownView], points: FloatArray, seen: Observations) -
     start = np.stack([view.rotation for view in views])
     turn = np.zeros_like(position)
     pixel = np.array([view.pixel for view in views])[seen.view]
-    prior = np.tile(np.repeat([_POSITION_SIGMA_M, _TURN_SIGMA_RAD], 3) ** -2.0, len(views))
+    held = np.repeat([_POSITION_SIGMA_M, _TURN_SIGMA_RAD], 3) ** -2.0
+    prior = np.tile(np.diag(held), (len(views), 1, 1))
     for _ in range(_ITERATIONS):
         rotation = Rotation.from_rotvec(turn).as_matrix() @ start
-        system = _linearized(position, rotation, points, seen, pixel)
-        pulled = prior * np.concatenate([position - given, turn], axis=1).ravel()
-        poses, moved = _solved(system, prior, pulled)
+        system = linearized(position, rotation, points, seen, pixel, _LOSS_SCALE_PX)
+        pulled = held * np.concatenate([position - given, turn], axis=1)
+        poses, moved = solved(system, prior, pulled, _DAMPING)
         position, turn = position + poses[:, :3], _composed(poses[:, 3:], turn)
         points += moved
     rotation = Rotation.from_rotvec(turn).as_matrix() @ start
@@ -62,7 +63,7 @@ def adjust(views: Sequence[KnownView], points: FloatArray, seen: Observations) -
     ]
 
 
-class _System(NamedTuple):
+class System(NamedTuple):
     """Weighted Jacobians of the residuals by poses [o, 2, 6] and by points [o, 2, 3]."""
 
     by_pose: bsr_matrix
@@ -71,19 +72,24 @@ class _System(NamedTuple):
     points: int
 
 
-def _linearized(
+def linearized(
     position: FloatArray,
     rotation: FloatArray,
     points: FloatArray,
     seen: Observations,
     pixel: FloatArray,
-) -> _System:
+    loss_px: float,
+) -> System:
+    """Return the observations of points [p, 3] by cameras [v, 3], [v, 3, 3], made linear.
+
+    pixel: [o] what a pixel of each is on the plane z = 1. loss_px: scale of Cauchy's loss.
+    """
     axes = rotation[seen.view]
     offset = points[seen.point] - position[seen.view]
     x, y, z = np.einsum("oji,oj->io", axes, offset)
     z = np.where(np.abs(z) < 1e-6, 1e-6, z)
     residual = (np.stack([x / z, y / z], axis=1) - seen.rays) / pixel[:, None]
-    weight = 1.0 / np.sqrt(1.0 + (residual**2).sum(axis=1) / _LOSS_SCALE_PX**2)
+    weight = 1.0 / np.sqrt(1.0 + (residual**2).sum(axis=1) / loss_px**2)
     zero = np.zeros_like(z)
     projection = np.stack(
         [np.stack([1.0 / z, zero, -x / z**2], 1), np.stack([zero, 1.0 / z, -y / z**2], 1)], 1
@@ -93,7 +99,7 @@ def _linearized(
     by_turn = np.cross(by_point, offset[:, None])
     by_pose = np.concatenate([-by_point, by_turn], axis=2)
     starts = np.arange(len(pixel) + 1)
-    return _System(
+    return System(
         bsr_matrix((by_pose, seen.view, starts), shape=(2 * len(pixel), 6 * len(position))),
         bsr_matrix((by_point, seen.point, starts), shape=(2 * len(pixel), 3 * len(points))),
         (residual * weight[:, None]).ravel(),
@@ -101,22 +107,28 @@ def _linearized(
     )
 
 
-def _solved(
-    system: _System, prior: FloatArray, pulled: FloatArray
+def solved(
+    system: System, prior: FloatArray, pulled: FloatArray, damping: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the steps of poses [v, 6] and of points [p, 3]."""
+    """Return the steps of poses [v, 6] and of points [p, 3].
+
+    prior: information [v, 6, 6] of what is known of poses, and its gradient [v, 6], pulled.
+    damping: of Levenberg and Marquardt.
+    """
     by_pose, by_point, residual, count = system
     blocks = np.zeros((count, 3, 3))
     np.add.at(blocks, by_point.indices, np.einsum("oab,oac->obc", by_point.data, by_point.data))
     size = np.trace(blocks, axis1=1, axis2=2)[:, None, None]
-    inverse = np.linalg.inv(blocks + (_DAMPING * size + 1e-12) * np.eye(3))
+    inverse = np.linalg.inv(blocks + (damping * size + 1e-12) * np.eye(3))
     rows = np.arange(count)
     inverted = bsr_matrix((inverse, rows, np.arange(count + 1)))
     coupling = (by_pose.T @ by_point).tocsr()
-    gradient = by_pose.T @ residual + pulled
+    gradient = by_pose.T @ residual + pulled.ravel()
     point_gradient = by_point.T @ residual
     reduced = (by_pose.T @ by_pose - coupling @ inverted @ coupling.T).toarray()
-    reduced += np.diag(prior)
+    views = np.arange(len(prior))
+    reduced.reshape(len(prior), 6, len(prior), 6)[views, :, views] += prior
+    reduced[np.diag_indices_from(reduced)] *= 1.0 + damping
     poses = np.linalg.solve(reduced, -gradient + coupling @ (inverted @ point_gradient))
     points = inverted @ (-point_gradient - coupling.T @ poses)
     return poses.reshape(-1, 6), points.reshape(-1, 3)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import poselib
+from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
@@ -34,12 +35,17 @@ class TwoViewGeometry(NamedTuple):
 
     rotation: [3, 3] turns the axes of the query's camera (x right, y down, z forward) into those of
     the place's. direction: [3] of unit length, from the place to the query, in the place's axes.
-    inliers: matches that agree.
+    fits: [n] whether each match agrees.
     """
 
     rotation: FloatArray
     direction: FloatArray
-    inliers: int
+    fits: NDArray[np.bool_]
+
+    @property
+    def inliers(self) -> int:
+        """Return how many matches agree."""
+        return int(np.count_nonzero(self.fits))
 
     @property
     def turn_rad(self) -> float:
@@ -99,9 +105,10 @@ def two_view_geometry(of_query: FloatArray, of_place: FloatArray) -> TwoViewGeom
     found, info = poselib.estimate_relative_pose(
         of_query[usable] * _FOCAL_PX, of_place[usable] * _FOCAL_PX, camera, camera, options
     )
-    inliers = int(np.count_nonzero(info["inliers"]))
+    fits = np.zeros(len(of_query), np.bool_)
+    fits[usable] = info["inliers"]
     direction = np.asarray(found.t, np.float64)
     length = float(np.linalg.norm(direction))
-    if inliers < _MIN_INLIERS or not length > 0.0:
+    if np.count_nonzero(fits) < _MIN_INLIERS or not length > 0.0:
         return None
-    return TwoViewGeometry(np.asarray(found.R, np.float64), direction / length, inliers)
+    return TwoViewGeometry(np.asarray(found.R, np.float64), direction / length, fits)

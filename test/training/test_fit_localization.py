@@ -1,75 +1,101 @@
 """The script that fits the localizer's constants."""
 
-import math
-import runpy
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from progeo_core.localization import fitted_constants
-from progeo_core.localization.fitted_constants import (
-    SequenceConstants,
-    SingleImageConstants,
-    VerificationConstants,
-)
 
-SCRIPT = runpy.run_path(
-    str(Path(__file__).resolve().parents[2] / "training" / "fit_localization.py")
-)
-Outcome, fit = SCRIPT["Outcome"], SCRIPT["fit"]
+TRAINING = Path(__file__).resolve().parents[2] / "training"
 
 
-def test_loss_punishes_sure_and_wrong_most() -> None:
-    right = np.array([True, False])
-    assert Outcome(np.array([1.0, 0.0]), right).loss == pytest.approx(0.0, abs=1e-3)
-    assert Outcome(np.array([0.5, 0.5]), right).loss == pytest.approx(math.log(2.0))
-    assert Outcome(np.array([0.0, 1.0]), right).loss > 5.0
+@pytest.fixture
+def script(monkeypatch):
+    """Return the script as a module."""
+    monkeypatch.syspath_prepend(str(TRAINING))
+    import fit_localization
+
+    return fit_localization
 
 
-def test_search_finds_the_constant_that_matters() -> None:
-    def losses(tried: SingleImageConstants) -> list[float]:
-        return [abs(math.log(tried.gap_slope / 45.0)), 0.0]
+class Pool:
+    """Pool that answers as if a constant were best at a value of its own at each site."""
 
-    found = fit(SingleImageConstants(), losses, rounds=3)
-    assert found.gap_slope == pytest.approx(30.0 * 1.2 * 1.1, rel=0.25)
-    assert found.sharpness == SingleImageConstants().sharpness
+    def __init__(self, best):
+        self.best = best
+
+    def submit(self, _, scene, mode, trials):
+        from localization_figures import Figures
+
+        job = type("Job", (), {})()
+        costs = [abs(one.single.gap_slope - self.best[scene]) / 100.0 for one in trials]
+        job.result = lambda: [
+            Figures(10, 0, 1.0, 10, 0, 0, 1.0 - cost, 0.0, 0.9, 1.0, 0.0) for cost in costs
+        ]
+        return job
 
 
-def test_nothing_changes_without_a_gain() -> None:
-    assert fit(SequenceConstants(), lambda _: [1.0], rounds=4) == SequenceConstants()
+@pytest.fixture
+def bench(script):
+    from localization_scenes import Pass, Scene
+
+    nothing = Pass((), np.zeros((0, 3)), np.zeros(0), ())
+    scenes = [Scene(name, name[0], nothing, None, (), 2.5) for name in ("a1", "a2", "b")]
+    return script.Bench(scenes, Pool([30.0, 30.0, 10.0]))
 
 
-def test_constants_are_what_the_script_writes() -> None:
-    source = Path(fitted_constants.__file__).read_text(encoding="utf-8")
-    today = SingleImageConstants(), SequenceConstants(), VerificationConstants()
-    assert SCRIPT["written"](source, today) == source
-    changed = SCRIPT["written"](source, [today[0]._replace(gap_slope=12.345678)])
-    assert "    gap_slope: float = 12.35\n" in changed
-    assert changed.count("\n") == source.count("\n")
+def test_a_site_that_is_left_out_has_no_say(script, bench):
+    start = script.Constants()
+    everywhere, without_a, without_b = script.fit(bench, start, "single", [None, "a", "b"])
+    assert (without_a.single.gap_slope, without_b.single.gap_slope) == (
+        pytest.approx(start.single.gap_slope / 1.5, rel=0.01),
+        pytest.approx(start.single.gap_slope * 1.5, rel=0.01),
+    )
+    # What one site gains the other loses.
+    assert everywhere == start
+    assert without_a.single._replace(gap_slope=start.single.gap_slope) == start.single
+    assert set(script.fit_all(bench, start)) == {None, "a", "b"}
+
+
+def test_constants_are_those_that_were_fitted(script):
+    summary = json.loads((TRAINING / "fitted_localization.json").read_text())
+    today = script.Constants()
+    assert {group: values._asdict() for group, values in today._asdict().items()} == summary[
+        "constants"
+    ]
+    source = Path(fitted_constants.__file__).read_text()
+    assert script.written(source, today) == source
+    changed = script.written(source, today._replace(single=today.single._replace(gap_slope=12.3)))
+    assert "    gap_slope: float = 12.3\n" in changed
+    sites = {"corridor", "campus", "loop", "office", "tower"}
+    assert set(summary["left_out"]) == sites
+    unseen = [row for row in summary["scenes"] if row["left_out"]]
+    assert len(unseen) == len(summary["scenes"]) - len(unseen)
 
 
 @pytest.mark.slow
-def test_script_measures_scenes_with_their_images_on_and_off_the_map(
-    campus_loop, corridor_few, small_model, capsys, tmp_path
-) -> None:
+def test_scenes_are_measured_with_their_images_on_and_off_the_map(
+    script, campus_loop, corridor_few, small_model, capsys, tmp_path, monkeypatch
+):
     campus = str(campus_loop / "records.csv")
     arguments = ["--scene", "campus", campus, campus, "9"]
     arguments += ["--scene", "corridor", *map(str, corridor_few), "2.5"]
-    arguments += ["--model", str(small_model), "--rounds", "0", "--cache", str(tmp_path / "kept")]
-    SCRIPT["main"](arguments)
+    arguments += ["--model", str(small_model), "--no-fit", "--workers", "1"]
+    arguments += ["--cache", str(tmp_path / "kept")]
+    monkeypatch.setattr(sys, "argv", ["fit_localization.py"])
+    script.main(arguments)
     printed = capsys.readouterr().out
-    kept = {path.name.split("_")[0] for path in (tmp_path / "kept").iterdir()}
-    assert kept == {"drive", "inliers"}
-    assert "2 scenes" in printed
-    fitted = SequenceConstants()._asdict() | VerificationConstants()._asdict()
-    for name, value in fitted.items():
-        assert f"{name}: {value:g} today" in printed
-    tables = printed[: printed.index("accepted right")].splitlines()
-    losses = [float(line.split()[1]) for line in tables if line.startswith("campus")]
-    # Single images, sequences, and verification of both.
-    assert len(losses) == 3
-    assert all(0.0 <= loss < math.log(2.0) for loss in losses)
+    rows = [line.split() for line in printed.splitlines() if line.startswith("campus")]
+    # Single images and sequences, verified and not, with the images of the corridor off the map.
+    assert len(rows) == 4
+    assert all("0/28" in row or "1/28" in row for row in rows)
+    first = (tmp_path / "kept" / "inliers.json").read_text()
+    script.main(arguments)
+    assert (tmp_path / "kept" / "inliers.json").read_text() == first
+    assert capsys.readouterr().out == printed
 
 
 @pytest.fixture

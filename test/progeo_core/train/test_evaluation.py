@@ -9,7 +9,7 @@ from torch import nn
 from progeo_core.images.codec import read_image
 from progeo_core.train.benchmark import find_benchmarks
 from progeo_core.train.descriptors import Describer
-from progeo_core.train.evaluation import measure, measure_once, write_recalls
+from progeo_core.train.evaluation import Protocol, measure, measure_once, write_recalls
 from progeo_core.train.journal import Journal
 from progeo_core.train.processes import Processes
 
@@ -39,8 +39,8 @@ def test_recall_is_that_of_a_plain_search(
 ) -> None:
     (benchmark,) = find_benchmarks(str(dataset / "val"), "val")
     with Journal(tmp_path, ALONE) as journal:
-        measured = measure(describer, benchmark, RADIUS_M, tmp_path / "cache", journal)
-        again = measure(describer, benchmark, RADIUS_M, tmp_path / "cache", journal)
+        measured = measure(describer, benchmark, Protocol(RADIUS_M), tmp_path / "cache", journal)
+        again = measure(describer, benchmark, Protocol(RADIUS_M), tmp_path / "cache", journal)
     assert sum(described) == 40  # the second time it is all in the cache
     assert np.array_equal(measured.predictions, again.predictions)
 
@@ -62,6 +62,34 @@ def test_recall_is_that_of_a_plain_search(
     assert "20 queries, 20 with a positive within 5 m, all counted" in str(measured.recall)
     expected = torch.cdist(queries, database).sort(1).values
     np.testing.assert_allclose(measured.distances, expected, atol=1e-4)
+
+
+def test_raw_descriptors_are_measured_as_published_and_as_maps_keep_them(
+    dataset: Path, describer: Describer, tmp_path: Path
+) -> None:
+    (benchmark,) = find_benchmarks(str(dataset / "val"), "val")
+    length = torch.linspace(1.0, 9.0, 8)
+
+    def raw(images: torch.Tensor) -> torch.Tensor:
+        return length[: len(images), None] * describer.encode(images)
+
+    vit = describer._replace(encode=raw, identity="raw")
+    with Journal(tmp_path, ALONE) as journal:
+        own, published, short = (
+            measure(one, benchmark, protocol, tmp_path / "cache", journal).recall
+            for one, protocol in (
+                (describer, Protocol(RADIUS_M)),
+                (vit, Protocol(RADIUS_M)),
+                (describer, Protocol(RADIUS_M, (1, 2, 30), 8)),
+            )
+        )
+    assert own.unit_length_at is None
+    assert published.unit_length_at == own.at != published.at
+    assert published.to_json()["unit_length"]["recall_at"]["1"] == own.at[1]
+    assert "scaled to unit length, as in maps, R@1" in str(published)
+    assert list(short.at) == [1, 2, 30]
+    assert short.at[30] == 1.0
+    assert short.at[1] == pytest.approx(own.at[1], abs=0.11)
 
 
 def test_unreadable_images_and_lonely_queries_count_as_missed(

@@ -35,6 +35,14 @@ def test_every_flag_of_the_authors_is_understood() -> None:
     assert settings.data.test_set_folder == "h"
 
 
+def test_recall_values_are_numbers_that_ascend(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = read_options("test", ["--recall_values", "1", "100", "--pca_dim", "512"]).evaluation
+    assert (chosen.recall_values, chosen.pca_dim) == ((1, 100), 512)
+    with pytest.raises(SystemExit, match="2"):
+        read_options("test", ["--recall_values", "5", "1"])
+    assert "must be different, from 1 on, and ascend" in capsys.readouterr().err
+
+
 def test_a_bad_value_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         read_options("train", ["--hue", "0.7"])

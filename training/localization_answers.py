@@ -1,0 +1,184 @@
+"""Answers to the images of a scene by constants under trial."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from localization_evidence import Evidence
+from localization_figures import Outcome
+from localization_scenes import Pass, Scene, Shot
+
+from progeo_core.descriptors.encoder import Encoder
+from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.fitted_constants import (
+    SequenceConstants,
+    SingleImageConstants,
+    VerificationConstants,
+)
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.place_filter import PlaceFilter
+from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.ranking import Query, Ranking
+from progeo_core.localization.sequence_ranker import SequenceRanker
+from progeo_core.localization.single_image_ranker import SingleImageRanker
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.poses.pose_buffer import PoseBuffer
+
+# Time (ms) to verify: as if there were time to compare all places.
+_AT_LEISURE = 10_000
+# The 90 % quantile of chi-square with two degrees of freedom.
+_NINETY_PERCENT = 4.605
+_NOTHING = np.zeros((1, 1, 3), np.uint8)
+
+
+class Mode(NamedTuple):
+    """Way to answer: as a sequence or each image by itself, verified or not."""
+
+    sequence: bool
+    verified: bool
+
+    def __str__(self) -> str:
+        """Return the mode in words."""
+        what = "sequence" if self.sequence else "single image"
+        return f"{what}, verified" if self.verified else what
+
+
+class Constants(NamedTuple):
+    """All constants of the localizer that are fitted."""
+
+    single: SingleImageConstants = SingleImageConstants()
+    sequence: SequenceConstants = SequenceConstants()
+    verification: VerificationConstants = VerificationConstants()
+
+
+class PreparedScene:
+    """Scene with its map and the descriptors of its images, ready to be answered again and again.
+
+    scene: what it is of.
+    """
+
+    def __init__(self, scene: Scene, evidence: Evidence, encoder: Encoder, folder: Path) -> None:
+        """Make the map in a folder."""
+        self.scene, self._evidence = scene, evidence
+        count = len(scene.database.shots)
+        names = [""] * count
+        path = Path(tempfile.mkdtemp(dir=folder)) / "scene.progeo"
+        places = Places(
+            scene.database.position,
+            scene.database.yaw_rad,
+            np.zeros(count, np.int64),
+            names,
+            names,
+            names,
+            [None] * count,
+        )
+        with PlaceMap.create(path, encoder.fingerprint) as place_map:
+            place_map.append(places, evidence.descriptors(scene.database.shots))
+        place_map = PlaceMap.open(path)
+        self.prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+        self._consensus = ConsensusSettings().widened(self.prepared.spacing.spacing_m)
+        self._look_alikes = PlaceVerifier(self.prepared, self._consensus.place_radius_m).look_alikes
+        passes = [] if scene.queries is None else [(scene.queries, True)]
+        passes += [(one, False) for one in scene.elsewhere]
+        self._passes = [(one, self._queries(one), at_home) for one, at_home in passes]
+
+    def answer(self, mode: Mode, constants: Constants) -> Outcome:
+        """Answer all passes of the scene."""
+        parts = [
+            self._outcome(one, at_home, self._rankings(one, queries, mode, constants))
+            for one, queries, at_home in self._passes
+        ]
+        return Outcome(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _queries(self, one: Pass) -> list[Query]:
+        prepared, settings = self.prepared, LocalizerSettings()
+        return [
+            Query(
+                0,
+                "",
+                descriptor,
+                prepared.standardization.apply(descriptor[None])[0],
+                prepared.search(descriptor, settings.candidates),
+                None,
+            )
+            for descriptor in self._evidence.descriptors(one.shots)
+        ]
+
+    def _rankings(
+        self, one: Pass, queries: list[Query], mode: Mode, constants: Constants
+    ) -> Iterator[Ranking]:
+        """Rank the places for each image; every clip is a sequence of its own."""
+        settings = LocalizerSettings(verification_ms=_AT_LEISURE if mode.verified else 0)
+        radius_m = self._consensus.place_radius_m
+        verifier = _KnowingVerifier(self, radius_m, constants.verification)
+        single = SingleImageRanker(self.prepared, self._consensus, verifier, constants.single)
+        clip, sequence = None, None
+        for query, verifier.shot, name in zip(queries, one.shots, one.clip, strict=True):
+            if sequence is None or name != clip:
+                clip, sequence = name, self._sequence(verifier, constants.sequence)
+            ranker = sequence if mode.sequence else single
+            yield ranker.rank(query._replace(image=_NOTHING if mode.verified else None), settings)
+
+    def _sequence(self, verifier: PlaceVerifier, constants: SequenceConstants) -> SequenceRanker:
+        position, spacing_m = self.prepared.places.position, self.prepared.spacing.spacing_m
+        place_filter = PlaceFilter(position, spacing_m, constants=constants)
+        return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, PoseBuffer())
+
+    def _outcome(self, one: Pass, at_home: bool, rankings: Iterator[Ranking]) -> Outcome:
+        places, rows = self.prepared.places.position, []
+        for ranking, position in zip(rankings, one.position, strict=True):
+            estimate = ranking.estimate
+            offset = (estimate.position - position)[:2]
+            solved = np.linalg.solve(estimate.covariance[:2, :2], offset)
+            best, nearest = (
+                np.linalg.norm((where - position)[..., :2], axis=-1).min()
+                for where in (places[ranking.rows[0]], places)
+            )
+            radius_m = self._radius_m
+            rows.append(
+                (
+                    estimate.confidence,
+                    ranking.decision.accepted,
+                    at_home and np.linalg.norm(offset) <= radius_m,
+                    at_home and best <= radius_m,
+                    at_home and nearest <= radius_m,
+                    offset @ solved <= _NINETY_PERCENT,
+                )
+            )
+        columns = np.array(rows, float).T
+        return Outcome(columns[0], *(column.astype(bool) for column in columns[1:]))
+
+    @property
+    def _radius_m(self) -> float:
+        """Return the radius (m) that an answer promises: that of the scene, or the map's own."""
+        return max(self.scene.radius_m, self._consensus.place_radius_m)
+
+    def inliers(self, shot: Shot, row: int) -> float:
+        """Return how many local features an image shares with a place."""
+        return self._evidence.inliers(shot, self.scene.database.shots[row])
+
+    @property
+    def look_alikes(self) -> float:
+        """Return the share of the map's places that look like some elsewhere."""
+        return self._look_alikes
+
+
+class _KnowingVerifier(PlaceVerifier):
+    """Verification of a scene's images by what is known of them; shot: the one in question."""
+
+    def __init__(
+        self, scene: PreparedScene, radius_m: float, constants: VerificationConstants
+    ) -> None:
+        super().__init__(scene.prepared, radius_m, constants)
+        self._scene = scene
+        self.look_alikes = scene.look_alikes
+        self.shot = Shot(Path())
+
+    def inliers(self, query: Query, row: int) -> float:
+        return self._scene.inliers(self.shot, row)

@@ -1,0 +1,102 @@
+"""Figures of the answers to one scene, and what they cost."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.evaluation.metrics import reliability
+from progeo_core.geo import FloatArray
+
+BoolArray = NDArray[np.bool_]
+
+# What is wanted of every scene: precision, accepted of what is off the map, calibration error.
+_PRECISION, _OFF_MAP, _CALIBRATION = 0.98, 0.02, 0.05
+# Weights of what falls short of it, most of all wrong answers; withheld right ones weigh 1.
+_WRONG, _UNCALIBRATED, _LOSS = 10.0, 2.0, 0.2
+
+
+class Outcome(NamedTuple):
+    """Answers [n] to the images of a scene.
+
+    confidence: stated. accepted. right: within the radius of the truth. best_right: whether the
+    best place is. on_map: whether the map has a place there. inside: of the 90 % ellipse.
+    """
+
+    confidence: FloatArray
+    accepted: BoolArray
+    right: BoolArray
+    best_right: BoolArray
+    on_map: BoolArray
+    inside: BoolArray
+
+    @property
+    def loss(self) -> float:
+        """Return the log loss: 0 for certain and right, 0.69 for knowing nothing."""
+        stated = np.clip(self.confidence, 1e-4, 1.0 - 1e-4)
+        return float(-np.mean(np.log(np.where(self.right, stated, 1.0 - stated))))
+
+
+class Figures(NamedTuple):
+    """Figures of one scene.
+
+    on_map, off_map: images. recall: share of the former whose best place is right. accepted,
+    wrong, off_map_accepted: images. share: accepted of those whose best place is right. ellipse:
+    share of truths in the 90 % ellipses of right accepted answers. first: image of the first right
+    accepted one, counted from 1. NaN where there is none.
+    """
+
+    on_map: int
+    off_map: int
+    recall: float
+    accepted: int
+    wrong: int
+    off_map_accepted: int
+    share: float
+    calibration_error: float
+    ellipse: float
+    first: float
+    loss: float
+
+    @property
+    def precision(self) -> float:
+        """Return the share of accepted answers that are right, 1 where none is accepted."""
+        everything = self.accepted + self.wrong + self.off_map_accepted
+        return self.accepted / everything if everything else 1.0
+
+    @property
+    def cost(self) -> float:
+        """Return what answers cost: wrong ones most, then withheld ones, then misstated ones."""
+        off_map = self.off_map_accepted / max(self.off_map, 1)
+        return (
+            _WRONG * max(0.0, _PRECISION - self.precision)
+            + _WRONG * max(0.0, off_map - _OFF_MAP)
+            + (0.0 if np.isnan(self.share) else 1.0 - self.share)
+            + _UNCALIBRATED * max(0.0, self.calibration_error - _CALIBRATION)
+            + _LOSS * self.loss
+        )
+
+
+def figures(outcome: Outcome) -> Figures:
+    """Return the figures of a scene's answers."""
+    good = outcome.accepted & outcome.right
+    best = outcome.best_right & outcome.on_map
+    return Figures(
+        on_map=int(outcome.on_map.sum()),
+        off_map=int((~outcome.on_map).sum()),
+        recall=_mean(outcome.best_right[outcome.on_map]),
+        accepted=int(good.sum()),
+        wrong=int((outcome.accepted & outcome.on_map & ~outcome.right).sum()),
+        off_map_accepted=int((outcome.accepted & ~outcome.on_map & ~outcome.right).sum()),
+        share=_mean(outcome.accepted[best]),
+        calibration_error=reliability(outcome.confidence, outcome.right).expected_error,
+        ellipse=_mean(outcome.inside[good]),
+        first=float(np.argmax(good)) + 1.0 if good.any() else np.nan,
+        loss=outcome.loss,
+    )
+
+
+def _mean(values: BoolArray) -> float:
+    return float(values.mean()) if values.size else float("nan")
