@@ -59,11 +59,11 @@ class LearnedMotion:
 
     def weigh(
         self, offset: FloatArray, yaw_rad: FloatArray, elapsed_s: float, spacing_m: float
-    ) -> tuple[FloatArray, FloatArray, float]:
+    ) -> tuple[FloatArray, float]:
         """Return how probable steps [p, 3] (m) are that leave places of a yaw [p].
 
-        Returns two weights [p], of no scale, and the share (0-1) of the second: what is usual for
-        any robot (near rather than far, as nothing is known of its pace), and for this one.
+        Returns weights [p], of no scale, and the share (0-1) of the belief that goes by
+        them; the rest may go anywhere.
         """
         length = np.linalg.norm(offset, axis=1)
         sigma = math.hypot(_STEP_SIGMA * spacing_m, math.sqrt(self.variance) * elapsed_s)
@@ -73,5 +73,4 @@ class LearnedMotion:
         x, y = self.mean * elapsed_s
         beside = np.hypot(offset[:, 0] - (cos * x - sin * y), offset[:, 1] - (sin * x + cos * y))
         away = np.where(directed, beside, np.abs(length - self.speed * elapsed_s))
-        share = min(self.known, _MAX_SHARE)
-        return 1.0 / np.maximum(spacing_m, length), np.exp(-0.5 * (away / sigma) ** 2), share
+        return np.exp(-0.5 * (away / sigma) ** 2), min(self.known, _MAX_SHARE)

@@ -208,9 +208,8 @@ class PlaceFilter:
         if not is_measured:
             offset = self._position[free.row] - old.camera[origin]
             yaw = self._yaw_rad[old.rows[origin]]
-            *weights, known = self._motion.weigh(offset, yaw, elapsed, self.spacing_m)
-            usual, learned = (_share_out(one, free) for one in weights)
-            weight = (1.0 - known) * usual + known * learned
+            learned, known = self._motion.weigh(offset, yaw, elapsed, self.spacing_m)
+            weight = (1.0 - known) * weight + known * _share_out(learned, free)
         free_mass = unsteady[origin] * weight
 
         innovation = self._position[led.row] - expected[led.point]
