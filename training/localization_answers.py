@@ -126,8 +126,10 @@ class PreparedScene:
             yield ranker.rank(query._replace(image=_NOTHING if mode.verified else None), settings)
 
     def _sequence(self, verifier: PlaceVerifier, constants: SequenceConstants) -> SequenceRanker:
-        position, spacing_m = self.prepared.places.position, self.prepared.spacing.spacing_m
-        place_filter = PlaceFilter(position, spacing_m, constants=constants)
+        places, spacing_m = self.prepared.places, self.prepared.spacing.spacing_m
+        place_filter = PlaceFilter(
+            places.position, spacing_m, constants=constants, yaw_rad=places.yaw_rad
+        )
         return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, PoseBuffer())
 
     def _outcome(self, one: Pass, at_home: bool, rankings: Iterator[Ranking]) -> Outcome:
