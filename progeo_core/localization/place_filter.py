@@ -144,7 +144,7 @@ class PlaceFilter:
             self.reset()
         elif len(self._tracks.rows) and elapsed > 0.0:
             step = _displacement(self._tracks.velocity, elapsed, travel)
-            self._move(step, reach, elapsed, is_measured=travel is not None)
+            self._move(step, reach, elapsed, is_far=travel is None and elapsed_s is not None)
         return self._tracks.rows
 
     def update(
@@ -185,10 +185,10 @@ class PlaceFilter:
             self._off_map,
         )
 
-    def _move(self, step: FloatArray, reach_m: float, elapsed: float, *, is_measured: bool) -> None:
+    def _move(self, step: FloatArray, reach_m: float, elapsed: float, *, is_far: bool) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach.
 
-        is_measured: whether odometry told how far.
+        is_far: whether anywhere in reach is much of a map, so that learned motion tells more.
         """
         old = self._tracks
         sigma = _STEP_SIGMA * self.spacing_m
@@ -205,7 +205,7 @@ class PlaceFilter:
         free = self._grid.near(old.camera[leaving], reach_m)
         origin = leaving[free.point]
         weight = _share_out(np.ones(len(origin)), free)
-        if not is_measured:
+        if is_far:
             offset = self._position[free.row] - old.camera[origin]
             yaw = self._yaw_rad[old.rows[origin]]
             learned, known = self._motion.weigh(offset, yaw, elapsed, self.spacing_m)

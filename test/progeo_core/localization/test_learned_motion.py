@@ -55,14 +55,14 @@ def test_nothing_is_learned_from_nothing() -> None:
 def test_who_is_carried_off_is_found_where_the_images_go_the_way_that_it_drove(pace: int) -> None:
     """Each image then fits two places, of which one goes ahead and the other back."""
 
-    def found(yaw_rad: float) -> float:
+    def found(yaw_rad: float, elapsed_s: float | None = 1.0) -> float:
         place_filter = PlaceFilter(LINE, 1.0, yaw_rad=np.full(100, yaw_rad))
         before = [[50 + pace * step] for step in range(10)]
         after = [[30 + pace * step, 70 - pace * step] for step in range(5)]
         for image, seen in enumerate([*before, *after]):
             if image == len(before):
                 place_filter.doubt(1.0)
-            carried = place_filter.predict(1.0)
+            carried = place_filter.predict(elapsed_s)
             rows = np.concatenate([carried, np.setdiff1d(seen, carried)])
             odds = np.where(np.isin(rows, seen), 5.0, -5.0)
             belief = place_filter.update(rows, odds, odds)
@@ -70,3 +70,5 @@ def test_who_is_carried_off_is_found_where_the_images_go_the_way_that_it_drove(p
 
     assert found(0.0) > 0.8
     assert found(math.nan) == pytest.approx(0.5, abs=0.05)
+    if abs(pace) == 1:  # without times, no step is longer than the spacing
+        assert found(0.0, elapsed_s=None) == pytest.approx(0.5, abs=0.05)
