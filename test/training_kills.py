@@ -60,7 +60,7 @@ class TrainingKills:
         if resumed is None:
             self._wait(self._folder / "killed", run, 1)
         elif rng.random() < 0.5:
-            self._wait_for_folder(self._folder / "killed", run, len(runs) + 1)
+            self._wait_for_folder(self._folder / "killed", run, runs)
         run.join(rng.uniform(0.0, LIFE_S))
         assert run.exitcode is None, "the run ended by itself"
         acknowledged = self._saved(self._folder / "killed")
@@ -91,10 +91,10 @@ class TrainingKills:
         self._wait_until(lambda: self._saved(folder) >= epochs, folder, run)
 
     def _wait_for_folder(
-        self, folder: Path, run: multiprocessing.context.ForkServerProcess, runs: int
+        self, folder: Path, run: multiprocessing.context.ForkServerProcess, runs: list[Path]
     ) -> None:
-        """Return as soon as there are so many run folders."""
-        self._wait_until(lambda: len(_runs(folder, self._name)) >= runs, folder, run)
+        """Return as soon as there is a run folder besides these, of which it removes some."""
+        self._wait_until(lambda: not {*_runs(folder, self._name)} <= {*runs}, folder, run)
 
     def _wait_until(
         self,
