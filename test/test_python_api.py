@@ -89,7 +89,7 @@ def test_a_photo_is_localized(run, office: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_the_readme_finds_the_photo_too(run, office: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(office)
-    printed = run(ROOT / "README.md", "Try it: no robot, no ROS")
+    printed = run(ROOT / "README.md", "From your own images to a report")
     assert float(re.findall(r"[\d.]+", printed)[0]) == pytest.approx(PHOTO, abs=2.5)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
 import shutil
@@ -27,7 +26,6 @@ _LINE_S = 10.0
 _MIN_COLUMNS = 20
 
 
-@functools.cache
 def tables() -> Console:
     """Return what prints tables on stdout; rich takes time to import, and only they need it."""
     from rich.console import Console

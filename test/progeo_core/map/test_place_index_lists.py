@@ -67,6 +67,7 @@ def test_a_file_grows_with_its_map(large_map, make_places, caplog):
     with PlaceMap.open(large_map, writable=True) as place_map:
         PlaceIndex.open(place_map)
         caplog.set_level(logging.INFO)
+        caplog.clear()
         place_map.delete(np.arange(1, 300))
         ids = place_map.append(make_places(500), fresh)
         index = PlaceIndex.open(place_map)
