@@ -79,10 +79,10 @@ def loops(
         progeo loops drive/ --pose-topic /odom
         progeo loops drive.csv --camera-info camera.yaml --out loops.html
     """
-    from progeo_core.evaluation.loop_view.loop_page import check_loop_page, write_loop_page
+    from progeo_core.evaluation.loop_view.loop_page import LOOP_PAGE, write_loop_page
 
     path = Path(f"{drive.resolve().stem}.html") if out is None else out
-    check_loop_page(path)
+    LOOP_PAGE.check(path)
     calibration = read_intrinsics(camera_info)
     topics = BagTopics(image_topic, pose_topic)
     source = source_of_path(drive, Role.QUERIES, topics, calibration=calibration)

@@ -14,14 +14,12 @@ from progeo_core.evaluation.metrics import reliability
 from progeo_core.evaluation.queries import answer_records
 from progeo_core.geo import FloatArray
 from progeo_core.localization.answer import Localization
+from progeo_core.localization.localizer_settings import LEAST_VERIFICATION_MS
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve, fit_curve
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
 
-# Time (ms) for verification: no more than the three places that every answer has. What is saved
-# must not depend on how busy the machine is.
-_VERIFICATION_MS = 1
 # Fewer answers do not determine the shares of a curve.
 _MIN_ANSWERS = 20
 
@@ -68,7 +66,7 @@ def calibrate_map(
         records,
         encoder,
         sequence=sequence,
-        verification_ms=_VERIFICATION_MS,
+        verification_ms=LEAST_VERIFICATION_MS,
         advance=advance,
     )
     if len(answered.rows) < _MIN_ANSWERS:

@@ -131,12 +131,7 @@ class Evaluation:
             "schema": SCHEMA,
             "queries": self.queries,
             "database": self.database,
-            "protocol": {
-                "radius_m": self.radius_m,
-                "distance": "horizontal",
-                "counted": "all queries; those without a place within the radius count as missed",
-                "with_positives": int(self.localizable.sum()),
-            },
+            "protocol": protocol_json(self.radius_m, int(self.localizable.sum())),
             **self._figures(),
         }
         if "sequence" in self.runs:
@@ -173,6 +168,19 @@ class Evaluation:
             "nees": _number(self.consistency.nees),
             "relocalization": self.time_to_localize.to_json(),
         }
+
+
+def protocol_json(radius_m: float, with_positives: int) -> dict[str, Any]:
+    """Return how recalls are counted by its documented JSON keys.
+
+    with_positives: queries with an image of the database within the radius.
+    """
+    return {
+        "radius_m": radius_m,
+        "distance": "horizontal",
+        "counted": "all queries; those without a place within the radius count as missed",
+        "with_positives": with_positives,
+    }
 
 
 def evaluate(

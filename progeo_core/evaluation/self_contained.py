@@ -1,11 +1,86 @@
-"""What a page needs to hold its data and script itself, and to be kept from requesting anything."""
+"""Pages that hold their data and script themselves, and request nothing: made and written."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from typing import Any
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+from progeo_core.atomic_file import replaced_file
+from progeo_core.errors import DataError, UsageError
+
+# The mark of a page is among its first bytes.
+_HEAD_BYTES = 500
+
+
+class PageKind(NamedTuple):
+    """Kind of page, known by the command that writes it, so that nothing else is replaced by one.
+
+    of: what it is a page of, for errors.
+    """
+
+    command: str
+    of: str
+
+    @property
+    def mark(self) -> str:
+        """Return the element that a page of this kind has in its head."""
+        return f'<meta name="generator" content="progeo {self.command}">'
+
+    def check(self, path: Path) -> None:
+        """Raise `UsageError` where a page cannot be made, or would replace another file."""
+        if path.exists() and not self._is_at(path):
+            raise UsageError(
+                f"{path} exists already and is no page of {self.of}: choose another name"
+            )
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+    def write(self, path: Path, page: str) -> int:
+        """Write a page to a file that appears whole or not at all; return its bytes.
+
+        Bytes of files' names that are no UTF-8 become escapes. Raises as `check` does, and
+        `DataError` where the file cannot be written.
+        """
+        self.check(path)
+        content = page.encode("utf-8", "backslashreplace")
+        try:
+            with replaced_file(path) as unfinished:
+                unfinished.write_bytes(content)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+        return len(content)
+
+    def fill(self, package: str, name: str, title: str, data: Any, image_origin: str = "") -> str:
+        """Return the page of NAME.html, .css and .js of a package, whose script reads `data`.
+
+        image_origin: as for `content_policy`.
+        """
+        folder = resources.files(package)
+        template, style, script = (
+            folder.joinpath(f"{name}.{kind}").read_text(encoding="utf-8")
+            for kind in ("html", "css", "js")
+        )
+        return Template(template).substitute(
+            title=escape(title),
+            mark=self.mark,
+            policy=escape(content_policy(script, image_origin)),
+            style=style,
+            script=script,
+            data=embed_json(data),
+        )
+
+    def _is_at(self, path: Path) -> bool:
+        try:
+            with path.open("rb") as file:
+                return self.mark.encode() in file.read(_HEAD_BYTES)
+        except OSError:
+            return False
 
 
 def embed_json(data: Any) -> str:

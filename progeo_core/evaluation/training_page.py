@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
-from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, UsageError
+from progeo_core.errors import DataError
 from progeo_core.evaluation.plot_style import (
     BLUE,
     GREEN,
@@ -30,11 +29,10 @@ from progeo_core.evaluation.plot_style import (
     legend_above,
 )
 from progeo_core.evaluation.report_html import fact_table, figure_table, jpeg_image, wide_plot
+from progeo_core.evaluation.self_contained import PageKind
 from progeo_core.train.settings import TrainingSettings
 
-# By this a page is recognised, so that nothing else is replaced by one.
-_MARK = '<meta name="generator" content="progeo model history">'
-_HEAD_BYTES = 500
+_PAGE = PageKind("model history", "a run")
 _COLOURS = (BLUE, VERMILION, GREEN, INK, GREY)
 # Rows of a long run's table, and examples of predictions for each set of queries.
 _ROWS, _EXAMPLES = 40, 24
@@ -70,18 +68,13 @@ def read_training_run(folder: Path) -> TrainingRun:
 
 
 def write_training_page(run: TrainingRun, path: Path) -> int:
-    """Write the page of a run to a file that appears whole or not at all; return its bytes.
-
-    Raises `UsageError` where another file would be replaced, and `DataError` where the page cannot
-    be written.
-    """
-    if path.exists() and _MARK.encode() not in path.read_bytes()[:_HEAD_BYTES]:
-        raise UsageError(f"{path} exists already and is no page of a run: choose another name")
+    """Write the page of a run; return its bytes. `PageKind.write` says what it raises."""
+    _PAGE.check(path)
     stage = str(run.about.get("stage", "training"))
     template = resources.files("progeo_core.evaluation").joinpath("training_page.html")
     page = Template(template.read_text(encoding="utf-8")).substitute(
         title=escape(f"{stage}, {run.folder.name}"),
-        mark=_MARK,
+        mark=_PAGE.mark,
         heading=escape(f"{stage} of {run.folder.name}"),
         lead=escape(_lead(run)),
         plots=_plots(run.history),
@@ -89,12 +82,7 @@ def write_training_page(run: TrainingRun, path: Path) -> int:
         tests="".join(_tests(run)),
         settings=fact_table(_changed(run.about["settings"])),
     )
-    try:
-        with replaced_file(path) as unfinished:
-            unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
-    return path.stat().st_size
+    return _PAGE.write(path, page)
 
 
 def _json(path: Path) -> Any:

@@ -6,6 +6,10 @@ import dataclasses
 
 from progeo_core.settings import Settings, setting
 
+# Time (ms) for verification that every answer takes: it compares three places and no more. For
+# what must not depend on how busy the machine is.
+LEAST_VERIFICATION_MS = 1
+
 
 @dataclasses.dataclass(frozen=True)
 class LocalizerSettings(Settings):

@@ -15,6 +15,7 @@ from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
 from progeo_core.map.leftovers import remove_leftovers
 from progeo_core.map.place_features import PlaceView, StructureNote, joined_structure
 from progeo_core.map.place_map import PlaceMap, Places, PlaceTable
+from progeo_core.map.places import IdArray
 from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of, rotation_of
@@ -158,19 +159,29 @@ def _warn_if_far(source: PlaceMap, added: FloatArray, merged: FloatArray) -> Non
 def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance: Advance) -> None:
     move = _moved_views(source, target)
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
-        rows = table.poses.rows_of(ids)
-        places = Places(
-            position=table.position[rows],
-            yaw_rad=table.yaw_rad[rows],
-            stamp_ns=table.stamp_ns[rows],
-            camera=[table.camera[row] for row in rows],
-            traverse=[table.traverse[row] for row in rows],
-            image=[table.image[row] for row in rows],
-            thumbnail=[source.thumbnail(place_id) for place_id in ids],
-            views=[view and move(view) for view in source.views(ids)],
-        )
-        target.append(places, descriptors)
+        places = read_places(source, table, ids)
+        moved = [view and move(view) for view in places.views]
+        target.append(places._replace(views=moved), descriptors)
         advance(len(ids))
+
+
+def read_places(source: PlaceMap, table: PlaceTable, ids: IdArray) -> Places:
+    """Return all that a map knows of places [n] but their descriptors.
+
+    table: its places, of which positions and yaw may be those of another frame. Raises `DataError`
+    naming an id that is not in the map.
+    """
+    rows = table.poses.rows_of(ids)
+    return Places(
+        position=table.position[rows],
+        yaw_rad=table.yaw_rad[rows],
+        stamp_ns=table.stamp_ns[rows],
+        camera=[table.camera[row] for row in rows],
+        traverse=[table.traverse[row] for row in rows],
+        image=[table.image[row] for row in rows],
+        thumbnail=[source.thumbnail(place_id) for place_id in ids],
+        views=source.views(ids),
+    )
 
 
 def _moved_views(source: PlaceMap, target: PlaceMap) -> Callable[[PlaceView], PlaceView]:

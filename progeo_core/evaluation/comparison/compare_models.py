@@ -17,16 +17,17 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.evaluation.comparison.kept_descriptors import describe_once, runtime_of
-from progeo_core.evaluation.metrics import Evaluation, evaluate
+from progeo_core.evaluation.metrics import Evaluation, evaluate, protocol_json
 from progeo_core.images.codec import Image, load_images
 from progeo_core.inference.device import choose_device
 from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.localization.localizer import Localizer
-from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.localizer_settings import LEAST_VERIFICATION_MS, LocalizerSettings
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.build import build_map
+from progeo_core.map.merge import read_places
 from progeo_core.map.place_index import PlaceIndex
-from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records
@@ -35,9 +36,6 @@ from progeo_core.verification.view_finder import DepthViewFinder
 SCHEMA = 1
 # Images that are timed, after one that is not.
 _TIMED = 12
-# No more than the three places that every verification compares: nothing here depends on how busy
-# the machine is.
-_VERIFICATION_MS = 1
 _COPY_BLOCK = 256
 
 Rows = NDArray[np.float32]
@@ -82,10 +80,7 @@ class Comparison:
             "queries": self.queries,
             "database": self.database,
             "protocol": {
-                "radius_m": self.radius_m,
-                "distance": "horizontal",
-                "counted": "all queries; those without a place within the radius count as missed",
-                "with_positives": self.with_positives,
+                **protocol_json(self.radius_m, self.with_positives),
                 "verified": "single images, local features of three places compared",
             },
             "models": [_model_json(one) for one in self.models],
@@ -212,7 +207,7 @@ def _ask(
         prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
         single, verified = (
             Localizer(prepared, encoder, LocalizerSettings(sequence=False, verification_ms=ms))
-            for ms in (0, _VERIFICATION_MS)
+            for ms in (0, LEAST_VERIFICATION_MS)
         )
         rows, skipped = [], []
         answers, checked = [], []
@@ -244,18 +239,7 @@ def _copy_map(source: Path, target: Path, model: ModelFingerprint, rows: Rows) -
         table = first.places()
         for start in range(0, len(table.ids), _COPY_BLOCK):
             block = slice(start, start + _COPY_BLOCK)
-            ids = table.ids[block]
-            places = Places(
-                table.position[block],
-                table.yaw_rad[block],
-                table.stamp_ns[block],
-                table.camera[block],
-                table.traverse[block],
-                table.image[block],
-                [first.thumbnail(place_id) for place_id in ids],
-                first.views(ids),
-            )
-            copy.append(places, descriptors[block])
+            copy.append(read_places(first, table, table.ids[block]), descriptors[block])
 
 
 def _usable(rows: Rows) -> Rows:

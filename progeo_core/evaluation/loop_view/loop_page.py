@@ -6,24 +6,17 @@ The page holds its data, style and script, and its policy forbids the browser to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, UsageError
-from progeo_core.evaluation.self_contained import content_policy, embed_bytes, embed_json
+from progeo_core.evaluation.self_contained import PageKind, embed_bytes
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import decode_image, make_thumbnail
 
-# By this a page is recognised, so that nothing else is replaced by one.
-_MARK = '<meta name="generator" content="progeo loops">'
-_HEAD_BYTES = 500
+LOOP_PAGE = PageKind("loops", "loops")
 # Pictures that share fewer local features may show two places.
 FEW_INLIERS = 25
 # With more pictures than this, they are smaller, so that the page stays below 15 MB.
@@ -63,44 +56,13 @@ class LoopView(NamedTuple):
     by_landmarks: bool
 
 
-def check_loop_page(path: Path) -> None:
-    """Raise `UsageError` where a page cannot be made, or would replace another file."""
-    if path.exists() and not _is_page(path):
-        raise UsageError(f"{path} exists already and is no page of loops: choose another name")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist; make it first")
-
-
 def write_loop_page(path: Path, name: str, drive: DriveView, loops: Sequence[LoopView]) -> int:
-    """Write the page of a drive to a file that appears whole or not at all; return its bytes.
-
-    Raises as `check_loop_page` does, and `DataError` where the file cannot be written.
-    """
-    check_loop_page(path)
+    """Write the page of a drive; return its bytes. `PageKind.write` says what it raises."""
+    LOOP_PAGE.check(path)
     data = _page_data(name, drive, loops)
-    folder = resources.files("progeo_core.evaluation.loop_view")
-    template, style, script = (
-        folder.joinpath(f"loop_page.{kind}").read_text(encoding="utf-8")
-        for kind in ("html", "css", "js")
-    )
-    page = (
-        Template(template)
-        .substitute(
-            title=escape(f"{name}: {len(loops)} loop closures"),
-            mark=_MARK,
-            policy=escape(content_policy(script)),
-            style=style,
-            script=script,
-            data=embed_json(data),
-        )
-        .encode("utf-8", "backslashreplace")
-    )
-    try:
-        with replaced_file(path) as unfinished:
-            unfinished.write_bytes(page)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
-    return len(page)
+    title = f"{name}: {len(loops)} loop closures"
+    package = "progeo_core.evaluation.loop_view"
+    return LOOP_PAGE.write(path, LOOP_PAGE.fill(package, "loop_page", title, data))
 
 
 def _page_data(name: str, drive: DriveView, loops: Sequence[LoopView]) -> dict[str, Any]:
@@ -152,11 +114,3 @@ def _loop_data(drive: DriveView, loop: LoopView) -> dict[str, Any]:
         "turn_deg": round(float(np.degrees(loop.turn_rad)), 1),
         "by_landmarks": loop.by_landmarks,
     }
-
-
-def _is_page(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return _MARK.encode() in file.read(_HEAD_BYTES)
-    except OSError:
-        return False

@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, UsageError
+from progeo_core.errors import UsageError
 from progeo_core.evaluation.map_view.coverage_gaps import Gaps, find_gaps
 from progeo_core.evaluation.map_view.look_alikes import LookAlikes, find_look_alikes
 from progeo_core.evaluation.map_view.pictures import Pictures, choose_pictures
-from progeo_core.evaluation.self_contained import content_policy, embed_bytes, embed_json
+from progeo_core.evaluation.self_contained import PageKind, embed_bytes
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.map.summary import summarize_map
 from progeo_core.progress import Advance, no_progress
 
-# By this a page is recognised, so that nothing else is replaced by one.
-_MARK = '<meta name="generator" content="progeo map view">'
-_HEAD_BYTES = 500
+_PAGE = PageKind("map view", "a map")
 # Facts of `progeo map info` that the page shows.
 _FACTS = ("extent", "datum", "recorded", "model", "3-D points")
 
@@ -54,10 +48,7 @@ def check_page(place_map: PlaceMap, path: Path, tiles: str | None) -> None:
     """
     if not len(place_map):
         raise UsageError(f"{place_map.path}: the map holds no places; build it first")
-    if path.exists() and not _is_page(path):
-        raise UsageError(f"{path} exists already and is no page of a map: choose another name")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: the folder {path.parent} does not exist; make it first")
+    _PAGE.check(path)
     if tiles is None:
         return
     if not re.match(r"https?://[^/\s;,'\"]+/", tiles) or not all(
@@ -99,22 +90,12 @@ def write_map_page(
         "pictures": [embed_bytes(file) for file in pictures.files],
         "picture_rows": pictures.rows.tolist(),
     }
-    page = _page(f"{place_map.path.stem}: map of {len(places.ids)} places", data, tiles)
-    try:
-        with replaced_file(path) as unfinished:
-            unfinished.write_bytes(page)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+    title = f"{place_map.path.stem}: map of {len(places.ids)} places"
+    origin = "" if tiles is None else "{0.scheme}://{0.netloc}".format(urlsplit(tiles))
+    page = _PAGE.fill("progeo_core.evaluation.map_view", "map_page", title, data, origin)
+    page_bytes = _PAGE.write(path, page)
     counts = len(pictures.files), len(look_alikes.pairs), len(gaps.ends)
-    return PageReport(len(places.ids), *counts, len(page))
-
-
-def _is_page(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return _MARK.encode() in file.read(_HEAD_BYTES)
-    except OSError:
-        return False
+    return PageReport(len(places.ids), *counts, page_bytes)
 
 
 def _facts(place_map: PlaceMap) -> list[tuple[str, str]]:
@@ -184,26 +165,3 @@ def _findings(places: PlaceTable, look_alikes: LookAlikes, gaps: Gaps) -> dict[s
         "gaps": gaps.ends.tolist(),
         "gap_m": gaps.length_m.round(2).tolist(),
     }
-
-
-def _page(title: str, data: dict[str, Any], tiles: str | None) -> bytes:
-    folder = resources.files("progeo_core.evaluation.map_view")
-    template, style, script = (
-        folder.joinpath(f"map_page.{kind}").read_text(encoding="utf-8")
-        for kind in ("html", "css", "js")
-    )
-    origin = "" if tiles is None else "{0.scheme}://{0.netloc}".format(urlsplit(tiles))
-    page = Template(template).substitute(
-        title=escape(_readable(title)),
-        mark=_MARK,
-        policy=escape(content_policy(script, origin)),
-        style=style,
-        script=script,
-        data=embed_json(data),
-    )
-    return page.encode("utf-8")
-
-
-def _readable(text: str) -> str:
-    """Return a text with escapes in place of the bytes of a file's name that are no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
