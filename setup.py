@@ -59,7 +59,7 @@ setup(
         "faiss-cpu>=1.9",  # 1.8 does not search among a part of its short codes
         "matplotlib>=3.6",
         "numpy>=1.26",
-        "open_clip_torch>=2.30",
+        "open_clip_torch>=3.0",  # earlier ones cannot fit a timm tower to another image size
         "opencv-python-headless>=4.6,<5",  # 5 renamed constants that cv_bridge uses
         "Pillow>=10.2",
         "poselib>=2.0.5",

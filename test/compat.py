@@ -31,7 +31,7 @@ OLDEST = (
     "typer==0.9.0",
     "zstandard==0.22.0",  # which that rosbags reads with
 )
-LARGE = ("open_clip_torch==2.30.0", "torch==2.6.0", "torchvision==0.21.0", "tensorboard")
+LARGE = ("open_clip_torch==3.0.0", "torch==2.6.0", "torchvision==0.21.0", "tensorboard")
 TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 # Tests of what those versions do: arrays, images, files, maps, and all of the command line's help.
 TESTS = (
