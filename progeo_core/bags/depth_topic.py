@@ -16,7 +16,7 @@ from progeo_core.bags.reader import Bag, RawMessage
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.depth import FloatArray32
 from progeo_core.images.depth_buffer import MAX_DEPTH_GAP_S
-from progeo_core.prefetch import prefetch
+from progeo_core.images.prefetch import prefetch
 from progeo_core.records.image_source import without_errors
 
 _log = logging.getLogger(__name__)

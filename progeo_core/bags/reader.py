@@ -30,10 +30,10 @@ from progeo_core.bags.opening import open_bag
 from progeo_core.bags.transforms import PoseFrames, transform_track
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import Image
+from progeo_core.images.prefetch import prefetch
 from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PoseTrack
 from progeo_core.poses.stamp_units import NANOSECONDS, StampUnit, unit_of_stamps
-from progeo_core.prefetch import prefetch
 from progeo_core.records.records import Records
 
 _log = logging.getLogger(__name__)

@@ -46,7 +46,7 @@ from progeo_core.geo import Frame
 from progeo_core.images.codec import decode_image, encode_jpeg, read_image
 from progeo_core.images.depth import read_depth
 from progeo_core.images.intrinsics import Intrinsics, info_topic
-from progeo_core.prefetch import prefetch
+from progeo_core.images.prefetch import prefetch
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
 

@@ -22,7 +22,7 @@ from progeo_core.dataset.report import (
 from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.geo import Datum, Frame
 from progeo_core.images.codec import Image, encode_jpeg
-from progeo_core.prefetch import prefetch
+from progeo_core.images.prefetch import prefetch
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from progeo_core.errors import ImageError
 from progeo_core.images import jpeg_header, opencv_decoder, pillow_decoder, png_header
 from progeo_core.images.bit_depth import rgb8_from_any_depth
+from progeo_core.images.prefetch import prefetch
 from progeo_core.images.size_limit import MAX_PIXELS
-from progeo_core.prefetch import prefetch
 
 Image: TypeAlias = NDArray[np.uint8]  # [h, w, 3] RGB
 

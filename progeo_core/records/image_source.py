@@ -17,7 +17,7 @@ from progeo_core.geo import Frame
 from progeo_core.images.codec import Image, encode_jpeg, load_images
 from progeo_core.images.depth import FloatArray32, read_depth
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.prefetch import prefetch
+from progeo_core.images.prefetch import prefetch
 from progeo_core.records.records import (
     Heading,
     Records,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from progeo_core.prefetch import prefetch
+from progeo_core.images.prefetch import prefetch
 
 
 def test_results_come_in_order_though_the_first_is_the_slowest():
