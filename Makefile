@@ -27,7 +27,7 @@ else
 	@[ -e /proc/driver/nvidia/version ] || [ -e /dev/nvhost-gpu ] || \
 	  echo "There is no NVIDIA driver here: make demo TORCH=cpu takes 0.9 GB instead of 6.7 GB."
 endif
-	$(BIN)/python -m pip install --quiet --editable '.[ros,slam,onnx,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[ros,slam,fleet,onnx,test,lint]'
 	touch $@
 
 demo: .venv/installed ## Build maps from the shipped images, replay a bag through the live node, write a report

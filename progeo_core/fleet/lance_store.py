@@ -1,0 +1,403 @@
+"""Fleet's store on LanceDB: three tables in a folder or an object store, written by many at once.
+
+Every change is one commit that appears whole or not at all; a commit that met another one is tried
+again. Credentials come from the environment, as the object store's own tools take them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import random
+import re
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import (
+    DataError,
+    MissingDependencyError,
+    ModelMismatchError,
+    ProgeoError,
+    UsageError,
+)
+from progeo_core.fleet import lance_rows
+from progeo_core.fleet.lance_rows import ALL_COLUMNS, CLEARED_COLUMNS, IS_PLACE, PLAIN_COLUMNS
+from progeo_core.fleet.region import Region
+from progeo_core.fleet.store import (
+    FleetChanges,
+    FleetInfo,
+    FleetMatches,
+    FleetPlaces,
+    FleetSession,
+    FleetStore,
+)
+from progeo_core.map.place_features import joined_structure
+from progeo_core.map.places import Places
+from progeo_core.map.sqlite_file import DamageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PLACES, _SESSIONS, _CAMERAS = "places", "sessions", "cameras"
+# With these, `since` finds rows by the version that wrote them, however files are joined later.
+_STORAGE = {"new_table_enable_stable_row_ids": "true"}
+_READ_BLOCK = 256
+# Ids of one condition.
+_IDS = 500
+# A commit that meets others is tried again for so long (s).
+_RETRY_S = 60.0
+_FIRST_WAIT_S = 0.05
+_CONFLICTS = re.compile(r"conflict|concurrent|already exists|too many concurrent", re.IGNORECASE)
+# Versions that a reader may still have open are older than this before they are removed.
+_KEPT = datetime.timedelta(days=1)
+# Fewer descriptors than this are searched one by one.
+_MIN_INDEXED = 20_000
+_DIMENSIONS_PER_CODE = 8
+_PROBES, _REFINED = 32, 20
+_Result = TypeVar("_Result")
+# What an engine's message means; the first that fits.
+_MEANINGS = (
+    ("No space left|disk full|quota", "the disk is full: free some room and try again"),
+    (
+        "AccessDenied|Forbidden|403|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
+        "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
+    ),
+    ("NoSuchBucket", "there is no such bucket: create it, or name another one"),
+    ("credential", "there are no credentials: set the object store's in the environment"),
+)
+
+
+def open_fleet(uri: str, create_for: ModelFingerprint | None = None) -> FleetStore:
+    """Open the store of a fleet: a folder, or s3://, gs:// or az:// and what they name.
+
+    create_for: make the store for this model where there is none; another model's is refused by
+    `ModelMismatchError`. Raises `DataError` where there is none else, or it cannot be reached,
+    `UsageError` for credentials in the URI, `MissingDependencyError` without LanceDB.
+    """
+    try:
+        import lancedb
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{uri}: a fleet's store needs LanceDB: pip install 'progeo_ros[fleet]'"
+        ) from error
+    _check_uri(uri)
+    missing = DataError(f"{uri}: there is no fleet's store; make one with 'progeo fleet push'")
+    if create_for is None and "://" not in uri and not Path(uri).is_dir():
+        raise missing
+    with _explained(uri):
+        # Every read sees the newest version.
+        database = lancedb.connect(uri, read_consistency_interval=datetime.timedelta(0))
+        if _PLACES not in database.list_tables().tables:
+            if create_for is None:
+                raise missing
+            _create_tables(database, create_for)
+        store = LanceStore(uri, *map(database.open_table, (_PLACES, _SESSIONS, _CAMERAS)))
+    if create_for is not None and store.fingerprint != create_for:
+        raise ModelMismatchError(
+            f"{uri}: the store was made with {store.fingerprint}, but the map with {create_for};"
+            " push to another store, or build the map again with the store's model"
+        )
+    return store
+
+
+def _check_uri(uri: str) -> None:
+    parts = urllib.parse.urlsplit(uri)
+    if "://" in uri and ("@" in parts.netloc or parts.query):
+        raise UsageError(
+            f"{parts.scheme}://…{parts.path}: credentials belong in the environment, not in the"
+            " URI (docs/fleet.md)"
+        )
+
+
+def _create_tables(database: Any, fingerprint: ModelFingerprint) -> None:
+    """Make the tables; where another writer makes them at the same time, take those."""
+    schemas = (
+        (_SESSIONS, lance_rows.session_schema()),
+        (_CAMERAS, lance_rows.camera_schema()),
+        # Last, as a store is one that has it.
+        (_PLACES, lance_rows.place_schema(fingerprint)),
+    )
+    for name, schema in schemas:
+        try:
+            database.create_table(name, schema=schema, storage_options=_STORAGE)
+        except (RuntimeError, OSError, ValueError) as error:
+            if not _CONFLICTS.search(str(error)):
+                raise
+            database.open_table(name)
+
+
+class LanceStore:
+    """Open store on LanceDB; make it with `open_fleet`. Threads share none."""
+
+    def __init__(self, uri: str, places: Any, sessions: Any, cameras: Any) -> None:
+        """Take the open tables."""
+        self.uri = uri
+        self._places, self._sessions, self._cameras = places, sessions, cameras
+        self.fingerprint = lance_rows.fingerprint_of(uri, places.schema)
+
+    def append(self, session: FleetSession, places: FleetPlaces) -> int:
+        """Add the places that are not there yet; see `FleetStore.append`."""
+        with _explained(self.uri):
+            self._require_fitting(places)
+            self._keep_session(session)
+            known = self._known(places.ids)
+            fresh = _rows(places, [row for row, one in enumerate(places.ids) if one not in known])
+            if not fresh.ids:
+                return 0
+            self._keep_cameras(lance_rows.camera_rows(fresh))
+            table = lance_rows.table_of_places(fresh, self._places.schema)
+            result = _retried(
+                lambda: self._places.merge_insert("id").when_not_matched_insert_all().execute(table)
+            )
+            return int(result.num_inserted_rows)
+
+    def region(self, region: Region | None, *, content: bool = True) -> Iterator[FleetPlaces]:
+        """Yield places of one version of the store; see `FleetStore.region`."""
+        with _explained(self.uri):
+            cameras = lance_rows.cameras_of(self._cameras.to_arrow().to_pylist())
+            query = self._places.search().where(_condition(region))
+            query = query.select(list(ALL_COLUMNS if content else PLAIN_COLUMNS))
+            for batch in query.to_batches(_READ_BLOCK):
+                found = self._places_of(batch, cameras if content else None)
+                if region is not None:
+                    found = _rows(found, np.flatnonzero(region.contains(found.geodetic)))
+                if found.ids:
+                    yield found
+
+    def nearest(self, descriptor: ArrayLike, count: int) -> FleetMatches:
+        """Return the most similar places; see `FleetStore.nearest`."""
+        query = np.asarray(descriptor, np.float16).reshape(self.fingerprint.dimension)
+        with _explained(self.uri):
+            search = self._places.search(query).distance_type("cosine").limit(count)
+            search = search.nprobes(_PROBES).refine_factor(_REFINED)
+            table = search.select([*PLAIN_COLUMNS, "_distance"]).to_arrow().combine_chunks()
+            similarity = 1.0 - np.asarray(table["_distance"], np.float64)
+            return FleetMatches(self._places_of(_one_batch(table), None), similarity)
+
+    def since(self, version: int, region: Region | None = None) -> FleetChanges:
+        """Return what came and went after a version; see `FleetStore.since`."""
+        with _explained(self.uri):
+            newest = int(self._places.version)
+            created, updated = "_row_created_at_version", "_row_last_updated_at_version"
+            came = f"{created} > {version} AND {created} <= {newest} AND {_condition(region)}"
+            went = f"{updated} > {version} AND {updated} <= {newest} AND NOT ({IS_PLACE})"
+            table = self._places.search().where(came).select(list(PLAIN_COLUMNS)).to_arrow()
+            added = self._places_of(_one_batch(table), None)
+            if region is not None:
+                added = _rows(added, np.flatnonzero(region.contains(added.geodetic)))
+            gone = self._places.search().where(went).select(["id"]).to_arrow()
+            return FleetChanges(newest, added, gone["id"].to_pylist())
+
+    def info(self) -> FleetInfo:
+        """Return what the store holds; see `FleetStore.info`."""
+        with _explained(self.uri):
+            rows, places = self._places.count_rows(), self._places.count_rows(IS_PLACE)
+            index = self._index("descriptor")
+            return FleetInfo(
+                version=int(self._places.version),
+                places=places,
+                dropped=rows - places,
+                indexed=0 if index is None else int(index.num_indexed_rows or 0),
+                size_bytes=int(dict(self._places.stats())["total_bytes"]),
+                cameras=self._cameras.count_rows(),
+                sessions=tuple(sorted(self._all_sessions())),
+            )
+
+    def compact(self, drop: Sequence[str] = ()) -> None:
+        """Drop places, join files, bring indexes up to date; see `FleetStore.compact`."""
+        cleared = dict.fromkeys(CLEARED_COLUMNS)
+        with _explained(self.uri):
+            for start in range(0, len(drop), _IDS):
+                where = f"id IN ({_quoted(drop[start : start + _IDS])})"
+                _retried(partial(self._places.update, where=where, values=cleared))
+            for table in (self._sessions, self._cameras, self._places):
+                _retried(partial(table.optimize, cleanup_older_than=_KEPT))
+            self._make_indexes()
+
+    def _make_indexes(self) -> None:
+        """Make what indexes there are none of yet; `optimize` has extended the others."""
+        from lancedb.index import BTree, IvfPq
+
+        places = self._places.count_rows(IS_PLACE)
+        if not places:
+            return
+        for column in ("id", "cell"):
+            if self._index(column) is None:
+                _retried(partial(self._places.create_index, column, config=BTree()))
+        if places >= _MIN_INDEXED and self._index("descriptor") is None:
+            config = IvfPq(
+                distance_type="cosine",
+                num_partitions=max(1, round(math.sqrt(places))),
+                num_sub_vectors=max(1, self.fingerprint.dimension // _DIMENSIONS_PER_CODE),
+            )
+            _retried(partial(self._places.create_index, "descriptor", config=config))
+
+    def _index(self, column: str) -> Any:
+        found = (one for one in self._places.list_indices() if one.columns == [column])
+        return next(found, None)
+
+    def _places_of(self, batch: pa.RecordBatch, cameras: Any) -> FleetPlaces:
+        return lance_rows.places_of_batch(batch, self.fingerprint.dimension, cameras)
+
+    def _require_fitting(self, places: FleetPlaces) -> None:
+        wanted = (len(places.ids), self.fingerprint.dimension)
+        if places.descriptors.shape != wanted:
+            raise UsageError(
+                f"{self.uri}: descriptors of shape {places.descriptors.shape} do not fit, the store"
+                f" keeps {self.fingerprint.dimension} values of each place"
+            )
+
+    def _known(self, ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are there already."""
+        known: set[str] = set()
+        for start in range(0, len(ids), _IDS):
+            where = f"id IN ({_quoted(ids[start : start + _IDS])})"
+            known.update(
+                self._places.search().where(where).select(["id"]).to_arrow()["id"].to_pylist()
+            )
+        return known
+
+    def _all_sessions(self) -> Iterator[FleetSession]:
+        return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())
+
+    def _keep_session(self, session: FleetSession) -> None:
+        """Write a session that is new; `UsageError` where its name is that of another one."""
+        kept = {one.key: one for one in self._all_sessions()}
+        if kept.get(session.key) == session:
+            return
+        for other in kept.values():
+            _require_comparable(self.uri, other, session)
+        row = lance_rows.session_row(session)
+        self._merge(self._sessions, [row], update=False)
+        found = next(one for one in self._all_sessions() if one.key == session.key)
+        # Another robot of this name may have been first.
+        _require_comparable(self.uri, found, session)
+        if found.structure != session.structure:
+            self._merge(self._sessions, [row], update=True)
+
+    def _keep_cameras(self, cameras: dict[str, str]) -> None:
+        known = set(self._cameras.to_arrow()["key"].to_pylist())
+        rows = [{"key": key, "json": text} for key, text in cameras.items() if key not in known]
+        if rows:
+            self._merge(self._cameras, rows, update=False)
+
+    @staticmethod
+    def _merge(table: Any, rows: list[dict[str, Any]], update: bool) -> None:
+        import pyarrow as pa
+
+        merge = table.merge_insert("key").when_not_matched_insert_all()
+        if update:
+            merge = merge.when_matched_update_all()
+        data = pa.Table.from_pylist(rows, schema=table.schema)
+        _retried(lambda: merge.execute(data))
+
+
+def _require_comparable(uri: str, kept: FleetSession, session: FleetSession) -> None:
+    """Raise `UsageError` where a session cannot be in a store beside one that is there."""
+    if kept.key == session.key and (kept.lineage, kept.datum) != (session.lineage, session.datum):
+        raise UsageError(
+            f"{uri}: session '{session.name}' of robot '{session.robot}' came from another map: if"
+            " another robot has that name, push with another --robot; if this is another drive of"
+            " it, with another --session"
+        )
+    if kept.structure is not None and session.structure is not None:
+        try:
+            joined_structure(kept.structure, session.structure)
+        except UsageError as error:
+            raise UsageError(f"{uri}: session '{kept.key}' has other ones: {error}") from None
+
+
+def _condition(region: Region | None) -> str:
+    """Return what rows of a region fulfil; of a circle, those of its box."""
+    if region is None:
+        return IS_PLACE
+    cells = " OR ".join(f"(cell >= {first} AND cell <= {last})" for first, last in region.cells)
+    latitude = f"lat_deg >= {region.south_deg!r} AND lat_deg <= {region.north_deg!r}"
+    longitude = " OR ".join(
+        f"(lon_deg >= {west!r} AND lon_deg <= {east!r})" for west, east in region.longitudes
+    )
+    return f"({cells}) AND {latitude} AND ({longitude})"
+
+
+def _rows(found: FleetPlaces, chosen: Any) -> FleetPlaces:
+    """Return some of the places, in the order of their rows."""
+    rows = np.asarray(chosen, np.int64)
+    places = found.places
+    views = places.views or (None,) * len(found.ids)
+    chosen_places = Places(
+        position=np.asarray(places.position)[rows],
+        yaw_rad=places.yaw_rad[rows],
+        stamp_ns=places.stamp_ns[rows],
+        camera=[places.camera[row] for row in rows],
+        traverse=[places.traverse[row] for row in rows],
+        image=[places.image[row] for row in rows],
+        thumbnail=[places.thumbnail[row] for row in rows],
+        views=[views[row] for row in rows],
+    )
+    return FleetPlaces(
+        [found.ids[row] for row in rows],
+        [found.sessions[row] for row in rows],
+        found.geodetic[rows],
+        chosen_places,
+        found.descriptors[rows],
+    )
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    batches = table.combine_chunks().to_batches()
+    if batches:
+        return batches[0]
+    return pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+def _retried(commit: Callable[[], _Result]) -> _Result:
+    """Return what a commit returns; one that met others is tried again after a while."""
+    end, wait_s = time.monotonic() + _RETRY_S, _FIRST_WAIT_S
+    while True:
+        try:
+            return commit()
+        except (RuntimeError, OSError, ValueError) as error:
+            if not _CONFLICTS.search(str(error)) or time.monotonic() > end:
+                raise
+        time.sleep(wait_s * random.uniform(0.5, 1.5))
+        wait_s = min(2.0 * wait_s, 2.0)
+
+
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn what the engine raises into one line that names the store and what to do."""
+    try:
+        yield
+    except ProgeoError:
+        raise
+    except DamageError as error:
+        raise DataError(
+            f"{uri}: the store is damaged; restore an earlier version of it, or push its maps to a"
+            f" new one ({error})"
+        ) from error
+    except (RuntimeError, OSError, ValueError, LookupError) as error:
+        raise DataError(f"{uri}: {_meaning(str(error))}") from error
+
+
+def _meaning(message: str) -> str:
+    for pattern, meaning in _MEANINGS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return meaning
+    # Without where in the engine's source it was raised.
+    short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()
+    return f"the store cannot be used: is it still there, and reachable? ({short})"

@@ -1,0 +1,79 @@
+"""A fleet's store on a real LanceDB in a folder."""
+
+import numpy as np
+import pytest
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.fleet.lance_store import open_fleet
+from progeo_core.fleet.region import Region
+from test.fleet_places import MODEL, PLACES, SESSION, some_places
+
+# LanceDB takes a second to import.
+pytestmark = pytest.mark.slow
+
+
+def held(store, region=None):
+    return [one for block in store.region(region, content=False) for one in block.ids]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_fleet(str(tmp_path / "fleet"), MODEL)
+
+
+def test_region_returns_what_was_appended_once(store):
+    given = some_places()
+    assert (store.append(SESSION, given), store.append(SESSION, given)) == (PLACES, 0)
+    (found,) = store.region(Region.near(48.1, 11.5, 105.0))
+    assert found.places.image == [f"{number}.jpg" for number in range(11)]
+    assert found.places.thumbnail == list(given.places.thumbnail[:11])
+    np.testing.assert_array_equal(found.descriptors, given.descriptors[:11])
+    np.testing.assert_allclose(found.places.position, given.places.position[:11])
+    view, wanted = found.places.views[1], given.places.views[1]
+    assert found.places.views[0] is None
+    assert view.intrinsics == wanted.intrinsics
+    np.testing.assert_array_equal(view.features.descriptors, wanted.features.descriptors)
+    np.testing.assert_allclose(view.features.landmarks, wanted.features.landmarks, atol=1e-5)
+    assert not list(store.region(Region.near(-48.1, 11.5, 105.0)))
+
+
+def test_dropped_places_stay_away_and_are_told(store):
+    given = some_places()
+    store.append(SESSION, given)
+    before = store.info().version
+    store.compact(given.ids[:2])
+    assert store.append(SESSION, given) == 0
+    assert held(store) == given.ids[2:]
+    changes = store.since(before)
+    assert (set(changes.gone), changes.added.ids) == (set(given.ids[:2]), [])
+    assert store.since(0).added.ids == given.ids[2:]
+    matches = store.nearest(given.descriptors[7], PLACES)
+    assert matches.places.places.image[0] == "7.jpg"
+    assert not set(matches.places.ids) & set(given.ids[:2])
+    info = store.info()
+    assert (info.places, info.dropped, info.cameras, info.sessions) == (58, 2, 1, (SESSION,))
+
+
+def test_another_writer_is_seen_and_adds_nothing_twice(store):
+    other = open_fleet(store.uri)
+    given = some_places()
+    store.append(SESSION, given)
+    assert other.append(SESSION, given) == 0
+    bob = SESSION._replace(robot="bob")
+    assert other.append(bob, some_places(bob)) == PLACES
+    assert len(set(held(store))) == 2 * PLACES
+
+
+def test_other_models_maps_and_stores_are_refused_by_name(store, tmp_path):
+    store.append(SESSION, some_places())
+    with pytest.raises(ModelMismatchError, match=r"made with fleet .* map with other"):
+        open_fleet(store.uri, ModelFingerprint("other", 16, "none", "00" * 32))
+    with pytest.raises(UsageError, match="another robot has that name"):
+        store.append(SESSION._replace(lineage="1" * 16), some_places())
+    with pytest.raises(DataError, match="there is no fleet's store"):
+        open_fleet(str(tmp_path / "missing"))
+    assert not (tmp_path / "missing").exists()
+    with pytest.raises(UsageError, match="credentials belong in the environment") as refused:
+        open_fleet("s3://key:secret@bucket/fleet")
+    assert "secret" not in str(refused.value)
