@@ -41,7 +41,6 @@ from progeo_core.fleet.store import (
     FleetStore,
 )
 from progeo_core.map.place_features import joined_structure
-from progeo_core.map.places import Places
 from progeo_core.map.sqlite_file import DamageError
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class LanceStore:
             self._require_fitting(places)
             self._keep_session(session)
             known = self._known(places.ids)
-            fresh = _rows(places, [row for row, one in enumerate(places.ids) if one not in known])
+            fresh = places.rows([row for row, one in enumerate(places.ids) if one not in known])
             if not fresh.ids:
                 return 0
             self._keep_cameras(lance_rows.camera_rows(fresh))
@@ -169,7 +168,7 @@ class LanceStore:
             for batch in query.to_batches(_READ_BLOCK):
                 found = self._places_of(batch, cameras if content else None)
                 if region is not None:
-                    found = _rows(found, np.flatnonzero(region.contains(found.geodetic)))
+                    found = found.rows(np.flatnonzero(region.contains(found.geodetic)))
                 if found.ids:
                     yield found
 
@@ -193,7 +192,7 @@ class LanceStore:
             table = self._places.search().where(came).select(list(PLAIN_COLUMNS)).to_arrow()
             added = self._places_of(_one_batch(table), None)
             if region is not None:
-                added = _rows(added, np.flatnonzero(region.contains(added.geodetic)))
+                added = added.rows(np.flatnonzero(region.contains(added.geodetic)))
             gone = self._places.search().where(went).select(["id"]).to_arrow()
             return FleetChanges(newest, added, gone["id"].to_pylist())
 
@@ -326,30 +325,6 @@ def _condition(region: Region | None) -> str:
         f"(lon_deg >= {west!r} AND lon_deg <= {east!r})" for west, east in region.longitudes
     )
     return f"({cells}) AND {latitude} AND ({longitude})"
-
-
-def _rows(found: FleetPlaces, chosen: Any) -> FleetPlaces:
-    """Return some of the places, in the order of their rows."""
-    rows = np.asarray(chosen, np.int64)
-    places = found.places
-    views = places.views or (None,) * len(found.ids)
-    chosen_places = Places(
-        position=np.asarray(places.position)[rows],
-        yaw_rad=places.yaw_rad[rows],
-        stamp_ns=places.stamp_ns[rows],
-        camera=[places.camera[row] for row in rows],
-        traverse=[places.traverse[row] for row in rows],
-        image=[places.image[row] for row in rows],
-        thumbnail=[places.thumbnail[row] for row in rows],
-        views=[views[row] for row in rows],
-    )
-    return FleetPlaces(
-        [found.ids[row] for row in rows],
-        [found.sessions[row] for row in rows],
-        found.geodetic[rows],
-        chosen_places,
-        found.descriptors[rows],
-    )
 
 
 def _one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -59,6 +59,29 @@ class FleetPlaces(NamedTuple):
     places: Places
     descriptors: Float16Array
 
+    def rows(self, chosen: ArrayLike) -> FleetPlaces:
+        """Return some of the places, in the order of their rows [m]."""
+        rows = np.asarray(chosen, np.int64)
+        places = self.places
+        views = places.views or (None,) * len(self.ids)
+        chosen_places = Places(
+            position=np.asarray(places.position)[rows],
+            yaw_rad=places.yaw_rad[rows],
+            stamp_ns=places.stamp_ns[rows],
+            camera=[places.camera[row] for row in rows],
+            traverse=[places.traverse[row] for row in rows],
+            image=[places.image[row] for row in rows],
+            thumbnail=[places.thumbnail[row] for row in rows],
+            views=[views[row] for row in rows],
+        )
+        return FleetPlaces(
+            [self.ids[row] for row in rows],
+            [self.sessions[row] for row in rows],
+            self.geodetic[rows],
+            chosen_places,
+            self.descriptors[rows],
+        )
+
 
 class FleetMatches(NamedTuple):
     """Places that look most like a query, without their content, and their cosine to it [k]."""

@@ -44,7 +44,12 @@ class MapHeader(NamedTuple):
 
     def is_lineage_of(self, revision: str) -> bool:
         """Whether a revision may be this content or an earlier one of this map."""
-        return revision[:_LINEAGE] == self.revision[:_LINEAGE]
+        return revision[:_LINEAGE] == self.lineage
+
+    @property
+    def lineage(self) -> str:
+        """Return the part of all revisions of this map, and of its copies, that is the same."""
+        return self.revision[:_LINEAGE]
 
 
 def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84, wgs84_from_enu
 from progeo_core.map.leftovers import remove_leftovers
@@ -57,14 +58,7 @@ def merge_maps(
         _require_mergeable(maps)
         structure = _joined_structure(maps)
         first = maps[0]
-        if target.exists():
-            raise DataError(f"{target} exists already: choose another name for the merged map")
-        lock = MapLock(target)
-        opened.callback(lock.release)
-        remove_leftovers(target)
-        folder = opened.enter_context(scratch_folder(target))
-        opened.enter_context(_named(target, folder / target.name))
-        with PlaceMap.create(folder / target.name, first.fingerprint, first.datum) as merged:
+        with whole_map(target, first.fingerprint, first.datum) as merged:
             if structure is not None:
                 merged.set_structure(structure)
             if first.projection is not None:
@@ -75,9 +69,29 @@ def merge_maps(
                 _warn_if_far(place_map, table.position, corners)
                 _copy_places(place_map, table, merged, advance)
                 corners = _box(np.concatenate([corners, table.position]))
-            report = MergeReport(len(merged), merged.datum)
+            return MergeReport(len(merged), merged.datum)
+
+
+@contextlib.contextmanager
+def whole_map(
+    target: Path, fingerprint: ModelFingerprint, datum: Datum | None
+) -> Iterator[PlaceMap]:
+    """Yield a new map to write, which takes its name when the block ends well, and never else.
+
+    Raises `DataError` where the target exists.
+    """
+    check_name(target)
+    with contextlib.ExitStack() as opened:
+        if target.exists():
+            raise DataError(f"{target} exists already: choose another name for the new map")
+        lock = MapLock(target)
+        opened.callback(lock.release)
+        remove_leftovers(target)
+        folder = opened.enter_context(scratch_folder(target))
+        opened.enter_context(_named(target, folder / target.name))
+        with PlaceMap.create(folder / target.name, fingerprint, datum) as place_map:
+            yield place_map
         move_file(folder / target.name, target)
-    return report
 
 
 @contextlib.contextmanager
@@ -157,7 +171,7 @@ def _warn_if_far(source: PlaceMap, added: FloatArray, merged: FloatArray) -> Non
 
 
 def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance: Advance) -> None:
-    move = _moved_views(source, target)
+    move = _moved_views(source.datum, target.datum)
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
         places = read_places(source, table, ids)
         moved = [view and move(view) for view in places.views]
@@ -184,16 +198,24 @@ def read_places(source: PlaceMap, table: PlaceTable, ids: IdArray) -> Places:
     )
 
 
-def _moved_views(source: PlaceMap, target: PlaceMap) -> Callable[[PlaceView], PlaceView]:
+def moved_places(places: Places, source: Datum, target: Datum) -> Places:
+    """Return places in metres from one datum as seen from another."""
+    position, yaw_rad = _from_other_datum(places.position, places.yaw_rad, source, target)
+    move = _moved_views(source, target)
+    views = [view and move(view) for view in places.views]
+    return places._replace(position=position, yaw_rad=yaw_rad, views=views)
+
+
+def _moved_views(source: Datum | None, target: Datum | None) -> Callable[[PlaceView], PlaceView]:
     """Return what re-expresses a view of one map in the frame of another.
 
     Metres of both are of one size, so that this is a rotation and a shift, the same all over a map:
     what a camera sees stays where it sees it.
     """
-    if source.datum is None or target.datum is None or source.datum == target.datum:
+    if source is None or target is None or source == target:
         return lambda view: view
-    origin = _moved(np.zeros((1, 3)), source.datum, target.datum)[0]
-    tips = _moved(_AXIS_M * np.eye(3), source.datum, target.datum) - origin
+    origin = _moved(np.zeros((1, 3)), source, target)[0]
+    tips = _moved(_AXIS_M * np.eye(3), source, target) - origin
     # Of the rotations, the one that comes closest.
     rotation = rotation_of(quaternion_of(tips.T / _AXIS_M))
 

@@ -182,6 +182,11 @@ class PlaceMap:
         return self._header.is_lineage_of(revision)
 
     @property
+    def lineage(self) -> str:
+        """Return a random name that stays for the life of the map, and is that of its copies."""
+        return self._header.lineage
+
+    @property
     def dimension(self) -> int:
         """Return the number of values that the map keeps of a descriptor."""
         projection = self._projection

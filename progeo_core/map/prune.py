@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.standardization import Standardization, sample_of
 from progeo_core.geo import FloatArray
-from progeo_core.map.place_map import IdArray, PlaceMap, PlaceTable
+from progeo_core.map.place_map import Float16Array, IdArray, PlaceMap, PlaceTable
 from progeo_core.progress import Advance, no_progress
 from progeo_core.settings import Settings, setting
 
@@ -53,6 +53,13 @@ class PruneReport(NamedTuple):
         return self.before - self.redundant - self.over_bound
 
 
+class DroppedRows(NamedTuple):
+    """Rows of places that others stand for, and of those beyond the bound of a cell."""
+
+    redundant: list[int]
+    surplus: list[int]
+
+
 def prune_map(
     place_map: PlaceMap,
     settings: PruneSettings = PruneSettings(),
@@ -70,9 +77,27 @@ def prune_map(
     images are similar.
     """
     table = place_map.places()
+    dropped = rows_to_drop(table, place_map.descriptors, settings, advance=advance)
+    if dropped.redundant or dropped.surplus:
+        place_map.delete(table.ids[dropped.redundant + dropped.surplus])
+        place_map.compact()
+    return PruneReport(len(table.ids), len(dropped.redundant), len(dropped.surplus))
+
+
+def rows_to_drop(
+    table: PlaceTable,
+    descriptors_of: Callable[[IdArray], Float16Array],
+    settings: PruneSettings,
+    *,
+    advance: Advance = no_progress,
+) -> DroppedRows:
+    """Return the rows of places, oldest first, that newer ones stand for; see `prune_map`.
+
+    descriptors_of: returns the descriptors [n, D] of place ids [n].
+    """
     if not len(table.ids):
-        return PruneReport(0, 0, 0)
-    descriptors = _StandardizedDescriptors(place_map, table.ids)
+        return DroppedRows([], [])
+    descriptors = _StandardizedDescriptors(descriptors_of, table.ids)
     kept: dict[_Cell, list[int]] = collections.defaultdict(list)
     redundant: list[int] = []
     # Newest first: the latest look of a place is the best guess of its next one.
@@ -86,17 +111,14 @@ def prune_map(
     surplus = [
         row for rows in kept.values() for row in _surplus(descriptors, table, rows, settings)
     ]
-    if redundant or surplus:
-        place_map.delete(table.ids[redundant + surplus])
-        place_map.compact()
-    return PruneReport(len(table.ids), len(redundant), len(surplus))
+    return DroppedRows(redundant, surplus)
 
 
 class _StandardizedDescriptors:
     """Unit descriptors of the places of a map, n ≥ 1, standardized by the map."""
 
-    def __init__(self, place_map: PlaceMap, ids: IdArray) -> None:
-        self._map = place_map
+    def __init__(self, descriptors_of: Callable[[IdArray], Float16Array], ids: IdArray) -> None:
+        self._descriptors_of = descriptors_of
         self._standardization = Standardization.of_descriptors(self._units(sample_of(ids)))
 
     def of(self, ids: IdArray) -> NDArray[np.float32]:
@@ -104,7 +126,7 @@ class _StandardizedDescriptors:
         return self._standardization.standardize(self._units(ids))
 
     def _units(self, ids: IdArray) -> NDArray[np.float32]:
-        descriptors = self._map.descriptors(ids).astype(np.float32)
+        descriptors = self._descriptors_of(ids).astype(np.float32)
         norm = np.linalg.norm(descriptors, axis=1, keepdims=True)
         return np.asarray(descriptors / np.maximum(norm, np.finfo(np.float32).tiny))
 

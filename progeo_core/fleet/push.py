@@ -1,0 +1,93 @@
+"""Places of a robot's map to a fleet's store, in batches that the store acknowledges."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from progeo_core.errors import UsageError
+from progeo_core.fleet.store import FleetSession, FleetStore, checked_name, fleet_places
+from progeo_core.map.merge import read_places
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.progress import Advance, no_progress
+
+_log = logging.getLogger(__name__)
+
+# Places of one commit: a kill costs at most these.
+_BATCH = 256
+_DAY_NS = 86_400 * 10**9
+# No robot had a camera and a clock that was right before 2000 (Unix time).
+_FIRST_NS = 946_684_800 * 10**9
+
+
+class PushReport(NamedTuple):
+    """Numbers of places that were added, that the store had already, and of unlikely stamps."""
+
+    added: int
+    known: int
+    unlikely_stamps: int
+
+
+def session_of_map(place_map: PlaceMap, robot: str, name: str | None = None) -> FleetSession:
+    """Return the session of a robot that a map is; it is called as the file unless named.
+
+    Raises `UsageError` for a map that no fleet can take: without a datum, with shortened
+    descriptors, or a name that is none.
+    """
+    if place_map.datum is None:
+        raise UsageError(
+            f"{place_map.path}: the map has no datum, so nobody knows where on earth its places"
+            " are; build it again with --datum"
+        )
+    if place_map.projection is not None:
+        raise UsageError(
+            f"{place_map.path}: the map keeps shortened descriptors, each map by its own rule;"
+            " build it again without --dimension"
+        )
+    return FleetSession(
+        checked_name("robot", robot),
+        checked_name("session", place_map.path.stem if name is None else name),
+        place_map.lineage,
+        place_map.datum,
+        place_map.structure,
+    )
+
+
+def push_map(
+    place_map: PlaceMap,
+    store: FleetStore,
+    session: FleetSession,
+    *,
+    advance: Advance = no_progress,
+) -> PushReport:
+    """Add the places of a map that the store does not have; continue what was interrupted.
+
+    `advance` counts places whose batch the store has acknowledged. Stamps in the future, or before
+    2000, are kept and warned about. Raises what `FleetStore.append` raises.
+    """
+    table = place_map.places()
+    unlikely = _unlikely_stamps(place_map, table.stamp_ns)
+    counts: Counter[str] = Counter()
+    added = 0
+    for ids, descriptors in place_map.descriptor_blocks(_BATCH):
+        batch = fleet_places(session, read_places(place_map, table, ids), descriptors, counts)
+        added += store.append(session, batch)
+        advance(len(ids))
+    return PushReport(added, len(table.ids) - added, unlikely)
+
+
+def _unlikely_stamps(place_map: PlaceMap, stamp_ns: np.ndarray) -> int:
+    known = stamp_ns[stamp_ns != 0]
+    wrong = known[(known > time.time_ns() + _DAY_NS) | (known < _FIRST_NS)]
+    if wrong.size:
+        _log.warning(
+            "%s: %d places have stamps in the future or before 2000, as of a robot whose clock was"
+            " wrong; they are kept, and count as old ones when the fleet's map is pruned",
+            place_map.path,
+            wrong.size,
+        )
+    return int(wrong.size)
