@@ -86,7 +86,8 @@ def make_environment(folder: Path, python: str | None, ros: str | None) -> Path:
     if ros:
         packages += (*ROS[ros], "gtsam<4.4")
     pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-    subprocess.run([*pip, *packages], check=True)
+    # What ROS's generators need has no wheel.
+    subprocess.run([*pip, "--no-binary", "empy", *packages], check=True)
     if python is None:
         # After the environment's own packages on sys.path, so only what they lack comes from there.
         (site,) = folder.glob("lib/python*/site-packages")
