@@ -40,7 +40,9 @@ ARGUMENTS = [
         "map", default_value="", description="Map file, NAME.progeo; empty: as in params_file"
     ),
     DeclareLaunchArgument(
-        "model", default_value="", description="Model that made the map; empty: as in params_file"
+        "model",
+        default_value="",
+        description="Model that made the map; empty: as in params_file, or as the map says",
     ),
     DeclareLaunchArgument(
         "cameras",

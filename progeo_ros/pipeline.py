@@ -16,7 +16,9 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.loading import load_encoder
+from progeo_core.inference.map_model import model_of_map
 from progeo_core.localization.answer import CameraFrame, Localization
+from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
 from progeo_ros.conversions import frame_from_message
 from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
@@ -81,10 +83,12 @@ class Pipeline:
         # The map first: a wrong path is found at once, a model takes seconds to load.
         may_be_without = settings.mapping or (settings.close_loops and not settings.map)
         localizing = has_places(settings.map) or not may_be_without
+        model = settings.model or DEFAULT_MODEL
         if localizing:
-            open_map(settings.map).close()
+            with open_map(settings.map) as place_map:
+                model = settings.model or model_of_map(place_map)
         self._encoder = load_encoder(
-            settings.model, settings.device, settings.runtime, trust_code=settings.trust_code
+            model, settings.device, settings.runtime, trust_code=settings.trust_code
         )
         self.session = MappingSession(
             node, settings, session_options, self._encoder, self.odometry, depth_topics

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 from progeo_core.images.size_limit import MAX_PIXELS
-from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Settings, setting
 
 # Name of the localizer node.
@@ -30,9 +29,10 @@ class NodeSettings(Settings):
 
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
-        DEFAULT_MODEL,
+        "",
         "Model that made the map: a built-in name, a model folder, CLIP-BACKBONE:PRETRAINED, a"
-        " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY",
+        " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY;"
+        " empty takes what the map names, or mobilenetv2-gem where there is no map yet",
     )
     trust_code: bool = setting(
         False,

@@ -1,7 +1,9 @@
 """The oldest versions that setup.py allows: `make compat`, or `python -m test.compat`.
 
 They are those of Ubuntu 24.04. Without `--python`, an environment of this Python takes torch and so
-on from the one that runs this; with `--python python3.12`, everything comes from PyPI.
+on from the one that runs this; with `--python python3.12`, everything comes from PyPI. With `--ros
+jazzy` or `--ros kilted` beside it, that distribution's rclpy and Fast DDS come from there too, and
+all tests of the nodes run.
 """
 
 from __future__ import annotations
@@ -32,6 +34,25 @@ OLDEST = (
     "zstandard==0.22.0",  # which that rosbags reads with
 )
 LARGE = ("open_clip_torch==3.0.0", "torch==2.6.0", "torchvision==0.21.0", "tensorboard")
+_MESSAGES = (
+    "diagnostic-msgs",
+    "geometry-msgs",
+    "nav-msgs",
+    "sensor-msgs",
+    "std-srvs",
+    "visualization-msgs",
+)
+ROS = {
+    distribution: (
+        f"ros-rclpy~={rclpy}",
+        f"ros-rmw-fastrtps-cpp~={rmw}",
+        *(f"ros-{name}~={messages}" for name in _MESSAGES),
+    )
+    for distribution, rclpy, rmw, messages in (
+        ("jazzy", "7.1.6", "8.4.3", "5.3.6"),
+        ("kilted", "9.1.2", "9.3.3", "5.5.1"),
+    )
+}
 TOOLS = ("hypothesis", "pytest", "pytest-timeout")
 # Tests of what those versions do: arrays, images, files, maps, and all of the command line's help.
 TESTS = (
@@ -53,7 +74,7 @@ for module in pkgutil.walk_packages(progeo_core.__path__, "progeo_core."):
 """
 
 
-def make_environment(folder: Path, python: str | None) -> Path:
+def make_environment(folder: Path, python: str | None, ros: str | None) -> Path:
     """Return the interpreter of an environment with the oldest versions, made where it is not."""
     interpreter = folder / "bin" / "python"
     finished = folder / "finished"
@@ -62,6 +83,8 @@ def make_environment(folder: Path, python: str | None) -> Path:
     subprocess.run([python or sys.executable, "-m", "venv", str(folder)], check=True)
     # What those need, such as torch, is where the rest comes from.
     packages = (*OLDEST, *LARGE, *TOOLS) if python else ("--no-deps", *OLDEST)
+    if ros:
+        packages += (*ROS[ros], "gtsam<4.4")
     pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
     subprocess.run([*pip, *packages], check=True)
     if python is None:
@@ -76,15 +99,20 @@ def main() -> int:
     """Import everything, run the demo and the chosen tests; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m test.compat", description=__doc__)
     parser.add_argument("--python", help="interpreter of an environment that shares nothing")
-    wanted = parser.parse_args().python
-    folder = ROOT / ".compat" / (Path(wanted).name if wanted else "shared")
-    interpreter = str(make_environment(folder, wanted))
+    parser.add_argument("--ros", choices=ROS, help="distribution whose nodes are tested, too")
+    wanted = parser.parse_args()
+    if wanted.ros and not wanted.python:
+        parser.error("--ros needs --python, as that environment has a ROS of its own")
+    names = (Path(wanted.python).name if wanted.python else "shared", wanted.ros)
+    folder = ROOT / ".compat" / "-".join(filter(None, names))
+    interpreter = str(make_environment(folder, wanted.python, wanted.ros))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     demo = ["progeo_core.cli", "demo", "--no-ros", "--out", str(folder / "demo")]
     for arguments in (
         ["-c", _IMPORTS],
         ["-m", *demo],
         ["-m", "pytest", "-q", "-m", "not slow", *TESTS],
+        *([["-m", "pytest", "-q", "test/progeo_ros"]] if wanted.ros else []),
     ):
         ended = subprocess.run([interpreter, *arguments], cwd=ROOT, env=environment, check=False)
         if ended.returncode:

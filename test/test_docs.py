@@ -201,8 +201,9 @@ def test_every_make_target_exists(page: Path) -> None:
 
 
 def test_the_readme_names_the_two_commands() -> None:
+    """Beside `make -C progeo_ros robot`, which is for machines with ROS."""
     made = [command.split("#")[0].strip() for command in commands(README)]
-    assert [command for command in made if command.startswith("make ")] == [
+    assert [command for command in made if re.match(r"make \w", command)] == [
         "make demo",
         "make test",
     ]

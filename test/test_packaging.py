@@ -146,3 +146,11 @@ def test_the_script_for_robots_says_what_is_missing(tmp_path: Path) -> None:
     assert "source /opt/ros/jazzy/setup.bash" in said()
     assert "foxy is not known" in said(ROS_DISTRO="foxy")
     assert "TORCH is cpu, cuda or system" in said(ROS_DISTRO="jazzy", TORCH="gpu")
+    # A distribution of rclpy alone.
+    (tmp_path / "rclpy.py").touch()
+    (tmp_path / "python3").write_text(f'#!/bin/sh\nexec "{sys._base_executable}" "$@"\n')  # type: ignore[attr-defined]
+    (tmp_path / "python3").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    lacking = said(ROS_DISTRO="jazzy", PYTHONPATH=str(tmp_path), PATH=path)
+    assert "diagnostic_msgs geometry_msgs nav_msgs sensor_msgs" in lacking
+    assert f"rosdep install --from-paths {ROOT}" in lacking

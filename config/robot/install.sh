@@ -32,6 +32,15 @@ esac
 [[ $torch =~ ^(cpu|cuda|system)$ ]] || fail "TORCH is cpu, cuda or system, not $torch"
 python3 -c "import rclpy" 2>/dev/null ||
   fail "$(command -v python3) cannot import rclpy: deactivate other environments and source $ROS_DISTRO again"
+missing=$(python3 - <<'CHECK'
+from importlib.util import find_spec
+needed = ("diagnostic_msgs", "geometry_msgs", "nav_msgs", "sensor_msgs", "std_srvs", "visualization_msgs")
+print(*(name for name in needed if not find_spec(name)))
+CHECK
+)
+[[ -z $missing ]] || fail "$missing: not installed; rosdep installs what the distribution has:
+  rosdep install --from-paths $package --ignore-src --dependency-types exec --skip-keys \
+    'python3-faiss python3-pytorch-pip python3-rosbags-pip python3-torchvision-pip'"
 
 [[ -x $environment/bin/python ]] || python3 -m venv --system-site-packages "$environment" ||
   fail "no virtual environment could be made: apt install python3-venv"
@@ -55,7 +64,8 @@ if sys.argv[1] == "cpu" and torch.version.cuda:
     sys.exit("pip took builds for CUDA: https://download.pytorch.org/whl/cpu was not reached")
 CHECK
 
-# What setup.py asks for, save torch, and OpenCV where apt's, which pip does not see, is new enough.
+# What setup.py asks for, save torch, and OpenCV where apt's, which pip does not see, is new enough;
+# gtsam is for the pose graph.
 known="torch|torchvision"
 ! "$python" -c "import cv2; assert cv2.__version__ >= '4.6'" 2>/dev/null ||
   known+="|opencv-python-headless"
@@ -63,6 +73,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 (cd "$package" && "$python" setup.py --quiet egg_info --egg-base "$folder")
 sed '/^\[/,$d; /^$/d' "$folder"/*.egg-info/requires.txt | grep -Ev "^($known)([<>=]|$)" > "$folder/needed.txt"
+echo gtsam >> "$folder/needed.txt"
 "$python" -c "import colcon_core" 2>/dev/null || echo colcon-common-extensions >> "$folder/needed.txt"
 install --requirement "$folder/needed.txt"
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from progeo_core.commands.console import print_json, tables, waiting
-from progeo_core.commands.options import (
-    JsonFlag,
-    MapArgument,
-    MapModelOption,
-    model_of_map,
-)
+from progeo_core.commands.options import JsonFlag, MapArgument, MapModelOption
 from progeo_core.errors import DataError, UsageError
 from progeo_core.map.sqlite_file import require_file
 
@@ -67,6 +62,7 @@ def find(
 
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the text side"):
+            from progeo_core.inference.map_model import model_of_map
             from progeo_core.model.word_encoder import load_word_encoder
 
             encoder = load_word_encoder(model or model_of_map(place_map))

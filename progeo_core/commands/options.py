@@ -135,29 +135,6 @@ def check_folder(folder: Path, file: str, force: bool) -> None:
     check_new(folder / file, force)
 
 
-def model_of_map(place_map: PlaceMap) -> str:
-    """Return what `load_encoder` loads the model of a map by.
-
-    That is a model that ships, a folder of the model's name beside the map or here, or a backbone
-    and its weights. Raises `UsageError` where it cannot be found.
-    """
-    from progeo_core.model.built_in import built_in_folder
-    from progeo_core.model.model_folder import is_model_folder
-
-    name = place_map.fingerprint.name
-    beside = place_map.path.parent / name
-    if built_in_folder(name) is not None or ":" in name:
-        return name
-    if name and is_model_folder(beside):
-        return str(beside)
-    if name and is_model_folder(Path(name)):
-        return name
-    raise UsageError(
-        f"{place_map.path}: the map was made with {place_map.fingerprint}, which is neither beside"
-        " it nor here: say where it is with --model FOLDER"
-    )
-
-
 class ModelChoice(NamedTuple):
     """What answers with a map: its model (None for the map's own), device and runtime."""
 
@@ -169,6 +146,7 @@ class ModelChoice(NamedTuple):
     def load(self, place_map: PlaceMap) -> Encoder:
         """Load the encoder; `ModelMismatchError` where another model made the map."""
         from progeo_core.inference.loading import load_encoder
+        from progeo_core.inference.map_model import model_of_map
 
         name = self.model or model_of_map(place_map)
         encoder = load_encoder(name, self.device, self.runtime, trust_code=self.trust_code)

@@ -170,10 +170,11 @@ def _write_files(run: Replay, report: Path, bag_out: Path | None) -> ReplayFolde
 
 
 def _live_model(map_path: Path, model: str | None) -> str:
+    from progeo_core.inference.map_model import model_of_map
     from progeo_core.map.place_map import PlaceMap
 
     with PlaceMap.open(map_path) as place_map:
-        return model or options.model_of_map(place_map)
+        return model or model_of_map(place_map)
 
 
 def _print_replay(run: Replay, files: ReplayFolder) -> None:

@@ -100,7 +100,7 @@ def test_a_missing_map_can_be_mended(nodes: Nodes, corridor_map: Path, tmp_path:
 def test_a_map_of_another_model_is_refused_with_both_names(nodes: Nodes, tmp_path: Path) -> None:
     path = tmp_path / "other.progeo"
     PlaceMap.create(path, ModelFingerprint("CLIP-RN50+GeM", 1024, "512", "ab" * 32)).close()
-    node = nodes(map=str(path), device="cpu")
+    node = nodes(map=str(path), device="cpu", model="mobilenetv2-gem")
     assert node.trigger_configure() == FAILURE
     assert "CLIP-RN50+GeM" in fault_of(node)
     assert "mobilenetv2-gem" in fault_of(node)

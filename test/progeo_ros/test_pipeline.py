@@ -152,6 +152,7 @@ def test_a_sequence_follows_on_from_a_pose_estimate(peer, robot: Robot, places: 
     peer.node.destroy_publisher(publisher)
 
 
+@pytest.mark.slow  # messages are compiled
 def test_map_to_odom_goes_to_the_pose_in_small_steps_unless_a_jump_was_announced(
     peer, tf2_messages, settings: NodeSettings, places: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def folder(tmp_path):
     return run
 
 
+@pytest.mark.slow  # all plots of a run are drawn
 def test_the_page_has_figures_examples_and_what_was_set(folder):
     path = folder / "history.html"
     assert write_training_page(read_training_run(folder), path) == path.stat().st_size

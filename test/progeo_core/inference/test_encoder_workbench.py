@@ -25,6 +25,7 @@ def test_an_encoder_of_the_bench_leaves_the_model_as_it_is(
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
+@pytest.mark.slow  # a model is exported
 def test_what_is_exported_answers_as_torch_does(small_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     path = tmp_path / "small.onnx"

@@ -37,6 +37,7 @@ def listener(peer, tf2_messages, monkeypatch) -> Iterator[tuple[StaticTransforms
     peer.node.destroy_publisher(publisher)
 
 
+@pytest.mark.slow  # messages are compiled
 def test_what_was_sent_before_and_what_comes_later(peer, listener) -> None:
     listening, send = listener
     assert listening.has_listener

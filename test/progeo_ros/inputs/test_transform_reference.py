@@ -60,6 +60,7 @@ def listener(peer, tf2_messages, monkeypatch: pytest.MonkeyPatch) -> Iterator[Li
     made.stop()
 
 
+@pytest.mark.slow  # messages are compiled
 def test_a_pose_comes_once_every_transform_is_known_for_its_time(peer, listener: Listener) -> None:
     assert "/tf does not connect 'base_link' with 'map'" in listener.source.problem
     listener.send(link(1.0, "odom", "base_footprint", 1.0))

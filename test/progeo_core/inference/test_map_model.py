@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import UsageError
+from progeo_core.inference.map_model import model_of_map
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.model.built_in import built_in_folder
+
+
+def named(path: Path, name: str) -> str:
+    fingerprint = ModelFingerprint("net", 64, "322", "ab" * 32, name=name)
+    with PlaceMap.create(path, fingerprint) as place_map:
+        return model_of_map(place_map)
+
+
+@pytest.mark.parametrize(
+    "name", ["mobilenetv2-gem", "megaloc", "CLIP-RN50:openai", "onnx:net.onnx", "hub:folder:make"]
+)
+def test_a_map_names_what_its_model_is_loaded_by(tmp_path: Path, name: str) -> None:
+    assert named(tmp_path / "m.progeo", name) == name
+
+
+def test_a_folder_is_found_beside_the_map_or_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"made with own .* say where it is with --model FOLDER"):
+        named(tmp_path / "m.progeo", "own")
+    shipped = built_in_folder("progeo-tiny")
+    assert shipped is not None
+    (tmp_path / "own").symlink_to(shipped)
+    assert named(tmp_path / "n.progeo", "own") == str(tmp_path / "own")
