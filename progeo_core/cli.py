@@ -36,6 +36,7 @@ class Commands(LazyGroup):
 
     awaited: ClassVar[dict[str, Awaited]] = {
         "map": Awaited("map", "Build a map, look at it, look after it."),
+        "fleet": Awaited("fleet", "Share one map among many robots."),
         "localize": Awaited("localize", "Find where images were taken, and how sure that is."),
         "evaluate": Awaited(
             "evaluate", "Measure how well a map answers images with known positions."

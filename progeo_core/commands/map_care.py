@@ -35,7 +35,14 @@ from progeo_core.map.export import ExportFormat
 from progeo_core.map.prune import PruneSettings
 from progeo_core.map.sqlite_file import require_file
 
-_PRUNE = PruneSettings()
+PRUNE = PruneSettings()
+DistanceOption = Annotated[float, setting_option(PruneSettings, "distance_m", "--distance", "M")]
+SimilarityOption = Annotated[
+    float, setting_option(PruneSettings, "similarity", "--similarity", "S")
+]
+PlacesPerCellOption = Annotated[
+    int, setting_option(PruneSettings, "places_per_cell", "--places-per-cell", "N")
+]
 
 
 def merge(
@@ -69,15 +76,9 @@ def merge(
 
 def prune(
     map_path: MapArgument,
-    distance: Annotated[
-        float, setting_option(PruneSettings, "distance_m", "--distance", "M")
-    ] = _PRUNE.distance_m,
-    similarity: Annotated[
-        float, setting_option(PruneSettings, "similarity", "--similarity", "S")
-    ] = _PRUNE.similarity,
-    places_per_cell: Annotated[
-        int, setting_option(PruneSettings, "places_per_cell", "--places-per-cell", "N")
-    ] = _PRUNE.places_per_cell,
+    distance: DistanceOption = PRUNE.distance_m,
+    similarity: SimilarityOption = PRUNE.similarity,
+    places_per_cell: PlacesPerCellOption = PRUNE.places_per_cell,
 ) -> None:
     """Drop places that tell nothing new, in place and in one transaction.
 
@@ -95,15 +96,7 @@ def prune(
         with progress("comparing places", len(place_map)) as advance:
             report = prune_map(place_map, settings, advance=advance)
         PlaceIndex.open(place_map)
-    print_fields(
-        str(map_path),
-        {
-            "places before": report.before,
-            "redundant": report.redundant,
-            "over the bound": report.over_bound,
-            "places left": report.after,
-        },
-    )
+    print_fields(str(map_path), report.to_lines())
 
 
 def calibrate(

@@ -29,17 +29,15 @@ class PullReport(NamedTuple):
     datum: Datum
 
 
-def pull_region(
-    store: FleetStore, region: Region, target: str | Path, *, advance: Advance = no_progress
-) -> PullReport:
+def pull_region(store: FleetStore, region: Region, target: str | Path) -> PullReport:
     """Write the places of a region to a new map, and its index; the map appears whole or not.
 
     Metres of the map start from the datum of the session that comes first; places of the others
-    are moved there. Traverses are named after their robot and session. `advance` counts places.
-    Raises `DataError` where the region is empty or the target exists.
+    are moved there. Traverses are named after their robot and session. Raises `DataError` where the
+    region is empty or the target exists.
     """
     target = Path(target)
-    report = _copy_region(store, region, target, True, advance)
+    report = _copy_region(store, region, target, True, no_progress)
     with PlaceMap.open(target, writable=True) as place_map:
         PlaceIndex.open(place_map)
     return report

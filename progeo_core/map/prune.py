@@ -52,6 +52,15 @@ class PruneReport(NamedTuple):
         """Return how many places are left."""
         return self.before - self.redundant - self.over_bound
 
+    def to_lines(self) -> dict[str, object]:
+        """Return names and values for a table."""
+        return {
+            "places before": self.before,
+            "redundant": self.redundant,
+            "over the bound": self.over_bound,
+            "places left": self.after,
+        }
+
 
 class DroppedRows(NamedTuple):
     """Rows of places that others stand for, and of those beyond the bound of a cell."""
