@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import time
 from concurrent.futures import Future
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.outputs.diagnostics import camera_status
 from progeo_ros.outputs.map_markers import MapMarkers
 from progeo_ros.outputs.map_to_odom import MapToOdom
+from progeo_ros.place_finder import PlaceFinder
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 from progeo_ros.settings import NodeSettings
 
@@ -101,6 +103,7 @@ class Pipeline:
         _warm_up(self._encoder)
         self._mounts = CameraMounts(node, settings.base_frame, extrinsics, len(self.topics))
         self.publishers = AnswerPublishers(node, settings)
+        self._finder = PlaceFinder(node, settings.map_frame, model, self._map_path)
         self._markers = MapMarkers(node, settings.map_frame)
         self.statistics = {topic: CameraStatistics() for topic in self.topics}
         self._images: list[ImageInput] = []
@@ -129,6 +132,7 @@ class Pipeline:
     def start(self) -> None:
         """Subscribe to odometry and cameras; counts begin at zero."""
         self._show_map()
+        self._finder.start()
         self._initial_pose = InitialPoseInput(
             self._node, self._settings.map_frame, self._start_at, self.publishers.is_own
         )
@@ -159,6 +163,7 @@ class Pipeline:
             calibration.destroy()
         self._calibrations = {}
         self._painter.flush()
+        self._finder.stop()
 
     def close(self) -> None:
         """Stop, and give back thread, publishers and map."""
@@ -166,6 +171,7 @@ class Pipeline:
         self._worker.stop()
         self._painter.stop()
         self.publishers.destroy()
+        self._finder.destroy()
         self._markers.destroy()
         if self._map_to_odom is not None:
             self._map_to_odom.destroy()
@@ -279,6 +285,10 @@ class Pipeline:
             stale.place_map.close()
         self._show_map()
         return fresh.places
+
+    def _map_path(self) -> Path | None:
+        loaded = self.loaded
+        return None if loaded is None else loaded.place_map.path
 
     def _show_map(self) -> None:
         if self.loaded is not None:

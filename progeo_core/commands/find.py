@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from progeo_core.commands.console import print_json, tables, waiting
 from progeo_core.commands.options import JsonFlag, MapArgument, MapModelOption
-from progeo_core.errors import DataError, UsageError
+from progeo_core.errors import DataError
 from progeo_core.map.sqlite_file import require_file
 
 if TYPE_CHECKING:
-    from progeo_core.localization.find_places import FoundPlace, FoundPlaces
+    from progeo_core.localization.find_places import FoundPlaces
     from progeo_core.map.place_map import PlaceMap
-
-SCHEMA = 1
 
 
 def find(
@@ -53,11 +51,8 @@ def find(
     JSON: schema (1), map, words, here, texts (compared with), places (best first: place_id, score,
     chance, x_m, y_m, z_m, yaw_rad or null, image, picture or null).
     """
-    if not words.strip():
-        raise UsageError("WORDS is empty: say what to look for")
     require_file(map_path)
-    from progeo_core.localization.absent_things import ABSENT_THINGS
-    from progeo_core.localization.find_places import find_places
+    from progeo_core.localization.find_places import WordFinder, found_document
     from progeo_core.map.place_map import PlaceMap
 
     with PlaceMap.open(map_path) as place_map:
@@ -65,16 +60,12 @@ def find(
             from progeo_core.inference.map_model import model_of_map
             from progeo_core.model.word_encoder import load_word_encoder
 
-            encoder = load_word_encoder(model or model_of_map(place_map))
-            place_map.require_model(encoder.fingerprint)
+            finder = WordFinder(load_word_encoder(model or model_of_map(place_map)))
         with waiting("comparing places"):
-            texts = encoder.encode([words, *ABSENT_THINGS])
-            found = find_places(place_map, texts[0], texts[1:], count)
+            found = finder.find(place_map, words, count)
         files = _write_pictures(place_map, found, pictures)
     if as_json:
-        places = [_document(*pair) for pair in zip(found.places, files, strict=True)]
-        said = {"schema": SCHEMA, "map": str(map_path), "words": words, "here": found.here}
-        print_json({**said, "texts": len(ABSENT_THINGS), "places": places})
+        print_json(found_document(found, map_path, words, files))
     else:
         _print(found, words, files)
 
@@ -96,22 +87,6 @@ def _write_pictures(
     except OSError as error:
         raise DataError(f"{folder}: pictures cannot be written ({error.strerror})") from error
     return files
-
-
-def _document(place: FoundPlace, picture: Path | None) -> dict[str, Any]:
-    x_m, y_m, z_m = place.position.tolist()
-    known = place.yaw_rad == place.yaw_rad  # NaN is not
-    return {
-        "place_id": place.place_id,
-        "score": place.score,
-        "chance": place.chance,
-        "x_m": x_m,
-        "y_m": y_m,
-        "z_m": z_m,
-        "yaw_rad": place.yaw_rad if known else None,
-        "image": place.image,
-        "picture": None if picture is None else str(picture),
-    }
 
 
 def _print(found: FoundPlaces, words: str, files: list[Path | None]) -> None:

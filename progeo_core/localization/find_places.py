@@ -9,17 +9,25 @@ place is the share of these texts, and the words themselves, that some place of 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.standardization import Standardization, sample_of
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.localization.absent_things import ABSENT_THINGS
 from progeo_core.localization.map_spacing import measure_spacing
 from progeo_core.map.place_map import PlaceMap
 
+if TYPE_CHECKING:
+    from progeo_core.model.word_encoder import WordEncoder
+
+# Of the JSON document.
+SCHEMA = 1
 # Below this chance a place counts as found.
 MAX_CHANCE = 0.05
 # Places nearer than so many spacings of the map show the same.
@@ -50,6 +58,51 @@ class FoundPlaces(NamedTuple):
 
     places: tuple[FoundPlace, ...]
     here: bool
+
+
+class WordFinder:
+    """Finder of places by words, with the text side of the model that made the maps."""
+
+    def __init__(self, encoder: WordEncoder) -> None:
+        """Take a text side, and describe what is in no map, once for all searches."""
+        self._encoder = encoder
+        self._others = encoder.encode(ABSENT_THINGS)
+
+    def find(self, place_map: PlaceMap, words: str, count: int) -> FoundPlaces:
+        """Return the `count` places that look most like words.
+
+        Raises `UsageError` where the words are none, `ModelMismatchError` for a map of another
+        model, and `DataError` for a map without places.
+        """
+        if not words.strip():
+            raise UsageError("WORDS is empty: say what to look for")
+        place_map.require_model(self._encoder.fingerprint)
+        return find_places(place_map, self._encoder.encode([words])[0], self._others, count)
+
+
+def found_document(
+    found: FoundPlaces, map_path: Path, words: str, pictures: Sequence[Path | None] = ()
+) -> dict[str, Any]:
+    """Return what was found for JSON; pictures: file of each place, if there are any."""
+    files = pictures or [None] * len(found.places)
+    places = [_place_document(*pair) for pair in zip(found.places, files, strict=True)]
+    said = {"schema": SCHEMA, "map": str(map_path), "words": words, "here": found.here}
+    return {**said, "texts": len(ABSENT_THINGS), "places": places}
+
+
+def _place_document(place: FoundPlace, picture: Path | None) -> dict[str, Any]:
+    x_m, y_m, z_m = place.position.tolist()
+    return {
+        "place_id": place.place_id,
+        "score": place.score,
+        "chance": place.chance,
+        "x_m": x_m,
+        "y_m": y_m,
+        "z_m": z_m,
+        "yaw_rad": None if math.isnan(place.yaw_rad) else place.yaw_rad,
+        "image": place.image,
+        "picture": None if picture is None else str(picture),
+    }
 
 
 class _Scores(NamedTuple):
