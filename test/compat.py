@@ -82,6 +82,7 @@ def make_environment(folder: Path, python: str | None, ros: str | None) -> Path:
         return interpreter
     subprocess.run([python or sys.executable, "-m", "venv", str(folder)], check=True)
     # What those need, such as torch, is where the rest comes from.
+    packages: tuple[str, ...]
     packages = (*OLDEST, *LARGE, *TOOLS) if python else ("--no-deps", *OLDEST)
     if ros:
         packages += (*ROS[ros], "gtsam<4.4")
