@@ -85,7 +85,7 @@ def make_environment(folder: Path, python: str | None, ros: str | None) -> Path:
     packages: tuple[str, ...]
     packages = (*OLDEST, *LARGE, *TOOLS) if python else ("--no-deps", *OLDEST)
     if ros:
-        packages += (*ROS[ros], "gtsam<4.4", "onnx", "onnxruntime")
+        packages += (*ROS[ros], "evo", "gtsam<4.4", "onnx", "onnxruntime")
     pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
     # What ROS's generators need has no wheel.
     subprocess.run([*pip, "--no-binary", "empy", *packages], check=True)

@@ -47,7 +47,12 @@ def is_installed() -> bool:
 
 
 def can_build() -> bool:
-    """Whether there are compilers, and the headers that the ROS packages of PyPI bring."""
+    """Whether there are compilers, and the headers that Kilted's packages of PyPI bring.
+
+    Fast DDS of Jazzy also wants the introspection of a message, as a library that ROS finds.
+    """
+    if importlib.util.find_spec("rclpy.subscription_content_filter_options") is None:
+        return False
     compilers = shutil.which("gcc") and shutil.which("g++")
     headers = Path(sys.prefix, "include", "geometry_msgs").is_dir()
     return bool(compilers) and headers and Path(sysconfig.get_path("include"), "Python.h").exists()

@@ -5,7 +5,9 @@ open_clip is imported only for its own towers: that takes seconds.
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -45,12 +47,22 @@ class Backbone(NamedTuple):
 
 def blank_backbone(name: str) -> Backbone:
     """Build a backbone that only shows its names, shapes and kind: no memory, next to no time."""
-    with torch.device("meta"):
+    with on_no_device(name):
         if name == MOBILENET:
             return build_mobilenet()
         from progeo_core.model.clip_backbone import build_clip, clip_backbone
 
         return clip_backbone(build_clip(name, with_text=False))
+
+
+@contextlib.contextmanager
+def on_no_device(name: str) -> Iterator[None]:
+    """Let the modules of a backbone be built without numbers, which need memory and time."""
+    if name != MOBILENET:
+        # Its import makes tensors and reads them, which must be real.
+        import progeo_core.model.clip_backbone  # noqa: F401
+    with torch.device("meta"):
+        yield
 
 
 def build_mobilenet() -> Backbone:

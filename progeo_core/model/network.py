@@ -17,6 +17,7 @@ from progeo_core.model.backbone import (
     build_mobilenet,
     embedding,
     feature_map,
+    on_no_device,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def build_blank_network(architecture: Architecture) -> ProgeoNetwork:
 
     Skips the random initialisation, which takes longer than reading the weights does.
     """
-    with torch.device("meta"):
+    with on_no_device(architecture.backbone):
         network = build_network(architecture)
     # Some towers hold computed buffers that no checkpoint has; only building for real fills them.
     saved = network.state_dict()

@@ -11,14 +11,11 @@ from torch.func import functional_call
 from progeo_core.errors import UsageError
 from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import (
-    MOBILENET,
     NO_WEIGHTS,
-    Backbone,
     FeatureKind,
-    build_mobilenet,
+    blank_backbone,
     resize_backbone,
 )
-from progeo_core.model.clip_backbone import build_clip, clip_backbone
 from progeo_core.model.freezing import freeze_layers
 from progeo_core.model.network import ProgeoNetwork, build_network
 from progeo_core.model.pretrained import backbone_of_weights, pretrained_state
@@ -79,7 +76,7 @@ def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:
     """
     chosen = settings.network
     torch.manual_seed(settings.run.seed)
-    outline = _outline(chosen.backbone)
+    outline = blank_backbone(chosen.backbone)
     architecture = _architecture(settings, stage, outline.kind)
     resume = settings.stage1.resume_model_stage1 if stage == "stage1" else chosen.resume_model
     state = to_network_names(read_state(Path(resume))) if resume else {}
@@ -117,14 +114,6 @@ def _architecture(settings: TrainingSettings, stage: str, kind: FeatureKind) -> 
         settings.network.fc_output_dim,
         with_text=prompts,
     )
-
-
-def _outline(name: str) -> Backbone:
-    """Return a backbone without weights, to read its kind of features and its image size."""
-    with torch.device("meta"):
-        if name == MOBILENET:
-            return build_mobilenet()
-        return clip_backbone(build_clip(name, with_text=False))
 
 
 def _check_activation(backbone: str, pretrained: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -57,3 +59,16 @@ def test_a_transformer_is_fitted_to_another_image_size() -> None:
     patches = embedding[1:].T.reshape(1, -1, 7, 7)
     expected = F.interpolate(patches, (14, 7), mode="bicubic", align_corners=True)
     assert torch.equal(tower.positional_embedding[1:], expected[0].flatten(1).T)
+
+
+@pytest.mark.slow  # a program starts
+def test_no_library_is_imported_while_tensors_have_no_numbers() -> None:
+    program = (
+        "import sys, torch; from progeo_core.model.backbone import CLIP_MOBILENET, on_no_device\n"
+        "with on_no_device(CLIP_MOBILENET):\n"
+        "    print('open_clip' in sys.modules, torch.empty(1).is_meta)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert ran.stdout.split() == ["True", "True"]
