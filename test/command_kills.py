@@ -20,8 +20,8 @@ import numpy as np
 
 from progeo_core import cli
 from progeo_core.map.place_map import PlaceMap
-from progeo_core.model.model_folder import is_model_folder, read_model
-from progeo_core.model.named_model import find_model_folder
+from progeo_core.model.model_folder import read_model
+from progeo_core.model.stored_model import find_model_folder, is_model_folder
 from test.map_kills import Kill
 
 DEMO_DATA = Path(cli.__file__).parent / "demo_data"

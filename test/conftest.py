@@ -59,7 +59,7 @@ def authors_npz() -> Path:
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model folder with the shipped weights at 128 x 128: real, and quick enough."""
     from progeo_core.model.model_folder import read_model, save_model
-    from progeo_core.model.named_model import find_model_folder
+    from progeo_core.model.stored_model import find_model_folder
 
     shipped = find_model_folder("mobilenetv2-gem")
     assert shipped is not None

@@ -57,7 +57,7 @@ def main() -> None:
     options = _parser().parse_args()
     scenes = read_scenes(options.data)
     model = network()
-    encoder = choose_encoder(model, torch.device("cpu"))
+    encoder = choose_encoder(model.card, lambda: model, torch.device("cpu"))
     extractor = FeatureExtractor("cpu")
     day = [describe(scene, encoder, extractor, dark=False) for scene in scenes]
     if options.judge:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from progeo_core.images.codec import read_image
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import CLIP_MOBILENET, build_mobilenet, feature_map
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
+from progeo_core.model.network import ProgeoNetwork, build_network
 from progeo_core.model.weights import read_state, to_network_names, visual_part
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.settings import Stage2Settings

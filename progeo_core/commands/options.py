@@ -156,6 +156,8 @@ class ModelChoice(NamedTuple):
 
 def read_intrinsics(camera_info: Path | None) -> Intrinsics | None:
     """Return the calibration that --camera-info names, None without it."""
+    if camera_info is None:
+        return None
     from progeo_core.images.calibration_file import read_calibration
 
-    return None if camera_info is None else read_calibration(camera_info)
+    return read_calibration(camera_info)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.images.codec import Image
-from progeo_core.inference.onnx_session import Infer, open_session
+from progeo_core.inference.device import Device
+from progeo_core.inference.onnx_session import Run, open_session
 from progeo_core.inference.runtime import Variant
 from progeo_core.model.model_card import ModelCard
 
@@ -20,16 +20,14 @@ from progeo_core.model.model_card import ModelCard
 class ExportedEncoder:
     """Encoder with a network in an ONNX file (see `export_onnx`)."""
 
-    def __init__(self, card: ModelCard, infer: Infer, variant: Variant) -> None:
+    def __init__(self, card: ModelCard, run: Run, variant: Variant) -> None:
         """Start from the card of the model, what computes its descriptors, and how it does."""
-        self._card, self._infer = card, infer
+        self._card, self._run = card, run
         self.runs_in = str(variant)
         self._one_at_a_time = threading.Lock()
 
     @classmethod
-    def open(
-        cls, card: ModelCard, path: Path, variant: Variant, device: torch.device
-    ) -> ExportedEncoder:
+    def open(cls, card: ModelCard, path: Path, variant: Variant, device: Device) -> ExportedEncoder:
         """Load the file into a runtime; `ProgeoError` where the runtime cannot run it."""
         return cls(card, open_session(card.name, path, variant, device), variant)
 
@@ -45,7 +43,7 @@ class ExportedEncoder:
         """
         descriptors = np.empty((len(images), self.fingerprint.dimension), np.float32)
         for row, image in enumerate(images):
-            pixels = self._card.preprocessing.resize(image)[None].numpy()
+            pixels = self._card.preprocessing.resize(image)[None]
             with self._one_at_a_time:
-                descriptors[row] = self._infer(pixels)[0][0]
+                descriptors[row] = self._run({"images": pixels})[0][0]
         return descriptors

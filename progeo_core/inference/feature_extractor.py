@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from progeo_core.images.codec import Image
-from progeo_core.inference.device import AUTO, choose_device
-from progeo_core.inference.xfeat_network import MULTIPLE, weights_hash
-from progeo_core.inference.xfeat_runtime import choose_map_finder
+from progeo_core.inference.device import AUTO, find_device
+from progeo_core.inference.xfeat_runtime import choose_xfeat
+from progeo_core.inference.xfeat_weights import MULTIPLE, weights_hash
 
 # Local features that are found in a query; a place of a map keeps fewer.
 QUERY_FEATURES = 1024
@@ -25,8 +21,6 @@ QUERY_FEATURES = 1024
 LONGEST_SIDE = 640
 # Smaller ones are scaled up to this one: of 160 x 120 pixels, that doubles what fits one scene.
 _SHORTEST_SIDE = 480
-# The probability that a keypoint needs, and how far (pixels) around it is the highest.
-_MIN_HEAT, _REACH_PX = 0.05, 2
 # Images of one size in the network at a time; on a CPU more gain nothing.
 _BATCH, _BATCH_ON_CPU = 8, 1
 # Of every so many rows and columns (pixels), one tells whether an image has changed.
@@ -71,8 +65,8 @@ class FeatureExtractor:
         Features are the same in all. Raises `UsageError` for a device or a runtime that is not
         known or cannot be used, `ProgeoError` where a named runtime cannot run the network.
         """
-        chosen = choose_device(device)
-        self._maps_of = choose_map_finder(chosen, runtime)
+        chosen = find_device(device)
+        self._network = choose_xfeat(chosen, runtime)
         self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
         self.name = f"xfeat-{weights_hash()}"
         # By the identity of an image, whose memory may be another's once it is gone.
@@ -125,34 +119,19 @@ class FeatureExtractor:
                 found |= zip(batch, self._of_batch(pixels, size, count), strict=True)
         return [found[row] for row in range(len(images))]
 
-    @torch.inference_mode()
     def _of_batch(
         self, pixels: NDArray[np.uint8], size: tuple[int, int], count: int
     ) -> Iterator[Keypoints]:
         height, width = pixels.shape[1:3]
-        features, heat, reliability = self._maps_of(pixels)
-        positions = [
-            _best_peaks(own_heat, own_reliability, count)
-            for own_heat, own_reliability in zip(heat, reliability, strict=True)
-        ]
-        # Where the values of a cell lie together, sampling takes half the time.
-        features = features.contiguous(memory_format=torch.channels_last)
-        rows = [
-            torch.cat([position, _sampled(own, position, (width, height), "bicubic")], dim=1)
-            for position, own in zip(positions, features, strict=True)
-        ]
-        # One copy from the device for all images.
-        values = torch.cat(rows).cpu().numpy()
-        points, descriptors = values[:, :2], values[:, 2:]
-        lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
         scale = np.array([size[0] / width, size[1] / height], np.float32)
-        ends = np.cumsum([len(position) for position in positions])[:-1]
-        return map(
-            Keypoints,
-            np.split((points + np.float32(0.5)) * scale - np.float32(0.5), ends),
-            np.split(descriptors / np.maximum(lengths, np.float32(1e-12)), ends),
-            [size] * len(positions),
-        )
+        for values in self._network.keypoints(pixels, count):
+            points, descriptors = values[:, :2], values[:, 2:]
+            lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+            yield Keypoints(
+                (points + np.float32(0.5)) * scale - np.float32(0.5),
+                descriptors / np.maximum(lengths, np.float32(1e-12)),
+                size,
+            )
 
 
 _SHARED: dict[str, FeatureExtractor] = {}
@@ -163,7 +142,7 @@ def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtracto
 
     runtime: as for `FeatureExtractor`; "auto" takes the extractor that is there already.
     """
-    key = str(choose_device(device))
+    key = str(find_device(device))
     if key not in _SHARED or runtime != AUTO:
         _SHARED[key] = FeatureExtractor(device, runtime)
     return _SHARED[key]
@@ -172,50 +151,6 @@ def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtracto
 def _sample(image: Image) -> Image:
     """Return a copy of some pixels, by which an image is known."""
     return image[::_SAMPLED_PX, ::_SAMPLED_PX].copy()
-
-
-def _best_peaks(heat: Tensor, reliability: Tensor, count: int) -> Tensor:
-    """Return positions [n, 2] of the peaks with the highest scores in a map [h, w], best first.
-
-    reliability: [1, h / 8, w / 8], which the heat is multiplied by.
-    """
-    height, width = heat.shape
-    y, x = _peaks(heat).nonzero(as_tuple=True)
-    position = torch.stack([x, y], dim=1).float()
-    trust = _sampled(reliability, position, (width, height), "bilinear")[:, 0]
-    best = (heat[y, x] * trust).topk(min(count, len(x))).indices
-    return _refined(heat, x[best], y[best])
-
-
-def _sampled(maps: Tensor, positions: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    """Return the values [n, c] of maps [c, h / 8, w / 8] at pixels [n, 2] of an image (w, h).
-
-    The first and last pixels of a side are read at the outer edges of the maps, as in training.
-    """
-    last = positions.new_tensor(size) - 1.0
-    grid = (2.0 * (positions / last) - 1.0)[None, None].to(maps.dtype)
-    return F.grid_sample(maps[None], grid, mode=mode, align_corners=False)[0, :, 0].T
-
-
-def _peaks(heat: Tensor) -> Tensor:
-    """Return which pixels of a map [h, w] are the highest within `_REACH_PX`, off its border."""
-    side, reach = 2 * _REACH_PX + 1, _REACH_PX
-    highest = heat
-    for axis in (0, 1):
-        shifted = highest.unfold(axis, side, 1)
-        highest = functools.reduce(torch.maximum, shifted.unbind(-1))
-    inner = heat[reach:-reach, reach:-reach]
-    return F.pad((inner >= highest) & (inner > _MIN_HEAT), (reach,) * 4)
-
-
-def _refined(heat: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Return positions [n, 2] moved to the top of a parabola through their neighbours' scores."""
-    top = heat[y, x]
-    offsets = []
-    for before, after in ((heat[y, x - 1], heat[y, x + 1]), (heat[y - 1, x], heat[y + 1, x])):
-        curvature = (2.0 * top - before - after).clamp_min(1e-9)
-        offsets.append((0.5 * (after - before) / curvature).clamp(-0.5, 0.5))
-    return torch.stack([x + offsets[0], y + offsets[1]], dim=1)
 
 
 def _scaled(image: Image, size: tuple[int, int], side: int | None) -> Image:

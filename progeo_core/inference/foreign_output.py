@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from progeo_core.errors import DataError
 from progeo_core.images.codec import Image
@@ -23,8 +21,10 @@ _MAX_LENGTH_ERROR = 0.01
 _log = logging.getLogger(__name__)
 
 
-def descriptor_of(name: str, output: Any) -> Tensor:
-    """Return the descriptors [n, D] in what a network returned: a tensor, or one among others.
+def descriptor_of(name: str, output: Any) -> Any:
+    """Return the descriptors [n, D] in what a network returned: an array, or one among others.
+
+    Arrays are torch's tensors, and NumPy's.
 
     Of several, that with a usual name, else the first of a tuple. Raises `DataError` that says the
     model's name where there is none.
@@ -39,7 +39,7 @@ def descriptor_of(name: str, output: Any) -> Tensor:
             )
     elif isinstance(output, tuple) and output:
         found = output[0]
-    if not isinstance(found, Tensor):
+    if not hasattr(found, "ndim"):
         raise DataError(
             f"{name}: returns a {type(found).__name__}, not a tensor of descriptors [n, D]"
         )
@@ -77,5 +77,6 @@ def describe_each(
 
 
 def _unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    scaled = torch.nn.functional.normalize(torch.from_numpy(descriptors), dim=1)
-    return np.asarray(scaled.numpy(), np.float32)
+    lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = descriptors / np.maximum(lengths, np.float32(1e-12))
+    return scaled

@@ -7,8 +7,8 @@ from pathlib import Path
 from progeo_core.errors import UsageError
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.built_in import built_in_folder
-from progeo_core.model.model_folder import is_model_folder
 from progeo_core.model.model_presets import PRESETS
+from progeo_core.model.stored_model import is_model_folder
 
 
 def model_of_map(place_map: PlaceMap) -> str:

@@ -20,6 +20,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
+from progeo_core.inference.pixels import normalize_pixels, resize_on
 from progeo_core.inference.runtime import REFERENCE
 from progeo_core.inference.runtime_trial import trial_images
 from progeo_core.model.model_address import DEFAULT_SIDE, HUB, ModelAddress
@@ -110,9 +111,9 @@ class ModuleEncoder:
 
     @torch.inference_mode()
     def _run(self, image: Image) -> NDArray[np.float32]:
-        resized = self._seen.resize(image, self._device)[None]
+        resized = resize_on(self._device, image, self._seen)[None]
         try:
-            output = self._network(self._seen.normalize(resized))
+            output = self._network(normalize_pixels(resized, self._seen))
         except Exception as error:  # whatever the code of others does
             reason = " ".join(str(error).split())[:200]
             raise DataError(

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, MissingDependencyError, UsageError
+from progeo_core.inference.pixels import normalize_pixels
 from progeo_core.model.model_card import CARD_PROPERTY, ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model
@@ -32,7 +33,7 @@ class _Describer(nn.Module):
         self._network = model.network
 
     def forward(self, images: Tensor) -> Tensor:
-        descriptors: Tensor = self._network(self._card.preprocessing.normalize(images))
+        descriptors: Tensor = self._network(normalize_pixels(images, self._card.preprocessing))
         return F.normalize(descriptors, dim=1) if self._card.normalized else descriptors
 
 
@@ -60,7 +61,7 @@ def write_onnx(model: Model, path: Path) -> Path:
     sample = torch.zeros(1, 3, size.height, size.width, dtype=torch.uint8)
     try:
         with replaced_file(path) as unfinished:
-            export_network(_Describer(model).eval(), sample, unfinished, _AXES)
+            export_network(_Describer(model).eval(), (sample,), unfinished, _AXES)
             _add_card(unfinished, model.card)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
@@ -73,11 +74,14 @@ def _require_onnx() -> None:
 
 
 def export_network(
-    network: nn.Module, sample: Tensor, path: Path, axes: Mapping[str, Mapping[int, str]]
+    network: nn.Module,
+    samples: tuple[Tensor, ...],
+    path: Path,
+    axes: Mapping[str, Mapping[int, str]],
 ) -> None:
-    """Write a network that takes one tensor as ONNX, at opset 17.
+    """Write a network as ONNX, at opset 17; samples: of its inputs.
 
-    axes: those whose sizes may change, by number, of the input and of the outputs in their order.
+    axes: those whose sizes may change, by number, of the inputs and of the outputs in their order.
     """
     names = list(axes)
     fast_attention = torch.backends.mha.get_fastpath_enabled()
@@ -88,10 +92,10 @@ def export_network(
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network,
-                (sample,),
+                samples,
                 path,
-                input_names=names[:1],
-                output_names=names[1:],
+                input_names=names[: len(samples)],
+                output_names=names[len(samples) :],
                 dynamic_axes={name: dict(own) for name, own in axes.items()},
                 opset_version=_OPSET,
                 dynamo=False,

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.images.codec import Image
-from progeo_core.inference.device import AUTO
+from progeo_core.inference.device import AUTO, Device
 from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
 from progeo_core.inference.onnx_session import providers, start_session
 from progeo_core.inference.runtime import FLOAT32, ONNX, TENSORRT, Variant, missing_packages
@@ -28,7 +27,7 @@ _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float1
 
 
 def load_onnx_encoder(
-    name: str, address: ModelAddress, device: torch.device, runtime: str = AUTO
+    name: str, address: ModelAddress, device: Device, runtime: str = AUTO
 ) -> OnnxFileEncoder:
     """Load an ONNX file into ONNX Runtime.
 
@@ -99,7 +98,7 @@ class OnnxFileEncoder:
         name, kind, batch, seen = self._input
         resized = seen.resize(image)[None]
         values = resized if kind is np.uint8 else seen.normalize(resized)
-        pixels = np.repeat(values.numpy().astype(kind), max(batch, 1), axis=0)
+        pixels = np.repeat(values.astype(kind), max(batch, 1), axis=0)
         try:
             with self._one_at_a_time:
                 (output,) = self._session.run([self._output], {name: pixels})
@@ -109,8 +108,7 @@ class OnnxFileEncoder:
                 f"{self._name}: fails on an image of {seen.width}x{seen.height} pixels ({reason});"
                 " its address may say another size, as ?size=224"
             ) from error
-        found = descriptor_of(self._name, torch.from_numpy(np.asarray(output, np.float32)))
-        return np.asarray(found[:1].numpy(), np.float32)
+        return np.asarray(descriptor_of(self._name, output)[:1], np.float32)
 
 
 def _input_of(path: Path, address: ModelAddress, session: Any) -> _Input:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from progeo_core.errors import ProgeoError
+from progeo_core.inference.device import Device, thread_count
 from progeo_core.inference.runtime import TENSORRT, Variant
 
 # Of an execution provider.
 Options: TypeAlias = dict[str, str | bool]
-# From RGB uint8 images to the outputs of the network, valid until the next call.
-Infer: TypeAlias = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 
 
-def open_session(name: str, path: Path, variant: Variant, device: torch.device) -> Infer:
-    """Load a file with one input, `images`, into a runtime.
+class Run(Protocol):
+    """What runs a network in a file."""
+
+    def __call__(
+        self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return the outputs of these names, by default all; they are valid until the next call."""
+        ...
+
+
+def open_session(name: str, path: Path, variant: Variant, device: Device) -> Run:
+    """Load a file into a runtime.
 
     Raises `ProgeoError`, which says the network's name, where the runtime cannot run it.
     """
@@ -33,7 +41,7 @@ def open_session(name: str, path: Path, variant: Variant, device: torch.device) 
         ) from error
 
 
-def providers(path: Path, variant: Variant, device: torch.device) -> list[tuple[str, Options]]:
+def providers(path: Path, variant: Variant, device: Device) -> list[tuple[str, Options]]:
     """Return ONNX Runtime's names of what runs a file, with options; the first one has to.
 
     The engines that TensorRT makes, for minutes at the first time, are kept beside the file.
@@ -54,9 +62,9 @@ def providers(path: Path, variant: Variant, device: torch.device) -> list[tuple[
     return [("TensorrtExecutionProvider", options), cuda]
 
 
-def _session(path: Path, wanted: list[tuple[str, Options]]) -> Infer:
+def _session(path: Path, wanted: list[tuple[str, Options]]) -> Run:
     session = start_session(path, wanted)
-    return lambda images: list(session.run(None, {"images": images}))
+    return lambda inputs, outputs=None: list(session.run(outputs, inputs))
 
 
 def start_session(path: Path, wanted: list[tuple[str, Options]]) -> Any:
@@ -67,7 +75,7 @@ def start_session(path: Path, wanted: list[tuple[str, Options]]) -> Any:
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
+    settings.intra_op_num_threads = thread_count()
     # Threads that wait by spinning take the cores of a robot's other programs.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # ONNX Runtime goes on without what it was not built for or cannot load.

@@ -6,10 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from progeo_core.errors import MissingDependencyError, UsageError
-from progeo_core.inference.device import AUTO
+from progeo_core.inference.device import AUTO, Device
 
 TORCH, ONNX, TENSORRT = "torch", "onnx", "tensorrt"
 RUNTIMES = (AUTO, TORCH, ONNX, TENSORRT)
@@ -42,7 +40,7 @@ class Variant(NamedTuple):
 REFERENCE = Variant(TORCH, FLOAT32)
 
 
-def variants(runtime: str, device: torch.device) -> list[Variant]:
+def variants(runtime: str, device: Device) -> list[Variant]:
     """Return the variants of a runtime on a device, "auto" those of all tested and installed.
 
     Of each runtime the one that should be fastest comes first. Raises `UsageError` for an unknown
@@ -57,7 +55,7 @@ def variants(runtime: str, device: torch.device) -> list[Variant]:
     return [Variant(one, precision) for one in usable for precision in precisions(device)[one]]
 
 
-def automatic(device: torch.device) -> list[str]:
+def automatic(device: Device) -> list[str]:
     """Return the runtimes that "auto" may take on a device."""
     return [runtime for runtime in precisions(device) if runtime not in _ONLY_BY_NAME]
 
@@ -67,7 +65,7 @@ def missing_packages(runtime: str) -> list[str]:
     return [name for name in _PACKAGES[runtime] if importlib.util.find_spec(name) is None]
 
 
-def precisions(device: torch.device) -> dict[str, tuple[str, ...]]:
+def precisions(device: Device) -> dict[str, tuple[str, ...]]:
     """Return the runtimes that can use a device, each with its precisions, fastest first."""
     if device.type == "cuda":
         return {
@@ -81,7 +79,7 @@ def precisions(device: torch.device) -> dict[str, tuple[str, ...]]:
     return {ONNX: (FLOAT32,), TORCH: fast}
 
 
-def _checked(runtime: str, device: torch.device) -> str:
+def _checked(runtime: str, device: Device) -> str:
     if runtime not in precisions(device):
         usable = ", ".join(precisions(device))
         raise UsageError(f"runtime '{runtime}' cannot use device '{device}': take {usable}")

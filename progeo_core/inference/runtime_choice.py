@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-
-import torch
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import MissingDependencyError, ProgeoError
-from progeo_core.inference.device import AUTO
+from progeo_core.inference.device import AUTO, Device
 from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.runtime import (
     REFERENCE,
@@ -28,26 +27,32 @@ from progeo_core.inference.runtime_trial import (
     run_trial,
     trial_images,
 )
-from progeo_core.inference.torch_encoder import TorchEncoder
-from progeo_core.model.model_folder import Model
+from progeo_core.model.model_card import ModelCard
+
+if TYPE_CHECKING:
+    from progeo_core.model.model_folder import Model
 
 _log = logging.getLogger(__name__)
 
 
-def choose_encoder(model: Model, device: torch.device, runtime: str = AUTO) -> Encoder:
-    """Return an encoder of the model, as `choose_runtime` does; takes the model over."""
-    if runtime == TORCH and variants(runtime, device) == [REFERENCE]:
-        return TorchEncoder(model, device)
-    fingerprint = model.card.fingerprint
+def choose_encoder(
+    card: ModelCard, load: Callable[[], Model], device: Device, runtime: str = AUTO
+) -> Encoder:
+    """Return an encoder of the model with a card, as `choose_runtime` does.
+
+    load: returns the model for torch, which takes it over; not called where an earlier trial chose
+    a runtime that has its own file of the network.
+    """
+    fingerprint = card.fingerprint
     identity = f"{fingerprint} {fingerprint.normalized} {fingerprint.weights_sha256}"
-    bench = EncoderWorkbench(model, device, exported_file(identity))
+    bench = EncoderWorkbench(card, load, device, exported_file(identity))
     return choose_runtime(bench, identity, device, runtime)
 
 
 def choose_runtime(
     bench: Workbench[Built],
     identity: str,
-    device: torch.device,
+    device: Device,
     runtime: str = AUTO,
     precisions: Sequence[str] | None = None,
 ) -> Built:
@@ -98,7 +103,7 @@ def _built_again(bench: Workbench[Built], remembered: Remembered) -> Built | Non
     return built if cosine >= MIN_AGREEMENT else None
 
 
-def _say_what_is_missing(device: torch.device) -> None:
+def _say_what_is_missing(device: Device) -> None:
     """Name the runtimes that might be faster and are not installed, once per trial."""
     for runtime in automatic(device):
         packages = missing_packages(runtime)

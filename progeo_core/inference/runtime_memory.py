@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
+from progeo_core.inference.device import Device, thread_count
 from progeo_core.inference.runtime import Variant
 
 # A new number makes every trial again.
@@ -47,12 +48,12 @@ class Remembered(NamedTuple):
 class RuntimeMemory:
     """Outcome of one trial, kept in the user's cache folder."""
 
-    def __init__(self, identity: str, device: torch.device, candidates: Sequence[Variant]) -> None:
+    def __init__(self, identity: str, device: Device, candidates: Sequence[Variant]) -> None:
         """Start from what the outcome depends on, besides the machine and versions.
 
         identity: of the network and its weights.
         """
-        where = f"{_machine(device)}, {torch.get_num_threads()} threads, {_versions()}"
+        where = f"{_machine(device)}, {thread_count()} threads, {_versions()}"
         self._asked = f"{', '.join(map(str, candidates))} on {where}"
         self._file = cache_folder() / f"{_digest(f'{identity} {self._asked}')}.json"
 
@@ -83,9 +84,11 @@ class RuntimeMemory:
             _log.info("%s: the trial is made again next time (%s)", self._file, error.strerror)
 
 
-def _machine(device: torch.device) -> str:
+def _machine(device: Device) -> str:
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        import torch
+
+        return torch.cuda.get_device_name(str(device))
     lines = _lines(Path("/proc/cpuinfo"))
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return f"{device.type} {next(names, platform.machine())}"
@@ -98,6 +101,7 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
+@functools.cache
 def _versions() -> str:
     found = []
     for package in _PACKAGES:

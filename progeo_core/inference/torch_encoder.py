@@ -16,6 +16,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.images.codec import Image
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
 from progeo_core.inference.cuda_graph import CudaGraph
+from progeo_core.inference.pixels import normalize_pixels, resize_on
 from progeo_core.inference.runtime import FLOAT32, TORCH, Variant
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
@@ -82,9 +83,9 @@ class TorchEncoder:
 
     @torch.inference_mode()
     def _encode_chunk(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        preprocessing = self._card.preprocessing
-        resized = [preprocessing.resize(image, self._device) for image in images]
-        pixels = preprocessing.normalize(torch.stack(resized)).to(self._type)
+        seen = self._card.preprocessing
+        resized = [resize_on(self._device, image, seen) for image in images]
+        pixels = normalize_pixels(torch.stack(resized), seen).to(self._type)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         if self._graphs and len(images) == 1:
             with self._one_at_a_time:

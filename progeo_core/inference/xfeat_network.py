@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections import OrderedDict
-from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
@@ -13,12 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from progeo_core.inference.batch_norm_fusion import fuse_batch_norms
+from progeo_core.inference.xfeat_weights import WEIGHTS
 
-# Sides of images that the network takes are multiples of this (pixels).
-MULTIPLE = 32
 # Pixels along each side of a cell of the network.
 _CELL = 8
-_WEIGHTS = Path(__file__).with_name("xfeat.safetensors")
 
 
 class XFeatNetwork(nn.Module):
@@ -56,12 +51,6 @@ class XFeatNetwork(nn.Module):
         cells = odds[:, : _CELL * _CELL] / odds.sum(dim=1, keepdim=True)
         heat = F.pixel_shuffle(cells, _CELL)[:, 0]
         return F.normalize(features, dim=1), heat, network.heatmap_head(features)
-
-
-@functools.cache
-def weights_hash() -> str:
-    """Return the first eight digits of the SHA-256 of the weights."""
-    return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:8]
 
 
 def _of_cells(layer: nn.Module) -> nn.Conv2d:
@@ -116,8 +105,8 @@ def _block(inputs: int, *layers: tuple[int, int, int], end: int | None = None) -
 
 def _load() -> _PublishedNetwork:
     network = _PublishedNetwork()
-    weights = {name: value.float() for name, value in load_file(_WEIGHTS).items()}
+    weights = {name: value.float() for name, value in load_file(WEIGHTS).items()}
     missing, unexpected = network.load_state_dict(weights, strict=False)
     if unexpected or any(not name.endswith("num_batches_tracked") for name in missing):
-        raise RuntimeError(f"{_WEIGHTS}: not the weights of this network")
+        raise RuntimeError(f"{WEIGHTS}: not the weights of this network")
     return network.eval()

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import enum
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-class Head(enum.Enum):
-    """What follows the backbone.
-
-    TOKEN: nothing; the backbone gives one vector.
-    GEM: RootNorm → GeM → L2Norm over its map; nothing in it needs training.
-    GEM_LINEAR: L2Norm → GeM → Linear → L2Norm over its map, ProGEO's own.
-    """
-
-    TOKEN = "token"
-    GEM = "gem"
-    GEM_LINEAR = "gem-linear"
+from progeo_core.model.architecture import Head
 
 
 class L2Norm(nn.Module):

@@ -6,9 +6,9 @@ import math
 
 from torch import Tensor
 
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import Backbone, FeatureKind, blank_backbone, resize_backbone
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_blank_network
+from progeo_core.model.network import ProgeoNetwork, build_blank_network
 from progeo_core.model.weights import State, has_text, load_weights
 
 _PROJECTION = "aggregation.3.weight"

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Head
 from progeo_core.model.assembly import architecture_of, assemble, image_size_of
 from progeo_core.model.backbone import PROGEO_BACKBONES, FeatureKind, blank_backbone
 from progeo_core.model.model_card import ModelCard

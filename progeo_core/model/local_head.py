@@ -8,14 +8,13 @@ about VLAD".
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from progeo_core.errors import ModelMismatchError
-from progeo_core.model.weights import State
 
 # Names of the weights of a local head begin with this.
 LOCAL = "local."
@@ -39,10 +38,10 @@ class LocalHead(NamedTuple):
     local_offset: Rows
 
     @classmethod
-    def of_state(cls, state: State, source: str) -> LocalHead:
+    def of_weights(cls, weights: Mapping[str, Rows], source: str) -> LocalHead:
         """Read the head off the weights of a model; `ModelMismatchError` where they are of none."""
         try:
-            head = cls(*(_array(state[LOCAL + name]) for name in cls._fields))
+            head = cls(*(np.asarray(weights[LOCAL + name], np.float32) for name in cls._fields))
         except KeyError as error:
             raise ModelMismatchError(f"{source}: the local head lacks its weight {error}") from None
         words, network, network_offset, weight, local, local_offset = (one.shape for one in head)
@@ -98,7 +97,3 @@ def _unit(rows: Rows) -> Rows:
     """Return rows [..., D] scaled to unit length; zeros stay."""
     scaled: Rows = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-9))
     return scaled
-
-
-def _array(weight: Tensor) -> Rows:
-    return np.asarray(weight.float().numpy(), np.float32)

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError
-from progeo_core.model.aggregation import Head
-from progeo_core.model.network import Architecture
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.preprocessing import RESAMPLINGS, Preprocessing
 
 SCHEMA = 1
@@ -51,6 +50,11 @@ class ModelCard:
     source: str = ""
     licence: str = ""
     local: LocalFeatures | None = None
+
+    @property
+    def network_alone(self) -> ModelCard:
+        """Return the card of the model without its local head."""
+        return dataclasses.replace(self, local=None)
 
     @property
     def fingerprint(self) -> ModelFingerprint:

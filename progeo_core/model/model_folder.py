@@ -17,20 +17,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.model.backbone import resize_backbone
 from progeo_core.model.local_head import LOCAL, LocalHead
-from progeo_core.model.model_card import (
-    CARD_PROPERTY,
-    ModelCard,
-    parse_model_card,
-    read_model_card,
-)
+from progeo_core.model.model_card import CARD_PROPERTY, ModelCard
 from progeo_core.model.network import ProgeoNetwork, build_blank_network
-from progeo_core.model.weights import TEXT, VISUAL, State, has_text, load_weights, sha256_of
-
-CARD_FILE = "model.json"
-WEIGHTS_FILE = "model.safetensors"
+from progeo_core.model.stored_model import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    card_beside,
+    card_of_weights,
+    read_local_head,
+)
+from progeo_core.model.weight_digest import TEXT, VISUAL
+from progeo_core.model.weights import State, has_text, load_weights, sha256_of
 
 
 class Model(NamedTuple):
@@ -43,7 +43,7 @@ class Model(NamedTuple):
     @property
     def network_alone(self) -> Model:
         """Return the model without its local head."""
-        return Model(dataclasses.replace(self.card, local=None), self.network)
+        return Model(self.card.network_alone, self.network)
 
 
 class StoredModel(NamedTuple):
@@ -51,11 +51,6 @@ class StoredModel(NamedTuple):
 
     card: ModelCard
     state: State
-
-
-def is_model_folder(path: Path) -> bool:
-    """Whether a folder holds a model."""
-    return (path / CARD_FILE).is_file() or (path / WEIGHTS_FILE).is_file()
 
 
 def save_model(folder: Path, card: ModelCard, state: Mapping[str, Tensor]) -> Path:
@@ -89,22 +84,9 @@ def load_model(folder: Path, *, with_text: bool = False) -> Model:
     except UsageError as error:
         raise DataError(f"{folder / CARD_FILE}: {error}") from error
     source = str(folder / WEIGHTS_FILE)
-    local = {name: tensor for name, tensor in state.items() if name.startswith(LOCAL)}
-    rest = {name: tensor for name, tensor in state.items() if name not in local}
+    rest = {name: tensor for name, tensor in state.items() if not name.startswith(LOCAL)}
     load_weights(network, rest, source)
-    return Model(card, network, _head(card, local, source))
-
-
-def _head(card: ModelCard, state: State, source: str) -> LocalHead | None:
-    """Return the local head that the card says, None where it says none."""
-    if card.local is None and not state:
-        return None
-    head = LocalHead.of_state(state, source)
-    sizes = head.dimension, len(head.words), head.network_projection.shape[1]
-    said = card.local and (card.local.dimension, card.local.words, card.architecture.dimension)
-    if sizes != said:
-        raise ModelMismatchError(f"{source}: its local head is not the one of {CARD_FILE}")
-    return head
+    return Model(card, network, read_local_head(folder, card))
 
 
 def read_model(folder: Path, *, with_text: bool) -> StoredModel:
@@ -114,7 +96,7 @@ def read_model(folder: Path, *, with_text: bool) -> StoredModel:
     damaged and newer files.
     """
     path = folder / WEIGHTS_FILE
-    beside = _card_beside(folder)
+    beside = card_beside(folder)
     wanted = (*VISUAL, *TEXT) if with_text else VISUAL
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -123,17 +105,6 @@ def read_model(folder: Path, *, with_text: bool) -> StoredModel:
             inside = (file.metadata() or {}).get(CARD_PROPERTY)
     except (OSError, safetensors.SafetensorError) as error:
         raise DataError(f"{path}: missing or damaged ({error}); import the model again") from error
-    card, digest = beside, sha256_of(state)
-    if inside is not None and (card is None or card.weights_sha256 != digest):
-        card = parse_model_card(inside, path)
-    if card is None:
-        raise DataError(f"{folder / CARD_FILE}: missing; import the model again")
-    if card.weights_sha256 != digest:
-        raise DataError(f"{path}: damaged, or not the weights that {CARD_FILE} was written for")
+    card = card_of_weights(folder, beside, inside, sha256_of(state))
     architecture = dataclasses.replace(card.architecture, with_text=has_text(state))
     return StoredModel(dataclasses.replace(card, architecture=architecture), state)
-
-
-def _card_beside(folder: Path) -> ModelCard | None:
-    path = folder / CARD_FILE
-    return read_model_card(path) if path.exists() else None

@@ -10,15 +10,16 @@ from typing import Any
 from torch import Tensor
 
 from progeo_core.errors import ModelMismatchError
+from progeo_core.model.architecture import Architecture
 from progeo_core.model.assembly import architecture_of, image_size_of
 from progeo_core.model.authors_checkpoint import recognise_backbone
 from progeo_core.model.backbone import blank_backbone
-from progeo_core.model.model_folder import WEIGHTS_FILE, read_model
+from progeo_core.model.model_folder import read_model
 from progeo_core.model.named_backbone import split_backbone_name
-from progeo_core.model.named_model import find_model_folder
-from progeo_core.model.network import Architecture, build_blank_network
+from progeo_core.model.network import build_blank_network
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.pretrained import default_preprocessing, pretrained_tags
+from progeo_core.model.stored_model import WEIGHTS_FILE, find_model_folder
 from progeo_core.model.weights import read_state, sha256_of, to_network_names, visual_part
 
 _SCHEMA = 1

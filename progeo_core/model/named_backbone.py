@@ -8,7 +8,7 @@ from progeo_core.model.backbone import MOBILENET, NO_WEIGHTS, blank_backbone, re
 from progeo_core.model.built_in import built_in_models
 from progeo_core.model.clip_backbone import open_clip_name
 from progeo_core.model.model_card import ModelCard
-from progeo_core.model.model_folder import CARD_FILE, Model
+from progeo_core.model.model_folder import Model
 from progeo_core.model.network import build_network
 from progeo_core.model.pretrained import (
     backbone_of_weights,
@@ -16,6 +16,7 @@ from progeo_core.model.pretrained import (
     default_pretrained,
     pretrained_state,
 )
+from progeo_core.model.stored_model import CARD_FILE
 from progeo_core.model.weights import sha256_of, visual_part
 
 

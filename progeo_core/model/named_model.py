@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from progeo_core.errors import DataError, UsageError
-from progeo_core.model.built_in import built_in_folder
-from progeo_core.model.model_address import parse_model_address
-from progeo_core.model.model_folder import CARD_FILE, Model, is_model_folder, load_model
+from progeo_core.model.model_folder import Model, load_model
+from progeo_core.model.stored_model import find_model_folder
 
 
 def load_named_model(model: str, *, with_text: bool = False) -> Model:
@@ -24,33 +20,3 @@ def load_named_model(model: str, *, with_text: bool = False) -> Model:
     from progeo_core.model.named_backbone import load_backbone
 
     return load_backbone(model, with_text=with_text)
-
-
-def find_model_folder(model: str) -> Path | None:
-    """Return the folder that a name or path means, or None where it can only be a backbone.
-
-    Raises `UsageError` or `DataError` for a path that is no model folder.
-    """
-    shipped = built_in_folder(model)
-    if shipped is not None:
-        return shipped
-    if parse_model_address(model) is not None:
-        raise UsageError(
-            f"model '{model}': is of others; maps, descriptors and answers are made with it, and"
-            " nothing else"
-        )
-    path = Path(model).expanduser()
-    if is_model_folder(path):
-        return path
-    if path.is_dir():
-        raise DataError(f"{path}: no model folder, {CARD_FILE} is missing")
-    if path.suffix == ".onnx":
-        raise UsageError(f"{path}: name an ONNX file as onnx:{path}")
-    if path.is_file():
-        raise UsageError(
-            f"{path}: a checkpoint cannot be used as it is; turn it into a model folder first:"
-            f" progeo model import {path} --backbone NAME --out FOLDER"
-        )
-    if path.name != model and ":" not in model:
-        raise DataError(f"{path}: no such model folder")
-    return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from progeo_core.errors import UsageError
-from progeo_core.model.aggregation import Head, build_aggregation
+from progeo_core.model.aggregation import build_aggregation
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import (
     MOBILENET,
     Backbone,
@@ -21,27 +21,6 @@ from progeo_core.model.backbone import (
 
 if TYPE_CHECKING:
     from progeo_core.model.text_encoder import TextSide
-
-
-@dataclasses.dataclass(frozen=True)
-class Architecture:
-    """Parts that a network consists of.
-
-    backbone: CLIP-RN50, ..., MobileNetV2, or a name of open_clip's.
-    head: what follows the backbone.
-    dimension: descriptor length D.
-    with_text: whether CLIP's text side belongs to it (training needs it).
-    """
-
-    backbone: str
-    head: Head
-    dimension: int
-    with_text: bool = False
-
-    def __str__(self) -> str:
-        """Return the backbone and head on one line, as fingerprints show it."""
-        suffix = {Head.TOKEN: "", Head.GEM: "+GeM", Head.GEM_LINEAR: "+GeM+Linear"}
-        return self.backbone + suffix[self.head]
 
 
 class ProgeoNetwork(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,11 +12,10 @@ from torch import Tensor, nn
 
 from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.model.torch_file import read_torch_file
+from progeo_core.model.weight_digest import TEXT, VISUAL, Weight, digest_of_weights
 
 State: TypeAlias = dict[str, Tensor]
 
-VISUAL = ("backbone.", "aggregation.", "local.")
-TEXT = ("token_embedding.", "text_encoder.")
 _CLIP_TEXT = ("transformer.", "positional_embedding", "ln_final.", "text_projection")
 # What holds the weights in a training checkpoint.
 _WRAPPERS = ("model_state_dict", "state_dict", "model")
@@ -90,12 +88,12 @@ def sha256_of(state: Mapping[str, Tensor]) -> str:
 
 def digest_of(state: Mapping[str, Tensor]) -> str:
     """Digest weights: names, types, shapes and bytes."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        values = tensor.detach().cpu().contiguous().view(-1)
-        digest.update(values.view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return digest_of_weights(_weight(name, tensor) for name, tensor in sorted(state.items()))
+
+
+def _weight(name: str, tensor: Tensor) -> Weight:
+    values = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+    return Weight(name, str(tensor.dtype), list(tensor.shape), values)
 
 
 def load_weights(

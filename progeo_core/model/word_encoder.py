@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import UsageError
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Head
 from progeo_core.model.model_address import parse_model_address
 from progeo_core.model.model_folder import Model
 from progeo_core.model.named_model import load_named_model

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from progeo_core.errors import UsageError
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import (
     MOBILENET,
     NO_WEIGHTS,
@@ -20,7 +20,7 @@ from progeo_core.model.backbone import (
 )
 from progeo_core.model.clip_backbone import build_clip, clip_backbone
 from progeo_core.model.freezing import freeze_layers
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_network
+from progeo_core.model.network import ProgeoNetwork, build_network
 from progeo_core.model.pretrained import backbone_of_weights, pretrained_state
 from progeo_core.model.prompt import PromptLearner
 from progeo_core.model.weights import (

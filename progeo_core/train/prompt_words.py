@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.model.model_folder import is_model_folder, read_model
+from progeo_core.model.model_folder import read_model
 from progeo_core.model.named_backbone import split_backbone_name
 from progeo_core.model.pretrained import default_pretrained, pretrained_state
+from progeo_core.model.stored_model import is_model_folder
 from progeo_core.model.weights import State, read_state, to_network_names
 
 _EMBEDDING = "token_embedding.weight"

@@ -19,7 +19,8 @@ from progeo_core.verification.absolute_pose import (
     absolute_pose,
     fitted_pose,
 )
-from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
+from progeo_core.verification.feature_matching import mutual_matches
+from progeo_core.verification.nearby_matching import matches_nearby
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 

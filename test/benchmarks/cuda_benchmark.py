@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.inference.encoder_workbench import EncoderWorkbench
+from progeo_core.inference.pixels import resize_on
 from progeo_core.inference.runtime import TORCH, variants
 from progeo_core.inference.runtime_trial import agreement
 from progeo_core.localization.answer import CameraFrame
@@ -43,7 +44,7 @@ def rows(folder: Path) -> Iterator[Row]:
     torch.manual_seed(0)
     model = load_named_model(MODEL)
     network = copy.deepcopy(model.network).eval().to(CUDA)
-    bench = EncoderWorkbench(model, CUDA, folder / "cuda.onnx")
+    bench = EncoderWorkbench(model.card, lambda: model, CUDA, folder / "cuda.onnx")
     images = [camera_image(path) for path in sorted(PICTURE.rglob("*.jpg"))]
     batch = [images[row % len(images)] for row in range(BATCH)]
     expected = plain(network, images[:4])
@@ -98,7 +99,7 @@ def _steps(encoder: Encoder, batch: list[np.ndarray]) -> Iterator[Row]:
 
     def send() -> None:
         for image in batch:
-            preprocessing.resize(image, CUDA)
+            resize_on(CUDA, image, preprocessing)
 
     send_ms, whole_ms = (
         float(np.median(times))

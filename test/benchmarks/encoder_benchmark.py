@@ -37,7 +37,12 @@ def rows(folder: Path) -> Iterator[Row]:
     picture = camera_image()
     for name in MODELS:
         model = load_named_model(name)
-        bench = EncoderWorkbench(model, CPU, folder / f"{model.card.weights_sha256[:12]}.onnx")
+        bench = EncoderWorkbench(
+            model.card,
+            functools.partial(load_named_model, name),
+            CPU,
+            folder / f"{model.card.weights_sha256[:12]}.onnx",
+        )
         network = copy.deepcopy(model.network).eval()
         for variant in variants(AUTO, CPU):
             try:
@@ -59,5 +64,5 @@ def rows(folder: Path) -> Iterator[Row]:
 def plain(network: torch.nn.Module, model: Model, picture: np.ndarray) -> np.ndarray:
     """Describe one image with the network as it was built."""
     preprocessing = model.card.preprocessing
-    pixels = preprocessing.normalize(preprocessing.resize(picture)[None])
+    pixels = torch.from_numpy(preprocessing.normalize(preprocessing.resize(picture)[None]))
     return F.normalize(network(pixels), dim=1).numpy()

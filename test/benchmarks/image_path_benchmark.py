@@ -72,7 +72,7 @@ def _ours_raw(data: bytes, encoding: str) -> torch.Tensor:
 
 
 def _ours(image: RgbImage) -> torch.Tensor:
-    return PREPROCESSING.normalize(PREPROCESSING.resize(image)[None])
+    return torch.from_numpy(PREPROCESSING.normalize(PREPROCESSING.resize(image)[None]))
 
 
 def _plain_raw(data: bytes, encoding: str) -> torch.Tensor:

@@ -23,17 +23,18 @@ from safetensors.torch import load_file
 
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
-from progeo_core.inference import xfeat_network
 from progeo_core.inference.feature_extractor import QUERY_FEATURES, FeatureExtractor
 from progeo_core.inference.loading import load_encoder
+from progeo_core.inference.xfeat_weights import WEIGHTS
 from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import source_of_records
 from progeo_core.records.records import read_records
 from progeo_core.verification import metric_localizer
 from progeo_core.verification.absolute_pose import FIRST_ERROR_PX, absolute_pose
-from progeo_core.verification.feature_matching import matches_nearby, mutual_matches
+from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.metric_localizer import MetricLocalizer
+from progeo_core.verification.nearby_matching import matches_nearby
 from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 from progeo_core.verification.view_finder import DepthViewFinder
 from test.benchmarks.row import Row, compare
@@ -66,7 +67,7 @@ class Plain:
 
     def __init__(self) -> None:
         self._xfeat = XFeat().eval()
-        weights = load_file(xfeat_network._WEIGHTS)
+        weights = load_file(WEIGHTS)
         self._xfeat.net.load_state_dict(weights, strict=False)
         self._matrix = read_intrinsics().matrix((540, 360))
 

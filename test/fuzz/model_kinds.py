@@ -25,9 +25,10 @@ from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import ProgeoError
 from progeo_core.inference.runtime import Variant
 from progeo_core.inference.runtime_memory import Remembered, RuntimeMemory
-from progeo_core.model.model_folder import CARD_FILE, WEIGHTS_FILE, load_model
+from progeo_core.model.model_folder import load_model
 from progeo_core.model.model_info import describe_model
-from progeo_core.model.named_model import find_model_folder, load_named_model
+from progeo_core.model.named_model import load_named_model
+from progeo_core.model.stored_model import CARD_FILE, WEIGHTS_FILE, find_model_folder
 from progeo_core.model.weights import read_state, sha256_of, to_network_names
 from progeo_core.records.image_list import ImageList
 from progeo_core.train.authors_artefacts import read_authors_prompts

@@ -12,8 +12,8 @@ import torch
 
 from progeo_core.images.codec import read_image
 from progeo_core.model.model_folder import load_model, read_model
-from progeo_core.model.named_model import find_model_folder
 from progeo_core.model.network import ProgeoNetwork
+from progeo_core.model.stored_model import find_model_folder
 from progeo_core.records.cosplace_names import read_name
 from progeo_core.train.augmentation import Augmentation
 from progeo_core.train.settings import Stage2Settings

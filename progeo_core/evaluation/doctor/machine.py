@@ -64,7 +64,7 @@ def check_runtimes(model: str, device: str) -> Iterator[Finding]:
     images = trial_images()
     with tempfile.TemporaryDirectory() as folder:
         # Apart from the user's cache, so that every runtime is tried again.
-        bench = EncoderWorkbench(loaded, chosen, Path(folder) / "model.onnx")
+        bench = EncoderWorkbench(loaded.card, lambda: loaded, chosen, Path(folder) / "model.onnx")
         expected = bench.build(REFERENCE).encode(images)
         for runtime in automatic(chosen):
             missing = missing_packages(runtime)

@@ -9,6 +9,7 @@ import torch
 
 from progeo_core.images.codec import read_image
 from progeo_core.inference.loading import load_encoder
+from progeo_core.inference.pixels import normalize_pixels
 from progeo_core.map.build import build_map
 from progeo_core.model.named_model import load_named_model
 from progeo_core.records.image_source import FileSource
@@ -33,9 +34,10 @@ def test_places_are_ranked_as_open_clip_ranks_their_images(progeo, campus_loop, 
     assert done.code == 0, done.err
     document = json.loads(done.out)
     seen = load_named_model(model).card.preprocessing
-    pixels = torch.stack([seen.resize(read_image(image)) for image in records.images])
+    resized = [seen.resize(read_image(image)) for image in records.images]
+    pixels = normalize_pixels(torch.from_numpy(np.stack(resized)), seen)
     with torch.inference_mode():
-        images = clip.encode_image(seen.normalize(pixels), normalize=True)
+        images = clip.encode_image(pixels, normalize=True)
         words = clip.encode_text(open_clip.tokenize([WORDS]), normalize=True)
     cosine = (images @ words.T)[:, 0].numpy()
     scores = [place["score"] for place in document["places"]]

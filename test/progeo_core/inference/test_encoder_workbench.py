@@ -19,7 +19,8 @@ def test_an_encoder_of_the_bench_leaves_the_model_as_it_is(
 ) -> None:
     model = load_model(small_model)
     before = {name: weight.clone() for name, weight in model.network.state_dict().items()}
-    EncoderWorkbench(model, CPU, tmp_path / "small.onnx").build(Variant("torch", "bfloat16"))
+    bench = EncoderWorkbench(model.card, lambda: model, CPU, tmp_path / "small.onnx")
+    bench.build(Variant("torch", "bfloat16"))
     after = model.network.state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[name], weight) for name, weight in before.items())
@@ -29,7 +30,8 @@ def test_an_encoder_of_the_bench_leaves_the_model_as_it_is(
 def test_what_is_exported_answers_as_torch_does(small_model: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     path = tmp_path / "small.onnx"
-    bench = EncoderWorkbench(load_model(small_model), CPU, path)
+    model = load_model(small_model)
+    bench = EncoderWorkbench(model.card, lambda: model, CPU, path)
     exported = bench.build(Variant("onnx", "float32"))
     assert isinstance(exported, ExportedEncoder)
     images = trial_images()[:1]

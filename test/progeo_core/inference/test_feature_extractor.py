@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-import torch
 
 from progeo_core.images.codec import read_image
-from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor, _peaks
+from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor
 from progeo_core.verification.feature_matching import mutual_matches
 
 
@@ -70,15 +69,6 @@ def test_features_are_the_same_in_every_runtime(extractor, image, runtime):
         np.testing.assert_allclose(one.points[same.first], another.points[same.second], atol=0.02)
 
 
-def test_peaks_are_the_highest_around_them_and_off_the_border():
-    heat = torch.zeros(16, 20)
-    heat[1, 5] = heat[8, 9] = 0.9
-    heat[8, 11] = heat[9, 8] = 0.8
-    heat[4, 15] = 0.04
-    heat[12, 17] = 0.06
-    assert _peaks(heat).nonzero().tolist() == [[8, 9], [12, 17]]
-
-
 def test_the_name_tells_the_weights(extractor):
     assert extractor.name.startswith("xfeat-")
 
@@ -89,13 +79,13 @@ def test_features_that_are_kept_are_found_again_only_for_another_image_or_size(
     image, other = (read_image(corridor / "query" / f"000000{row}.jpg").copy() for row in (0, 1))
     (kept,) = extractor.find([image])
     calls = []
-    run = extractor._maps_of
+    run = extractor._network.keypoints
 
-    def counted(pixels):
+    def counted(pixels, count):
         calls.append(len(pixels))
-        return run(pixels)
+        return run(pixels, count)
 
-    monkeypatch.setattr(extractor, "_maps_of", counted)
+    monkeypatch.setattr(extractor._network, "keypoints", counted)
     (few,) = extractor.find([image], 100)
     np.testing.assert_array_equal(few.points, kept.points[:100])
     assert not calls

@@ -29,13 +29,13 @@ def test_a_map_and_the_images_asked_of_it_have_their_local_features_found_once(
     corridor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder, extractor = load_encoder("mobilenetv2-vlad", "cpu"), shared_extractor("cpu")
-    run, seen = extractor._maps_of, []
+    run, seen = extractor._network.keypoints, []
 
-    def counted(pixels):
+    def counted(pixels, count):
         seen.extend(pixels)
-        return run(pixels)
+        return run(pixels, count)
 
-    monkeypatch.setattr(extractor, "_maps_of", counted)
+    monkeypatch.setattr(extractor._network, "keypoints", counted)
     records = read_records(corridor / "ref.csv").select(slice(0, 8))
     path = tmp_path / "map.progeo"
     build_map(path, FileSource(records), encoder, structure=DepthViewFinder(extractor))

@@ -44,10 +44,10 @@ def test_outputs_come_in_their_order_for_images_of_any_size(tmp_path: Path) -> N
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     axes = {"images": {0: "n", 1: "h"}, "halves": {0: "n", 1: "h"}, "means": {0: "n"}}
     path = tmp_path / "halves.onnx"
-    export_network(Halves(), torch.zeros(1, 2, 3, dtype=torch.uint8), path, axes)
-    infer = open_session("halves", path, ONNX, CPU)
+    export_network(Halves(), (torch.zeros(1, 2, 3, dtype=torch.uint8),), path, axes)
+    run = open_session("halves", path, ONNX, CPU)
     images = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
-    halves, means = infer(images)
+    halves, means = run({"images": images})
     np.testing.assert_allclose(halves, images / 2.0)
     np.testing.assert_allclose(means, images.mean(axis=(1, 2)))
 

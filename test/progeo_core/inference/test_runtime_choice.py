@@ -15,7 +15,7 @@ import torch
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ImageError, ProgeoError
-from progeo_core.inference import encoder_workbench
+from progeo_core.inference import onnx_export
 from progeo_core.inference.exported_encoder import ExportedEncoder
 from progeo_core.inference.loading import load_encoder
 from progeo_core.inference.onnx_export import write_onnx
@@ -97,7 +97,7 @@ def test_an_export_that_does_not_agree_is_refused(
         last.data = torch.rand_like(last) * 10
         return write_onnx(other, path)
 
-    monkeypatch.setattr(encoder_workbench, "write_onnx", write_another)
+    monkeypatch.setattr(onnx_export, "write_onnx", write_another)
     with pytest.raises(ProgeoError, match=r"onnx in float32 is refused.*cosine of 0\.\d+.*0\.999"):
         load_encoder(str(small_model), "cpu", "onnx")
     assert not list(cache.glob("*.json"))
@@ -143,6 +143,7 @@ def test_works_where_nothing_can_be_remembered(
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
-    encoder = choose_encoder(load_model(small_model), CPU, "onnx")
+    model = load_model(small_model)
+    encoder = choose_encoder(model.card, lambda: model, CPU, "onnx")
     assert isinstance(encoder, ExportedEncoder)
     assert os.listdir(tmp_path) == ["file"]

@@ -61,7 +61,7 @@ def test_what_waits_for_other_programs_is_not_slow() -> None:
 @pytest.mark.slow
 def test_the_only_way_that_agrees_is_taken(small_model: Path, tmp_path: Path) -> None:
     model = load_model(small_model)
-    bench = EncoderWorkbench(model, CPU, tmp_path / "small.onnx")
+    bench = EncoderWorkbench(model.card, lambda: model, CPU, tmp_path / "small.onnx")
     result = run_trial(bench, [Variant("torch", "bfloat16"), REFERENCE])
     assert isinstance(result.built, TorchEncoder)
     assert result.expected.shape == (4, 1280)
@@ -76,6 +76,7 @@ def test_a_file_that_is_no_network_is_named_with_its_runtime(
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"nothing")
-    bench = EncoderWorkbench(load_model(small_model), CPU, broken)
+    model = load_model(small_model)
+    bench = EncoderWorkbench(model.card, lambda: model, CPU, broken)
     with pytest.raises(ProgeoError, match=r"'onnx' cannot run small .*: use runtime torch"):
         run_trial(bench, [Variant("onnx", "float32")])

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from progeo_core.model.aggregation import GeM, Head, L2Norm, RootNorm, build_aggregation
+from progeo_core.model.aggregation import GeM, L2Norm, RootNorm, build_aggregation
+from progeo_core.model.architecture import Head
 
 
 def test_gem_lies_between_mean_and_maximum() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from progeo_core.errors import ModelMismatchError
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Head
 from progeo_core.model.assembly import architecture_of, assemble, image_size_of
 from progeo_core.model.backbone import blank_backbone, build_mobilenet
 

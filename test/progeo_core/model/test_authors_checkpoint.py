@@ -12,12 +12,12 @@ from torch import Tensor
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.images.codec import read_image
 from progeo_core.inference.torch_encoder import TorchEncoder
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.authors_checkpoint import import_checkpoint
 from progeo_core.model.backbone import blank_backbone, resize_backbone
 from progeo_core.model.model_folder import load_model, read_model
 from progeo_core.model.model_info import describe_model
-from progeo_core.model.network import Architecture, build_blank_network
+from progeo_core.model.network import build_blank_network
 from progeo_core.model.weights import load_weights
 from test.progeo_core.model import seeded
 

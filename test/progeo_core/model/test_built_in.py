@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from progeo_core.model.built_in import DEFAULT_MODEL, built_in_folder, built_in_models
-from progeo_core.model.model_folder import is_model_folder
+from progeo_core.model.stored_model import is_model_folder
 
 
 def test_every_model_that_ships_is_a_model_folder() -> None:

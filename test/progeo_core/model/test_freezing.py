@@ -5,14 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.freezing import freeze_layers, keep_statistics
-from progeo_core.model.network import (
-    Architecture,
-    ProgeoNetwork,
-    build_blank_network,
-    build_network,
-)
+from progeo_core.model.network import ProgeoNetwork, build_blank_network, build_network
 
 
 def trained(network: ProgeoNetwork) -> set[str]:

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.backbone import resize_backbone
 from progeo_core.model.freezing import freeze_layers
-from progeo_core.model.network import Architecture, ProgeoNetwork, build_blank_network
+from progeo_core.model.network import ProgeoNetwork, build_blank_network
 from progeo_core.model.position_embedding import Grid, interpolate_position_embedding
 from progeo_core.model.prompt import PromptLearner, prompt_tokens
 from progeo_core.model.weights import load_weights

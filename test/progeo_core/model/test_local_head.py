@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from scipy.linalg import hadamard
 
 from progeo_core.errors import ModelMismatchError
@@ -46,10 +45,10 @@ def test_an_image_without_features_is_described_by_the_network_alone() -> None:
 def test_weights_that_are_missing_or_of_other_sizes_are_refused_by_the_file() -> None:
     shapes = {"words": (3, 8), "network_projection": (2, 5), "network_offset": (2,)}
     shapes |= {"network_weight": (1,), "local_projection": (6, 24), "local_offset": (6,)}
-    state = {LOCAL + name: torch.zeros(shape) for name, shape in shapes.items()}
-    assert LocalHead.of_state(state, "a file").words.shape == (3, 8)
+    weights = {LOCAL + name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    assert LocalHead.of_weights(weights, "a file").words.shape == (3, 8)
     with pytest.raises(ModelMismatchError, match=r"a file: .*do not fit"):
-        LocalHead.of_state({**state, f"{LOCAL}local_offset": torch.zeros(5)}, "a file")
-    del state[f"{LOCAL}words"]
+        LocalHead.of_weights({**weights, f"{LOCAL}local_offset": np.zeros(5, np.float32)}, "a file")
+    del weights[f"{LOCAL}words"]
     with pytest.raises(ModelMismatchError, match=r"lacks its weight 'local\.words'"):
-        LocalHead.of_state(state, "a file")
+        LocalHead.of_weights(weights, "a file")

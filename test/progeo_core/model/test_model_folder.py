@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from progeo_core.errors import DataError, ModelMismatchError
-from progeo_core.model.model_folder import is_model_folder, load_model, read_model, save_model
-from progeo_core.model.named_model import find_model_folder
+from progeo_core.model.model_folder import load_model, read_model, save_model
+from progeo_core.model.stored_model import find_model_folder, is_model_folder
 from progeo_core.model.weights import sha256_of
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from progeo_core.errors import UsageError
-from progeo_core.model.aggregation import Head
-from progeo_core.model.network import Architecture, build_blank_network, build_network
+from progeo_core.model.architecture import Architecture, Head
+from progeo_core.model.network import build_blank_network, build_network
 
 
 def test_an_architecture_is_one_line() -> None:

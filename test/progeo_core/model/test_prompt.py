@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from progeo_core.errors import UsageError
-from progeo_core.model.aggregation import Head
+from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.clip_backbone import build_clip
-from progeo_core.model.network import Architecture, build_blank_network
+from progeo_core.model.network import build_blank_network
 from progeo_core.model.prompt import PromptLearner, prompt_tokens
 from progeo_core.model.text_encoder import text_side
 

@@ -16,7 +16,7 @@ from progeo_core.images.codec import Image, read_image
 from progeo_core.inference.loading import load_encoder
 from progeo_core.model.built_in import built_in_models
 from progeo_core.model.model_info import describe_model
-from progeo_core.model.named_model import find_model_folder
+from progeo_core.model.stored_model import find_model_folder
 from progeo_core.records.records import Records, read_records
 from test.poor_light import in_poor_light
 

@@ -1,0 +1,39 @@
+"""Images as tensors on the device where a network in torch reads them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from progeo_core.images.codec import Image
+from progeo_core.model.preprocessing import Preprocessing, check_rgb
+
+
+def resize_on(device: torch.device, image: Image, seen: Preprocessing) -> Tensor:
+    """Squash one RGB uint8 image [h, w, 3] to uint8 [3, height, width] on a device.
+
+    As `Preprocessing.resize` does, which says what it raises. CUDA devices resize by themselves, as
+    sending the camera's own pixels takes less time than resizing them does.
+    """
+    if device.type != "cuda":
+        return torch.from_numpy(seen.resize(image)).to(device)
+    check_rgb(image)
+    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
+    sent = pixels.pin_memory().to(device, non_blocking=True)
+    # GPUs resize floats only; the CPU rounds to whole steps, too.
+    resized = F.interpolate(
+        sent.permute(2, 0, 1)[None].float(),
+        [seen.height, seen.width],
+        mode=seen.resampling,
+        antialias=True,
+    )
+    return resized[0].round_().clamp_(0, 255).to(torch.uint8)
+
+
+def normalize_pixels(batch: Tensor, seen: Preprocessing) -> Tensor:
+    """Turn uint8 [n, 3, height, width] into float32 of the statistics that a network knows."""
+    mean = torch.tensor(seen.mean, device=batch.device).view(3, 1, 1) * 255
+    std = torch.tensor(seen.std, device=batch.device).view(3, 1, 1) * 255
+    return batch.to(torch.float32).sub_(mean).div_(std)
