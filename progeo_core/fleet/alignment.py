@@ -108,7 +108,7 @@ class _Aligner:
         look, frame = best
         middle = self._shared(look).moved.mean(axis=0)
         sigma_m = frame.position_sigma_m(middle)
-        return Alignment(frame, look.proven.agreeing, look.compared, look.located, sigma_m)
+        return Alignment(frame, look.proven.agreeing, look.compared, look.alike.located, sigma_m)
 
     def _fit(self, look: Look) -> _Fit:
         return _Fit(look, fit_frames(self._shared(look)))
@@ -164,8 +164,9 @@ class _Aligner:
             found = f"at best {best.proven.agreeing} of {best.compared} places agree"
         where = "" if self._near is None else " near where the hint or the datums put them"
         return NoAlignmentError(
-            f"{self._names}: {found}{where}, and {MIN_AGREEING} and half of those that should are"
-            " needed; drives have to pass the same stretch, looking the same way"
+            f"{self._names}: {found}{where}, and {MIN_AGREEING} ({MIN_AGREEING // 2} with 3-D"
+            " points) and half of those that should are needed; drives have to pass the same"
+            " stretch, looking the same way"
         )
 
     def _several_fit(self, fits: list[_Fit]) -> AmbiguousAlignmentError:

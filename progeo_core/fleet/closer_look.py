@@ -44,15 +44,17 @@ _MAX_TURN_RAD = 0.6
 _ELSEWHERE, _RIVALS, _CANDIDATES = 2.0, 2, 30
 # Log odds from which on a place speaks for a transform by itself.
 _AGREES = 2.0
-# Places that both drives share, share of those that they should, and log odds of all of these.
-MIN_AGREEING, MIN_SHARE, _MIN_EVIDENCE = 4, 0.5, 25.0
+# Places that both drives share, share of those that they should, and log odds of all of these. A
+# place that landmarks locate counts twice. Six views of one far scene agreed on a wrong place.
+MIN_AGREEING, _MIN_SHARE, _MIN_EVIDENCE = 8, 0.5, 25.0
 _CONSTANTS = VerificationConstants()
 
 
 class Evidence(NamedTuple):
-    """Log odds [n] that places are where a transform puts them."""
+    """Log odds [n] that places are where a transform puts them; how many landmarks locate there."""
 
     log_odds: FloatArray
+    located: int
 
     @property
     def agreeing(self) -> int:
@@ -63,7 +65,8 @@ class Evidence(NamedTuple):
     def suffices(self) -> bool:
         """Whether enough places agree, and enough of those that should."""
         return (
-            self.agreeing >= max(MIN_AGREEING, MIN_SHARE * len(self.log_odds))
+            self.agreeing + self.located >= MIN_AGREEING
+            and self.agreeing >= _MIN_SHARE * len(self.log_odds)
             and self.total >= _MIN_EVIDENCE
         )
 
@@ -77,14 +80,12 @@ class Look(NamedTuple):
     """What a closer look at places of the moved drive found.
 
     alike: whether places look the same. proven: whether they look more like each other than like
-    what is elsewhere, too. shared: those that look the same. located: how many of these landmarks
-    locate.
+    what is elsewhere, too. shared: those that look the same.
     """
 
     alike: Evidence
     proven: Evidence
     shared: SharedPlaces
-    located: int
 
     @property
     def compared(self) -> int:
@@ -114,10 +115,11 @@ class CloserLook:
     def at(self, pose: FloatArray) -> Look:
         """Compare the places that a transform [4] puts on each other."""
         fixed, moved = self._fixed, self._moved
-        expected = moved_by(pose, moved.places(moved.usable))
+        sample = moved.sample()
+        expected = moved_by(pose, moved.places(sample))
         near = {
             row: found
-            for row, place in zip(moved.usable.tolist(), expected, strict=True)
+            for row, place in zip(sample.tolist(), expected, strict=True)
             if len(found := self._near(place))
         }
         rows = moved.distinct(np.array(list(near), np.int64), DISTINCT * self._reach_m, _COMPARED)
@@ -145,10 +147,9 @@ class CloserLook:
                 shared.append(located)
         by_landmarks = sum(one is self._located.get(one.row) for one in shared)
         return Look(
-            Evidence(np.array(alike)),
-            Evidence(np.array(proven)),
+            Evidence(np.array(alike), by_landmarks),
+            Evidence(np.array(proven), by_landmarks),
             _joined(moved, shared),
-            by_landmarks,
         )
 
     def _near(self, pose: FloatArray) -> IntArray:

@@ -21,6 +21,8 @@ IntArray = NDArray[np.int64]
 
 # Descriptors that are compared at a time.
 _BLOCK = 4096
+# Places of a large map that are examined.
+_EXAMINED = 4000
 # Places turned this far (rad) against each other do not show the same.
 _TURN_RAD = 0.3
 
@@ -87,9 +89,13 @@ class Drive:
         for ids, block in self.place_map.descriptor_blocks(_BLOCK):
             of_block = self._poses.rows_of(ids)
             usable = np.isfinite(self.pose[of_block, 2])
+            if not usable.any():
+                continue
             found = descriptors @ self._standardization.apply(block[usable]).T
-            rows = np.hstack([rows, np.broadcast_to(of_block[usable], found.shape)])
-            similarity = np.hstack([similarity, found])
+            # Sorting all of a block would take ten times as long.
+            few = np.argpartition(-found, min(count, found.shape[1]) - 1, axis=1)[:, :count]
+            rows = np.hstack([rows, of_block[usable][few]])
+            similarity = np.hstack([similarity, np.take_along_axis(found, few, axis=1)])
             best = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
             rows = np.take_along_axis(rows, best, axis=1)
             similarity = np.take_along_axis(similarity, best, axis=1)
@@ -98,13 +104,21 @@ class Drive:
     def distinct(self, rows: IntArray, apart_m: float, count: int) -> IntArray:
         """Return of places those that differ from each other, at most `count`, evenly taken."""
         chosen: list[int] = []
-        for row in rows.tolist():
+        for row in _evenly(rows, _EXAMINED).tolist():
             offset = self.pose[chosen] - self.pose[row]
             turned = np.abs(wrap_angle(offset[:, 2])) > _TURN_RAD
             if ((np.hypot(offset[:, 0], offset[:, 1]) >= apart_m) | turned).all():
                 chosen.append(row)
-        even = np.linspace(0, len(chosen) - 1, min(count, len(chosen))).astype(np.int64)
-        return np.array(chosen, np.int64)[even]
+        return _evenly(np.array(chosen, np.int64), count)
+
+    def sample(self) -> IntArray:
+        """Return the rows of usable places, of a large map of some thousand, evenly taken."""
+        return _evenly(self.usable, _EXAMINED)
+
+
+def _evenly(rows: IntArray, count: int) -> IntArray:
+    """Return at most `count` of some rows, evenly taken, the first and the last among them."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)]
 
 
 def view_of(place: KnownPlace) -> QueryView:

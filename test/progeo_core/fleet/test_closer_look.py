@@ -18,7 +18,7 @@ def test_only_the_right_transform_has_places_agree(corridor_drives):
         assert found.proven.suffices
         assert found.proven.total <= found.alike.total
         assert found.proven.agreeing <= len(found.shared.moved) <= found.compared
-        assert found.located == 0
+        assert found.alike.located == 0
         wrong = look.at(right + np.array([28.0, 0.0, 0.0, 0.0]))
         assert wrong.compared > 10
         assert not wrong.alike.suffices
