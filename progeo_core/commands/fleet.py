@@ -14,6 +14,7 @@ class FleetCommands(LazyGroup):
     awaited: ClassVar[dict[str, Awaited]] = {
         "push": Awaited("fleet_share", "Add a robot's map to the fleet's store."),
         "pull": Awaited("fleet_share", "Write a region of the fleet's store as a map."),
+        "align": Awaited("fleet_align", "Find where one drive's map lies in another's."),
         "info": Awaited("fleet_care", "Show what the fleet's store holds."),
         "compact": Awaited("fleet_care", "Join small files and index the fleet's store."),
         "prune": Awaited("fleet_care", "Drop places that tell nothing new."),

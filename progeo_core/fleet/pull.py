@@ -14,7 +14,7 @@ from progeo_core.fleet.region import Region
 from progeo_core.fleet.store import FleetPlaces, FleetSession, FleetStore
 from progeo_core.geo import Datum, enu_from_wgs84
 from progeo_core.map.export import ExportFormat, export_map
-from progeo_core.map.merge import moved_places, whole_map
+from progeo_core.map.merge import frame_of_datum, moved_places, whole_map
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.places import Places
@@ -91,7 +91,7 @@ def _with_first(first: FleetPlaces, others: Iterator[FleetPlaces]) -> Iterator[F
 def _moved(places: Places, session: FleetSession, datum: Datum) -> Places:
     traverse = [f"{session.key}/{one}" if one else session.key for one in places.traverse]
     named = places._replace(traverse=traverse)
-    return named if session.datum == datum else moved_places(named, session.datum, datum)
+    return moved_places(named, frame_of_datum(session.datum, datum))
 
 
 def _session(store: FleetStore, sessions: dict[str, FleetSession], key: str) -> FleetSession:

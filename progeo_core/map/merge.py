@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from progeo_core.map.places import IdArray
 from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of, rotation_of
+from progeo_core.poses.transform import IDENTITY, Transform
 from progeo_core.progress import Advance, no_progress
 
 _log = logging.getLogger(__name__)
@@ -39,7 +40,11 @@ class MergeReport(NamedTuple):
 
 
 def merge_maps(
-    sources: Sequence[str | Path], target: str | Path, *, advance: Advance = no_progress
+    sources: Sequence[str | Path],
+    target: str | Path,
+    *,
+    frames: Sequence[Transform] = (),
+    advance: Advance = no_progress,
 ) -> MergeReport:
     """Copy the places of several maps into a new one, in the order given.
 
@@ -48,6 +53,9 @@ def merge_maps(
     one of the datums may be wrong. The new map appears whole or not at all. Raises
     `ModelMismatchError` for maps of different models, `UsageError` where only some have a datum or
     their local features are of different extractors, `DataError` where the target exists.
+
+    frames: pose of each map's frame in the first one's, where these are known otherwise: then no
+    datum is needed, and only the first one's counts.
     """
     target = Path(target)
     check_name(target)
@@ -55,7 +63,9 @@ def merge_maps(
         raise UsageError("there is no map to merge: name one or more")
     with contextlib.ExitStack() as opened:
         maps = [opened.enter_context(PlaceMap.open(path)) for path in sources]
-        _require_mergeable(maps)
+        require_comparable(maps)
+        if not frames:
+            _require_one_frame(maps)
         structure = _joined_structure(maps)
         first = maps[0]
         with whole_map(target, first.fingerprint, first.datum) as merged:
@@ -64,11 +74,12 @@ def merge_maps(
             if first.projection is not None:
                 merged.shorten(first.projection)
             corners = np.empty((0, 3))
-            for place_map in maps:
-                table = _table_from_datum(place_map, merged.datum)
-                _warn_if_far(place_map, table.position, corners)
-                _copy_places(place_map, table, merged, advance)
-                corners = _box(np.concatenate([corners, table.position]))
+            for place_map, frame in zip(maps, frames or _frames_of(maps), strict=True):
+                table = place_map.places()
+                position, _ = _moved_poses(table.position, table.yaw_rad, frame)
+                _warn_if_far(place_map, position, corners)
+                _copy_places(place_map, table, frame, merged, advance)
+                corners = _box(np.concatenate([corners, position]))
             return MergeReport(len(merged), merged.datum)
 
 
@@ -103,7 +114,8 @@ def _named(target: Path, unfinished: Path) -> Iterator[None]:
         raise DataError(str(error).replace(str(unfinished), str(target))) from error
 
 
-def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
+def require_comparable(maps: Sequence[PlaceMap]) -> None:
+    """Raise `ModelMismatchError` or `UsageError` for maps whose descriptors do not compare."""
     first = maps[0]
     for other in maps[1:]:
         other.require_model(first.fingerprint)
@@ -112,6 +124,11 @@ def _require_mergeable(maps: Sequence[PlaceMap]) -> None:
                 f"{other.path} shortens descriptors otherwise than {first.path}: build one map of"
                 " both, or both without --dimension"
             )
+
+
+def _require_one_frame(maps: Sequence[PlaceMap]) -> None:
+    first = maps[0]
+    for other in maps[1:]:
         if (other.datum is None) != (first.datum is None):
             local, placed = (other, first) if other.datum is None else (first, other)
             raise UsageError(
@@ -139,13 +156,38 @@ def _joined_structure(maps: Sequence[PlaceMap]) -> StructureNote | None:
     return joined
 
 
-def _table_from_datum(source: PlaceMap, datum: Datum | None) -> PlaceTable:
-    """Return the places of a map with positions and yaw as seen from a datum."""
-    table = source.places()
-    if source.datum is None or datum is None or source.datum == datum:
-        return table
-    position, yaw_rad = _from_other_datum(table.position, table.yaw_rad, source.datum, datum)
-    return table._replace(position=position, yaw_rad=yaw_rad)
+def frame_of_datum(moved: Datum, fixed: Datum) -> Transform:
+    """Return the pose of the frame that starts at one datum in that of another.
+
+    Metres of both are of one size, so that this is a rotation and a shift, the same everywhere.
+    """
+    if moved == fixed:
+        return IDENTITY
+    axes = np.concatenate([np.zeros((1, 3)), _AXIS_M * np.eye(3)])
+    seen = enu_from_wgs84(wgs84_from_enu(axes, moved), fixed)
+    # Of the rotations, the one that comes closest.
+    return Transform(seen[0], quaternion_of((seen[1:] - seen[0]).T / _AXIS_M))
+
+
+def _frames_of(maps: Sequence[PlaceMap]) -> list[Transform]:
+    """Return the pose of each map's frame in the first one's, by their datums."""
+    fixed = maps[0].datum
+    return [
+        IDENTITY if one.datum is None or fixed is None else frame_of_datum(one.datum, fixed)
+        for one in maps
+    ]
+
+
+def _moved_poses(
+    position: FloatArray, yaw_rad: FloatArray, frame: Transform
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions [n, 3] and yaw [n] as seen from where a frame is given."""
+    if frame is IDENTITY:
+        return position, yaw_rad
+    rotation = rotation_of(frame.orientation)
+    ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad), np.zeros_like(yaw_rad)], axis=-1)
+    direction = ahead @ rotation.T
+    return position @ rotation.T + frame.position, np.arctan2(direction[:, 1], direction[:, 0])
 
 
 def _box(position: FloatArray) -> FloatArray:
@@ -170,12 +212,11 @@ def _warn_if_far(source: PlaceMap, added: FloatArray, merged: FloatArray) -> Non
         )
 
 
-def _copy_places(source: PlaceMap, table: PlaceTable, target: PlaceMap, advance: Advance) -> None:
-    move = _moved_views(source.datum, target.datum)
+def _copy_places(
+    source: PlaceMap, table: PlaceTable, frame: Transform, target: PlaceMap, advance: Advance
+) -> None:
     for ids, descriptors in source.descriptor_blocks(_COPY_BLOCK):
-        places = read_places(source, table, ids)
-        moved = [view and move(view) for view in places.views]
-        target.append(places._replace(views=moved), descriptors)
+        target.append(moved_places(read_places(source, table, ids), frame), descriptors)
         advance(len(ids))
 
 
@@ -198,54 +239,25 @@ def read_places(source: PlaceMap, table: PlaceTable, ids: IdArray) -> Places:
     )
 
 
-def moved_places(places: Places, source: Datum, target: Datum) -> Places:
-    """Return places in metres from one datum as seen from another."""
-    position, yaw_rad = _from_other_datum(places.position, places.yaw_rad, source, target)
-    move = _moved_views(source, target)
-    views = [view and move(view) for view in places.views]
+def moved_places(places: Places, frame: Transform) -> Places:
+    """Return places of a frame as seen from where that frame's pose is given."""
+    if frame is IDENTITY:
+        return places
+    position, yaw_rad = _moved_poses(places.position, places.yaw_rad, frame)
+    views = [view and _moved_view(view, frame) for view in places.views]
     return places._replace(position=position, yaw_rad=yaw_rad, views=views)
 
 
-def _moved_views(source: Datum | None, target: Datum | None) -> Callable[[PlaceView], PlaceView]:
-    """Return what re-expresses a view of one map in the frame of another.
-
-    Metres of both are of one size, so that this is a rotation and a shift, the same all over a map:
-    what a camera sees stays where it sees it.
-    """
-    if source is None or target is None or source == target:
-        return lambda view: view
-    origin = _moved(np.zeros((1, 3)), source, target)[0]
-    tips = _moved(_AXIS_M * np.eye(3), source, target) - origin
-    # Of the rotations, the one that comes closest.
-    rotation = rotation_of(quaternion_of(tips.T / _AXIS_M))
-
-    def move(view: PlaceView) -> PlaceView:
-        pose, features = view.pose, view.features
-        if pose is not None:
-            position = rotation @ pose.position + origin
-            orientation = pose.orientation
-            if not np.isnan(orientation).any():
-                orientation = quaternion_of(rotation @ pose.rotation)
-            pose = CameraPose(position, orientation)
-        if features is not None:
-            landmarks = features.landmarks @ rotation.T + origin
-            features = features._replace(landmarks=landmarks)
-        return view._replace(pose=pose, features=features)
-
-    return move
-
-
-def _moved(position: FloatArray, source: Datum, target: Datum) -> FloatArray:
-    return enu_from_wgs84(wgs84_from_enu(position, source), target)
-
-
-def _from_other_datum(
-    position: FloatArray, yaw_rad: FloatArray, source: Datum, target: Datum
-) -> tuple[FloatArray, FloatArray]:
-    """Return positions [n, 3] and yaw [n] as seen from another datum, where east turns a little."""
-    ahead = np.stack([np.cos(yaw_rad), np.sin(yaw_rad), np.zeros_like(yaw_rad)], axis=-1)
-    moved = _moved(position, source, target)
-    known = np.isfinite(yaw_rad)
-    direction = np.full_like(moved, np.nan)
-    direction[known] = _moved(position[known] + ahead[known], source, target) - moved[known]
-    return moved, np.arctan2(direction[:, 1], direction[:, 0])
+def _moved_view(view: PlaceView, frame: Transform) -> PlaceView:
+    """Return a view as seen from where a frame is given: a camera sees what it saw."""
+    rotation = rotation_of(frame.orientation)
+    pose, features = view.pose, view.features
+    if pose is not None:
+        orientation = pose.orientation
+        if not np.isnan(orientation).any():
+            orientation = quaternion_of(rotation @ pose.rotation)
+        pose = CameraPose(rotation @ pose.position + frame.position, orientation)
+    if features is not None:
+        landmarks = features.landmarks @ rotation.T + frame.position
+        features = features._replace(landmarks=landmarks)
+    return view._replace(pose=pose, features=features)

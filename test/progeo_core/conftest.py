@@ -3,14 +3,17 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.poses.transform import Transform, level_quaternion
 
 NOBODY = 65534
 
@@ -109,3 +112,37 @@ def as_reader(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
         os.seteuid(0)
     for path in restricted:
         path.chmod(0o755)
+
+
+class Drives(NamedTuple):
+    """Maps of two drives of one corridor, 4 m from place to place, and where the frames are.
+
+    frame: pose of the second map's frame in the first one's.
+    """
+
+    first: Path
+    second: Path
+    frame: Transform
+
+
+@pytest.fixture(scope="session")
+def corridor_drives(
+    corridor: Path, small_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> Drives:
+    """Return two drives of the corridor; the second one's frame is turned and shifted."""
+    from progeo_core.inference.feature_extractor import FeatureExtractor
+    from progeo_core.map.build import build_map
+    from progeo_core.map.merge import merge_maps
+    from progeo_core.records.image_source import source_of_records
+    from progeo_core.verification.view_finder import DepthViewFinder
+
+    folder = tmp_path_factory.mktemp("drives")
+    frame = Transform(np.array([30.0, -12.0, 0.0]), level_quaternion(2.0))
+    for name in ("ref", "query"):
+        source = source_of_records(corridor / f"{name}.csv")
+        source = source.select(np.arange(0, len(source.records), 4))
+        finder = DepthViewFinder(FeatureExtractor("cpu"))
+        build_map(folder / f"{name}.progeo", source, small_encoder, structure=finder)
+    second = folder / "second.progeo"
+    merge_maps([folder / "query.progeo"], second, frames=[frame.inverse()])
+    return Drives(folder / "ref.progeo", second, frame)

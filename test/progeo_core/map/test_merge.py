@@ -11,6 +11,7 @@ from progeo_core.geo import Datum, wgs84_from_enu
 from progeo_core.map.merge import merge_maps
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.transform import IDENTITY, Transform, level_quaternion
 from test.place_views import make_view, reprojection
 
 
@@ -147,3 +148,19 @@ def test_maps_of_two_cities_are_merged_with_a_warning(
     # Through the earth, as metres of the map are.
     (distance_km,) = re.findall(r"far\.progeo: its places are ([\d.]+) km from", record.message)
     assert float(distance_km) == pytest.approx(12_290, rel=0.02)
+
+
+def test_maps_without_a_datum_are_joined_where_their_frames_are_told(
+    tmp_path, make_map, make_places, unit_vectors
+):
+    places = make_places(3)._replace(yaw_rad=np.array([0.0, np.nan, 3.0]))
+    first = make_map("first", make_places(1), unit_vectors(1), Datum(47.0, 8.0))
+    second = make_map("second", places, unit_vectors(3))
+    frame = Transform(np.array([10.0, 0.0, 2.0]), level_quaternion(np.pi / 2.0))
+    merge_maps([first, second], tmp_path / "both.progeo", frames=[IDENTITY, frame])
+    with PlaceMap.open(tmp_path / "both.progeo") as merged:
+        table = merged.places()
+    position = np.array([[10.0, 0.0, 2.0], [9.5, 1.0, 2.0], [9.0, 2.0, 2.0]])
+    np.testing.assert_allclose(table.position[1:], position)
+    yaw_rad = np.array([0.5, np.nan, 3.0 / np.pi - 1.5]) * np.pi
+    np.testing.assert_allclose(table.yaw_rad[1:], yaw_rad)
