@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,18 +11,10 @@ from progeo_core.commands.console import print_json, tables, waiting
 from progeo_core.commands.options import JsonFlag
 
 if TYPE_CHECKING:
-    from progeo_core.train.prompt_words import NearWord
+    from progeo_core.train.prompt_words import ClassWords
 
 SCHEMA = 1
 _DEFAULT_MODEL = "CLIP-RN50:openai"
-
-
-class _Prompt(NamedTuple):
-    """Prompt of one class; class_id: UTM zone, east (m), north (m), heading, None unknown."""
-
-    group: int
-    class_id: list[float] | None
-    vectors: list[list[NearWord]]
 
 
 def prompts(
@@ -63,31 +55,22 @@ def prompts(
     JSON: schema (1), file, model, groups (number of classes in each), prompts (group, class_id
     (UTM zone, east, north, heading) or null, vectors: of each, words with word and distance).
     """
-    from progeo_core.train.prompt_words import nearest_words, read_word_embedding
+    from progeo_core.train.prompt_words import read_word_embedding, words_of_classes
     from progeo_core.train.prompts_file import read_prompts
 
     groups = read_prompts(file)
     with waiting("reading the words"):
         embedding = read_word_embedding(model)
-    shown = []
-    for number, (class_id, learned) in enumerate(groups):
-        named = class_id.tolist() if len(class_id) else [None] * len(learned)
-        found = nearest_words(learned[:classes], embedding, words)
-        shown += [_Prompt(number, *pair) for pair in zip(named, found, strict=False)]
+    shown = words_of_classes(groups, embedding, classes, words)
     if as_json:
         sizes = [len(learned) for _, learned in groups]
         said = {"schema": SCHEMA, "file": str(file), "model": model, "groups": sizes}
-        print_json({**said, "prompts": [_document(one) for one in shown]})
+        print_json({**said, "prompts": [one.to_json() for one in shown]})
     else:
         _print(shown)
 
 
-def _document(prompt: _Prompt) -> dict[str, Any]:
-    vectors = [[near._asdict() for near in vector] for vector in prompt.vectors]
-    return {"group": prompt.group, "class_id": prompt.class_id, "vectors": vectors}
-
-
-def _print(shown: list[_Prompt]) -> None:
+def _print(shown: list[ClassWords]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -26,8 +26,10 @@ from progeo_core.evaluation.report_html import (
     jpeg_image,
     svg_image,
 )
-from progeo_core.evaluation.self_contained import content_policy, embed_json
+from progeo_core.evaluation.self_contained import PageKind, embed_json
 from progeo_core.versions import versions
+
+_PAGE = PageKind("replay", "a report")
 
 
 class MatchView(NamedTuple):
@@ -58,7 +60,7 @@ def write_report(
     )
     page = Template(template).substitute(
         _fields(replay, best, worst),
-        policy=escape(content_policy(script)),
+        head=_PAGE.head(_title(replay), script),
         explorer_style=style,
         script=script,
         answers=embed_json(explorer_data(replay, rows)),
@@ -72,16 +74,13 @@ def _fields(
     replay: Replay, best: Sequence[MatchView], worst: Sequence[MatchView]
 ) -> Mapping[str, str]:
     source = replay.source
-    bag = source.queries.resolve().name
     live = replay.mode == "live"
-    kind = "Replay" if source.records is None else "Evaluation"
     taken = ""
     if source.is_timed:
         start = datetime.fromtimestamp(int(source.stamp_ns.min()) * 1e-9, timezone.utc)
         taken = f" in {source.duration_s:.1f} s, recorded {start:%Y-%m-%d %H:%M} UTC"
     return {
-        "title": escape(f"{kind} of {bag}"),
-        "heading": escape(f"{kind} of {bag}"),
+        "heading": escape(_title(replay)),
         "mode": "live through the ROS 2 node" if live else "offline",
         "subtitle": escape(
             f"{source.images} images{taken}, localized in the map {source.map_path.resolve().name}"
@@ -111,6 +110,11 @@ def _fields(
         "facts": fact_table(_facts(replay)),
         "footer": escape(f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC by progeo."),
     }
+
+
+def _title(replay: Replay) -> str:
+    kind = "Replay" if replay.source.records is None else "Evaluation"
+    return f"{kind} of {replay.source.queries.resolve().name}"
 
 
 def _tiles(replay: Replay) -> str:

@@ -14,6 +14,15 @@ from typing import Any, NamedTuple
 from progeo_core.atomic_file import replaced_file
 from progeo_core.errors import DataError, UsageError
 
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+{mark}
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">"""
 # The mark of a page is among its first bytes.
 _HEAD_BYTES = 500
 
@@ -67,13 +76,19 @@ class PageKind(NamedTuple):
             for kind in ("html", "css", "js")
         )
         return Template(template).substitute(
-            title=escape(title),
-            mark=self.mark,
-            policy=escape(content_policy(script, image_origin)),
+            head=self.head(title, script, image_origin),
             style=style,
             script=script,
             data=embed_json(data),
         )
+
+    def head(self, title: str, script: str = "", image_origin: str = "") -> str:
+        """Return the beginning of a page, up to its style; arguments as `content_policy` has them.
+
+        script: "" for a page without any.
+        """
+        policy = content_policy(script, image_origin)
+        return _HEAD.format(mark=self.mark, policy=escape(policy), title=escape(title))
 
     def _is_at(self, path: Path) -> bool:
         try:
@@ -94,13 +109,14 @@ def embed_bytes(content: bytes) -> str:
 
 
 def content_policy(script: str, image_origin: str = "") -> str:
-    """Return the Content-Security-Policy: the page's own script, and no request.
+    """Return the Content-Security-Policy: the page's own script, if any, and no request.
 
     image_origin: the one place that images may come from, "https://HOST"; "" for none.
     """
     digest = embed_bytes(hashlib.sha256(script.encode("utf-8")).digest())
+    own = f"'sha256-{digest}'" if script else "'none'"
     origin = f" {image_origin}" if image_origin else ""
     return (
         "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline';"
-        f" script-src 'sha256-{digest}'; img-src data:{origin}"
+        f" script-src {own}; img-src data:{origin}"
     )

@@ -30,6 +30,7 @@ from progeo_core.evaluation.plot_style import (
 )
 from progeo_core.evaluation.report_html import fact_table, figure_table, jpeg_image, wide_plot
 from progeo_core.evaluation.self_contained import PageKind
+from progeo_core.evaluation.training_examples import epoch_examples, prompt_words
 from progeo_core.train.settings import TrainingSettings
 
 _PAGE = PageKind("model history", "a run")
@@ -73,13 +74,14 @@ def write_training_page(run: TrainingRun, path: Path) -> int:
     stage = str(run.about.get("stage", "training"))
     template = resources.files("progeo_core.evaluation").joinpath("training_page.html")
     page = Template(template.read_text(encoding="utf-8")).substitute(
-        title=escape(f"{stage}, {run.folder.name}"),
-        mark=_PAGE.mark,
+        head=_PAGE.head(f"{stage}, {run.folder.name}"),
         heading=escape(f"{stage} of {run.folder.name}"),
         lead=escape(_lead(run)),
         plots=_plots(run.history),
         epochs=_epochs(run.history),
         tests="".join(_tests(run)),
+        examples=epoch_examples(run.folder),
+        words=prompt_words(run.folder),
         settings=fact_table(_changed(run.about["settings"])),
     )
     return _PAGE.write(path, page)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -41,9 +40,9 @@ class Preprocessing(NamedTuple):
         anything that is not such an image.
         """
         check_rgb(image)
-        # torch computes what Pillow does in less time, but takes longer to import than many images.
-        squash = _by_pillow if "torch" not in sys.modules else _by_torch
-        return squash(image, self)
+        kind = PIL.Image.Resampling[self.resampling.upper()]
+        resized = PIL.Image.fromarray(image).resize((self.width, self.height), kind)
+        return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
 
     def normalize(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Turn [n, 3, height, width] into float32 of the statistics that a network knows."""
@@ -61,23 +60,3 @@ def check_rgb(image: Image) -> None:
             f"cannot describe an array {list(image.shape)} of {image.dtype}:"
             " it must be RGB uint8 [h, w, 3]"
         )
-
-
-def _by_pillow(image: Image, seen: Preprocessing) -> NDArray[np.uint8]:
-    kind = PIL.Image.Resampling[seen.resampling.upper()]
-    resized = PIL.Image.fromarray(image).resize((seen.width, seen.height), kind)
-    return np.ascontiguousarray(np.asarray(resized).transpose(2, 0, 1))
-
-
-def _by_torch(image: Image, seen: Preprocessing) -> NDArray[np.uint8]:
-    import torch
-
-    # torch takes neither mirrored views nor read-only memory; other images are not copied.
-    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
-    resized = torch.nn.functional.interpolate(
-        pixels.permute(2, 0, 1)[None],
-        [seen.height, seen.width],
-        mode=seen.resampling,
-        antialias=True,
-    )
-    return np.asarray(resized[0].numpy(), np.uint8)

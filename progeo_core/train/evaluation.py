@@ -80,12 +80,12 @@ def measure(
 
 def measure_once(
     describer: Describer, benchmark: Benchmark, radius_m: float, scratch: Path, journal: Journal
-) -> Recall:
+) -> Measured:
     """Measure the recall of a network that changes after this; its descriptors are not kept."""
-    recall = measure(describer, benchmark, Protocol(radius_m), scratch, journal).recall
+    measured = measure(describer, benchmark, Protocol(radius_m), scratch, journal)
     journal.where.wait()
     journal.where.from_main(lambda: shutil.rmtree(scratch))
-    return recall
+    return measured
 
 
 def write_recalls(recalls: Iterable[Recall], path: Path) -> None:

@@ -39,15 +39,15 @@ def _rows(
     for query, rank in np.argwhere(measured.predictions >= 0).tolist():
         apart_m = float(distance_m[query, rank])
         yield (
-            _name(benchmark.queries, query),
+            image_name(benchmark.queries, query),
             rank + 1,
-            _name(benchmark.database, int(measured.predictions[query, rank])),
+            image_name(benchmark.database, int(measured.predictions[query, rank])),
             f"{measured.distances[query, rank]:.6f}",
             f"{apart_m:.2f}" if math.isfinite(apart_m) else "",
             int(apart_m <= radius_m),
         )
 
 
-def _name(places: Places, row: int) -> str:
+def image_name(places: Places, row: int) -> str:
     """Return the image as FOLDER/NAME: to spreadsheets, '@' first is a formula."""
     return f"{places.images.folder.name}/{places.images.name(row)}"

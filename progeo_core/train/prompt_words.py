@@ -6,8 +6,10 @@ vectors need not be near any word, so the distances are part of the answer.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,10 +20,15 @@ from progeo_core.model.named_backbone import split_backbone_name
 from progeo_core.model.pretrained import default_pretrained, pretrained_state
 from progeo_core.model.stored_model import is_model_folder
 from progeo_core.model.weights import State, read_state, to_network_names
+from progeo_core.train.checkpoint import replace_file
+from progeo_core.train.prompts_file import GroupPrompts, read_prompts
 
 _EMBEDDING = "token_embedding.weight"
 # The last tokens of CLIP are those of the start and the end of a text.
 _NO_WORDS = 2
+# Tokens of CLIP. Of each group of a run, the words of so many classes are kept.
+_VOCABULARY = 49_408
+_CLASSES, _WORDS = 5, 3
 
 
 class NearWord(NamedTuple):
@@ -57,6 +64,47 @@ def nearest_words(prompts: Tensor, embedding: Tensor, count: int) -> list[list[l
     ]
     length = prompts.shape[1]
     return [near[start : start + length] for start in range(0, len(near), length)]
+
+
+class ClassWords(NamedTuple):
+    """Words nearest to the prompt of one class; class_id: UTM zone, east (m), north (m), heading.
+
+    class_id: None where it is unknown. vectors: of each, its nearest words.
+    """
+
+    group: int
+    class_id: list[float] | None
+    vectors: list[list[NearWord]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the documented keys."""
+        vectors = [[near._asdict() for near in vector] for vector in self.vectors]
+        return {"group": self.group, "class_id": self.class_id, "vectors": vectors}
+
+
+def words_of_classes(
+    groups: Sequence[GroupPrompts], embedding: Tensor, classes: int, words: int
+) -> list[ClassWords]:
+    """Return the nearest words of the first classes of each group, as `nearest_words` does."""
+    shown = []
+    for number, (class_id, learned) in enumerate(groups):
+        named = class_id.tolist() if len(class_id) else [None] * len(learned)
+        found = nearest_words(learned[:classes], embedding, words)
+        shown += [ClassWords(number, *pair) for pair in zip(named, found, strict=False)]
+    return shown
+
+
+def write_words(prompts: Path, network: State, path: Path) -> None:
+    """Write the nearest words of some learned classes as JSON, unless the words are not CLIP's.
+
+    prompts: their file. network: weights, the text side among them.
+    """
+    embedding = network.get(_EMBEDDING)
+    if embedding is None or len(embedding) != _VOCABULARY:
+        return
+    found = words_of_classes(read_prompts(prompts), embedding.cpu(), _CLASSES, _WORDS)
+    content = {"schema": 1, "prompts": [one.to_json() for one in found]}
+    replace_file(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_word_embedding(model: str) -> Tensor:

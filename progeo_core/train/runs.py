@@ -14,6 +14,7 @@ from progeo_core.model.weights import sha256_of
 from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
 from progeo_core.train.checkpoint import load_checkpoint
 from progeo_core.train.descriptors import Describer, cached_descriptors
+from progeo_core.train.epoch_examples import keep_examples
 from progeo_core.train.evaluation import Protocol, measure, measure_once, write_recalls
 from progeo_core.train.gradient_checkpointing import recompute_blocks
 from progeo_core.train.journal import Journal
@@ -21,10 +22,11 @@ from progeo_core.train.precision import Precision
 from progeo_core.train.prediction_pictures import save_predictions
 from progeo_core.train.prediction_table import write_predictions
 from progeo_core.train.processes import Processes
+from progeo_core.train.prompt_words import write_words
 from progeo_core.train.prompts_file import load_prompts
 from progeo_core.train.run_folder import LOGS, SCRATCH, create_run_folder
 from progeo_core.train.set_folders import find_training_folder
-from progeo_core.train.settings import TrainingSettings
+from progeo_core.train.settings import WORDS_FILE, TrainingSettings
 from progeo_core.train.stage1 import (
     ClassTexts,
     GroupFeatures,
@@ -72,7 +74,10 @@ def run_stage1(
             trainings.append(PromptTraining(data, texts, settings, where))
     if settings.stage1.resume_train_stage1:
         resume_prompts(trainings, Path(settings.stage1.resume_train_stage1))
-    return train_prompts(trainings, settings, folder, where)
+    prompts = train_prompts(trainings, settings, folder, where)
+    state = towers.network.state_dict()
+    where.from_main(lambda: write_words(prompts, state, folder / WORDS_FILE))
+    return prompts
 
 
 def run_stage2(
@@ -197,7 +202,10 @@ def _validation(settings: TrainingSettings, towers: Towers) -> Callable[[Journal
 
     def validate(journal: Journal) -> Recall:
         describer = _describer(settings, towers, journal.where, "validation")
-        return measure_once(describer, benchmark, radius, journal.folder / SCRATCH, journal)
+        scratch = journal.folder / SCRATCH
+        measured = measure_once(describer, benchmark, radius, scratch, journal)
+        keep_examples(benchmark, measured, radius, journal)
+        return measured.recall
 
     return validate
 

@@ -11,6 +11,10 @@ from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import UsageError
 from progeo_core.settings import Settings, setting
 
+# In the folder of a run: pictures and file of predictions by epoch, and the words of its prompts.
+EXAMPLES, EPOCHS_FILE = "examples", "epochs.json"
+WORDS_FILE = "prompt_words.json"
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings(Settings):

@@ -12,9 +12,11 @@ import torch
 
 from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.images.codec import read_image
-from progeo_core.inference.loading import load_encoder
 from progeo_core.inference.onnx_export import export_onnx
+from progeo_core.inference.pixels import resize_on
+from progeo_core.inference.torch_encoder import TorchEncoder
 from progeo_core.model.model_card import CARD_PROPERTY
+from progeo_core.model.named_model import load_named_model
 from progeo_core.model.preprocessing import Preprocessing
 
 MODEL = "mobilenetv2-gem"
@@ -26,13 +28,14 @@ def test_onnx_describes_as_torch_does(model: str, campus_loop: Path, tmp_path: P
     images = [read_image(campus_loop / "dataset" / f"image_{n}.png") for n in range(2)]
     torch.manual_seed(0)
     path = export_onnx(model, tmp_path / "model.onnx")
+    cpu = torch.device("cpu")
     torch.manual_seed(0)
-    expected = load_encoder(model, "cpu").encode(images)
+    expected = TorchEncoder(load_named_model(model), cpu).encode(images)
 
     session = onnxruntime.InferenceSession(path)
     card = json.loads({e.key: e.value for e in onnx.load(path).metadata_props}[CARD_PROPERTY])
     size = Preprocessing(**card["preprocessing"])
-    pixels = np.stack([size.resize(image) for image in images])
+    pixels = np.stack([resize_on(cpu, image, size).numpy() for image in images])
     (descriptors,) = session.run(["descriptors"], {"images": pixels})
 
     assert np.abs(descriptors - expected).max() < 1e-5

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 
 from progeo_core.errors import ImageError
@@ -17,33 +15,6 @@ def photo(campus_loop: Path) -> Image:
     return read_image(campus_loop / "dataset" / "image_0.png")
 
 
-@pytest.fixture(params=["with torch", "without"])
-def with_torch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let torch be imported, or look as if nobody had."""
-    import torch
-
-    assert torch
-    if request.param == "without":
-        monkeypatch.delitem(sys.modules, "torch")
-
-
-@pytest.mark.usefixtures("with_torch")
-@pytest.mark.parametrize("resampling", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(("height", "width"), [(512, 512), (96, 160)])
-def test_resizes_as_pillow_does(photo: Image, resampling: str, height: int, width: int) -> None:
-    expected = PIL.Image.fromarray(photo).resize(
-        (width, height), PIL.Image.Resampling[resampling.upper()]
-    )
-
-    resized = Preprocessing(height, width, resampling).resize(photo)
-
-    difference = np.abs(resized.transpose(1, 2, 0) - np.asarray(expected, np.float32))
-    assert resized.dtype == np.uint8
-    assert difference.max() <= 2  # both round twice, to different precision
-    assert difference.mean() < 0.1
-
-
-@pytest.mark.usefixtures("with_torch")
 def test_takes_mirrored_and_read_only_images(photo: Image) -> None:
     preprocessing = Preprocessing(64, 64)
     frozen = photo.copy()

@@ -106,7 +106,7 @@ def test_unreadable_images_and_lonely_queries_count_as_missed(
     (queries / "@500139.000@4000005.000@33@S@@@@@@@@@@other_zone@.jpg").symlink_to(lonely)
     (benchmark,) = find_benchmarks(str(tmp_path / "val"), "val")
     with Journal(tmp_path, ALONE) as journal:
-        recall = measure_once(describer, benchmark, RADIUS_M, tmp_path / "scratch", journal)
+        recall = measure_once(describer, benchmark, RADIUS_M, tmp_path / "scratch", journal).recall
     assert not (tmp_path / "scratch").exists()
     assert (recall.queries, recall.with_positives, recall.skipped) == (22, 21, 1)
     assert recall.at[20] == pytest.approx(20 / 22)

@@ -79,8 +79,11 @@ def test_both_stages_leave_their_files(finished: Path) -> None:
     assert rows[2]["loss_classes"] < rows[0]["loss_classes"]
     assert all(row["loss_texts"] > 0 for row in rows)
     made = {file.name for file in stage2.iterdir()}
-    expected = {"best_model.pth", "last_checkpoint.pth", "settings.json", "history.png"}
+    expected = {"best_model.pth", "last_checkpoint.pth", "settings.json", "history.png", "examples"}
     assert expected <= made
+    assert (stage1 / "prompt_words.json").is_file()
+    by_epoch = json.loads((stage2 / "examples" / "epochs.json").read_text())
+    assert [one["epoch"] for one in by_epoch] == [0, 1, 2, 3]
     assert any(name.startswith("events.out.tfevents") for name in made)
     predictions = stage2 / "predictions" / "queries"
     assert len(list(predictions.glob("*.jpg"))) == 20
