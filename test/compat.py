@@ -85,7 +85,7 @@ def make_environment(folder: Path, python: str | None, ros: str | None) -> Path:
     packages: tuple[str, ...]
     packages = (*OLDEST, *LARGE, *TOOLS) if python else ("--no-deps", *OLDEST)
     if ros:
-        packages += (*ROS[ros], "gtsam<4.4")
+        packages += (*ROS[ros], "gtsam<4.4", "onnx", "onnxruntime")
     pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
     # What ROS's generators need has no wheel.
     subprocess.run([*pip, "--no-binary", "empy", *packages], check=True)
@@ -109,6 +109,8 @@ def main() -> int:
     folder = ROOT / ".compat" / "-".join(filter(None, names))
     interpreter = str(make_environment(folder, wanted.python, wanted.ros))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # A rclpy of PyPI that runs this says there that it has found its libraries.
+    environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     demo = ["progeo_core.cli", "demo", "--no-ros", "--out", str(folder / "demo")]
     for arguments in (
         ["-c", _IMPORTS],

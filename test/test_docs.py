@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from progeo_core import cli
+from progeo_core.train.options import read_options
 from test.command_tree import command_tree, named_commands
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -269,3 +270,31 @@ def test_every_topic_and_service_is_listed() -> None:
     inputs += ["initialpose"]
     localizer = table_keys(section(INTERFACE, "The node `progeo_localizer`"))
     assert [key for key in localizer if not key.startswith(("~", "/"))] == inputs
+
+
+@every_page
+def test_every_option_of_a_training_script_exists(page: Path) -> None:
+    for command in commands(page):
+        found = re.search(r"(?:python|torchrun .*) (training/(\w+)\.py)\b(.*)", command)
+        if found is None or "..." in command:
+            continue
+        script, name, rest = found.groups()
+        if name in {"train", "evaluate"}:
+            read_options("", shell_words(rest))
+        for flag in re.findall(r"--[\w-]+", rest if name not in {"train", "evaluate"} else ""):
+            assert f'"{flag}"' in (ROOT / script).read_text(encoding="utf-8"), command
+
+
+@every_page
+def test_every_name_in_a_ros_command_is_one_of_the_nodes(page: Path) -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "progeo_ros").rglob("*.py"))
+    parameters = table_keys(INTERFACE.read_text(encoding="utf-8"))
+    for command in commands(page):
+        for name in re.findall(r"/progeo_(?:localizer|pose_graph|pose_relay)/(\w+)", command):
+            assert f'"~/{name}"' in sources, command
+        if command.startswith("ros2 run progeo_ros"):
+            assert set(re.findall(r'-p "?(\w+):=', command)) <= set(parameters), command
+        if re.match(r"ros2 (?:service call|topic pub .*)/progeo", command):
+            for package, kind in re.findall(r" (\w+/(?:srv|msg))/(\w+)", command):
+                imported = rf"from {package.replace('/', '.')} import [^\n]*\b{kind}\b"
+                assert re.search(imported, sources), command

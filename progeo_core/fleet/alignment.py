@@ -100,12 +100,9 @@ class _Aligner:
     def align(self) -> Alignment:
         proposed = propose_transforms(self._fixed, self._moved, self._located)
         looks = [self._closer_look.at(pose) for pose in proposed]
-        fits = self._distinct([self._fit(look) for look in looks if look.alike.suffices])
-        best = self._chosen(fits)
+        best = self._chosen([self._fit(look) for look in looks if look.proven.suffices])
         if best is None:
-            raise self._nothing_fits(looks)
-        if not best.look.proven.suffices:
-            raise self._several_fit([best])
+            raise self._nothing_proven(looks)
         for _ in range(_REFINEMENTS):
             best = self._fit(self._closer_look.at(fit_frames(best.look.shared).pose))
         look, frame = best
@@ -119,8 +116,23 @@ class _Aligner:
     def _shared(self, look: Look) -> SharedPlaces:
         return look.shared.swapped() if self._swapped else look.shared
 
+    def _chosen(self, fits: list[_Fit]) -> _Fit | None:
+        """Return the one that stands alone, None where there is none, or none near the hint."""
+        fits = [fit for fit in fits if self._from_hint_m(fit) <= _NEAR_M]
+        if self._near is not None and fits:
+            fits.sort(key=self._from_hint_m)
+            within_m = _NEARER * self._from_hint_m(fits[0])
+            left = [fit for fit in fits if self._from_hint_m(fit) < within_m] or fits[:1]
+        else:
+            least = _RIVAL * max((fit.look.proven.total for fit in fits), default=0.0)
+            left = [fit for fit in fits if fit.look.proven.total >= least]
+        left = self._distinct(left)
+        if len(left) > 1:
+            raise self._several_fit(left)
+        return left[0] if left else None
+
     def _distinct(self, fits: list[_Fit]) -> list[_Fit]:
-        """Return the transforms that differ, those with most evidence first."""
+        """Return the transforms that differ, the one that most places agree with first."""
         reach_m, kept = tolerance_m(self._fixed, self._moved), list[_Fit]()
         for fit in sorted(fits, key=lambda one: -one.look.alike.total):
             places = self._shared(fit.look).moved
@@ -128,37 +140,28 @@ class _Aligner:
                 kept.append(fit)
         return kept
 
-    def _chosen(self, fits: list[_Fit]) -> _Fit | None:
-        """Return the one that stands alone, None where there is none, or none near the hint."""
-        if self._near is not None:
-            return self._nearest(fits, self._near)
-        least = _RIVAL * max((one.look.alike.total for one in fits), default=0.0)
-        left = [one for one in fits if one.look.alike.total >= least]
-        if len(left) > 1:
-            raise self._several_fit(left)
-        return left[0] if left else None
-
-    def _nearest(self, fits: list[_Fit], near: FloatArray) -> _Fit | None:
-        offset = np.array([one.frame.planar for one in fits]).reshape(-1, 3) - near
-        distance = np.hypot(offset[:, 0], offset[:, 1])
-        distance[np.abs(wrap_angle(offset[:, 2])) > _NEAR_RAD] = np.inf
-        order: list[int] = np.argsort(distance, kind="stable").tolist()
-        if not order or distance[order[0]] > _NEAR_M:
-            return None
-        if len(order) > 1 and distance[order[1]] < _NEARER * distance[order[0]]:
-            raise self._several_fit([fits[row] for row in order[:2]])
-        return fits[order[0]]
+    def _from_hint_m(self, fit: _Fit) -> float:
+        """Return how far (m) a transform is from the hint, 0 without one."""
+        if self._near is None:
+            return 0.0
+        x, y, yaw = fit.frame.planar - self._near
+        return math.hypot(x, y) if abs(float(wrap_angle(yaw))) <= _NEAR_RAD else math.inf
 
     @property
     def _names(self) -> str:
         one, other = self._fixed.place_map.path, self._moved.place_map.path
         return f"{other} and {one}" if self._swapped else f"{one} and {other}"
 
-    def _nothing_fits(self, looks: list[Look]) -> NoAlignmentError:
+    def _nothing_proven(self, looks: list[Look]) -> DataError:
+        """Return what is wrong where no transform is better than all others."""
+        alike = self._distinct([self._fit(look) for look in looks if look.alike.suffices])
+        if alike and self._near is None:
+            least = _RIVAL * alike[0].look.alike.total
+            return self._several_fit([fit for fit in alike if fit.look.alike.total >= least])
         found = "no two places look alike"
         if looks:
-            best = max(looks, key=lambda one: one.alike.agreeing)
-            found = f"at best {best.alike.agreeing} of {best.compared} places agree"
+            best = max(looks, key=lambda one: one.proven.agreeing)
+            found = f"at best {best.proven.agreeing} of {best.compared} places agree"
         where = "" if self._near is None else " near where the hint or the datums put them"
         return NoAlignmentError(
             f"{self._names}: {found}{where}, and {MIN_AGREEING} and half of those that should are"

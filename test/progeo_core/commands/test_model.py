@@ -5,13 +5,16 @@ import pytest
 
 from progeo_core.commands.options import MODEL
 from progeo_core.images.codec import read_image
+from progeo_core.model.built_in import DEFAULT_MODEL
 
 
 def test_the_node_and_the_commands_have_one_default():
     pytest.importorskip("rclpy", reason="the node's settings need rclpy")
     from progeo_ros.settings import NodeSettings
 
-    assert (NodeSettings().model, NodeSettings().device) == (MODEL.model, MODEL.device)
+    # The node takes the model of its map; without one it maps by the default, as `map build` does.
+    assert NodeSettings().model == ""
+    assert (DEFAULT_MODEL, NodeSettings().device) == (MODEL.model, MODEL.device)
 
 
 def test_info_as_text_and_json(progeo, small_model):
