@@ -52,16 +52,22 @@ class Measured(NamedTuple):
 
 
 def measure(
-    describer: Describer, benchmark: Benchmark, protocol: Protocol, cache: Path, journal: Journal
+    describer: Describer,
+    benchmark: Benchmark,
+    protocol: Protocol,
+    cache: Path,
+    journal: Journal,
+    of_queries: Describer | None = None,
 ) -> Measured:
     """Measure the recall on a benchmark; descriptors are kept in `cache` and found there again.
 
-    Every process describes its share of the images. Descriptors that are not of unit length are
+    of_queries: describer of the queries where it is not that of the database. Every process
+    describes its share of the images. Descriptors of a database that are not of unit length are
     searched as they are (L2 distance, as published for the ViTs), and scaled to it beside that.
     """
     where = journal.where
     database = _describe(describer, benchmark.database.images, cache, journal)
-    queries = _describe(describer, benchmark.queries.images, cache, journal)
+    queries = _describe(of_queries or describer, benchmark.queries.images, cache, journal)
     skipped = int(np.isnan(database[:, 0]).sum() + np.isnan(queries[:, 0]).sum())
 
     def search() -> Measured:
@@ -69,7 +75,8 @@ def measure(
         count = max(*RECALL_AT, *protocol.counts)
         predictions = predict(*rows, where.device, count)
         recall = recall_of(benchmark, predictions, protocol.radius_m, skipped, protocol.counts)
-        if not _has_unit_length(rows[0]):
+        # The length of a query does not change its order of the database.
+        if not _has_unit_length(rows[1][:_LEARNED_FROM]):
             scaled = predict(*rows, where.device, count, unit_length=True)
             beside = recall_of(benchmark, scaled, protocol.radius_m, counts=protocol.counts)
             recall = dataclasses.replace(recall, unit_length_at=beside.at)

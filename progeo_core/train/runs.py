@@ -24,9 +24,10 @@ from progeo_core.train.prediction_table import write_predictions
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompt_words import write_words
 from progeo_core.train.prompts_file import load_prompts
+from progeo_core.train.query_views import check_test_method, query_describer
 from progeo_core.train.run_folder import LOGS, SCRATCH, create_run_folder
 from progeo_core.train.set_folders import find_training_folder
-from progeo_core.train.settings import WORDS_FILE, TrainingSettings
+from progeo_core.train.settings import HARD_RESIZE, WORDS_FILE, TrainingSettings
 from progeo_core.train.stage1 import (
     ClassTexts,
     GroupFeatures,
@@ -84,6 +85,7 @@ def run_stage2(
     settings: TrainingSettings, towers: Towers, where: Processes, logs: Path = LOGS
 ) -> Path:
     """Train the network, test the best weights, and return their file."""
+    check_test_method(settings, towers)
     training_set = _training_set(settings, where)
     folder = where.from_main(lambda: create_run_folder(settings, "stage2", logs))
     tasks = _tasks(settings, towers, training_set, where)
@@ -107,6 +109,7 @@ def whole_image_describer(
     settings: TrainingSettings, towers: Towers, where: Processes
 ) -> Describer:
     """Return the describer of evaluation, by the weights that the network has now."""
+    check_test_method(settings, towers)
     towers.network.to(where.device)
     return _describer(settings, towers, where, sha256_of(towers.network.state_dict()))
 
@@ -220,7 +223,8 @@ def _test(
     chosen = settings.evaluation
     radius = chosen.positive_dist_threshold
     protocol = Protocol(radius, chosen.recall_values, chosen.pca_dim)
-    measured = measure(describer, benchmark, protocol, cache, journal)
+    of_queries = query_describer(settings, describer)
+    measured = measure(describer, benchmark, protocol, cache, journal, of_queries)
     if journal.where.is_main:
         folder = journal.folder / "predictions" / benchmark.name
         write_predictions(benchmark, measured, radius, folder / "predictions.csv")
@@ -239,7 +243,8 @@ def _test(
 def _describer(
     settings: TrainingSettings, towers: Towers, where: Processes, identity: str
 ) -> Describer:
-    squash = towers.fixed_size or settings.evaluation.resize_test_imgs
+    evaluation = settings.evaluation
+    fits_queries = evaluation.test_method != HARD_RESIZE
+    squash = towers.fixed_size or evaluation.resize_test_imgs or fits_queries
     square = settings.stage2.image_size if squash else None
-    batch_size = settings.evaluation.infer_batch_size
-    return descriptor_describer(towers, where.device, batch_size, square, identity)
+    return descriptor_describer(towers, where.device, evaluation.infer_batch_size, square, identity)

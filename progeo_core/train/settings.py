@@ -14,6 +14,9 @@ from progeo_core.settings import Settings, setting
 # In the folder of a run: pictures and file of predictions by epoch, and the words of its prompts.
 EXAMPLES, EPOCHS_FILE = "examples", "epochs.json"
 WORDS_FILE = "prompt_words.json"
+# How queries of the test fit the size of the database; see `query_views`.
+HARD_RESIZE, SINGLE_QUERY = "hard_resize", "single_query"
+CENTRAL_CROP, FIVE_CROPS = "central_crop", "five_crops"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,13 @@ class EvaluationSettings(Settings):
     infer_batch_size: int = setting(64, "images of one size described at once", low=1)
     positive_dist_threshold: float = setting(25.0, "metres within which a match is right", low=0)
     resize_test_imgs: bool = setting(False, "squash test images to image_size squares (authors')")
+    test_method: str = setting(
+        HARD_RESIZE,
+        "queries of the test, as the VG benchmark names it: like the database, or, with a squashed"
+        " database and image_size as their shorter side, whole, the square in the middle, or the"
+        " mean of five squares",
+        choices=(HARD_RESIZE, SINGLE_QUERY, CENTRAL_CROP, FIVE_CROPS),
+    )
     recall_values: tuple[int, ...] = setting((1, 5, 10, 20), "N of every Recall@N of the test")
     pca_dim: int = setting(
         0, "shorten descriptors to so many principal components of the database; 0: keep all", low=0
@@ -104,6 +114,11 @@ class EvaluationSettings(Settings):
         values = self.recall_values
         if not values or values[0] < 1 or list(values) != sorted(set(values)):
             raise UsageError(f"recall_values = {values}: must be different, from 1 on, and ascend")
+        if self.model and self.test_method != HARD_RESIZE:
+            raise UsageError(
+                f"--test_method {self.test_method}: --model {self.model} sees images as it was made"
+                " to; leave one of them out"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

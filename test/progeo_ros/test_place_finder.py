@@ -25,8 +25,13 @@ from progeo_ros.localizer_node import LocalizerNode
 
 pytestmark = pytest.mark.slow  # every test loads networks and starts the whole node
 
-NODE, SMALL = "/progeo_localizer", "ViT-S-32-alt"
-WORDS = "a red fire extinguisher"
+NODE, WORDS = "/progeo_localizer", "a red fire extinguisher"
+# A CLIP that takes no time.
+SMALL = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 48, "layers": 2, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
 
 
 class Robot:
@@ -84,8 +89,10 @@ def test_the_node_finds_what_the_command_finds(
     robots, places: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(0)
-    torch.save(open_clip.create_model(SMALL).state_dict(), tmp_path / "clip.pt")
-    model, path = f"{SMALL}:{tmp_path / 'clip.pt'}", tmp_path / "corridor.progeo"
+    (tmp_path / "small-clip.json").write_text(json.dumps(SMALL))
+    open_clip.add_model_config(tmp_path / "small-clip.json")
+    torch.save(open_clip.create_model("small-clip").state_dict(), tmp_path / "clip.pt")
+    model, path = f"small-clip:{tmp_path / 'clip.pt'}", tmp_path / "corridor.progeo"
     build_map(path, FileSource(places), load_encoder(model, "cpu", "torch"))
     with PlaceMap.open(path) as place_map:
         expected = WordFinder(load_word_encoder(model)).find(place_map, WORDS, 5)

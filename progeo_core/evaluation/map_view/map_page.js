@@ -523,6 +523,18 @@ function listGaps() {
       element("span", { textContent: `${nameOf(rows[0])} → ${nameOf(rows[1])}` })]))));
 }
 
+/* What was searched when the page was made: the page has no model to search by itself. */
+function listFound() {
+  by("found").hidden = !map.found.length;
+  if (!map.found.length) return;
+  const one = map.found[by("words").selectedIndex];
+  by("found_note").textContent = one.here ? "" : "Nothing in the map stands out; the most similar places:";
+  by("found_list").replaceChildren(...one.rows.map((row, i) => element("li", {},
+    listed([row], [element("img", { src: pictureOf(row), alt: "" }),
+      element("b", { textContent: one.scores[i].toFixed(3) }),
+      element("span", { textContent: nameOf(row) })]))));
+}
+
 /* ---- hands ---- */
 
 function zoomBy(factor, x = width / 2, y = height / 2) {
@@ -598,6 +610,7 @@ by("fit").onclick = () => fit();
 by("close").onclick = () => choose(-1);
 by("colour").onchange = (event) => colourBy(event.target.value);
 by("least").oninput = listPairs;
+by("words").onchange = listFound;
 for (const id of ["show_pairs", "show_gaps", "show_headings", "show_tiles"]) by(id).onchange = draw;
 
 /* ---- start ---- */
@@ -615,6 +628,8 @@ if (map.tiles) {
   by("attribution").textContent = host.endsWith("openstreetmap.org") ? "© OpenStreetMap contributors" : host;
 }
 by("colour").value = map.passes.length > 1 ? "pass" : "alike";
+by("words").replaceChildren(...map.found.map((one) => element("option", { textContent: one.words })));
+listFound();
 listPairs();
 listGaps();
 colourBy(by("colour").value);

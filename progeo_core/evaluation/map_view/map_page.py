@@ -7,7 +7,7 @@ except street tiles where these are asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,11 +21,13 @@ from progeo_core.evaluation.map_view.look_alikes import LookAlikes, find_look_al
 from progeo_core.evaluation.map_view.pictures import Pictures, choose_pictures
 from progeo_core.evaluation.self_contained import PageKind, embed_bytes
 from progeo_core.geo import heading_from_yaw, wgs84_from_enu
+from progeo_core.localization.find_places import FoundPlaces
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.map.summary import summarize_map
 from progeo_core.progress import Advance, no_progress
 
 _PAGE = PageKind("map view", "a map")
+NOTHING_FOUND: Mapping[str, FoundPlaces] = {}
 # Facts of `progeo map info` that the page shows.
 _FACTS = ("extent", "datum", "recorded", "model", "3-D points")
 
@@ -65,19 +67,26 @@ def check_page(place_map: PlaceMap, path: Path, tiles: str | None) -> None:
 
 
 def write_map_page(
-    place_map: PlaceMap, path: Path, tiles: str | None = None, advance: Advance = no_progress
+    place_map: PlaceMap,
+    path: Path,
+    tiles: str | None = None,
+    advance: Advance = no_progress,
+    found: Mapping[str, FoundPlaces] = NOTHING_FOUND,
 ) -> PageReport:
     """Write the page of a map to a file that appears whole or not at all.
 
     tiles: address of street tiles with {z}, {x} and {y}, which the page then requests; None for a
-    page that requests nothing. advance: two steps for every place. Raises as `check_page` does, and
+    page that requests nothing. advance: two steps for every place. found: what was found by words,
+    which the page offers, as it cannot search by itself. Raises as `check_page` does, and
     `DataError` where the file cannot be written.
     """
     check_page(place_map, path, tiles)
     places = place_map.places()
     look_alikes = find_look_alikes(place_map, places.poses, advance)
     gaps = find_gaps(places)
+    by_words = [_found_by(words, one, places) for words, one in found.items()]
     wanted = {*look_alikes.pairs.ravel().tolist(), *gaps.ends.ravel().tolist()}
+    wanted.update(row for one in by_words for row in one["rows"])
     pictures = choose_pictures(place_map, places.ids, wanted, advance)
     data = {
         "name": place_map.path.stem,
@@ -87,6 +96,7 @@ def write_map_page(
         **_names_of(places),
         "columns": _columns(place_map, places, look_alikes, pictures),
         **_findings(places, look_alikes, gaps),
+        "found": by_words,
         "pictures": [embed_bytes(file) for file in pictures.files],
         "picture_rows": pictures.rows.tolist(),
     }
@@ -151,6 +161,16 @@ def _landmarks(place_map: PlaceMap, places: PlaceTable) -> NDArray[np.int64]:
     rows = places.poses.rows_of(table.ids)
     found[rows] = table.landmarks
     return found
+
+
+def _found_by(words: str, found: FoundPlaces, places: PlaceTable) -> dict[str, Any]:
+    ids = np.array([place.place_id for place in found.places], np.int64)
+    return {
+        "words": words,
+        "here": found.here,
+        "rows": places.poses.rows_of(ids).tolist(),
+        "scores": [round(place.score, 4) for place in found.places],
+    }
 
 
 def _findings(places: PlaceTable, look_alikes: LookAlikes, gaps: Gaps) -> dict[str, Any]:

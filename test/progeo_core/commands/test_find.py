@@ -54,6 +54,9 @@ def test_places_are_ranked_as_open_clip_ranks_their_images(progeo, campus_loop, 
     assert shown.code == 0
     assert found[0] in shown.out
     assert document["here"] != ("Nothing in the map stands out" in shown.out)
+    assert progeo("map", "view", path, "--find", WORDS).code == 0
+    page = path.with_suffix(".html").read_text(encoding="utf-8")
+    assert f'"words": "{WORDS}"' in page or f'"words":"{WORDS}"' in page
 
 
 def test_maps_without_words_are_refused_in_one_line(progeo, campus_map, small_model, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from progeo_core.errors import DataError, UsageError
 from progeo_core.evaluation.map_view.map_page import write_map_page
 from progeo_core.geo import Datum
+from progeo_core.localization.find_places import find_places
 from progeo_core.map.place_map import PlaceMap
 from test.chromium import chromium_program, open_browser
 
@@ -132,6 +133,22 @@ def test_hover_click_zoom_and_filters_in_a_browser(site, tmp_path, page):
     # Neither the page nor the hostile name of an image in it asked for anything.
     assert page.requests == []
     assert page.problems == []
+
+
+def test_places_found_by_words_are_offered(site, tmp_path, page, unit_vectors):
+    with PlaceMap.open(site) as place_map:
+        others = unit_vectors(40, seed=1)
+        found = {"gate": find_places(place_map, unit_vectors(60)[20], others, 5)}
+        found["</script> door " * 20] = find_places(place_map, others[0], others, 3)
+        write_map_page(place_map, tmp_path / "site.html", found=found)
+    page.open((tmp_path / "site.html").as_uri(), 400, 800)
+    assert page.run("by('words').options.length") == 2
+    page.run("document.querySelector('#found_list button').click()")
+    assert page.text("#place_name") == "image_20.jpg"
+    page.run("by('words').selectedIndex = 1, listFound()")
+    assert page.run("by('found_list').children.length") == 3
+    assert page.run("document.documentElement.scrollWidth") <= 400
+    assert page.requests == page.problems == []
 
 
 @pytest.mark.parametrize("width", [400, 1280])
