@@ -17,6 +17,8 @@ from progeo_core.geo import FloatArray
 _GAIN = 0.3
 # Of what moves at unknown velocity, no more than this share goes by the estimate.
 _MAX_SHARE = 0.8
+# No robot goes faster than its usual speed and this many standard deviations of it.
+_REACH_SIGMAS = 3.0
 # Width of a step's prediction, in map spacings.
 _STEP_SIGMA = 0.4
 # Belief below this is not worth learning from.
@@ -56,6 +58,14 @@ class LearnedMotion:
             ahead = np.stack([cos * x + sin * y, cos * y - sin * x])
             self.mean += _GAIN * seen * (ahead @ mass[directed] / seen - self.mean)
         self.known += gain * (1.0 - self.known)
+
+    def reach(self, elapsed_s: float) -> tuple[float, float]:
+        """Return how far (m) the robot drives at most by what was learned, and how far that holds.
+
+        The latter is the share (0-1) of the belief that goes by it.
+        """
+        fastest = self.speed + _REACH_SIGMAS * math.sqrt(self.variance)
+        return fastest * elapsed_s, min(self.known, _MAX_SHARE)
 
     def weigh(
         self, offset: FloatArray, yaw_rad: FloatArray, elapsed_s: float, spacing_m: float

@@ -36,7 +36,7 @@ _FREE_REACH = 2.0
 _SUPPORT = 100
 # Places with less than this share of the most belief of unknown velocity do not spread it.
 _MIN_SPREAD = 1e-3
-# A step longer than this many spacings could end anywhere: the belief is reset.
+# Where a step ends is searched this many spacings around; what may lead farther ends anywhere.
 _LONGEST_STEP = 20.0
 
 
@@ -101,6 +101,7 @@ class PlaceFilter:
         self._yaw_rad = np.full(len(position), np.nan) if yaw_rad is None else yaw_rad
         # All places in one spot: any positive size will do.
         self.spacing_m = spacing_m or 1.0
+        self._longest_m = _LONGEST_STEP * self.spacing_m
         self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
         self.reset()
 
@@ -120,13 +121,7 @@ class PlaceFilter:
 
     def doubt(self, share: float) -> None:
         """Reset a share (0-1) of the belief, as `reset` does with all of it."""
-        moved = share * (1.0 - self._off_map)
-        off_map = self._off_map + moved
-        if off_map > 0.0:
-            arriving = self._enter_rate * self._off_map + _FIRST_ON_MAP * moved
-            self._enter_rate = arriving / off_map
-        self._tracks = self._tracks._replace(mass=self._tracks.mass * (1.0 - share))
-        self._off_map = off_map
+        self._scatter(share, _FIRST_ON_MAP)
 
     def predict(self, elapsed_s: float | None, travel: Travel | None = None) -> IntArray:
         """Move the belief on by one step and return the rows of places that now carry some.
@@ -140,11 +135,13 @@ class PlaceFilter:
         elif elapsed_s is not None:
             reach += self._max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
-        if reach > _LONGEST_STEP * self.spacing_m:
-            self.reset()
-        elif len(self._tracks.rows) and elapsed > 0.0:
+        if len(self._tracks.rows) and elapsed > 0.0:
+            is_far = travel is None and elapsed_s is not None
+            beyond = self._chance_beyond(reach, elapsed if is_far else 0.0)
+            # Time alone, not where the map was searched, makes it less sure to be on it.
+            self._scatter(beyond, max(_FIRST_ON_MAP, (1.0 - self.constants.leave_rate) ** elapsed))
             step = _displacement(self._tracks.velocity, elapsed, travel)
-            self._move(step, reach, elapsed, is_far=travel is None and elapsed_s is not None)
+            self._move(step, min(reach, self._longest_m), elapsed, is_far=is_far)
         return self._tracks.rows
 
     def update(
@@ -184,6 +181,28 @@ class PlaceFilter:
             belief.similarity[order],
             self._off_map,
         )
+
+    def _scatter(self, share: float, on_map: float) -> None:
+        """Reset a share (0-1) of the belief, which is anywhere on the map so probably (0-1)."""
+        moved = share * (1.0 - self._off_map)
+        off_map = self._off_map + moved
+        if off_map > 0.0:
+            arriving = self._enter_rate * self._off_map + on_map * moved
+            self._enter_rate = arriving / off_map
+        self._tracks = self._tracks._replace(mass=self._tracks.mass * (1.0 - share))
+        self._off_map = off_map
+
+    def _chance_beyond(self, reach_m: float, learned_s: float) -> float:
+        """Return how probable it is that a step ends beyond what is searched, so anywhere.
+
+        learned_s: time of a step for which learned motion counts, too; 0 for none.
+        """
+        chance = max(0.0, 1.0 - self._longest_m / reach_m)
+        if chance and learned_s:
+            learned_m, known = self._motion.reach(learned_s)
+            learned_m += _FREE_REACH * self.spacing_m
+            chance += known * (max(0.0, 1.0 - self._longest_m / learned_m) - chance)
+        return chance
 
     def _move(self, step: FloatArray, reach_m: float, elapsed: float, *, is_far: bool) -> None:
         """Spread the belief: most of it by the expected step [s, 3], the rest anywhere in reach.

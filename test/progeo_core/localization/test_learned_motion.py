@@ -43,6 +43,12 @@ def test_without_directions_the_pace_alone_counts() -> None:
     assert weight[2:].max() < 0.5
 
 
+def test_a_steady_robot_drives_hardly_farther_than_it_did() -> None:
+    reach_m, share = learned([2.0, 0.0, 0.0], 0.0, images=60).reach(3.0)
+    assert 6.0 <= reach_m < 7.0
+    assert share == pytest.approx(0.8)
+
+
 def test_nothing_is_learned_from_nothing() -> None:
     motion = LearnedMotion()
     motion.learn(np.empty(0), np.empty((0, 3)), np.empty(0))
