@@ -62,6 +62,7 @@ _KEPT = datetime.timedelta(days=1)
 _MIN_INDEXED = 20_000
 _DIMENSIONS_PER_CODE = 8
 _PROBES, _REFINED = 32, 20
+_MAX_MESSAGE = 300
 _Result = TypeVar("_Result")
 # What an engine's message means; the first that fits.
 _MEANINGS = (
@@ -71,6 +72,11 @@ _MEANINGS = (
         "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
     ),
     ("NoSuchBucket", "there is no such bucket: create it, or name another one"),
+    (
+        "ConnectError|dns error|timed out|Failed to resolve region",
+        "the object store cannot be reached: check the network, and the region or endpoint in the"
+        " environment (docs/fleet.md)",
+    ),
     ("credential", "there are no credentials: set the object store's in the environment"),
 )
 
@@ -154,18 +160,17 @@ class LanceStore:
                 return 0
             self._keep_cameras(lance_rows.camera_rows(fresh))
             table = lance_rows.table_of_places(fresh, self._places.schema)
-            result = _retried(
-                lambda: self._places.merge_insert("id").when_not_matched_insert_all().execute(table)
-            )
-            return int(result.num_inserted_rows)
+            return self._merge(self._places, "id", table)
 
     def region(self, region: Region | None, *, content: bool = True) -> Iterator[FleetPlaces]:
         """Yield places of one version of the store; see `FleetStore.region`."""
         with _explained(self.uri):
-            cameras = lance_rows.cameras_of(self._cameras.to_arrow().to_pylist())
             query = self._places.search().where(_condition(region))
             query = query.select(list(ALL_COLUMNS if content else PLAIN_COLUMNS))
-            for batch in query.to_batches(_READ_BLOCK):
+            batches = query.to_batches(_READ_BLOCK)
+            # After the version of the places is chosen: their cameras are written before them.
+            cameras = lance_rows.cameras_of(self._cameras.to_arrow().to_pylist())
+            for batch in batches:
                 found = self._places_of(batch, cameras if content else None)
                 if region is not None:
                     found = found.rows(np.flatnonzero(region.contains(found.geodetic)))
@@ -276,28 +281,30 @@ class LanceStore:
         for other in kept.values():
             _require_comparable(self.uri, other, session)
         row = lance_rows.session_row(session)
-        self._merge(self._sessions, [row], update=False)
+        self._merge(self._sessions, "key", [row])
         found = next(one for one in self._all_sessions() if one.key == session.key)
         # Another robot of this name may have been first.
         _require_comparable(self.uri, found, session)
         if found.structure != session.structure:
-            self._merge(self._sessions, [row], update=True)
+            self._merge(self._sessions, "key", [row], update=True)
 
     def _keep_cameras(self, cameras: dict[str, str]) -> None:
         known = set(self._cameras.to_arrow()["key"].to_pylist())
         rows = [{"key": key, "json": text} for key, text in cameras.items() if key not in known]
         if rows:
-            self._merge(self._cameras, rows, update=False)
+            self._merge(self._cameras, "key", rows)
 
     @staticmethod
-    def _merge(table: Any, rows: list[dict[str, Any]], update: bool) -> None:
+    def _merge(table: Any, key: str, rows: Any, update: bool = False) -> int:
+        """Insert rows whose key is new, and replace others if `update`; return how many are new."""
         import pyarrow as pa
 
-        merge = table.merge_insert("key").when_not_matched_insert_all()
+        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, table.schema)
+        # By an index, the engine does not see that another writer inserts the same key meanwhile.
+        merge = table.merge_insert(key).use_index(False).when_not_matched_insert_all()
         if update:
             merge = merge.when_matched_update_all()
-        data = pa.Table.from_pylist(rows, schema=table.schema)
-        _retried(lambda: merge.execute(data))
+        return int(_retried(lambda: merge.execute(data)).num_inserted_rows)
 
 
 def _require_comparable(uri: str, kept: FleetSession, session: FleetSession) -> None:
@@ -320,9 +327,10 @@ def _condition(region: Region | None) -> str:
     if region is None:
         return IS_PLACE
     cells = " OR ".join(f"(cell >= {first} AND cell <= {last})" for first, last in region.cells)
-    latitude = f"lat_deg >= {region.south_deg!r} AND lat_deg <= {region.north_deg!r}"
+    latitude = f"lat_deg >= {float(region.south_deg)} AND lat_deg <= {float(region.north_deg)}"
     longitude = " OR ".join(
-        f"(lon_deg >= {west!r} AND lon_deg <= {east!r})" for west, east in region.longitudes
+        f"(lon_deg >= {float(west)} AND lon_deg <= {float(east)})"
+        for west, east in region.longitudes
     )
     return f"({cells}) AND {latitude} AND ({longitude})"
 
@@ -374,5 +382,5 @@ def _meaning(message: str) -> str:
         if re.search(pattern, message, re.IGNORECASE):
             return meaning
     # Without where in the engine's source it was raised.
-    short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()
+    short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()[:_MAX_MESSAGE]
     return f"the store cannot be used: is it still there, and reachable? ({short})"

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from test import command_kills, dataset_kills, map_kills, training_kills
+from test import command_kills, dataset_kills, fleet_kills, map_kills, training_kills
 from test.benchmarks.mapping_kills_benchmark import IMAGES
 from test.corridor_dataset import make_dataset
 from test.map_kills import Kill
@@ -54,6 +54,11 @@ def kill_data_set(_: str, folder: Path, rng: _Random) -> Callable[[], Kill]:
     return kill
 
 
+def kill_fleet(_: str, folder: Path, rng: _Random) -> Callable[[], Kill]:
+    """Return what kills four writers and two readers of a fleet's store, one after the other."""
+    return lambda: fleet_kills.kill_all(folder, rng)
+
+
 def kill_node(_: str, folder: Path, rng: _Random) -> Callable[[], Kill]:
     """Return what kills a node that maps, which raises where anything acknowledged is missing."""
     # Most machines that run the others have no ROS.
@@ -76,6 +81,7 @@ def programs() -> Iterator[tuple[str, Callable[[str, Path, _Random], Callable[[]
     yield from ((name, kill_command) for name in command_kills.CASES)
     yield from ((name, kill_training) for name in training_kills.STAGES)
     yield "data set", kill_data_set
+    yield "fleet", kill_fleet
     yield "mapping node", kill_node
 
 

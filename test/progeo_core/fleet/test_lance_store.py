@@ -1,12 +1,17 @@
 """A fleet's store on a real LanceDB in a folder."""
 
+import threading
+import urllib.request
+
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.region import Region
+from test.fleet_kills import PROGRAMS, kill_all
 from test.fleet_places import MODEL, PLACES, SESSION, some_places
 
 # LanceDB takes a second to import.
@@ -77,3 +82,58 @@ def test_other_models_maps_and_stores_are_refused_by_name(store, tmp_path):
     with pytest.raises(UsageError, match="credentials belong in the environment") as refused:
         open_fleet("s3://key:secret@bucket/fleet")
     assert "secret" not in str(refused.value)
+
+
+def test_two_writers_of_the_same_places_at_a_time_add_them_once(store):
+    given = some_places()
+    store.append(SESSION, given.rows(range(10)))
+    # Makes an index of ids, by which the engine would not notice the other writer.
+    store.compact()
+    both = threading.Barrier(2)
+    added = []
+
+    def write():
+        own = open_fleet(store.uri)
+        for row in range(10, PLACES, 10):
+            both.wait()
+            added.append(own.append(SESSION, given.rows(range(row, row + 10))))
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sum(added) == PLACES - 10
+    assert sorted(held(store)) == sorted(given.ids)
+
+
+def test_programs_that_are_killed_lose_and_double_nothing(tmp_path):
+    killed = kill_all(tmp_path, np.random.default_rng(), PROGRAMS[2:5])
+    assert killed.acknowledged
+    assert killed.lost == 0
+
+
+def test_a_store_in_an_object_store_keeps_its_secrets(tmp_path, monkeypatch):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "robot",
+            "AWS_SECRET_ACCESS_KEY": "hidden",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT": address,
+            "AWS_ALLOW_HTTP": "true",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(DataError) as refused:
+            open_fleet("s3://missing/places", MODEL)
+        assert "hidden" not in str(refused.value)
+        urllib.request.urlopen(urllib.request.Request(f"{address}/fleet", method="PUT")).close()
+        store = open_fleet("s3://fleet/places", MODEL)
+        given = some_places()
+        assert (store.append(SESSION, given), store.append(SESSION, given)) == (PLACES, 0)
+        store.compact(given.ids[:1])
+        assert held(open_fleet(store.uri)) == given.ids[1:]
+    finally:
+        server.stop()
