@@ -32,7 +32,7 @@ from progeo_core.map.place_map import PlaceMap
 _RIVAL = 0.4
 # A hint rules out what is farther from it than this (m, rad). Of several that it leaves, one must
 # be nearer to it than any other by this factor.
-_NEAR_M, _NEAR_RAD, _NEARER = 15.0, 0.6, 2.0
+_NEAR_M, _NEAR_RAD, _NEARER = 15.0, math.radians(30.0), 2.0
 # Looks at the chosen transform, each from where the last one put it.
 _REFINEMENTS = 2
 
