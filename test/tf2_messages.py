@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from test.ros_releases import BEFORE_KILTED
+
 _IDL = """\
 #include "geometry_msgs/msg/TransformStamped.idl"
 module tf2_msgs {
@@ -47,11 +49,8 @@ def is_installed() -> bool:
 
 
 def can_build() -> bool:
-    """Whether there are compilers, and the headers that Kilted's packages of PyPI bring.
-
-    Fast DDS of Jazzy also wants the introspection of a message, as a library that ROS finds.
-    """
-    if importlib.util.find_spec("rclpy.subscription_content_filter_options") is None:
+    """Whether there are compilers, and the headers that Kilted's packages of PyPI bring."""
+    if BEFORE_KILTED:
         return False
     compilers = shutil.which("gcc") and shutil.which("g++")
     headers = Path(sys.prefix, "include", "geometry_msgs").is_dir()

@@ -23,7 +23,7 @@ def prune_fleet(
 ) -> PruneReport:
     """Drop places that a newer place of a camera of that name can stand for; see `prune_map`.
 
-    All places of the region, or of the store, are compared in memory: about 2 KB for each of 512
+    All places of the region, or of the store, are compared in memory: about 1 KB for each of 512
     values. Places with stamps in the future count as the oldest ones. `advance` counts places.
     """
     blocks = list(store.region(region, content=False))

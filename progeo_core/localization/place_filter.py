@@ -38,6 +38,9 @@ _SUPPORT = 100
 _MIN_SPREAD = 1e-3
 # Where a step ends is searched this many spacings around; what may lead farther ends anywhere.
 _LONGEST_STEP = 20.0
+# After so many times the usual time between images, what was learned of the motion holds no more.
+_LONG_SILENCE = 3.0
+_USUAL_GAIN = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +106,7 @@ class PlaceFilter:
         self.spacing_m = spacing_m or 1.0
         self._longest_m = _LONGEST_STEP * self.spacing_m
         self._grid = PlaceGrid(position, _FREE_REACH * self.spacing_m)
+        self._usual_s = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -135,8 +139,10 @@ class PlaceFilter:
         elif elapsed_s is not None:
             reach += self._max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
-        if len(self._tracks.rows) and elapsed > 0.0:
-            is_far = travel is None and elapsed_s is not None
+        is_far = travel is None and elapsed_s is not None
+        if self._is_silence(elapsed) and is_far and reach > self._longest_m:
+            self.reset()
+        elif len(self._tracks.rows) and elapsed > 0.0:
             beyond = self._chance_beyond(reach, elapsed if is_far else 0.0)
             # Time alone, not where the map was searched, makes it less sure to be on it.
             self._scatter(beyond, max(_FIRST_ON_MAP, (1.0 - self.constants.leave_rate) ** elapsed))
@@ -181,6 +187,14 @@ class PlaceFilter:
             belief.similarity[order],
             self._off_map,
         )
+
+    def _is_silence(self, elapsed_s: float) -> bool:
+        """Whether a step takes much longer than usual: images were lost, or a camera stood."""
+        if elapsed_s <= 0.0:
+            return False
+        usual = self._usual_s or elapsed_s
+        self._usual_s = usual + _USUAL_GAIN * (elapsed_s - usual)
+        return elapsed_s > _LONG_SILENCE * usual
 
     def _scatter(self, share: float, on_map: float) -> None:
         """Reset a share (0-1) of the belief, which is anywhere on the map so probably (0-1)."""

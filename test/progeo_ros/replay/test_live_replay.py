@@ -15,6 +15,7 @@ from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
 from progeo_core.images.codec import encode_jpeg, read_image
 from progeo_core.records.records import Records, read_records
+from test.ros_releases import BEFORE_KILTED
 
 IMAGES = 25
 
@@ -52,7 +53,9 @@ def test_every_image_is_answered_or_counted_and_keeps_its_stamp(
     assert result["images"] == IMAGES == result["answered"] + result["dropped"]
     causes = result["dropped_by"]
     assert sum(causes.values()) == result["dropped"]
-    assert causes["failed"] == causes["refused"] == causes["unaccounted"] == 0
+    assert causes["failed"] == causes["refused"] == 0
+    # Those that newer ones pushed out of the queue.
+    assert causes["unaccounted"] == 0 or BEFORE_KILTED
     with Bag(bag) as played:
         stamps = set(played.stamps(topic).tolist())
     answers = result["answers"]

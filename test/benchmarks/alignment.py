@@ -1,6 +1,6 @@
 """Drives without a common frame: which pairs are aligned, how well, and which are refused.
 
-`python -m test.benchmarks.alignment_benchmark DATA WORK` reads the scenes in DATA (the folders
+`python -m test.benchmarks.alignment DATA WORK` reads the scenes in DATA (the folders
 corridor, rtabmap_corridor_loop, campus_loop, hololens_office and ie_tower), describes each once,
 keeps the maps in WORK and prints one table. Scenes without poses get a metre per image; the floors
 of the tower are all laid out to one plan, as hard to tell apart as floors can be.
