@@ -44,8 +44,9 @@ class SequenceTracker:
     """Tracker of one robot: for every image `predict`, then `update`, then perhaps `weigh`.
 
     Images of a camera that stands, a frozen driver or a duplicate repeat one piece of evidence, so
-    `predict` passes over them until enough has changed, and the belief stays as it was. Images that
-    several cameras of one robot take at one stamp are evidence for one pose.
+    `predict` passes over them until enough has changed, and the belief stays as it was; unless they
+    speak against it, as those of a covered lens do: then it fades. Images that several cameras of
+    one robot take at one stamp are evidence for one pose.
 
     belief: after the last image that counted. steps: number of those since the start or reset.
     last_stamp_ns: the newest stamp of them, 0 unknown.
@@ -67,6 +68,8 @@ class SequenceTracker:
         self.steps = 0
         self._usual = self._neighbour_similarity
         self._novelty = 1.0
+        self._support = 0.0
+        self._passed_ns, self._stood_s = 0, 0.0
 
     def start_at(self, rows: IntArray, probability: FloatArray) -> None:
         """Forget everything but a belief over places [s], as of a pose that somebody gave."""
@@ -90,12 +93,14 @@ class SequenceTracker:
         novelty = min(1.0, (1.0 - similarity) / (1.0 - self._neighbour_similarity))
         if before is not None:
             if novelty < _MIN_NOVELTY or 0 < stamp_ns < before.stamp_ns:
+                self._pass_over(stamp_ns, travel)
                 return None
             # A jump that one camera has shown is not shown again by the others.
             if not 0 < stamp_ns <= self.last_stamp_ns:
                 self._filter.doubt(self._jump_chance(similarity))
             self._usual += _USUAL_GAIN * (similarity - self._usual)
         carried = self._filter.predict(*self._motion(stamp_ns, novelty, travel))
+        self._stood_s = 0.0
         self._novelty = novelty
         self._last_images[camera] = _LastImage(descriptor, stamp_ns)
         self.last_stamp_ns = max(stamp_ns, self.last_stamp_ns) if stamp_ns else 0
@@ -114,12 +119,35 @@ class SequenceTracker:
         look similar. similarity, log_odds: as `PlaceFilter.update` has them.
         """
         self.belief = self._filter.update(rows, similarity, log_odds, self._novelty)
+        order = np.argsort(rows)
+        believed = order[np.searchsorted(rows, self.belief.rows, sorter=order)]
+        self._support = float(self.belief.probability @ log_odds[believed])
         return self.belief
 
     def weigh(self, log_odds: FloatArray) -> Belief:
         """Return the belief after more evidence of the same image for its places [s]."""
+        self._support += float(self.belief.probability @ log_odds)
         self.belief = self._filter.weigh(self.belief, log_odds)
         return self.belief
+
+    def _pass_over(self, stamp_ns: int, travel: Travel | None) -> None:
+        """Note that the camera stands, or doubt it where the last image spoke against the belief.
+
+        Every second of doubt counts as much as that image did.
+        """
+        elapsed = (stamp_ns - max(self.last_stamp_ns, self._passed_ns)) * 1e-9
+        if not self.last_stamp_ns or elapsed <= 0.0:
+            return
+        self._passed_ns = stamp_ns
+        if self._support >= 0.0 or (travel is not None and self._stands(travel)):
+            self._stood_s += elapsed
+            return
+        kept = math.exp(self._support * elapsed)
+        self._filter.doubt(1.0 - kept)
+        probability = kept * self.belief.probability
+        self.belief = self.belief._replace(
+            probability=probability, off_map=1.0 - float(probability.sum())
+        )
 
     def _jump_chance(self, similarity: float) -> float:
         """Return how probable it is that the camera did not drive from the last image to this one.
@@ -156,7 +184,8 @@ class SequenceTracker:
         elapsed = (stamp_ns - self.last_stamp_ns) * 1e-9
         if travel is not None and self._stands(travel) and novelty >= 1.0 and elapsed < _SHORTLY_S:
             travel = None
-        return elapsed, travel
+        # While images stayed the same, the camera stood.
+        return elapsed - (self._stood_s if travel is None else 0.0), travel
 
     def _stands(self, travel: Travel) -> bool:
         """Whether odometry tells of no motion."""

@@ -197,3 +197,28 @@ def test_passer_by_does_not_move_a_robot_whose_odometry_says_that_it_stands():
     clear = robot.belief
     assert clear.rows[0] == 7
     assert clear.probability[np.abs(clear.rows - 7) <= 1].sum() > 0.8
+
+
+def test_a_camera_that_stood_is_followed_when_it_drives_on():
+    robot = Robot()
+    for row in range(8):
+        robot.passes(100 + row, row)
+    for second in range(60):
+        assert not robot.passes(108 + second, 7)
+    # A minute at the fastest speed of a robot leads anywhere, had the images not shown it standing.
+    robot.passes(168, 8)
+    assert robot.belief.rows[0] == 8
+    assert robot.belief.probability[0] > 0.8
+
+
+def test_images_that_stay_the_same_but_show_no_place_are_no_sign_of_standing():
+    robot = Robot()
+    for row in range(8):
+        robot.passes(100 + row, row)
+    black = np.full(200, 200**-0.5, np.float32)
+    nowhere = np.full(len(LINE), 0.1, np.float32)
+    robot.sees(108, black, similarity=nowhere)
+    before = robot.belief.off_map
+    assert not robot.sees(138, black, similarity=nowhere)
+    assert robot.belief.off_map > 0.9 > before
+    assert robot.belief.probability.sum() == pytest.approx(1.0 - robot.belief.off_map)
