@@ -46,6 +46,8 @@ from progeo_core.map.sqlite_file import DamageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from progeo_core.images.intrinsics import Intrinsics
+
 _PLACES, _SESSIONS, _CAMERAS = "places", "sessions", "cameras"
 # With these, `since` finds rows by the version that wrote them, however files are joined later.
 _STORAGE = {"new_table_enable_stable_row_ids": "true"}
@@ -169,9 +171,9 @@ class LanceStore:
             query = query.select(list(ALL_COLUMNS if content else PLAIN_COLUMNS))
             batches = query.to_batches(_READ_BLOCK)
             # After the version of the places is chosen: their cameras are written before them.
-            cameras = lance_rows.cameras_of(self._cameras.to_arrow().to_pylist())
+            cameras = self._all_cameras() if content else None
             for batch in batches:
-                found = self._places_of(batch, cameras if content else None)
+                found = self._places_of(batch, cameras)
                 if region is not None:
                     found = found.rows(np.flatnonzero(region.contains(found.geodetic)))
                 if found.ids:
@@ -272,6 +274,9 @@ class LanceStore:
 
     def _all_sessions(self) -> Iterator[FleetSession]:
         return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())
+
+    def _all_cameras(self) -> dict[str, Intrinsics]:
+        return lance_rows.cameras_of(self._cameras.to_arrow().to_pylist())
 
     def _keep_session(self, session: FleetSession) -> None:
         """Write a session that is new; `UsageError` where its name is that of another one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from progeo_core.errors import DataError
 from progeo_core.fleet.region import Region
-from progeo_core.fleet.store import FleetPlaces, FleetSession, FleetStore
+from progeo_core.fleet.store import FleetSession, FleetStore
 from progeo_core.geo import Datum, enu_from_wgs84
 from progeo_core.map.export import ExportFormat, export_map
 from progeo_core.map.merge import frame_of_datum, moved_places, whole_map
@@ -71,7 +71,7 @@ def _copy_region(
     datum = _session(store, sessions, first.sessions[0]).datum
     used: set[str] = set()
     with whole_map(target, store.fingerprint, datum) as place_map:
-        for block in _with_first(first, blocks):
+        for block in itertools.chain([first], blocks):
             for key in sorted(set(block.sessions)):
                 session = _session(store, sessions, key)
                 rows = block.rows([row for row, one in enumerate(block.sessions) if one == key])
@@ -81,11 +81,6 @@ def _copy_region(
                 place_map.append(_moved(rows.places, session, datum), rows.descriptors)
             advance(len(block.ids))
         return PullReport(len(place_map), tuple(sorted(used)), datum)
-
-
-def _with_first(first: FleetPlaces, others: Iterator[FleetPlaces]) -> Iterator[FleetPlaces]:
-    yield first
-    yield from others
 
 
 def _moved(places: Places, session: FleetSession, datum: Datum) -> Places:

@@ -140,7 +140,11 @@ class PlaceFilter:
             reach += self._max_speed_mps * elapsed_s
         elapsed = 1.0 if elapsed_s is None else elapsed_s
         is_far = travel is None and elapsed_s is not None
-        if self._is_silence(elapsed) and is_far and reach > self._longest_m:
+        usual = self._usual_s or elapsed
+        if elapsed > 0.0:
+            self._usual_s = usual + _USUAL_GAIN * (elapsed - usual)
+        is_silence = is_far and elapsed > _LONG_SILENCE * usual
+        if is_silence and reach > self._longest_m:
             self.reset()
         elif len(self._tracks.rows) and elapsed > 0.0:
             beyond = self._chance_beyond(reach, elapsed if is_far else 0.0)
@@ -187,14 +191,6 @@ class PlaceFilter:
             belief.similarity[order],
             self._off_map,
         )
-
-    def _is_silence(self, elapsed_s: float) -> bool:
-        """Whether a step takes much longer than usual: images were lost, or a camera stood."""
-        if elapsed_s <= 0.0:
-            return False
-        usual = self._usual_s or elapsed_s
-        self._usual_s = usual + _USUAL_GAIN * (elapsed_s - usual)
-        return elapsed_s > _LONG_SILENCE * usual
 
     def _scatter(self, share: float, on_map: float) -> None:
         """Reset a share (0-1) of the belief, which is anywhere on the map so probably (0-1)."""
