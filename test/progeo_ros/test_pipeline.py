@@ -72,6 +72,9 @@ class Robot:
         self.camera.publish(message)
         self.peer.wait_for(lambda: self.counts().received > received, "the image")
         self.peer.wait_for(lambda: self.counts().waiting == 0, "its end")
+        # An answer counts as soon as it is published, before tf map → odom follows it.
+        rest = self.pipeline._worker.call(lambda: None)
+        self.peer.wait_for(rest.done, "all that follows from it")
 
     def move(self, x: float, later_s: float = 1.0) -> None:
         message = Odometry(child_frame_id="base_footprint")
