@@ -61,6 +61,7 @@ class Robot:
         process.activate(peer.node, peer.executor)
         self.right_info = info_message(office)
         self._images, self._infos = {}, {}
+        self._calibrations: dict[str, CameraInfo] = {}
         for topic in topics:
             self._images[topic] = peer.node.create_publisher(Image, topic, 10)
             info = f"{topic.rpartition('/')[0]}/camera_info"
@@ -69,9 +70,12 @@ class Robot:
             peer.wait_for(self._infos[topic].get_subscription_count, info)
 
     def calibrate(self, topic: str, info: CameraInfo | None = None) -> None:
-        self._infos[topic].publish(self.right_info if info is None else info)
+        """Say what goes out beside every image from now on, as drivers do."""
+        self._calibrations[topic] = self.right_info if info is None else info
 
     def publish(self, topic: str, image: Image) -> None:
+        if topic in self._calibrations:
+            self._infos[topic].publish(self._calibrations[topic])
         self._images[topic].publish(image)
 
     def ask(self, topic: str, image: Path) -> Answer:

@@ -150,6 +150,7 @@ function drawLegend(name) {
 const canvas = by("canvas"), pen = canvas.getContext("2d");
 const eye = { x: 0, y: 0, zoom: 1 };
 let width = 0, height = 0, hovered = -1, chosen = -1, planned = false;
+let whole = { ...eye }; // The eye as it last showed all places.
 let shownPairs = [];
 const toX = (x) => (x - eye.x) * eye.zoom + width / 2;
 const toY = (y) => height / 2 - (y - eye.y) * eye.zoom;
@@ -163,18 +164,19 @@ function fit(rows) {
   const room = 2 * Math.min(56, 0.12 * Math.min(width, height));
   eye.zoom = Math.min((width - room) / Math.max(xs[1] - xs[0], 1e-3),
     (height - room) / Math.max(ys[1] - ys[0], 1e-3), 400);
+  if (!rows) whole = { ...eye };
   draw();
 }
 
 function resize() {
   const box = canvas.getBoundingClientRect(), ratio = window.devicePixelRatio || 1;
-  const isFirst = !width;
+  const isWhole = Object.keys(eye).every((key) => eye[key] === whole[key]);
   width = box.width;
   height = box.height;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  if (isFirst) fit(); else draw();
+  if (isWhole) fit(); else draw();
 }
 
 function draw() {

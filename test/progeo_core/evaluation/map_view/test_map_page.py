@@ -151,6 +151,17 @@ def test_places_found_by_words_are_offered(site, tmp_path, page, unit_vectors):
     assert page.requests == page.problems == []
 
 
+def test_a_window_that_changes_shows_all_places_unless_they_were_moved(site, tmp_path, page):
+    written(site, tmp_path / "site.html")
+    page.open((tmp_path / "site.html").as_uri(), 1280, 800)
+    in_view = "[...places.x].every(x => toX(x) > 20 && toX(x) < width - 20)"
+    page.resize(400, 800)
+    assert page.run(in_view)
+    page.run("zoomBy(20)")
+    page.resize(1280, 800)
+    assert not page.run(in_view)
+
+
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_is_wider_than_the_window(site, tmp_path, page, width):
     written(site, tmp_path / "site.html")
