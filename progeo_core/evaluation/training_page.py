@@ -75,7 +75,7 @@ def write_training_page(run: TrainingRun, path: Path) -> int:
     template = resources.files("progeo_core.evaluation").joinpath("training_page.html")
     page = Template(template.read_text(encoding="utf-8")).substitute(
         head=_PAGE.head(f"{stage}, {run.folder.name}"),
-        heading=escape(f"{stage} of {run.folder.name}"),
+        heading=escape(f"{stage}, {run.folder.name}"),
         lead=escape(_lead(run)),
         plots=_plots(run.history),
         epochs=_epochs(run.history),
@@ -102,7 +102,8 @@ def _json(path: Path) -> Any:
 def _lead(run: TrainingRun) -> str:
     if not run.history:
         return "No epoch is done yet."
-    said = f"{len(run.history)} epochs."
+    epochs = len(run.history)
+    said = f"{epochs} epoch{'s' if epochs != 1 else ''}."
     best = max(run.history, key=lambda row: row.get("recall_1", -1.0))
     if "recall_1" in best:
         said += f" Best recall@1 {best['recall_1']:.1%}, of epoch {best['epoch']:g}."
@@ -138,6 +139,7 @@ def _drawer(history: Sequence[Row], names: Sequence[str], title: str) -> Callabl
             colour = _COLOURS[number % len(_COLOURS)]
             axes.plot(epochs, values, marker=marker, color=colour, label=_readable(name))
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.set_ylabel(title)
         legend_above(axes, len(names))
 

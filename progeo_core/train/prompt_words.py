@@ -51,13 +51,13 @@ def nearest_words(prompts: Tensor, embedding: Tensor, count: int) -> list[list[l
         )
     import open_clip
 
-    words = open_clip.tokenizer.SimpleTokenizer().decoder
+    tokenizer = open_clip.tokenizer.SimpleTokenizer()
     vocabulary = embedding[: len(embedding) - _NO_WORDS].float()
     distances = torch.cdist(prompts.float().flatten(0, 1), vocabulary)
     found = distances.topk(min(count, len(vocabulary)), largest=False)
     near = [
         [
-            NearWord(words[token].removesuffix("</w>"), distance)
+            NearWord(tokenizer.decode([token]).strip(), distance)
             for token, distance in zip(tokens, own, strict=True)
         ]
         for tokens, own in zip(found.indices.tolist(), found.values.tolist(), strict=True)

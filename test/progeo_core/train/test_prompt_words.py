@@ -19,7 +19,7 @@ def test_a_vector_beside_a_word_is_that_word(tmp_path: Path) -> None:
     embedding = torch.randn(VOCABULARY, 8)
     torch.save({"token_embedding.weight": embedding}, tmp_path / "best_model.pth")
     read = read_word_embedding(str(tmp_path / "best_model.pth"))
-    said = ["yellow", "gate", "dock", "corridor"]
+    said = ["yellow", "gate", "dock", "🏠"]
     tokens = open_clip.tokenize([" ".join(said)])[0, 1:5]
     prompt = embedding[tokens] + 0.01
     ((*vectors,),) = nearest_words(prompt[None], read, 2)
