@@ -17,6 +17,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from progeo_core.errors import DataError
 from progeo_core.evaluation.plot_style import (
@@ -139,7 +140,7 @@ def _drawer(history: Sequence[Row], names: Sequence[str], title: str) -> Callabl
             colour = _COLOURS[number % len(_COLOURS)]
             axes.plot(epochs, values, marker=marker, color=colour, label=_readable(name))
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylabel(title)
         legend_above(axes, len(names))
 

@@ -51,6 +51,13 @@ class Robot:
         with PlaceMap.open(self._path) as reader:
             return len(reader)
 
+    def stamps(self) -> set[int]:
+        """Return the times (ns) of the places."""
+        if not self._path.exists():
+            return set()
+        with PlaceMap.open(self._path) as reader:
+            return set(reader.places().stamp_ns.tolist())
+
     def move(self, x: float, y: float = 0.0, yaw: float = 0.0) -> None:
         """Report a pose half a second later."""
         self.stamp_ns += 500_000_000
@@ -73,13 +80,14 @@ class Robot:
 
     def map_here(self, file: Path, x: float, y: float = 0.0, yaw: float = 0.0) -> None:
         """Send an image and wait until it is in the map; again, if the odometry came too late."""
-        before = self.places()
+        tried = set()
         for _ in range(20):
             self.move(x, y, yaw)
             self.look(file, x)
+            tried.add(self.stamp_ns)
             for _ in range(40):
                 self._peer.executor.spin_once(timeout_sec=0.05)
-                if self.places() > before:
+                if tried & self.stamps():
                     return
         raise AssertionError(f"{file} never came into the map")
 
