@@ -16,7 +16,8 @@ from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
 SMALL = "ViT-S-32-alt"
-WORDS = "loading dock with a yellow gate"
+# Images differ in how well they fit these by more than networks of 16 bits err.
+WORDS = "a gate"
 
 
 @pytest.mark.slow
