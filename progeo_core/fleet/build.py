@@ -41,8 +41,8 @@ Describer: TypeAlias = Callable[
 ]
 # A place that the store has may be this far (m) from where the input says it is.
 _SAME_PLACE_M = 1.0
-# About 0.1 m, by which degrees may differ that another machine computed.
-_MARGIN_DEG = 1e-6
+# Some 100 m around the input, where its places may have been put before.
+_MARGIN_DEG = 1e-3
 
 
 class BuildReport(NamedTuple):
@@ -115,7 +115,10 @@ def build_fleet(
             runtimes.add(block.runs_in)
             _require_one(runtimes)
             session = with_structure(session, block.note)
-            added += _append(store, session, local, named, block)
+            new = _append(store, session, local, named, block)
+            added += new
+            # Others may build, too.
+            known += len(block.described) - new
             skipped += block.skipped
             advance(block.images)
     messages = [str(one.error) for one in sorted(skipped, key=lambda one: one.index)]

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import pickle
+import socket
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ from progeo_core.records.records import Records
 # blocks, as a stretch whose worker died is described again.
 _SHARES, _MAX_BLOCKS = 8, 16
 _MAX_MESSAGE = 300
+# A machine of a cluster that is there answers within this time.
+_ANSWER_S = 10.0
 
 
 class _Workers(NamedTuple):
@@ -135,6 +138,7 @@ def _connect(address: str) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     options = {"include_dashboard": False} if address == "local" else {}
     try:
+        _require_port(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:_MAX_MESSAGE]
@@ -146,6 +150,13 @@ def _connect(address: str) -> None:
     context.enable_progress_bars = False
     # Every block goes out as soon as it is described.
     context.target_max_block_size = 1
+
+
+def _require_port(address: str) -> None:
+    """Raise `OSError` where nobody answers at an address: Ray itself waits for minutes."""
+    host, colon, port = address.rpartition("/")[2].rpartition(":")
+    if colon:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
 
 
 def _ray() -> Any:
