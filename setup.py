@@ -95,8 +95,8 @@ setup(
             "gtsam>=4.2,<4.3; python_version < '3.11'",
             "numpy<2; python_version < '3.11'",
         ],
-        # The map of a fleet, in a folder or an object store.
-        "fleet": ["lancedb>=0.40"],
+        # The map of a fleet, in a folder or an object store, and images described on many machines.
+        "fleet": ["lancedb>=0.40", "ray[data]>=2.50"],
         # A faster runtime on a CPU.
         "onnx": ["onnx", "onnxruntime"],
         # colcon runs pytest only where this extra names it.

@@ -13,6 +13,7 @@ class FleetCommands(LazyGroup):
 
     awaited: ClassVar[dict[str, Awaited]] = {
         "push": Awaited("fleet_share", "Add a robot's map to the fleet's store."),
+        "build": Awaited("fleet_build", "Add images with known positions to the store."),
         "pull": Awaited("fleet_share", "Write a region of the fleet's store as a map."),
         "align": Awaited("fleet_align", "Find where one drive's map lies in another's."),
         "info": Awaited("fleet_care", "Show what the fleet's store holds."),

@@ -24,20 +24,21 @@ StoreArgument = Annotated[
         show_default=False,
     ),
 ]
+RobotOption = Annotated[
+    str | None,
+    typer.Option(
+        "--robot",
+        metavar="NAME",
+        help="Robot whose places these are. Default: the name of this machine.",
+        show_default=False,
+    ),
+]
 
 
 def push(
     map_path: MapArgument,
     uri: StoreArgument,
-    robot: Annotated[
-        str | None,
-        typer.Option(
-            "--robot",
-            metavar="NAME",
-            help="Robot whose map this is. Default: the name of this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    robot: RobotOption = None,
     session: Annotated[
         str | None,
         typer.Option(

@@ -7,18 +7,20 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
-import numpy as np
-
 from progeo_core.errors import UsageError
 from progeo_core.fleet.store import FleetSession, FleetStore, checked_name, fleet_places
 from progeo_core.map.merge import read_places
+from progeo_core.map.place_features import StructureNote, joined_structure
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.map.places import IdArray
 from progeo_core.progress import Advance, no_progress
 
 _log = logging.getLogger(__name__)
 
 # Places of one commit: a kill costs at most these.
 _BATCH = 256
+# Lineage of a session that was built from records, not from a map file.
+FROM_RECORDS = "records"
 _DAY_NS = 86_400 * 10**9
 # No robot had a camera and a clock that was right before 2000 (Unix time).
 _FIRST_NS = 946_684_800 * 10**9
@@ -66,11 +68,13 @@ def push_map(
 ) -> PushReport:
     """Add the places of a map that the store does not have; continue what was interrupted.
 
+    A session that was built from the map's records is gone on with (see `continued_session`).
     `advance` counts places whose batch the store has acknowledged. Stamps in the future, or before
     2000, are kept and warned about. Raises what `FleetStore.append` raises.
     """
     table = place_map.places()
-    unlikely = _unlikely_stamps(place_map, table.stamp_ns)
+    unlikely = warn_of_stamps(str(place_map.path), table.stamp_ns)
+    session = continued_session(store, session)
     counts: Counter[str] = Counter()
     added = 0
     for ids, descriptors in place_map.descriptor_blocks(_BATCH):
@@ -80,14 +84,38 @@ def push_map(
     return PushReport(added, len(table.ids) - added, unlikely)
 
 
-def _unlikely_stamps(place_map: PlaceMap, stamp_ns: np.ndarray) -> int:
+def continued_session(store: FleetStore, session: FleetSession) -> FleetSession:
+    """Return a session so that it goes on with the store's one of its name, if it may.
+
+    A map goes on with what was built from its records, and records with their map; the datum says
+    that they are of one drive. What made the local features of both is noted.
+    """
+    kept = next((one for one in store.info().sessions if one.key == session.key), None)
+    if kept is None or kept.datum != session.datum:
+        return session
+    if FROM_RECORDS not in {kept.lineage, session.lineage}:
+        return session
+    joined = with_structure(session._replace(structure=kept.structure), session.structure)
+    return joined._replace(lineage=kept.lineage)
+
+
+def with_structure(session: FleetSession, added: StructureNote | None) -> FleetSession:
+    """Return a session after local features were added, which its store refuses if they differ."""
+    known = session.structure
+    if added is None or (known is not None and known.extractor != added.extractor):
+        return session._replace(structure=added or known)
+    return session._replace(structure=joined_structure(known, added))
+
+
+def warn_of_stamps(what: str, stamp_ns: IdArray) -> int:
+    """Return how many stamps (ns) are in the future or before 2000, 0 not counted; warn of them."""
     known = stamp_ns[stamp_ns != 0]
     wrong = known[(known > time.time_ns() + _DAY_NS) | (known < _FIRST_NS)]
     if wrong.size:
         _log.warning(
             "%s: %d places have stamps in the future or before 2000, as of a robot whose clock was"
             " wrong; they are kept, and count as old ones when the fleet's map is pruned",
-            place_map.path,
+            what,
             wrong.size,
         )
     return int(wrong.size)

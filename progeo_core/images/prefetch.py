@@ -14,6 +14,13 @@ Result = TypeVar("Result")
 
 # Enough to hide one slow item, few enough that full-size images fit in memory.
 _AHEAD_PER_WORKER = 2
+_limit = os.cpu_count() or 1
+
+
+def limit_prefetch(threads: int) -> None:
+    """Let this process compute ahead in no more than so many threads, as it has not all cores."""
+    global _limit  # noqa: PLW0603  of the process, like its share of the cores
+    _limit = threads
 
 
 def prefetch(
@@ -21,11 +28,12 @@ def prefetch(
 ) -> Generator[Result, None, None]:
     """Yield `function(item)` for each item, in order, computed by one thread per core.
 
-    `items` is read by the consumer's thread only, never more than a few items ahead, so it may be
-    a file or an endless stream. An exception of `function` is raised at its item's turn; one of
-    `items` after the results before it. Closing the iterator early stops the threads.
+    `limit_prefetch` takes fewer. `items` is read by the consumer's thread only, never more than a
+    few items ahead, so it may be a file or an endless stream. An exception of `function` is raised
+    at its item's turn; one of `items` after the results before it. Closing the iterator early stops
+    the threads.
     """
-    workers = os.cpu_count() or 1
+    workers = _limit
     pool = ThreadPoolExecutor(workers, thread_name_prefix="prefetch")
     pending: collections.deque[Future[Result]] = collections.deque()
     remaining = iter(items)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import dataclasses
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,6 +90,14 @@ def thread_count() -> int:
     if not hasattr(os, "sched_getaffinity"):
         return os.cpu_count() or 1
     return len({_siblings(number) for number in os.sched_getaffinity(0)})
+
+
+def limit_threads(count: int) -> None:
+    """Let the networks that this process loads from now on take so many threads on the CPU."""
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
 
 
 def _siblings(number: int) -> str:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.descriptors.encoder import Described, Encoder, Skipped, describe
+from progeo_core.descriptors.encoder import Encoder, Skipped
 from progeo_core.errors import DataError, UsageError
 from progeo_core.geo import Datum
-from progeo_core.images.codec import make_thumbnail
-from progeo_core.images.depth import FloatArray32
-from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.map.place_features import PlaceView, ViewFinder
+from progeo_core.map.described_images import DescribedImage, describe_images, places_of
+from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_keys import rows_of_records
-from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.shorten import require_fitting, shorten_map
-from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
@@ -32,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 # Images between two commits: a kill costs at most these, and their memory does not grow.
 _TRANSACTION = 128
-# Images in memory at a time while their local features are found.
-_VIEW_BATCH = 16
 
 
 class MapReport(NamedTuple):
@@ -86,7 +80,7 @@ def build_map(
             place_map.add_structure(structure.note)
         local = source.records.to_local(place_map.datum)
         fresh = _rows_not_in(place_map, local)
-        outcomes = _describe(source.select(fresh), local.select(fresh), encoder, structure)
+        outcomes = describe_images(source.select(fresh), local.select(fresh), encoder, structure)
         added, skipped = _append_images(
             place_map, local.select(fresh), outcomes, structure, advance
         )
@@ -151,77 +145,17 @@ def _readable(datum: Datum | None) -> str:
     return "none" if datum is None else f"{datum.lat_deg},{datum.lon_deg},{datum.alt_m}"
 
 
-class _Described(NamedTuple):
-    """What the map keeps of one image; the image itself is let go."""
-
-    row: int
-    descriptor: NDArray[np.float32]
-    thumbnail: bytes
-    view: PlaceView | None
-
-
-def _describe(
-    source: ImageSource, records: Records, encoder: Encoder, structure: ViewFinder | None
-) -> Iterator[_Described | Skipped]:
-    """Yield what the map keeps of every image of a source, or why it is skipped, in order.
-
-    records: those of the source, in metres of the map.
-    """
-    side = encoder.fingerprint.image_side
-    if structure is not None:
-        side = max(side, structure.image_side) if side and structure.image_side else 0
-    outcomes = describe(encoder, source.images(side))
-    if structure is None:
-        for outcome in outcomes:
-            yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, None)
-        return
-    pairs = zip(outcomes, source.depths(), strict=True)
-    while batch := list(itertools.islice(pairs, _VIEW_BATCH)):
-        views = iter(_find_views(structure, batch, records, source.intrinsics))
-        for outcome, _ in batch:
-            yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, next(views))
-
-
-def _find_views(
-    structure: ViewFinder,
-    batch: Sequence[tuple[Described | Skipped, FloatArray32 | None]],
-    records: Records,
-    intrinsics: Mapping[str, Intrinsics],
-) -> list[PlaceView]:
-    """Return the views of the images of a batch that were described."""
-    described = [(one, depth) for one, depth in batch if isinstance(one, Described)]
-    rows = [one.index for one, _ in described]
-    return structure.find(
-        [one.image for one, _ in described],
-        [depth for _, depth in described],
-        [_pose(records, row) for row in rows],
-        [intrinsics.get(records.camera[row]) for row in rows],
-    )
-
-
-def _pose(records: Records, row: int) -> CameraPose | None:
-    orientation = records.orientation[row]
-    if np.isnan(orientation).any():
-        return None
-    return CameraPose(records.position[row], orientation)
-
-
-def _without_image(described: Described, view: PlaceView | None) -> _Described:
-    thumbnail = make_thumbnail(described.image)
-    return _Described(described.index, described.descriptor, thumbnail, view)
-
-
 def _append_images(
     place_map: PlaceMap,
     records: Records,
-    outcomes: Iterable[_Described | Skipped],
+    outcomes: Iterable[DescribedImage | Skipped],
     structure: ViewFinder | None,
     advance: Advance,
 ) -> tuple[int, list[str]]:
     """Append a place for every image of local `records` that can be used; count, say what not."""
     added = 0
     skipped: list[str] = []
-    pending: list[_Described] = []
+    pending: list[DescribedImage] = []
 
     def append_pending() -> int:
         if structure is not None:
@@ -246,16 +180,6 @@ def _append_images(
     return added, skipped
 
 
-def _append(place_map: PlaceMap, records: Records, described: Sequence[_Described]) -> int:
-    chosen = records.select(np.array([one.row for one in described], np.int64))
-    places = Places(
-        position=chosen.position,
-        yaw_rad=chosen.yaw_rad,
-        stamp_ns=chosen.stamp_ns,
-        camera=chosen.camera,
-        traverse=chosen.traverse,
-        image=tuple(str(path) for path in chosen.images),
-        thumbnail=tuple(one.thumbnail for one in described),
-        views=tuple(one.view for one in described),
-    )
+def _append(place_map: PlaceMap, records: Records, described: Sequence[DescribedImage]) -> int:
+    places = places_of(records, described)
     return len(place_map.append(places, np.stack([one.descriptor for one in described])))

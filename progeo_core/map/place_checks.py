@@ -14,7 +14,7 @@ from progeo_core.map.place_features import PlaceView, fault_of
 from progeo_core.map.places import MAX_POSITION_M, Float16Array, Places
 
 
-def check_views(path: Path, views: Sequence[PlaceView | None], names: Sequence[str]) -> None:
+def check_views(path: str | Path, views: Sequence[PlaceView | None], names: Sequence[str]) -> None:
     """Raise `DataError` naming map and place where a view [n] cannot be kept; names: n."""
     for view, name in zip(views, names, strict=True):
         fault = None if view is None else fault_of(view)
@@ -23,7 +23,7 @@ def check_views(path: Path, views: Sequence[PlaceView | None], names: Sequence[s
 
 
 def checked_vectors(
-    path: Path,
+    path: str | Path,
     places: Places,
     descriptors: NDArray[np.generic],
     fingerprint: ModelFingerprint,

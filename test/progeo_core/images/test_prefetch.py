@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from progeo_core.images.prefetch import prefetch
+from progeo_core.images.prefetch import limit_prefetch, prefetch
 
 
 def test_results_come_in_order_though_the_first_is_the_slowest():
@@ -28,6 +28,13 @@ def test_an_endless_source_is_read_only_a_few_items_ahead():
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     results.close()
     assert next(source) <= 3 + 2 * (os.cpu_count() or 1)
+
+
+def test_a_process_may_have_less_than_all_cores(monkeypatch):
+    monkeypatch.setattr("progeo_core.images.prefetch._limit", 8)
+    limit_prefetch(1)
+    names = {*prefetch(lambda item: threading.current_thread().name, range(20))}
+    assert len(names) == 1
 
 
 def test_what_was_read_before_the_source_broke_is_still_given():

@@ -7,7 +7,7 @@ import torch
 
 from progeo_core.errors import UsageError
 from progeo_core.inference import device
-from progeo_core.inference.device import choose_device, find_device, thread_count
+from progeo_core.inference.device import choose_device, find_device, limit_threads, thread_count
 from progeo_core.inference.loading import load_encoder
 
 
@@ -38,3 +38,13 @@ def test_threads_are_those_that_are_said_or_no_more_than_this_process_has(monkey
     assert thread_count() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "none")
     assert 1 <= thread_count() <= (os.cpu_count() or 1)
+
+
+def test_threads_can_be_limited_for_what_is_loaded_later(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    before = torch.get_num_threads()
+    try:
+        limit_threads(2)
+        assert (thread_count(), torch.get_num_threads()) == (2, 2)
+    finally:
+        torch.set_num_threads(before)
