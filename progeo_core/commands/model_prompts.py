@@ -45,15 +45,16 @@ def prompts(
 ) -> None:
     """Show the words of CLIP that are nearest to learned prompts, with their distances.
 
-    Stage 1 learns four vectors for each class of places, in "A photo of a X X X X street." Vectors
-    need not be near any word: distances of one word to another are about 0.5. Nothing that the file
-    holds is run.
+    Stage 1 learns vectors for each class of places, four unless --n_ctx said so, in "A photo of a X
+    X X X street." They need not be near any word: distances of one word to another are about 0.5.
+    Nothing that the file holds is run.
 
         progeo model prompts logs/site/stage1/*/last_prompt_learners.pth \\
             --model logs/site/stage2/*/best_model.pth --classes 20
 
-    JSON: schema (1), file, model, groups (number of classes in each), prompts (group, class_id
-    (UTM zone, east, north, heading) or null, vectors: of each, words with word and distance).
+    JSON: schema (1), file, model, form ("A photo of a X X X X street."), groups (number of classes
+    in each), prompts (group, class_id (UTM zone, east, north, heading) or null, vectors: of each,
+    words with word and distance).
     """
     from progeo_core.train.prompt_words import read_word_embedding, words_of_classes
     from progeo_core.train.prompts_file import read_prompts
@@ -62,11 +63,13 @@ def prompts(
     with waiting("reading the words"):
         embedding = read_word_embedding(model)
     shown = words_of_classes(groups, embedding, classes, words)
+    form = str(groups[0].form) if groups else ""
     if as_json:
-        sizes = [len(learned) for _, learned in groups]
-        said = {"schema": SCHEMA, "file": str(file), "model": model, "groups": sizes}
+        sizes = [len(group.prompts) for group in groups]
+        said = {"schema": SCHEMA, "file": str(file), "model": model, "form": form, "groups": sizes}
         print_json({**said, "prompts": [one.to_json() for one in shown]})
     else:
+        tables().print(form, markup=False, highlight=False)
         _print(shown)
 
 

@@ -51,6 +51,8 @@ def load_module_encoder(
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
     if hasattr(made, "fingerprint") and hasattr(made, "encode"):
+        if isinstance(made, torch.nn.Module):
+            made = made.to(device)
         encoder: Encoder = made
         return encoder
     if not isinstance(made, torch.nn.Module):

@@ -19,7 +19,9 @@ from progeo_core.model.backbone import (
 from progeo_core.model.freezing import freeze_layers
 from progeo_core.model.network import ProgeoNetwork, build_network
 from progeo_core.model.pretrained import backbone_of_weights, pretrained_state
-from progeo_core.model.prompt import PromptLearner
+from progeo_core.model.prompt import PromptLearner, word_vectors
+from progeo_core.model.prompt_form import PromptForm
+from progeo_core.model.text_encoder import TextSide
 from progeo_core.model.weights import (
     State,
     has_text,
@@ -49,24 +51,33 @@ class ClipTowers:
         """Return CLIP's own raw features [n, E] of normalised images."""
         return self._network.eval().clip_features(images)
 
-    def initial_prompts(self, classes: int) -> Tensor:
-        """Return prompt vectors [classes, 4, width], normal with deviation 0.02."""
-        return self._learner(classes).cls_ctx.detach().clone()
+    def initial_prompts(self, classes: int, n_ctx: int, words: str = "") -> Tensor:
+        """Return prompt vectors [classes, n_ctx, width], normal with deviation 0.02.
 
-    def text_features(self, prompts: Tensor) -> Tensor:
-        """Return raw text features [n, E] of prompt vectors [n, 4, width]."""
+        words: what the vectors of all classes start from instead. Raises `UsageError` where these
+        have not n_ctx tokens.
+        """
+        if words:
+            return word_vectors(self._text.token_embedding, words, n_ctx).repeat(classes, 1, 1)
+        return self._learner(classes, PromptForm(n_ctx)).cls_ctx.detach().clone()
+
+    def text_features(self, prompts: Tensor, form: PromptForm) -> Tensor:
+        """Return raw text features [n, E] of prompt vectors [n, form.n_ctx, width]."""
         labels = torch.arange(len(prompts), device=prompts.device)
-        embedded = functional_call(self._learner(1), {"cls_ctx": prompts}, (labels,))
-        if self._network.text_encoder is None:
-            raise ValueError("the network was built without its text side")
-        features: Tensor = self._network.text_encoder(embedded)
+        embedded = functional_call(self._learner(1, form), {"cls_ctx": prompts}, (labels,))
+        features: Tensor = self._text.encoder(embedded)
         return features
 
-    def _learner(self, classes: int) -> PromptLearner:
-        if self._network.token_embedding is None:
+    @property
+    def _text(self) -> TextSide:
+        embedding, encoder = self._network.token_embedding, self._network.text_encoder
+        if embedding is None or encoder is None:
             raise ValueError("the network was built without its text side")
-        learner = PromptLearner(self._network.token_embedding, classes)
-        return learner.to(self._network.token_embedding.weight.device)
+        return TextSide(embedding, encoder)
+
+    def _learner(self, classes: int, form: PromptForm) -> PromptLearner:
+        embedding = self._text.token_embedding
+        return PromptLearner(embedding, classes, form).to(embedding.weight.device)
 
 
 def load_towers(settings: TrainingSettings, stage: str) -> ClipTowers:

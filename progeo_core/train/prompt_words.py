@@ -87,7 +87,7 @@ def words_of_classes(
 ) -> list[ClassWords]:
     """Return the nearest words of the first classes of each group, as `nearest_words` does."""
     shown = []
-    for number, (class_id, learned) in enumerate(groups):
+    for number, (class_id, learned, _) in enumerate(groups):
         named = class_id.tolist() if len(class_id) else [None] * len(learned)
         found = nearest_words(learned[:classes], embedding, words)
         shown += [ClassWords(number, *pair) for pair in zip(named, found, strict=False)]

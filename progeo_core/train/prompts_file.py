@@ -11,20 +11,29 @@ from torch import Tensor
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
+from progeo_core.model.prompt_form import END, FRONT, MAX_VECTORS, MIDDLE, PromptForm
 from progeo_core.train.authors_artefacts import read_authors_prompts
 from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 
 _KIND = "progeo prompts"
-_TOKENS = 4
 # Numbers that name a class.
 _CLASS_ID = 4
 
 
 class GroupPrompts(NamedTuple):
-    """Prompts [classes, 4, width] of one group and its class ids [classes, 4]."""
+    """Prompts [classes, n, width] of one group and its class ids [classes, 4].
+
+    class_token_position: see `PromptForm`; older files and the authors' do not say it.
+    """
 
     class_id: Tensor
     prompts: Tensor
+    class_token_position: str = END
+
+    @property
+    def form(self) -> PromptForm:
+        """Return the form of the prompts."""
+        return PromptForm(self.prompts.shape[1], self.class_token_position)
 
 
 def save_prompts(groups: Sequence[GroupPrompts], path: Path) -> None:
@@ -32,8 +41,8 @@ def save_prompts(groups: Sequence[GroupPrompts], path: Path) -> None:
     save_checkpoint({"kind": _KIND, "groups": [group._asdict() for group in groups]}, path)
 
 
-def load_prompts(path: Path, groups: Sequence[PlaceGroup], width: int) -> list[Tensor]:
-    """Return the prompts [classes, 4, width] of each group, in the order of its classes.
+def load_prompts(path: Path, groups: Sequence[PlaceGroup], width: int) -> list[GroupPrompts]:
+    """Return the prompts of each group, in the order of its classes.
 
     width: of a token of this model. Raises `DataError` for prompts of other classes or of another
     width, and for the authors' own files: those do not say which class a prompt belongs to.
@@ -64,14 +73,16 @@ def read_prompts(path: Path) -> list[GroupPrompts]:
         raise DataError(f"{path}: not a file of prompts; give last_prompt_learners.pth of stage 1")
     with content_of(path, "a file of prompts"):
         groups = [GroupPrompts(**group) for group in content["groups"]]
-        if not all(isinstance(value, Tensor) for one in groups for value in one):
+        if not all(isinstance(value, Tensor) for one in groups for value in one[:2]):
             raise TypeError("a group is no tensors")
+        if not {one.class_token_position for one in groups} <= {END, MIDDLE, FRONT}:
+            raise ValueError("the word of a class stands nowhere")
         return groups
 
 
 def _prompts_of(
     group: PlaceGroup, stored: Sequence[GroupPrompts], path: Path, width: int
-) -> Tensor:
+) -> GroupPrompts:
     """Return the prompts of one group, wherever in the file they are."""
     class_id = torch.from_numpy(group.class_id)
     found = next((one for one in stored if torch.equal(one.class_id, class_id)), None)
@@ -80,10 +91,10 @@ def _prompts_of(
             f"{path}: prompts of other classes; use the images and the --M, --alpha, --N, --L,"
             " --groups_num and --min_images_per_class of their stage 1"
         )
-    shape, expected = tuple(found.prompts.shape), (len(class_id), _TOKENS, width)
-    if shape != expected:
+    shape = list(found.prompts.shape)
+    if shape[:1] + shape[2:] != [len(class_id), width] or not 0 < shape[1] <= MAX_VECTORS:
         raise DataError(
-            f"{path}: prompts of shape {list(shape)} where this model takes {list(expected)}; use"
-            " the --backbone of their stage 1"
+            f"{path}: prompts of shape {shape} where this model takes [{len(class_id)}, n, {width}]"
+            f" with n from 1 to {MAX_VECTORS}; use the --backbone of their stage 1"
         )
-    return found.prompts
+    return found

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import UsageError
+from progeo_core.model.prompt_form import PAPERS_FORM, PromptForm
 from progeo_core.model.weights import sha256_of
 from progeo_core.train.benchmark import Benchmark, Recall, find_benchmarks
 from progeo_core.train.checkpoint import load_checkpoint
@@ -23,7 +24,7 @@ from progeo_core.train.prediction_pictures import save_predictions
 from progeo_core.train.prediction_table import write_predictions
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompt_words import write_words
-from progeo_core.train.prompts_file import load_prompts
+from progeo_core.train.prompts_file import GroupPrompts, load_prompts
 from progeo_core.train.query_views import check_test_method, query_describer
 from progeo_core.train.run_folder import LOGS, SCRATCH, create_run_folder
 from progeo_core.train.set_folders import find_training_folder
@@ -67,14 +68,15 @@ def run_stage1(
     torch.manual_seed(settings.run.seed)
     folder = where.from_main(lambda: create_run_folder(settings, "stage1", logs))
     towers.network.to(where.device)
-    trainings = []
+    stage1, trainings = settings.stage1, []
     with Journal(folder, where) as journal:
         for group in training_set.groups:
+            vectors = towers.initial_prompts(len(group), stage1.n_ctx, stage1.ctx_init)
             data = _group_features(settings, towers, training_set, group, journal)
-            texts = ClassTexts(towers.initial_prompts(len(group)), towers.text_features)
+            texts = ClassTexts(vectors, stage1.prompt_form, towers.text_features)
             trainings.append(PromptTraining(data, texts, settings, where))
-    if settings.stage1.resume_train_stage1:
-        resume_prompts(trainings, Path(settings.stage1.resume_train_stage1))
+    if stage1.resume_train_stage1:
+        resume_prompts(trainings, Path(stage1.resume_train_stage1))
     prompts = train_prompts(trainings, settings, folder, where)
     state = towers.network.state_dict()
     where.from_main(lambda: write_words(prompts, state, folder / WORDS_FILE))
@@ -181,9 +183,11 @@ def _tasks(
         if not settings.stage2.prompt_learners:
             raise UsageError("no prompts: give --prompt_learners of stage 1, or --without_prompts")
         towers.network.to(where.device)
-        width = towers.initial_prompts(1).shape[-1]
-        prompts = load_prompts(Path(settings.stage2.prompt_learners), groups, width)
-        texts = [_text_features(towers, group.to(where.device)) for group in prompts]
+        width = towers.initial_prompts(1, 1).shape[-1]
+        path = Path(settings.stage2.prompt_learners)
+        prompts = load_prompts(path, groups, width)
+        _check_form(path, prompts, settings.stage1.prompt_form)
+        texts = [_text_features(towers, group, where) for group in prompts]
     # Every process draws the same initial classifiers.
     torch.manual_seed(settings.run.seed)
     return [
@@ -191,9 +195,20 @@ def _tasks(
     ]
 
 
+def _check_form(path: Path, prompts: Sequence[GroupPrompts], asked: PromptForm) -> None:
+    """Raise `UsageError` where another form was asked for than the file's, which is taken."""
+    for form in {group.form for group in prompts}:
+        if asked not in (form, PAPERS_FORM):
+            raise UsageError(
+                f"{path}: its prompts are '{form}', not '{asked}' ({asked.flags}); leave these"
+                " flags out, or run stage 1 with them"
+            )
+
+
 @torch.no_grad()
-def _text_features(towers: Towers, prompts: Tensor) -> Tensor:
-    return torch.cat([towers.text_features(part) for part in torch.split(prompts, _TEXT_BATCH)])
+def _text_features(towers: Towers, group: GroupPrompts, where: Processes) -> Tensor:
+    parts = torch.split(group.prompts.to(where.device), _TEXT_BATCH)
+    return torch.cat([towers.text_features(part, group.form) for part in parts])
 
 
 def _validation(settings: TrainingSettings, towers: Towers) -> Callable[[Journal], Recall] | None:

@@ -9,6 +9,7 @@ import dataclasses
 
 from progeo_core.dataset.place_classes import PlaceClassSettings
 from progeo_core.errors import UsageError
+from progeo_core.model.prompt_form import END, FRONT, MAX_VECTORS, MIDDLE, PAPERS_FORM, PromptForm
 from progeo_core.settings import Settings, setting
 
 # In the folder of a run: pictures and file of predictions by epoch, and the words of its prompts.
@@ -52,6 +53,11 @@ class NetworkSettings(Settings):
 class Stage1Settings(Settings):
     """Stage 1: one learned prompt per place class."""
 
+    n_ctx: int = setting(PAPERS_FORM.n_ctx, "learned vectors per class", low=1, high=MAX_VECTORS)
+    ctx_init: str = setting("", "words that the vectors start from; empty: random ones")
+    class_token_position: str = setting(
+        END, "where the word 'street' stands among the vectors", choices=(END, MIDDLE, FRONT)
+    )
     batch_size_stage1: int = setting(512, "image features per step", low=1)
     epochs_num_stage1: int = setting(480, "epochs over all groups in turn", low=1)
     lr_stage1: float = setting(0.01, "learning rate of the prompts", low=0)
@@ -59,6 +65,11 @@ class Stage1Settings(Settings):
     cache_feature_folder: str = setting("cache", "where frozen image features are kept")
     resume_model_stage1: str = setting("", "best_model.pth whose weights stage 1 uses")
     resume_train_stage1: str = setting("", "run folder of a stage 1 to resume")
+
+    @property
+    def prompt_form(self) -> PromptForm:
+        """Return the form of the prompts."""
+        return PromptForm(self.n_ctx, self.class_token_position)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from progeo_core.dataset.place_classes import PlaceGroup
 from progeo_core.errors import DataError
+from progeo_core.model.prompt_form import END, PromptForm
 from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import prompt_contrastive
@@ -29,19 +30,23 @@ PROMPTS_FILE = "last_prompt_learners.pth"
 class ClassTexts(nn.Module):
     """Text features of the classes of one group; only `prompts` are trained.
 
-    prompts: [classes, 4, width], the learnable vectors.
-    encode: prompt vectors [n, 4, width] → text features [n, E], by the frozen text encoder.
+    prompts: [classes, n, width], the learnable vectors of a form.
+    encode: prompt vectors [n, form.n_ctx, width] and their form → text features [n, E], by the
+        frozen text encoder.
     """
 
-    def __init__(self, prompts: Tensor, encode: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, prompts: Tensor, form: PromptForm, encode: Callable[[Tensor, PromptForm], Tensor]
+    ) -> None:
         super().__init__()
         self.prompts = nn.Parameter(prompts)
+        self.form = form
         self._encode = encode
 
     def forward(self, labels: Tensor) -> Tensor:
         """Return text features [n, E] of labels [n]; each class is encoded once."""
         classes, index = torch.unique(labels, return_inverse=True)
-        return self._encode(self.prompts[classes])[index]
+        return self._encode(self.prompts[classes], self.form)[index]
 
 
 class GroupFeatures(NamedTuple):
@@ -85,7 +90,9 @@ class PromptTraining:
     def prompts(self) -> GroupPrompts:
         """Return the prompts as they are now, with the classes that they belong to."""
         return GroupPrompts(
-            torch.from_numpy(self.data.group.class_id), self.texts.prompts.detach().cpu().clone()
+            torch.from_numpy(self.data.group.class_id),
+            self.texts.prompts.detach().cpu().clone(),
+            self.texts.form.class_token_position,
         )
 
     def save(self, path: Path) -> None:
@@ -94,6 +101,7 @@ class PromptTraining:
             "losses": self.losses,
             "class_id": torch.from_numpy(self.data.group.class_id),
             "prompts": self.texts.prompts.detach(),
+            "class_token_position": self.texts.form.class_token_position,
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "precision": self._precision.state(),
@@ -101,7 +109,7 @@ class PromptTraining:
         save_checkpoint(state, path)
 
     def load(self, path: Path) -> None:
-        """Load what `save` wrote; raise `DataError` if it is of other classes."""
+        """Load what `save` wrote; raise `DataError` if it is of other classes or another form."""
         state: dict[str, Any] = load_checkpoint(path)
         with content_of(path, "a checkpoint of stage 1"):
             if not torch.equal(state["class_id"], torch.from_numpy(self.data.group.class_id)):
@@ -109,6 +117,10 @@ class PromptTraining:
                     f"{path}: prompts of other classes; resume with the same images and the same"
                     " --M, --alpha, --N, --L, --groups_num and --min_images_per_class"
                 )
+            position = state.get("class_token_position", END)
+            form = PromptForm(state["prompts"].shape[1], position)
+            if form != self.texts.form:
+                raise DataError(f"{path}: prompts of another form; resume with {form.flags}")
             self.losses = state["losses"]
             with torch.no_grad():
                 self.texts.prompts.copy_(state["prompts"])

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
 from progeo_core.model.preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from progeo_core.model.prompt_form import PromptForm
 from progeo_core.train.descriptors import Describer
 from progeo_core.train.precision import Precision
 
@@ -33,11 +34,11 @@ class Towers(Protocol):
     def image_features(self, images: Tensor) -> Tensor:
         """Return raw features [n, dimension] of normalised images, by the whole frozen tower."""
 
-    def initial_prompts(self, classes: int) -> Tensor:
-        """Return new prompt vectors [classes, 4, width]."""
+    def initial_prompts(self, classes: int, n_ctx: int, words: str = "") -> Tensor:
+        """Return new prompt vectors [classes, n_ctx, width], of words where there are any."""
 
-    def text_features(self, prompts: Tensor) -> Tensor:
-        """Return raw text features [n, dimension] of prompt vectors [n, 4, width]."""
+    def text_features(self, prompts: Tensor, form: PromptForm) -> Tensor:
+        """Return raw text features [n, dimension] of prompt vectors [n, form.n_ctx, width]."""
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -166,7 +166,7 @@ def _prompts() -> Any:
 def _read_prompts(data: bytes, folder: Path) -> None:
     path = folder / "last_prompt_learners.pth"
     path.write_bytes(data)
-    assert [one.shape for one in load_prompts(path, [_group(0)], 8)] == [(2, 4, 8)]
+    assert [one.prompts.shape for one in load_prompts(path, [_group(0)], 8)] == [(2, 4, 8)]
 
 
 def _written(write: Callable[[Path], object]) -> bytes:

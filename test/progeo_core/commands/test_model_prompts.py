@@ -12,16 +12,18 @@ def test_classes_and_their_words_are_shown(progeo, tmp_path):
     class_id = torch.tensor([[0.0, 500_000, 4_000_000, 30], [0, 500_010, 4_000_000, 60]])
     prompts = embedding[torch.arange(320, 328)].reshape(2, 4, 8)
     path = tmp_path / "last_prompt_learners.pth"
-    save_prompts([GroupPrompts(class_id, prompts)], path)
+    save_prompts([GroupPrompts(class_id, prompts, "middle")], path)
     command = ["model", "prompts", path, "--model", tmp_path / "best_model.pth"]
     document = json.loads(progeo(*command, "--json", "--words", 1).out)
     assert document["groups"] == [2]
+    assert document["form"] == "A photo of a X X street X X."
     assert [one["class_id"] for one in document["prompts"]] == class_id.tolist()
     assert all(vector[0]["distance"] < 1e-3 for vector in document["prompts"][0]["vectors"])
     word = document["prompts"][1]["vectors"][3][0]["word"]
     done = progeo(*command, "--classes", 2)
     assert done.code == 0
     assert f"{word} 0.00" in done.out
+    assert "A photo of a X X street X X.\n" in done.out
     assert "500010, 4000000, 60" in done.out
     assert "500010" not in progeo(*command, "--classes", 1).out
 

@@ -9,13 +9,17 @@ from progeo_core.errors import UsageError
 from progeo_core.model.architecture import Architecture, Head
 from progeo_core.model.clip_backbone import build_clip
 from progeo_core.model.network import build_blank_network
-from progeo_core.model.prompt import PromptLearner, prompt_tokens
+from progeo_core.model.prompt import PromptLearner, prompt_tokens, word_vectors
+from progeo_core.model.prompt_form import PromptForm
 from progeo_core.model.text_encoder import text_side
 
 SMALL = "ViT-S-32-alt"
 
 
-def test_reads_prompts_as_clip_reads_texts() -> None:
+FORMS = [PromptForm(), PromptForm(16, "front"), PromptForm(5, "middle"), PromptForm(69, "middle")]
+
+
+def test_reads_prompts_of_all_forms_as_clip_reads_texts() -> None:
     clip = open_clip.create_model(SMALL).eval()
     with torch.device("meta"):
         blank = text_side(build_clip(SMALL, with_text=True), SMALL)
@@ -23,14 +27,24 @@ def test_reads_prompts_as_clip_reads_texts() -> None:
     names = text.state_dict().keys()
     state = clip.state_dict()
     text.load_state_dict({name: state[name] for name in names}, assign=True)
-    learner = PromptLearner(clip.token_embedding, classes=2)
+    for form in FORMS:
+        learner = PromptLearner(clip.token_embedding, 2, form)
+        with torch.inference_mode():
+            spelled = word_vectors(clip.token_embedding, "X_" * form.n_ctx, form.n_ctx)
+            learner.cls_ctx.copy_(spelled.expand(2, -1, -1))
+            found = text.eval()(learner(torch.tensor([1])))
+            expected = clip.encode_text(prompt_tokens(form))
+        assert torch.allclose(found, expected, atol=1e-5), form
 
-    with torch.inference_mode():
-        learner.cls_ctx.copy_(clip.token_embedding(prompt_tokens()[:, 5:9]).expand(2, -1, -1))
-        found = text.eval()(learner(torch.tensor([1])))
-        expected = clip.encode_text(prompt_tokens())
 
-    assert torch.allclose(found, expected, atol=1e-5)
+def test_words_to_start_from_have_as_many_tokens_as_vectors() -> None:
+    embedding = nn.Embedding(49408, 16)
+    dock = word_vectors(embedding, "loading dock", 2)
+    assert torch.equal(
+        dock, embedding(torch.tensor(open_clip.tokenizer.SimpleTokenizer().encode("loading dock")))
+    )
+    with pytest.raises(UsageError, match=r"'loading_dock' has 2 tokens: give --n_ctx as many"):
+        word_vectors(embedding, "loading_dock", 4)
 
 
 def test_learns_four_vectors_per_class_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.model.prompt_form import PromptForm
 from progeo_core.train.checkpoint import save_checkpoint
 from progeo_core.train.clip_towers import ClipTowers, load_towers
 from progeo_core.train.options import read_options
@@ -25,19 +26,25 @@ def towers_of(backbone: str, stage: str, *flags: str) -> ClipTowers:
 
 def test_prompts_are_small_and_have_texts_of_their_own() -> None:
     towers = towers_of("tiny-vit", "stage1")
-    prompts = towers.initial_prompts(200)
+    prompts = towers.initial_prompts(200, 4)
     assert prompts.shape == (200, 4, 16)
     assert prompts.std().item() == pytest.approx(0.02, rel=0.1)
-    texts = towers.text_features(prompts[:2])
+    form = PromptForm()
+    texts = towers.text_features(prompts[:2], form)
     assert texts.shape == (2, 16)
     assert not torch.allclose(texts[0], texts[1])
-    torch.testing.assert_close(towers.text_features(prompts[:1])[0], texts[0])
+    torch.testing.assert_close(towers.text_features(prompts[:1], form)[0], texts[0])
+    elsewhere = towers.text_features(prompts[:2], PromptForm(4, "front"))
+    assert not torch.allclose(elsewhere, texts)
+    words = towers.initial_prompts(2, 3, "a_loading dock")
+    assert torch.equal(words[0], words[1])
+    assert towers.text_features(words, PromptForm(3, "middle")).shape == (2, 16)
 
 
 def test_gradients_reach_the_prompts_and_no_weight_of_stage_1() -> None:
     towers = towers_of("tiny-vit", "stage1")
-    prompts = towers.initial_prompts(2).requires_grad_()
-    towers.text_features(prompts).sum().backward()
+    prompts = towers.initial_prompts(2, 4).requires_grad_()
+    towers.text_features(prompts, PromptForm()).sum().backward()
     assert prompts.grad is not None
     assert prompts.grad.abs().sum() > 0
     assert not any(parameter.requires_grad for parameter in towers.network.parameters())
@@ -98,7 +105,7 @@ def test_a_resumed_model_describes_as_before(backbone: str, tmp_path: Path) -> N
 def test_a_network_without_prompts_has_no_text_side() -> None:
     towers = towers_of("tiny-vit", "stage2", "--without_prompts")
     with pytest.raises(ValueError, match="without its text side"):
-        towers.initial_prompts(2)
+        towers.initial_prompts(2, 4)
 
 
 def test_a_descriptor_length_other_than_the_texts_is_refused() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from progeo_core.model.prompt_form import PromptForm
 from progeo_core.train.checkpoint import save_checkpoint
 from progeo_core.train.clip_towers import load_towers
 from progeo_core.train.command import run
@@ -42,6 +43,7 @@ def lay_out_bad_input(folder: Path, dataset: Path) -> None:
         ("stage2", "--without_prompts --batch_size 8", 1, "6 classes, too few for batches of 8"),
         ("stage1", "--min_images_per_class 50", 1, "lower min_images_per_class"),
         ("stage1", "--model mobilenetv2-gem", 2, "is evaluated, not trained"),
+        ("stage1", "--ctx_init corridor", 2, "has 1 tokens: give --n_ctx as many"),
         ("stage1", "--groups_num 20", 1, "lower groups_num"),
         ("stage1", "--train_set_folder nowhere", 1, "nowhere: no such folder"),
         ("stage1", "--backbone tiny-vat", 2, "similar: tiny-vit"),
@@ -79,6 +81,34 @@ def test_bad_use_is_one_line_and_its_exit_code(
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_models")
+def test_stage_2_takes_the_form_of_prompts_from_their_file(
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = [*COMMON, f"--train_set_folder={dataset / 'train'}"]
+    form = "--n_ctx 3 --class_token_position front"
+    run("Test.", ("stage1", "stage2"), [*arguments, *form.split(), "--ctx_init=a loading dock"])
+    (file,) = tmp_path.glob("logs/default/stage1/*/last_prompt_learners.pth")
+    arguments.append(f"--prompt_learners={file}")
+    run("Test.", ("stage2",), arguments)
+    losses = [
+        json.loads(path.read_text())[0]["loss_texts"]
+        for path in tmp_path.glob("logs/default/stage2/*/history.json")
+    ]
+    assert len(losses) == 2
+    assert losses[0] == losses[1] > 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        run("Test.", ("stage2",), [*arguments, "--n_ctx=8"])
+    error = capsys.readouterr().err.strip()
+    assert f"prompts are 'A photo of a street X X X.', not '{PromptForm(8)}' (--n_ctx 8" in error
 
 
 @pytest.mark.usefixtures("tiny_models")

@@ -9,6 +9,7 @@ from torch import nn
 
 from progeo_core.dataset.place_classes import PlaceClassSettings, PlaceGroup, group_places
 from progeo_core.errors import DataError
+from progeo_core.model.prompt_form import END, MIDDLE, PromptForm
 from progeo_core.train.checkpoint import save_checkpoint
 from progeo_core.train.prompts_file import GroupPrompts, load_prompts, save_prompts
 
@@ -36,10 +37,30 @@ def test_prompts_come_back_with_their_groups(
     path, prompts = saved
     loaded = load_prompts(path, groups, 8)
     assert len(loaded) == 2
-    assert all(torch.equal(one, two.prompts) for one, two in zip(loaded, prompts, strict=True))
+    for one, two in zip(loaded, prompts, strict=True):
+        assert torch.equal(one.prompts, two.prompts)
     # Stage 2 may train on fewer groups than stage 1 did, and earlier files order them otherwise.
     (second,) = load_prompts(path, groups[1:], 8)
-    assert torch.equal(second, prompts[1].prompts)
+    assert torch.equal(second.prompts, prompts[1].prompts)
+
+
+def test_a_file_says_the_form_of_its_prompts_and_older_ones_need_not(
+    groups: tuple[PlaceGroup, ...], tmp_path: Path
+) -> None:
+    path, group = tmp_path / "prompts.pth", groups[0]
+    stored = {
+        "class_id": torch.from_numpy(group.class_id),
+        "prompts": torch.zeros(len(group), 7, 8),
+    }
+    save_prompts([GroupPrompts(**stored, class_token_position=MIDDLE)], path)
+    assert load_prompts(path, [group], 8)[0].form == PromptForm(7, MIDDLE)
+    for more, form in (({}, PromptForm(7, END)), ({"class_token_position": "top"}, None)):
+        save_checkpoint({"kind": "progeo prompts", "groups": [{**stored, **more}]}, path)
+        if form is None:
+            with pytest.raises(DataError, match="the word of a class stands nowhere"):
+                load_prompts(path, [group], 8)
+        else:
+            assert load_prompts(path, [group], 8)[0].form == form
 
 
 def test_prompts_of_other_classes_or_too_few_groups_are_refused(
@@ -91,7 +112,7 @@ def test_what_the_groups_cannot_be_is_refused(
         load_prompts(path, groups, 8)
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 8), (2, 8), (2, 3, 8), (2, 4, 0), (2, 4, 16)])
+@pytest.mark.parametrize("shape", [(1, 4, 8), (2, 8), (2, 0, 8), (2, 70, 8), (2, 4, 0), (2, 4, 16)])
 def test_prompts_of_another_shape_or_model_are_refused(
     groups: tuple[PlaceGroup, ...], tmp_path: Path, shape: tuple[int, ...]
 ) -> None:

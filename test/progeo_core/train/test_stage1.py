@@ -8,7 +8,8 @@ from torch import nn
 
 from progeo_core.dataset.place_classes import PlaceClassSettings, group_places
 from progeo_core.errors import DataError
-from progeo_core.train.checkpoint import save_checkpoint
+from progeo_core.model.prompt_form import PAPERS_FORM, PromptForm
+from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import load_prompts
 from progeo_core.train.settings import RunSettings, Stage1Settings, TrainingSettings
@@ -29,20 +30,22 @@ SETTINGS = TrainingSettings(
 )
 
 
-def make_trainings(settings: TrainingSettings = SETTINGS) -> list[PromptTraining]:
+def make_trainings(
+    settings: TrainingSettings = SETTINGS, form: PromptForm = PAPERS_FORM
+) -> list[PromptTraining]:
     """Return two groups whose classes have image features around a direction of their own."""
     random = np.random.default_rng(0)
     east = np.repeat(np.arange(2 * CLASSES) * 10.0, IMAGES)
     groups = group_places(east, 0 * east, 0 * east, 0, settings.places)
     torch.manual_seed(1)
-    encoder = nn.Linear(4 * WIDTH, DIMENSION).requires_grad_(False)
+    encoder = nn.Linear(form.n_ctx * WIDTH, DIMENSION).requires_grad_(False)
     trainings = []
     for group in groups:
         centres = random.standard_normal((len(group), DIMENSION))[group.labels]
         features = centres + 0.3 * random.standard_normal(centres.shape)
         features[3] = np.nan
-        prompts = 0.02 * torch.randn(len(group), 4, WIDTH)
-        texts = ClassTexts(prompts, lambda vectors: encoder(vectors.flatten(1)))
+        prompts = 0.02 * torch.randn(len(group), form.n_ctx, WIDTH)
+        texts = ClassTexts(prompts, form, lambda vectors, _: encoder(vectors.flatten(1)))
         data = GroupFeatures(group, features.astype(np.float32))
         trainings.append(PromptTraining(data, texts, settings, ALONE))
     return trainings
@@ -59,7 +62,7 @@ def test_prompts_learn_their_classes(tmp_path: Path) -> None:
     for training, prompts in zip(
         trainings, load_prompts(path, [one.data.group for one in trainings], WIDTH), strict=True
     ):
-        assert torch.equal(prompts, training.texts.prompts)
+        assert torch.equal(prompts.prompts, training.texts.prompts)
         with torch.no_grad():
             texts = training.texts(torch.arange(CLASSES))
         usable = np.isfinite(training.data.features[:, 0])
@@ -97,6 +100,19 @@ def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
         resume_prompts(trainings, tmp_path / "begun")
     with pytest.raises(DataError, match="no saved groups"):
         resume_prompts(trainings, tmp_path / "elsewhere")
+
+
+def test_prompts_of_another_form_are_refused_with_their_own(tmp_path: Path) -> None:
+    (training, *_) = make_trainings(form=PromptForm(6, "front"))
+    training.save(tmp_path / "group.pth")
+    with pytest.raises(DataError, match="resume with --n_ctx 6 --class_token_position front"):
+        make_trainings()[0].load(tmp_path / "group.pth")
+    make_trainings(form=PromptForm(6, "front"))[0].load(tmp_path / "group.pth")
+    assert training.prompts().form == PromptForm(6, "front")
+    old = load_checkpoint(tmp_path / "group.pth")
+    del old["class_token_position"]
+    save_checkpoint(old, tmp_path / "group.pth")
+    make_trainings(form=PromptForm(6))[0].load(tmp_path / "group.pth")
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
