@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pyproj
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from progeo_core.errors import DataError, UsageError
@@ -22,7 +22,6 @@ from progeo_core.geo import (
     yaw_from_heading,
 )
 
-anytime = settings(deadline=None)  # a busy machine is no failure
 METRES_PER_DEGREE = 111_320.0
 COLUMNS = ("east_m", "north_m")
 
@@ -38,7 +37,6 @@ def metres_apart(a, b):
     return math.hypot((b[0] - a[0]) * METRES_PER_DEGREE, east)
 
 
-@anytime
 @given(utm_latitudes, longitudes)
 def test_utm_round_trip_is_exact_to_a_millimetre_everywhere(lat, lon):
     utm = utm_from_wgs84(lat, lon)
@@ -46,7 +44,6 @@ def test_utm_round_trip_is_exact_to_a_millimetre_everywhere(lat, lon):
     assert metres_apart((lat, lon), (float(back[0]), float(back[1]))) < 1e-3
 
 
-@anytime
 @given(utm_latitudes, st.integers(0, 60), st.sampled_from([-1e-9, 0.0, 1e-9]))
 def test_utm_round_trip_at_zone_borders(lat, border, offset):
     lon = min(180.0, max(-180.0, border * 6.0 - 180.0 + offset))
@@ -193,7 +190,6 @@ def test_no_data_is_no_altitude():
     assert known_altitude(-430.0) == -430.0
 
 
-@anytime
 @given(
     st.floats(-90.0, 90.0),
     longitudes,
@@ -268,7 +264,6 @@ def test_parse_datum_refuses(text, words):
         parse_datum(text)
 
 
-@anytime
 @given(angles)
 def test_wrapped_angles_point_the_same_way(angle):
     wrapped = float(wrap_angle(angle))
@@ -281,7 +276,6 @@ def test_wrap_keeps_half_a_turn_positive_and_unknown_unknown():
     assert np.isnan(wrap_angle(math.nan))
 
 
-@anytime
 @given(angles)
 def test_heading_round_trip(yaw):
     heading = float(heading_from_yaw(yaw))

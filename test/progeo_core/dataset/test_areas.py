@@ -21,7 +21,7 @@ def nearest_m(one, other):
     return np.linalg.norm(one[:, None] - other, axis=-1).min()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.sampled_from([3.0, 10.0, 25.0]), st.integers(200, 600))
 def test_areas_are_a_cell_apart(seed, cell_m, count):
     position = drive(count, seed)

@@ -46,7 +46,7 @@ def test_a_datum_puts_local_metres_on_the_globe(campus, tmp_path):
     np.testing.assert_allclose(columns.lat_deg, back.position[:, 0], atol=2e-8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

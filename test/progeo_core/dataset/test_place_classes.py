@@ -2,13 +2,12 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from progeo_core.dataset.place_classes import PlaceClassSettings, class_ids, group_ids, group_places
 from progeo_core.errors import DataError, UsageError
 
-anytime = settings(deadline=None)  # a busy machine is no failure
 EVERY_CLASS = PlaceClassSettings(min_images_per_class=1, groups_num=1)
 ONE_GROUP = PlaceClassSettings(N=1, L=1, min_images_per_class=1, groups_num=1)
 
@@ -77,7 +76,6 @@ sizes = st.builds(
 
 
 @pytest.mark.slow
-@anytime
 @given(columns, sizes)
 def test_classes_are_cells_of_one_zone_and_groups_keep_them_apart(table, size):
     east, north, heading, zone = map(np.array, table)
@@ -97,7 +95,6 @@ def test_classes_are_cells_of_one_zone_and_groups_keep_them_apart(table, size):
 
 
 @pytest.mark.slow
-@anytime
 @given(columns, st.randoms(use_true_random=False))
 def test_class_order_does_not_depend_on_the_order_of_images(table, random):
     rows = list(zip(*table, strict=True))

@@ -21,7 +21,7 @@ def distances(records, one, other):
     return np.linalg.norm(position[one][:, None] - position[other], axis=-1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), cell=st.sampled_from([3.0, 5.0, 8.0]), campus=st.booleans())
 def test_no_place_that_is_held_out_is_near_one_to_train_on(
     corridor, campus_loop, seed, cell, campus

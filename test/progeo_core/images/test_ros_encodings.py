@@ -5,7 +5,7 @@ import array
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from progeo_core.errors import ImageError
@@ -165,7 +165,6 @@ def test_rgb8_shares_memory_with_the_message(rgb):
     assert np.shares_memory(pixels, np.frombuffer(data, np.uint8))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),

@@ -104,7 +104,7 @@ def appended(draw):
     return places, vectors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(appended(), st.none() | st.just(Datum(-33.5, 151.25, 12.0)))
 def test_what_is_appended_is_read_back(batch, datum):
     places, vectors = batch

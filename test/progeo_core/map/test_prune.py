@@ -131,7 +131,7 @@ def test_a_corridor_in_another_light_stays_and_its_own_neighbours_go(two_passes:
         assert np.abs(np.subtract.outer(np.arange(40, 70), metres)).min(axis=1).max() <= 2.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_pruned_places_have_a_stand_in(tmp_path_factory, fingerprint, make_places, seed):
     random = np.random.default_rng(seed)

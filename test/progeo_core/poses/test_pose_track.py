@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from progeo_core.geo import Frame, wrap_angle
@@ -89,7 +89,6 @@ def test_no_poses_give_no_positions():
     assert np.isnan(yaw).all()
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.floats(0.0, 1.0), st.integers(0, 70))
 def test_the_campus_drive_is_never_left_between_its_poses(campus_loop, weight, row):
     records = read_records(campus_loop / "records.csv")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from progeo_core.train import search
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 12), st.integers(0, 1000))
 def test_blocks_find_what_the_whole_table_does(
     places: int, queries: int, count: int, seed: int
