@@ -32,8 +32,8 @@ from test.benchmarks.image_path_benchmark import PICTURE
 from test.benchmarks.row import Row
 
 FILES, SIZE, SIDE = 16, (960, 720), 128
-FEW, MANY = 2 * BLOCK, 6 * BLOCK
-ROUNDS = 3
+COUNT = 8 * BLOCK
+ROUNDS = 2
 
 
 class Cost(NamedTuple):
@@ -60,7 +60,7 @@ def rows(folder: Path) -> Iterator[Row]:
     source = source_of_records(write_images(folder))
     with cluster() as nodes:
         alone, one, two = least_of_rounds(nodes, model, source)
-    case = f"{MANY} PNGs of {SIZE[0]} × {SIZE[1]}"
+    case = f"{COUNT} PNGs of {SIZE[0]} × {SIZE[1]}"
     yield Row(f"{case}, one worker, processor time", "ms", one.processors, alone.processors)
     yield Row(f"{case}, one worker", "ms", one.wall, alone.wall)
     yield Row(f"{case}, two workers against one", "ms", two.wall, one.wall)
@@ -75,7 +75,7 @@ def least_of_rounds(nodes: Any, model: FleetModel, source: ImageSource) -> list[
         for workers in (1, 2):
             second = nodes.add_node(num_cpus=1) if workers == 2 else None
             with contextlib.closing(RayCluster(nodes.address, model, 1)) as ray:
-                costs[workers].append(cost(ray.describe, source, processor_seconds))
+                costs[workers].append(cost(ray.describe, source, ProcessorMeter().seconds))
             if second is not None:
                 nodes.remove_node(second)
         print(f"fleet_build: round {number}: {[one[-1] for one in costs]}", flush=True)
@@ -83,31 +83,39 @@ def least_of_rounds(nodes: Any, model: FleetModel, source: ImageSource) -> list[
 
 
 def cost(describe: Describer, source: ImageSource, processors: Callable[[], float]) -> Cost:
-    """Return what an image costs, by the difference of many and few: starting costs cancel."""
-    found = []
-    for count in (FEW, MANY):
-        chosen = np.arange(count)
-        before = time.perf_counter(), processors()
-        blocks = describe(source, source.records, chosen)
-        assert sum(len(block.described) for block in blocks) == count
-        found.append((time.perf_counter() - before[0], processors() - before[1]))
-    per_image = (np.array(found[1]) - found[0]) * 1e3 / (MANY - FEW)
-    return Cost(*map(float, per_image))
+    """Return what an image costs once every worker is at work."""
+    marks = []
+    blocks = 0
+    for block in describe(source, source.records, np.arange(COUNT)):
+        assert len(block.described) == BLOCK
+        blocks += 1
+        marks.append((time.perf_counter(), processors()))
+    assert blocks * BLOCK == COUNT
+    # By then, two workers have done their first one.
+    spent = np.subtract(marks[-1], marks[1]) * 1e3 / (COUNT - 2 * BLOCK)
+    return Cost(*map(float, spent))
 
 
-def processor_seconds() -> float:
-    """Return the processor time of this process and of all that it has started, ended ones too."""
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            parents[int(folder.name)] = int(fields[1])
-            ticks[int(folder.name)] = sum(map(int, fields[11:15]))
-    own = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in own} - own:
-        own |= more
-    return sum(ticks[pid] for pid in own) / os.sysconf("SC_CLK_TCK")
+class ProcessorMeter:
+    """Processor time of this process and of all that it has started, ended ones as last seen."""
+
+    def __init__(self) -> None:
+        self._ticks: dict[int, int] = {}
+
+    def seconds(self) -> float:
+        """Return the time (s) up to now."""
+        parents: dict[int, int] = {}
+        now: dict[int, int] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                parents[int(folder.name)] = int(fields[1])
+                now[int(folder.name)] = sum(map(int, fields[11:13]))
+        own = {os.getpid()}
+        while more := {pid for pid, parent in parents.items() if parent in own} - own:
+            own |= more
+        self._ticks |= {pid: now[pid] for pid in own}
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -136,7 +144,7 @@ def write_images(folder: Path) -> Path:
     for number, source in enumerate(sources):
         larger = cv2.resize(read_image(source), SIZE, interpolation=cv2.INTER_CUBIC)
         assert cv2.imwrite(str(folder / f"{number}.png"), larger)
-    lines = ["image,x_m,y_m", *(f"{row % len(sources)}.png,{row},0" for row in range(MANY))]
+    lines = ["image,x_m,y_m", *(f"{row % len(sources)}.png,{row},0" for row in range(COUNT))]
     table = folder / "images.csv"
     table.write_text("\n".join(lines) + "\n")
     return table
