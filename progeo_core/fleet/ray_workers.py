@@ -7,7 +7,9 @@ import logging
 import math
 import os
 import pickle
+import signal
 import socket
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -137,6 +139,7 @@ def _connect(address: str) -> None:
     ray = _ray()
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     options = {"include_dashboard": False} if address == "local" else {}
+    on_terminate = signal.getsignal(signal.SIGTERM)
     try:
         _require_port(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -146,6 +149,9 @@ def _connect(address: str) -> None:
             f"--ray {address}: there is no Ray cluster to reach ({reason}); start one with 'ray"
             " start --head', or take --ray local"
         ) from error
+    if threading.current_thread() is threading.main_thread():
+        # Ray puts its own handler there.
+        signal.signal(signal.SIGTERM, on_terminate)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # Every block goes out as soon as it is described.

@@ -38,6 +38,7 @@ NAMES = (
     "prune",
     "dataset_kills",
     "training",
+    "fleet_build",
 )
 
 
