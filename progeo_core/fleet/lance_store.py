@@ -13,7 +13,8 @@ import random
 import re
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,6 +55,8 @@ _STORAGE = {"new_table_enable_stable_row_ids": "true"}
 _READ_BLOCK = 256
 # Ids of one condition.
 _IDS = 500
+# Version that wrote a row.
+_CREATED = "_row_created_at_version"
 # A commit that meets others is tried again for so long (s).
 _RETRY_S = 60.0
 _FIRST_WAIT_S = 0.05
@@ -149,6 +152,8 @@ class LanceStore:
         """Take the open tables."""
         self.uri = uri
         self._places, self._sessions, self._cameras = places, sessions, cameras
+        # What is known to be in the tables: neither sessions nor cameras ever change or go.
+        self._kept_sessions, self._kept_cameras = set[FleetSession](), set[str]()
         self.fingerprint = lance_rows.fingerprint_of(uri, places.schema)
 
     def append(self, session: FleetSession, places: FleetPlaces) -> int:
@@ -156,13 +161,21 @@ class LanceStore:
         with _explained(self.uri):
             self._require_fitting(places)
             self._keep_session(session)
-            known = self._known(places.ids)
-            fresh = places.rows([row for row, one in enumerate(places.ids) if one not in known])
+            before = int(self._places.version)
+            known = self._rows_of(places.ids)
+            if len(known) > len(set(known["id"])):
+                # A writer was killed before it could.
+                self._drop_twins(places.ids)
+            fresh = places.rows(np.flatnonzero(~np.isin(places.ids, known["id"])))
             if not fresh.ids:
                 return 0
             self._keep_cameras(lance_rows.camera_rows(fresh))
             table = lance_rows.table_of_places(fresh, self._places.schema)
-            return self._merge(self._places, "id", table)
+            # No engine's check of unique ids here: that reads all of them.
+            if int(_retried(partial(self._places.add, table)).version) != before + 1:
+                # Others wrote since it was looked what is there; it may have been the same places.
+                self._drop_twins(fresh.ids)
+            return len(fresh.ids)
 
     def region(self, region: Region | None, *, content: bool = True) -> Iterator[FleetPlaces]:
         """Yield places of one version of the store; see `FleetStore.region`."""
@@ -172,10 +185,9 @@ class LanceStore:
             batches = query.to_batches(_READ_BLOCK)
             # After the version of the places is chosen: their cameras are written before them.
             cameras = self._all_cameras() if content else None
+            seen: set[str] = set()
             for batch in batches:
-                found = self._places_of(batch, cameras)
-                if region is not None:
-                    found = found.rows(np.flatnonzero(region.contains(found.geodetic)))
+                found = _inside(region, self._places_of(batch, cameras), seen)
                 if found.ids:
                     yield found
 
@@ -187,19 +199,20 @@ class LanceStore:
             search = search.nprobes(_PROBES).refine_factor(_REFINED)
             table = search.select([*PLAIN_COLUMNS, "_distance"]).to_arrow().combine_chunks()
             similarity = 1.0 - np.asarray(table["_distance"], np.float64)
-            return FleetMatches(self._places_of(_one_batch(table), None), similarity)
+            rows = _first_rows(table["id"].to_pylist(), set())
+            return FleetMatches(
+                self._places_of(_one_batch(table), None).rows(rows), similarity[rows]
+            )
 
     def since(self, version: int, region: Region | None = None) -> FleetChanges:
         """Return what came and went after a version; see `FleetStore.since`."""
         with _explained(self.uri):
             newest = int(self._places.version)
-            created, updated = "_row_created_at_version", "_row_last_updated_at_version"
-            came = f"{created} > {version} AND {created} <= {newest} AND {_condition(region)}"
+            updated = "_row_last_updated_at_version"
+            came = f"{_CREATED} > {version} AND {_CREATED} <= {newest} AND {_condition(region)}"
             went = f"{updated} > {version} AND {updated} <= {newest} AND NOT ({IS_PLACE})"
             table = self._places.search().where(came).select(list(PLAIN_COLUMNS)).to_arrow()
-            added = self._places_of(_one_batch(table), None)
-            if region is not None:
-                added = added.rows(np.flatnonzero(region.contains(added.geodetic)))
+            added = _inside(region, self._places_of(_one_batch(table), None), set())
             gone = self._places.search().where(went).select(["id"]).to_arrow()
             return FleetChanges(newest, added, gone["id"].to_pylist())
 
@@ -222,8 +235,7 @@ class LanceStore:
         """Drop places, join files, bring indexes up to date; see `FleetStore.compact`."""
         cleared = dict.fromkeys(CLEARED_COLUMNS)
         with _explained(self.uri):
-            for start in range(0, len(drop), _IDS):
-                where = f"id IN ({_quoted(drop[start : start + _IDS])})"
+            for where in _any_of(drop):
                 _retried(partial(self._places.update, where=where, values=cleared))
             for table in (self._sessions, self._cameras, self._places):
                 _retried(partial(table.optimize, cleanup_older_than=_KEPT))
@@ -262,15 +274,31 @@ class LanceStore:
                 f" keeps {self.fingerprint.dimension} values of each place"
             )
 
-    def _known(self, ids: Sequence[str]) -> set[str]:
-        """Return those of the ids that are there already."""
-        known: set[str] = set()
-        for start in range(0, len(ids), _IDS):
-            where = f"id IN ({_quoted(ids[start : start + _IDS])})"
-            known.update(
-                self._places.search().where(where).select(["id"]).to_arrow()["id"].to_pylist()
-            )
-        return known
+    def _rows_of(self, ids: Sequence[str]) -> pa.Table:
+        """Return the id and the version that wrote it of rows with these ids."""
+        import pyarrow as pa
+
+        columns = ["id", _CREATED]
+        return pa.concat_tables(
+            self._places.search().where(where).select(columns).to_arrow() for where in _any_of(ids)
+        )
+
+    def _drop_twins(self, ids: Sequence[str]) -> None:
+        """Delete rows with these ids but the first of each.
+
+        Writers that add the same places at a time do not see each other, as each adds what it did
+        not find. The later one finds both rows afterwards; until then, readers count them once.
+        """
+        rows = self._rows_of(ids)
+        versions = sorted(zip(rows[_CREATED].to_pylist(), rows["id"].to_pylist(), strict=True))
+        first: dict[str, int] = {}
+        later = defaultdict[int, list[str]](list)
+        for version, one in versions:
+            if first.setdefault(one, version) != version:
+                later[version].append(one)
+        for version, extra in later.items():
+            for where in _any_of(extra):
+                _retried(partial(self._places.delete, f"{where} AND {_CREATED} = {version}"))
 
     def _all_sessions(self) -> Iterator[FleetSession]:
         return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())
@@ -280,36 +308,40 @@ class LanceStore:
 
     def _keep_session(self, session: FleetSession) -> None:
         """Write a session that is new; `UsageError` where its name is that of another one."""
-        kept = {one.key: one for one in self._all_sessions()}
-        if kept.get(session.key) == session:
+        if session in self._kept_sessions:
             return
+        kept = {one.key: one for one in self._all_sessions()}
         for other in kept.values():
             _require_comparable(self.uri, other, session)
         row = lance_rows.session_row(session)
-        self._merge(self._sessions, "key", [row])
+        _merge(self._sessions, [row])
         found = next(one for one in self._all_sessions() if one.key == session.key)
         # Another robot of this name may have been first.
         _require_comparable(self.uri, found, session)
         if found.structure != session.structure:
-            self._merge(self._sessions, "key", [row], update=True)
+            _merge(self._sessions, [row], update=True)
+        self._kept_sessions.add(session)
 
     def _keep_cameras(self, cameras: dict[str, str]) -> None:
-        known = set(self._cameras.to_arrow()["key"].to_pylist())
-        rows = [{"key": key, "json": text} for key, text in cameras.items() if key not in known]
+        rows = [
+            {"key": key, "json": text}
+            for key, text in cameras.items()
+            if key not in self._kept_cameras
+        ]
         if rows:
-            self._merge(self._cameras, "key", rows)
+            _merge(self._cameras, rows)
+            self._kept_cameras.update(cameras)
 
-    @staticmethod
-    def _merge(table: Any, key: str, rows: Any, update: bool = False) -> int:
-        """Insert rows whose key is new, and replace others if `update`; return how many are new."""
-        import pyarrow as pa
 
-        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, table.schema)
-        # By an index, the engine does not see that another writer inserts the same key meanwhile.
-        merge = table.merge_insert(key).use_index(False).when_not_matched_insert_all()
-        if update:
-            merge = merge.when_matched_update_all()
-        return int(_retried(lambda: merge.execute(data)).num_inserted_rows)
+def _merge(table: Any, rows: Sequence[Mapping[str, Any]], update: bool = False) -> None:
+    """Insert rows whose key is new, and replace others if `update`."""
+    import pyarrow as pa
+
+    data = pa.Table.from_pylist(rows, table.schema)
+    merge = table.merge_insert("key").when_not_matched_insert_all()
+    if update:
+        merge = merge.when_matched_update_all()
+    _retried(lambda: merge.execute(data))
 
 
 def _require_comparable(uri: str, kept: FleetSession, session: FleetSession) -> None:
@@ -340,6 +372,14 @@ def _condition(region: Region | None) -> str:
     return f"({cells}) AND {latitude} AND ({longitude})"
 
 
+def _inside(region: Region | None, places: FleetPlaces, seen: set[str]) -> FleetPlaces:
+    """Return those of the region's box that are in the region, but what was seen already."""
+    rows = np.array(_first_rows(places.ids, seen), np.int64)
+    if region is not None:
+        rows = rows[region.contains(places.geodetic[rows])]
+    return places if len(rows) == len(places.ids) else places.rows(rows)
+
+
 def _one_batch(table: pa.Table) -> pa.RecordBatch:
     import pyarrow as pa
 
@@ -349,8 +389,18 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _quoted(values: Sequence[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+def _any_of(ids: Sequence[str]) -> Iterator[str]:
+    """Yield conditions that some of the ids fulfil each."""
+    for start in range(0, len(ids), _IDS):
+        quoted = (one.replace("'", "''") for one in ids[start : start + _IDS])
+        yield "id IN ('{}')".format("', '".join(quoted))
+
+
+def _first_rows(ids: Sequence[str], seen: set[str]) -> list[int]:
+    """Return the rows of ids that were not seen yet, each once, and count them as seen."""
+    rows = {one: row for row, one in reversed([*enumerate(ids)]) if one not in seen}
+    seen.update(rows)
+    return sorted(rows.values())
 
 
 def _retried(commit: Callable[[], _Result]) -> _Result:
