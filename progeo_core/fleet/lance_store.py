@@ -65,13 +65,21 @@ _CONFLICTS = re.compile(r"conflict|concurrent|already exists|too many concurrent
 _KEPT = datetime.timedelta(days=1)
 # Fewer descriptors than this are searched one by one.
 _MIN_INDEXED = 20_000
-_DIMENSIONS_PER_CODE = 8
-_PROBES, _REFINED = 32, 20
+# The index of n descriptors has sqrt(n) over this partitions: making it is mostly comparing with
+# their centres. It is made anew when it should have so many times more of them.
+_ROOT_PER_PARTITION, _GROWN = 8, 2
+# Descriptors of one partition that train its centre, and rounds of that.
+_TRAINING, _ROUNDS = 32, 10
+# Partitions that are searched, and how many of what is found there is compared in full.
+_PROBES, _COMPARED = 32, 100
 _MAX_MESSAGE = 300
 _Result = TypeVar("_Result")
 # What an engine's message means; the first that fits.
 _MEANINGS = (
-    ("No space left|disk full|quota", "the disk is full: free some room and try again"),
+    (
+        "No space left|disk full|quota|File too large",
+        "the disk is full: free some room and try again",
+    ),
     (
         "AccessDenied|Forbidden|403|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
         "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
@@ -196,7 +204,7 @@ class LanceStore:
         query = np.asarray(descriptor, np.float16).reshape(self.fingerprint.dimension)
         with _explained(self.uri):
             search = self._places.search(query).distance_type("cosine").limit(count)
-            search = search.nprobes(_PROBES).refine_factor(_REFINED)
+            search = search.nprobes(_PROBES).refine_factor(math.ceil(_COMPARED / count))
             table = search.select([*PLAIN_COLUMNS, "_distance"]).to_arrow().combine_chunks()
             similarity = 1.0 - np.asarray(table["_distance"], np.float64)
             rows = _first_rows(table["id"].to_pylist(), set())
@@ -243,7 +251,7 @@ class LanceStore:
 
     def _make_indexes(self) -> None:
         """Make what indexes there are none of yet; `optimize` has extended the others."""
-        from lancedb.index import BTree, IvfPq
+        from lancedb.index import BTree
 
         places = self._places.count_rows(IS_PLACE)
         if not places:
@@ -251,13 +259,28 @@ class LanceStore:
         for column in ("id", "cell"):
             if self._index(column) is None:
                 _retried(partial(self._places.create_index, column, config=BTree()))
-        if places >= _MIN_INDEXED and self._index("descriptor") is None:
-            config = IvfPq(
-                distance_type="cosine",
-                num_partitions=max(1, round(math.sqrt(places))),
-                num_sub_vectors=max(1, self.fingerprint.dimension // _DIMENSIONS_PER_CODE),
-            )
-            _retried(partial(self._places.create_index, "descriptor", config=config))
+        if places >= _MIN_INDEXED:
+            self._index_descriptors(round(math.sqrt(places) / _ROOT_PER_PARTITION))
+
+    def _index_descriptors(self, partitions: int) -> None:
+        """Make the index of descriptors, unless there is one of about so many partitions."""
+        from lancedb.index import IvfRq
+
+        kept = self._index("descriptor")
+        if kept is not None and partitions < _GROWN * int(kept.name.rpartition("_")[2]):
+            return
+        config = IvfRq(
+            distance_type="cosine",
+            num_partitions=partitions,
+            sample_rate=_TRAINING,
+            max_iterations=_ROUNDS,
+        )
+        # Nothing else tells how many partitions an index has.
+        name = f"descriptor_{partitions}"
+        make = partial(self._places.create_index, "descriptor", config=config, name=name)
+        _retried(make)
+        if kept is not None:
+            _retried(partial(self._places.drop_index, kept.name))
 
     def _index(self, column: str) -> Any:
         found = (one for one in self._places.list_indices() if one.columns == [column])
