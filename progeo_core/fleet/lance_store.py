@@ -170,11 +170,12 @@ class LanceStore:
             self._require_fitting(places)
             self._keep_session(session)
             before = int(self._places.version)
-            known = self._rows_of(places.ids)
-            if len(known) > len(set(known["id"])):
+            rows = self._rows_of(places.ids)
+            known = {one for _, one in rows}
+            if len(rows) > len(known):
                 # A writer was killed before it could.
                 self._drop_twins(places.ids)
-            fresh = places.rows(np.flatnonzero(~np.isin(places.ids, known["id"])))
+            fresh = places.rows([row for row, one in enumerate(places.ids) if one not in known])
             if not fresh.ids:
                 return 0
             self._keep_cameras(lance_rows.camera_rows(fresh))
@@ -297,14 +298,13 @@ class LanceStore:
                 f" keeps {self.fingerprint.dimension} values of each place"
             )
 
-    def _rows_of(self, ids: Sequence[str]) -> pa.Table:
-        """Return the id and the version that wrote it of rows with these ids."""
-        import pyarrow as pa
-
-        columns = ["id", _CREATED]
-        return pa.concat_tables(
-            self._places.search().where(where).select(columns).to_arrow() for where in _any_of(ids)
-        )
+    def _rows_of(self, ids: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the version that wrote it and the id of every row with one of these ids."""
+        rows: list[tuple[int, str]] = []
+        for where in _any_of(ids):
+            found = self._places.search().where(where).select([_CREATED, "id"]).to_arrow()
+            rows += zip(found[_CREATED].to_pylist(), found["id"].to_pylist(), strict=True)
+        return rows
 
     def _drop_twins(self, ids: Sequence[str]) -> None:
         """Delete rows with these ids but the first of each.
@@ -312,11 +312,9 @@ class LanceStore:
         Writers that add the same places at a time do not see each other, as each adds what it did
         not find. The later one finds both rows afterwards; until then, readers count them once.
         """
-        rows = self._rows_of(ids)
-        versions = sorted(zip(rows[_CREATED].to_pylist(), rows["id"].to_pylist(), strict=True))
         first: dict[str, int] = {}
         later = defaultdict[int, list[str]](list)
-        for version, one in versions:
+        for version, one in sorted(self._rows_of(ids)):
             if first.setdefault(one, version) != version:
                 later[version].append(one)
         for version, extra in later.items():
