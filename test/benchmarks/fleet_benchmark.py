@@ -12,6 +12,7 @@ import datetime
 import importlib.util
 import itertools
 import resource
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -64,9 +65,17 @@ def rows(folder: Path) -> Iterator[Row]:
     yield from _nearest_rows(store, table, clusters)
     store.append(*drive(2, clusters, DAYS_PLACES))
     yield Row("compact after 10,000 more", "s", _processor_s(store.compact), first_s)
+    info = store.info()
+    indexes = sum(one.size_bytes for one in table.list_indices())
+    # Files of earlier versions stay for a day.
     held = sum(file.stat().st_size for file in Path(uri).rglob("*") if file.is_file())
-    places = store.info().places
-    yield Row("bytes of a place", "bytes", held / places, given_bytes / COUNT)
+    yield Row(
+        "bytes of a place",
+        "bytes",
+        (info.size_bytes + indexes) / info.places,
+        given_bytes / COUNT,
+        also={"of indexes": indexes / info.places, "with earlier versions": held / info.places},
+    )
 
 
 def fill(store: FleetStore, table: Any, clusters: Clusters, count: int) -> int:
@@ -110,8 +119,7 @@ def drive(
 def _pull_row(case: str, store: FleetStore, table: Any, folder: Path) -> Row:
     middle = wgs84_from_enu([[SIDE_M / 2.0, SIDE_M / 2.0, 0.0]], DATUM)[0]
     region = Region.near(float(middle[0]), float(middle[1]), RADIUS_M)
-    numbers = itertools.count()
-    pulled = partial(_pull, store, region, folder, numbers)
+    pulled = partial(_pull, store, region, folder)
 
     def plain() -> None:
         columns = table.search().where(lance_rows.IS_PLACE)
@@ -122,9 +130,10 @@ def _pull_row(case: str, store: FleetStore, table: Any, folder: Path) -> Row:
     return row._replace(also={**row.also, "processor s": _processor_s(pulled), "places": pulled()})
 
 
-def _pull(store: FleetStore, region: Region, folder: Path, numbers: Iterator[int]) -> int:
+def _pull(store: FleetStore, region: Region, folder: Path) -> int:
     """Pull a region to a new map, with its index; return its number of places."""
-    return pull_region(store, region, folder / f"pulled{next(numbers)}.progeo").places
+    with tempfile.TemporaryDirectory(dir=folder) as target:
+        return pull_region(store, region, Path(target) / "pulled.progeo").places
 
 
 def _append_row(case: str, store: FleetStore, table: Any, number: int) -> Row:
