@@ -65,9 +65,8 @@ _CONFLICTS = re.compile(r"conflict|concurrent|already exists|too many concurrent
 _KEPT = datetime.timedelta(days=1)
 # Fewer descriptors than this are searched one by one.
 _MIN_INDEXED = 20_000
-# The index of n descriptors has sqrt(n) over this partitions: making it is mostly comparing with
-# their centres. It is made anew when it should have so many times more of them.
-_ROOT_PER_PARTITION, _GROWN = 8, 2
+# Descriptors of a partition of the index, when it is made; the engine splits those that grow.
+_PER_PARTITION = 4096
 # Descriptors of one partition that train its centre, and rounds of that.
 _TRAINING, _ROUNDS = 32, 10
 # Partitions that are searched, and how many of what is found there is compared in full.
@@ -252,7 +251,7 @@ class LanceStore:
 
     def _make_indexes(self) -> None:
         """Make what indexes there are none of yet; `optimize` has extended the others."""
-        from lancedb.index import BTree
+        from lancedb.index import BTree, IvfRq
 
         places = self._places.count_rows(IS_PLACE)
         if not places:
@@ -260,28 +259,14 @@ class LanceStore:
         for column in ("id", "cell"):
             if self._index(column) is None:
                 _retried(partial(self._places.create_index, column, config=BTree()))
-        if places >= _MIN_INDEXED:
-            self._index_descriptors(round(math.sqrt(places) / _ROOT_PER_PARTITION))
-
-    def _index_descriptors(self, partitions: int) -> None:
-        """Make the index of descriptors, unless there is one of about so many partitions."""
-        from lancedb.index import IvfRq
-
-        kept = self._index("descriptor")
-        if kept is not None and partitions < _GROWN * int(kept.name.rpartition("_")[2]):
-            return
-        config = IvfRq(
-            distance_type="cosine",
-            num_partitions=partitions,
-            sample_rate=_TRAINING,
-            max_iterations=_ROUNDS,
-        )
-        # Nothing else tells how many partitions an index has.
-        name = f"descriptor_{partitions}"
-        make = partial(self._places.create_index, "descriptor", config=config, name=name)
-        _retried(make)
-        if kept is not None:
-            _retried(partial(self._places.drop_index, kept.name))
+        if places >= _MIN_INDEXED and self._index("descriptor") is None:
+            config = IvfRq(
+                distance_type="cosine",
+                num_partitions=max(1, places // _PER_PARTITION),
+                sample_rate=_TRAINING,
+                max_iterations=_ROUNDS,
+            )
+            _retried(partial(self._places.create_index, "descriptor", config=config))
 
     def _index(self, column: str) -> Any:
         found = (one for one in self._places.list_indices() if one.columns == [column])
