@@ -6,18 +6,14 @@ again. Credentials come from the environment, as the object store's own tools ta
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
-import random
-import re
-import time
 import urllib.parse
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,10 +23,10 @@ from progeo_core.errors import (
     DataError,
     MissingDependencyError,
     ModelMismatchError,
-    ProgeoError,
     UsageError,
 )
 from progeo_core.fleet import lance_rows
+from progeo_core.fleet.lance_errors import explained, is_conflict, retried
 from progeo_core.fleet.lance_rows import ALL_COLUMNS, CLEARED_COLUMNS, IS_PLACE, PLAIN_COLUMNS
 from progeo_core.fleet.region import Region
 from progeo_core.fleet.store import (
@@ -42,7 +38,6 @@ from progeo_core.fleet.store import (
     FleetStore,
 )
 from progeo_core.map.place_features import joined_structure
-from progeo_core.map.sqlite_file import DamageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,10 +52,6 @@ _READ_BLOCK = 256
 _IDS = 500
 # Version that wrote a row.
 _CREATED = "_row_created_at_version"
-# A commit that meets others is tried again for so long (s).
-_RETRY_S = 60.0
-_FIRST_WAIT_S = 0.05
-_CONFLICTS = re.compile(r"conflict|concurrent|already exists|too many concurrent", re.IGNORECASE)
 # Versions that a reader may still have open are older than this before they are removed.
 _KEPT = datetime.timedelta(days=1)
 # Fewer descriptors than this are searched one by one.
@@ -71,26 +62,6 @@ _PER_PARTITION = 4096
 _TRAINING, _ROUNDS = 32, 10
 # Partitions that are searched, and how many of what is found there is compared in full.
 _PROBES, _COMPARED = 32, 100
-_MAX_MESSAGE = 300
-_Result = TypeVar("_Result")
-# What an engine's message means; the first that fits.
-_MEANINGS = (
-    (
-        "No space left|disk full|quota|File too large",
-        "the disk is full: free some room and try again",
-    ),
-    (
-        "AccessDenied|Forbidden|403|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
-        "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
-    ),
-    ("NoSuchBucket", "there is no such bucket: create it, or name another one"),
-    (
-        "ConnectError|dns error|timed out|Failed to resolve region",
-        "the object store cannot be reached: check the network, and the region or endpoint in the"
-        " environment (docs/fleet.md)",
-    ),
-    ("credential", "there are no credentials: set the object store's in the environment"),
-)
 
 
 def open_fleet(uri: str, create_for: ModelFingerprint | None = None) -> FleetStore:
@@ -110,7 +81,7 @@ def open_fleet(uri: str, create_for: ModelFingerprint | None = None) -> FleetSto
     missing = DataError(f"{uri}: there is no fleet's store; make one with 'progeo fleet push'")
     if create_for is None and "://" not in uri and not Path(uri).is_dir():
         raise missing
-    with _explained(uri):
+    with explained(uri):
         # Every read sees the newest version.
         database = lancedb.connect(uri, read_consistency_interval=datetime.timedelta(0))
         if _PLACES not in database.list_tables().tables:
@@ -147,7 +118,7 @@ def _create_tables(database: Any, fingerprint: ModelFingerprint) -> None:
         try:
             database.create_table(name, schema=schema, storage_options=_STORAGE)
         except (RuntimeError, OSError, ValueError) as error:
-            if not _CONFLICTS.search(str(error)):
+            if not is_conflict(error):
                 raise
             database.open_table(name)
 
@@ -165,7 +136,7 @@ class LanceStore:
 
     def append(self, session: FleetSession, places: FleetPlaces) -> int:
         """Add the places that are not there yet; see `FleetStore.append`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             self._require_fitting(places)
             self._keep_session(session)
             before = int(self._places.version)
@@ -180,14 +151,14 @@ class LanceStore:
             self._keep_cameras(lance_rows.camera_rows(fresh))
             table = lance_rows.table_of_places(fresh, self._places.schema)
             # No engine's check of unique ids here: that reads all of them.
-            if int(_retried(partial(self._places.add, table)).version) != before + 1:
+            if int(retried(partial(self._places.add, table)).version) != before + 1:
                 # Others wrote since it was looked what is there; it may have been the same places.
                 self._drop_twins(fresh.ids)
             return len(fresh.ids)
 
     def region(self, region: Region | None, *, content: bool = True) -> Iterator[FleetPlaces]:
         """Yield places of one version of the store; see `FleetStore.region`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             query = self._places.search().where(_condition(region))
             query = query.select(list(ALL_COLUMNS if content else PLAIN_COLUMNS))
             batches = query.to_batches(_READ_BLOCK)
@@ -202,7 +173,7 @@ class LanceStore:
     def nearest(self, descriptor: ArrayLike, count: int) -> FleetMatches:
         """Return the most similar places; see `FleetStore.nearest`."""
         query = np.asarray(descriptor, np.float16).reshape(self.fingerprint.dimension)
-        with _explained(self.uri):
+        with explained(self.uri):
             search = self._places.search(query).distance_type("cosine").limit(count)
             search = search.nprobes(_PROBES).refine_factor(math.ceil(_COMPARED / count))
             table = search.select([*PLAIN_COLUMNS, "_distance"]).to_arrow().combine_chunks()
@@ -214,7 +185,7 @@ class LanceStore:
 
     def since(self, version: int, region: Region | None = None) -> FleetChanges:
         """Return what came and went after a version; see `FleetStore.since`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             newest = int(self._places.version)
             updated = "_row_last_updated_at_version"
             came = f"{_CREATED} > {version} AND {_CREATED} <= {newest} AND {_condition(region)}"
@@ -226,7 +197,7 @@ class LanceStore:
 
     def info(self) -> FleetInfo:
         """Return what the store holds; see `FleetStore.info`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             rows, places = self._places.count_rows(), self._places.count_rows(IS_PLACE)
             index = self._index("descriptor")
             return FleetInfo(
@@ -242,11 +213,11 @@ class LanceStore:
     def compact(self, drop: Sequence[str] = ()) -> None:
         """Drop places, join files, bring indexes up to date; see `FleetStore.compact`."""
         cleared = dict.fromkeys(CLEARED_COLUMNS)
-        with _explained(self.uri):
+        with explained(self.uri):
             for where in _any_of(drop):
-                _retried(partial(self._places.update, where=where, values=cleared))
+                retried(partial(self._places.update, where=where, values=cleared))
             for table in (self._sessions, self._cameras, self._places):
-                _retried(partial(table.optimize, cleanup_older_than=_KEPT))
+                retried(partial(table.optimize, cleanup_older_than=_KEPT))
             self._make_indexes()
 
     def _make_indexes(self) -> None:
@@ -258,7 +229,7 @@ class LanceStore:
             return
         for column in ("id", "cell"):
             if self._index(column) is None:
-                _retried(partial(self._places.create_index, column, config=BTree()))
+                retried(partial(self._places.create_index, column, config=BTree()))
         if places >= _MIN_INDEXED and self._index("descriptor") is None:
             config = IvfRq(
                 distance_type="cosine",
@@ -266,7 +237,7 @@ class LanceStore:
                 sample_rate=_TRAINING,
                 max_iterations=_ROUNDS,
             )
-            _retried(partial(self._places.create_index, "descriptor", config=config))
+            retried(partial(self._places.create_index, "descriptor", config=config))
 
     def _index(self, column: str) -> Any:
         found = (one for one in self._places.list_indices() if one.columns == [column])
@@ -304,7 +275,7 @@ class LanceStore:
                 later[version].append(one)
         for version, extra in later.items():
             for where in _any_of(extra):
-                _retried(partial(self._places.delete, f"{where} AND {_CREATED} = {version}"))
+                retried(partial(self._places.delete, f"{where} AND {_CREATED} = {version}"))
 
     def _all_sessions(self) -> Iterator[FleetSession]:
         return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())
@@ -347,7 +318,7 @@ def _merge(table: Any, rows: Sequence[Mapping[str, Any]], update: bool = False) 
     merge = table.merge_insert("key").when_not_matched_insert_all()
     if update:
         merge = merge.when_matched_update_all()
-    _retried(lambda: merge.execute(data))
+    retried(lambda: merge.execute(data))
 
 
 def _require_comparable(uri: str, kept: FleetSession, session: FleetSession) -> None:
@@ -407,41 +378,3 @@ def _first_rows(ids: Sequence[str], seen: set[str]) -> list[int]:
     rows = {one: row for row, one in reversed([*enumerate(ids)]) if one not in seen}
     seen.update(rows)
     return sorted(rows.values())
-
-
-def _retried(commit: Callable[[], _Result]) -> _Result:
-    """Return what a commit returns; one that met others is tried again after a while."""
-    end, wait_s = time.monotonic() + _RETRY_S, _FIRST_WAIT_S
-    while True:
-        try:
-            return commit()
-        except (RuntimeError, OSError, ValueError) as error:
-            if not _CONFLICTS.search(str(error)) or time.monotonic() > end:
-                raise
-        time.sleep(wait_s * random.uniform(0.5, 1.5))
-        wait_s = min(2.0 * wait_s, 2.0)
-
-
-@contextlib.contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that names the store and what to do."""
-    try:
-        yield
-    except ProgeoError:
-        raise
-    except DamageError as error:
-        raise DataError(
-            f"{uri}: the store is damaged; restore an earlier version of it, or push its maps to a"
-            f" new one ({error})"
-        ) from error
-    except (RuntimeError, OSError, ValueError, LookupError) as error:
-        raise DataError(f"{uri}: {_meaning(str(error))}") from error
-
-
-def _meaning(message: str) -> str:
-    for pattern, meaning in _MEANINGS:
-        if re.search(pattern, message, re.IGNORECASE):
-            return meaning
-    # Without where in the engine's source it was raised.
-    short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()[:_MAX_MESSAGE]
-    return f"the store cannot be used: is it still there, and reachable? ({short})"
