@@ -6,17 +6,14 @@ again. Credentials come from the environment, as the object store's own tools ta
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
-import random
-import re
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,10 +23,10 @@ from progeo_core.errors import (
     DataError,
     MissingDependencyError,
     ModelMismatchError,
-    ProgeoError,
     UsageError,
 )
 from progeo_core.fleet import lance_rows
+from progeo_core.fleet.lance_errors import explained, is_conflict, retried
 from progeo_core.fleet.lance_rows import ALL_COLUMNS, CLEARED_COLUMNS, IS_PLACE, PLAIN_COLUMNS
 from progeo_core.fleet.region import Region
 from progeo_core.fleet.store import (
@@ -41,7 +38,6 @@ from progeo_core.fleet.store import (
     FleetStore,
 )
 from progeo_core.map.place_features import joined_structure
-from progeo_core.map.sqlite_file import DamageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,33 +50,18 @@ _STORAGE = {"new_table_enable_stable_row_ids": "true"}
 _READ_BLOCK = 256
 # Ids of one condition.
 _IDS = 500
-# A commit that meets others is tried again for so long (s).
-_RETRY_S = 60.0
-_FIRST_WAIT_S = 0.05
-_CONFLICTS = re.compile(r"conflict|concurrent|already exists|too many concurrent", re.IGNORECASE)
+# Version that wrote a row.
+_CREATED = "_row_created_at_version"
 # Versions that a reader may still have open are older than this before they are removed.
 _KEPT = datetime.timedelta(days=1)
 # Fewer descriptors than this are searched one by one.
 _MIN_INDEXED = 20_000
-_DIMENSIONS_PER_CODE = 8
-_PROBES, _REFINED = 32, 20
-_MAX_MESSAGE = 300
-_Result = TypeVar("_Result")
-# What an engine's message means; the first that fits.
-_MEANINGS = (
-    ("No space left|disk full|quota", "the disk is full: free some room and try again"),
-    (
-        "AccessDenied|Forbidden|403|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
-        "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
-    ),
-    ("NoSuchBucket", "there is no such bucket: create it, or name another one"),
-    (
-        "ConnectError|dns error|timed out|Failed to resolve region",
-        "the object store cannot be reached: check the network, and the region or endpoint in the"
-        " environment (docs/fleet.md)",
-    ),
-    ("credential", "there are no credentials: set the object store's in the environment"),
-)
+# Descriptors of a partition of the index, when it is made; the engine splits those that grow.
+_PER_PARTITION = 4096
+# Descriptors of one partition that train its centre, and rounds of that.
+_TRAINING, _ROUNDS = 32, 10
+# Partitions that are searched, and how many of what is found there is compared in full.
+_PROBES, _COMPARED = 32, 100
 
 
 def open_fleet(uri: str, create_for: ModelFingerprint | None = None) -> FleetStore:
@@ -100,7 +81,7 @@ def open_fleet(uri: str, create_for: ModelFingerprint | None = None) -> FleetSto
     missing = DataError(f"{uri}: there is no fleet's store; make one with 'progeo fleet push'")
     if create_for is None and "://" not in uri and not Path(uri).is_dir():
         raise missing
-    with _explained(uri):
+    with explained(uri):
         # Every read sees the newest version.
         database = lancedb.connect(uri, read_consistency_interval=datetime.timedelta(0))
         if _PLACES not in database.list_tables().tables:
@@ -137,7 +118,7 @@ def _create_tables(database: Any, fingerprint: ModelFingerprint) -> None:
         try:
             database.create_table(name, schema=schema, storage_options=_STORAGE)
         except (RuntimeError, OSError, ValueError) as error:
-            if not _CONFLICTS.search(str(error)):
+            if not is_conflict(error):
                 raise
             database.open_table(name)
 
@@ -149,63 +130,74 @@ class LanceStore:
         """Take the open tables."""
         self.uri = uri
         self._places, self._sessions, self._cameras = places, sessions, cameras
+        # What is known to be in the tables: neither sessions nor cameras ever change or go.
+        self._kept_sessions, self._kept_cameras = set[FleetSession](), set[str]()
         self.fingerprint = lance_rows.fingerprint_of(uri, places.schema)
 
     def append(self, session: FleetSession, places: FleetPlaces) -> int:
         """Add the places that are not there yet; see `FleetStore.append`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             self._require_fitting(places)
             self._keep_session(session)
-            known = self._known(places.ids)
+            before = int(self._places.version)
+            rows = self._rows_of(places.ids)
+            known = {one for _, one in rows}
+            if len(rows) > len(known):
+                # A writer was killed before it could.
+                self._drop_twins(places.ids)
             fresh = places.rows([row for row, one in enumerate(places.ids) if one not in known])
             if not fresh.ids:
                 return 0
             self._keep_cameras(lance_rows.camera_rows(fresh))
             table = lance_rows.table_of_places(fresh, self._places.schema)
-            return self._merge(self._places, "id", table)
+            # No engine's check of unique ids here: that reads all of them.
+            if int(retried(partial(self._places.add, table)).version) != before + 1:
+                # Others wrote since it was looked what is there; it may have been the same places.
+                self._drop_twins(fresh.ids)
+            return len(fresh.ids)
 
     def region(self, region: Region | None, *, content: bool = True) -> Iterator[FleetPlaces]:
         """Yield places of one version of the store; see `FleetStore.region`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             query = self._places.search().where(_condition(region))
             query = query.select(list(ALL_COLUMNS if content else PLAIN_COLUMNS))
             batches = query.to_batches(_READ_BLOCK)
             # After the version of the places is chosen: their cameras are written before them.
             cameras = self._all_cameras() if content else None
+            seen: set[str] = set()
             for batch in batches:
-                found = self._places_of(batch, cameras)
-                if region is not None:
-                    found = found.rows(np.flatnonzero(region.contains(found.geodetic)))
+                found = _inside(region, self._places_of(batch, cameras), seen)
                 if found.ids:
                     yield found
 
     def nearest(self, descriptor: ArrayLike, count: int) -> FleetMatches:
         """Return the most similar places; see `FleetStore.nearest`."""
         query = np.asarray(descriptor, np.float16).reshape(self.fingerprint.dimension)
-        with _explained(self.uri):
+        with explained(self.uri):
             search = self._places.search(query).distance_type("cosine").limit(count)
-            search = search.nprobes(_PROBES).refine_factor(_REFINED)
+            search = search.nprobes(_PROBES).refine_factor(math.ceil(_COMPARED / count))
             table = search.select([*PLAIN_COLUMNS, "_distance"]).to_arrow().combine_chunks()
             similarity = 1.0 - np.asarray(table["_distance"], np.float64)
-            return FleetMatches(self._places_of(_one_batch(table), None), similarity)
+            rows = _first_rows(table["id"].to_pylist(), set())
+            return FleetMatches(
+                self._places_of(_one_batch(table), None).rows(rows), similarity[rows]
+            )
 
     def since(self, version: int, region: Region | None = None) -> FleetChanges:
         """Return what came and went after a version; see `FleetStore.since`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             newest = int(self._places.version)
-            created, updated = "_row_created_at_version", "_row_last_updated_at_version"
-            came = f"{created} > {version} AND {created} <= {newest} AND {_condition(region)}"
+            updated = "_row_last_updated_at_version"
+            came = f"{_CREATED} > {version} AND {_CREATED} <= {newest} AND {_condition(region)}"
             went = f"{updated} > {version} AND {updated} <= {newest} AND NOT ({IS_PLACE})"
             table = self._places.search().where(came).select(list(PLAIN_COLUMNS)).to_arrow()
-            added = self._places_of(_one_batch(table), None)
-            if region is not None:
-                added = added.rows(np.flatnonzero(region.contains(added.geodetic)))
+            added = _inside(region, self._places_of(_one_batch(table), None), set())
             gone = self._places.search().where(went).select(["id"]).to_arrow()
             return FleetChanges(newest, added, gone["id"].to_pylist())
 
     def info(self) -> FleetInfo:
         """Return what the store holds; see `FleetStore.info`."""
-        with _explained(self.uri):
+        with explained(self.uri):
             rows, places = self._places.count_rows(), self._places.count_rows(IS_PLACE)
             index = self._index("descriptor")
             return FleetInfo(
@@ -221,31 +213,31 @@ class LanceStore:
     def compact(self, drop: Sequence[str] = ()) -> None:
         """Drop places, join files, bring indexes up to date; see `FleetStore.compact`."""
         cleared = dict.fromkeys(CLEARED_COLUMNS)
-        with _explained(self.uri):
-            for start in range(0, len(drop), _IDS):
-                where = f"id IN ({_quoted(drop[start : start + _IDS])})"
-                _retried(partial(self._places.update, where=where, values=cleared))
+        with explained(self.uri):
+            for where in _any_of(drop):
+                retried(partial(self._places.update, where=where, values=cleared))
             for table in (self._sessions, self._cameras, self._places):
-                _retried(partial(table.optimize, cleanup_older_than=_KEPT))
+                retried(partial(table.optimize, cleanup_older_than=_KEPT))
             self._make_indexes()
 
     def _make_indexes(self) -> None:
         """Make what indexes there are none of yet; `optimize` has extended the others."""
-        from lancedb.index import BTree, IvfPq
+        from lancedb.index import BTree, IvfRq
 
         places = self._places.count_rows(IS_PLACE)
         if not places:
             return
         for column in ("id", "cell"):
             if self._index(column) is None:
-                _retried(partial(self._places.create_index, column, config=BTree()))
+                retried(partial(self._places.create_index, column, config=BTree()))
         if places >= _MIN_INDEXED and self._index("descriptor") is None:
-            config = IvfPq(
+            config = IvfRq(
                 distance_type="cosine",
-                num_partitions=max(1, round(math.sqrt(places))),
-                num_sub_vectors=max(1, self.fingerprint.dimension // _DIMENSIONS_PER_CODE),
+                num_partitions=max(1, places // _PER_PARTITION),
+                sample_rate=_TRAINING,
+                max_iterations=_ROUNDS,
             )
-            _retried(partial(self._places.create_index, "descriptor", config=config))
+            retried(partial(self._places.create_index, "descriptor", config=config))
 
     def _index(self, column: str) -> Any:
         found = (one for one in self._places.list_indices() if one.columns == [column])
@@ -262,15 +254,28 @@ class LanceStore:
                 f" keeps {self.fingerprint.dimension} values of each place"
             )
 
-    def _known(self, ids: Sequence[str]) -> set[str]:
-        """Return those of the ids that are there already."""
-        known: set[str] = set()
-        for start in range(0, len(ids), _IDS):
-            where = f"id IN ({_quoted(ids[start : start + _IDS])})"
-            known.update(
-                self._places.search().where(where).select(["id"]).to_arrow()["id"].to_pylist()
-            )
-        return known
+    def _rows_of(self, ids: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the version that wrote it and the id of every row with one of these ids."""
+        rows: list[tuple[int, str]] = []
+        for where in _any_of(ids):
+            found = self._places.search().where(where).select([_CREATED, "id"]).to_arrow()
+            rows += zip(found[_CREATED].to_pylist(), found["id"].to_pylist(), strict=True)
+        return rows
+
+    def _drop_twins(self, ids: Sequence[str]) -> None:
+        """Delete rows with these ids but the first of each.
+
+        Writers that add the same places at a time do not see each other, as each adds what it did
+        not find. The later one finds both rows afterwards; until then, readers count them once.
+        """
+        first: dict[str, int] = {}
+        later = defaultdict[int, list[str]](list)
+        for version, one in sorted(self._rows_of(ids)):
+            if first.setdefault(one, version) != version:
+                later[version].append(one)
+        for version, extra in later.items():
+            for where in _any_of(extra):
+                retried(partial(self._places.delete, f"{where} AND {_CREATED} = {version}"))
 
     def _all_sessions(self) -> Iterator[FleetSession]:
         return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())
@@ -280,36 +285,40 @@ class LanceStore:
 
     def _keep_session(self, session: FleetSession) -> None:
         """Write a session that is new; `UsageError` where its name is that of another one."""
-        kept = {one.key: one for one in self._all_sessions()}
-        if kept.get(session.key) == session:
+        if session in self._kept_sessions:
             return
+        kept = {one.key: one for one in self._all_sessions()}
         for other in kept.values():
             _require_comparable(self.uri, other, session)
         row = lance_rows.session_row(session)
-        self._merge(self._sessions, "key", [row])
+        _merge(self._sessions, [row])
         found = next(one for one in self._all_sessions() if one.key == session.key)
         # Another robot of this name may have been first.
         _require_comparable(self.uri, found, session)
         if found.structure != session.structure:
-            self._merge(self._sessions, "key", [row], update=True)
+            _merge(self._sessions, [row], update=True)
+        self._kept_sessions.add(session)
 
     def _keep_cameras(self, cameras: dict[str, str]) -> None:
-        known = set(self._cameras.to_arrow()["key"].to_pylist())
-        rows = [{"key": key, "json": text} for key, text in cameras.items() if key not in known]
+        rows = [
+            {"key": key, "json": text}
+            for key, text in cameras.items()
+            if key not in self._kept_cameras
+        ]
         if rows:
-            self._merge(self._cameras, "key", rows)
+            _merge(self._cameras, rows)
+            self._kept_cameras.update(cameras)
 
-    @staticmethod
-    def _merge(table: Any, key: str, rows: Any, update: bool = False) -> int:
-        """Insert rows whose key is new, and replace others if `update`; return how many are new."""
-        import pyarrow as pa
 
-        data = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, table.schema)
-        # By an index, the engine does not see that another writer inserts the same key meanwhile.
-        merge = table.merge_insert(key).use_index(False).when_not_matched_insert_all()
-        if update:
-            merge = merge.when_matched_update_all()
-        return int(_retried(lambda: merge.execute(data)).num_inserted_rows)
+def _merge(table: Any, rows: Sequence[Mapping[str, Any]], update: bool = False) -> None:
+    """Insert rows whose key is new, and replace others if `update`."""
+    import pyarrow as pa
+
+    data = pa.Table.from_pylist(rows, table.schema)
+    merge = table.merge_insert("key").when_not_matched_insert_all()
+    if update:
+        merge = merge.when_matched_update_all()
+    retried(lambda: merge.execute(data))
 
 
 def _require_comparable(uri: str, kept: FleetSession, session: FleetSession) -> None:
@@ -340,6 +349,14 @@ def _condition(region: Region | None) -> str:
     return f"({cells}) AND {latitude} AND ({longitude})"
 
 
+def _inside(region: Region | None, places: FleetPlaces, seen: set[str]) -> FleetPlaces:
+    """Return those of the region's box that are in the region, but what was seen already."""
+    rows = np.array(_first_rows(places.ids, seen), np.int64)
+    if region is not None:
+        rows = rows[region.contains(places.geodetic[rows])]
+    return places if len(rows) == len(places.ids) else places.rows(rows)
+
+
 def _one_batch(table: pa.Table) -> pa.RecordBatch:
     import pyarrow as pa
 
@@ -349,43 +366,15 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _quoted(values: Sequence[str]) -> str:
-    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+def _any_of(ids: Sequence[str]) -> Iterator[str]:
+    """Yield conditions that some of the ids fulfil each."""
+    for start in range(0, len(ids), _IDS):
+        quoted = (one.replace("'", "''") for one in ids[start : start + _IDS])
+        yield "id IN ('{}')".format("', '".join(quoted))
 
 
-def _retried(commit: Callable[[], _Result]) -> _Result:
-    """Return what a commit returns; one that met others is tried again after a while."""
-    end, wait_s = time.monotonic() + _RETRY_S, _FIRST_WAIT_S
-    while True:
-        try:
-            return commit()
-        except (RuntimeError, OSError, ValueError) as error:
-            if not _CONFLICTS.search(str(error)) or time.monotonic() > end:
-                raise
-        time.sleep(wait_s * random.uniform(0.5, 1.5))
-        wait_s = min(2.0 * wait_s, 2.0)
-
-
-@contextlib.contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that names the store and what to do."""
-    try:
-        yield
-    except ProgeoError:
-        raise
-    except DamageError as error:
-        raise DataError(
-            f"{uri}: the store is damaged; restore an earlier version of it, or push its maps to a"
-            f" new one ({error})"
-        ) from error
-    except (RuntimeError, OSError, ValueError, LookupError) as error:
-        raise DataError(f"{uri}: {_meaning(str(error))}") from error
-
-
-def _meaning(message: str) -> str:
-    for pattern, meaning in _MEANINGS:
-        if re.search(pattern, message, re.IGNORECASE):
-            return meaning
-    # Without where in the engine's source it was raised.
-    short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()[:_MAX_MESSAGE]
-    return f"the store cannot be used: is it still there, and reachable? ({short})"
+def _first_rows(ids: Sequence[str], seen: set[str]) -> list[int]:
+    """Return the rows of ids that were not seen yet, each once, and count them as seen."""
+    rows = {one: row for row, one in reversed([*enumerate(ids)]) if one not in seen}
+    seen.update(rows)
+    return sorted(rows.values())

@@ -20,8 +20,9 @@ from progeo_core.geo import Datum, FloatArray, wgs84_from_enu
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.places import Float16Array, Places
 
-# Hexadecimal digits of a place's id: among 10^12 places, two are alike with a chance of 10^-15.
-_ID_DIGITS = 32
+# Hexadecimal digits of a place's id: of its session, so that ids of one are near each other in an
+# index, and of itself. Among 10^12 places of one session, two are alike with a chance of 10^-5.
+_SESSION_DIGITS, _PLACE_DIGITS = 8, 24
 _MAX_NAME = 200
 
 
@@ -127,7 +128,8 @@ class FleetStore(Protocol):
     def append(self, session: FleetSession, places: FleetPlaces) -> int:
         """Add places of one session that are not there yet, all or none; return how many.
 
-        They are kept for good once this returns. A place that was pruned does not come back.
+        They are kept for good once this returns. A place that was pruned does not come back. What
+        two writers add at the same moment is there once, and may be in the numbers of both.
         Raises `UsageError` where the session is known from another map or with another datum.
         """
         ...
@@ -165,15 +167,19 @@ def fleet_places(
     it on from batch to batch.
     """
     ids = []
+    start = _digest(f"{session.robot}\0{session.name}", _SESSION_DIGITS)
     for columns in zip(
         places.camera, places.traverse, places.image, places.stamp_ns.tolist(), strict=True
     ):
         name = "\0".join(map(str, (session.robot, session.name, *columns)))
-        text = f"{name}\0{first[name]}".encode("utf-8", "backslashreplace")
-        ids.append(hashlib.sha256(text).hexdigest()[:_ID_DIGITS])
+        ids.append(start + _digest(f"{name}\0{first[name]}", _PLACE_DIGITS))
         first[name] += 1
     geodetic = wgs84_from_enu(places.position, session.datum)
     return FleetPlaces(ids, [session.key] * len(ids), geodetic, places, np.asarray(descriptors))
+
+
+def _digest(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:digits]
 
 
 def checked_name(kind: str, name: str) -> str:

@@ -36,6 +36,7 @@ NAMES = (
     "loop_views",
     "metric_pose",
     "prune",
+    "fleet",
     "dataset_kills",
     "training",
     "fleet_build",

@@ -1,5 +1,7 @@
 """A fleet's store on a real LanceDB in a folder."""
 
+import resource
+import shutil
 import threading
 import urllib.request
 
@@ -9,6 +11,7 @@ from moto.server import ThreadedMotoServer
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
+from progeo_core.fleet import lance_rows, lance_store
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.region import Region
 from test.fleet_kills import PROGRAMS, kill_all
@@ -87,7 +90,7 @@ def test_other_models_maps_and_stores_are_refused_by_name(store, tmp_path):
 def test_two_writers_of_the_same_places_at_a_time_add_them_once(store):
     given = some_places()
     store.append(SESSION, given.rows(range(10)))
-    # Makes an index of ids, by which the engine would not notice the other writer.
+    # Makes an index of ids; what is added later is not in it.
     store.compact()
     both = threading.Barrier(2)
     added = []
@@ -103,8 +106,57 @@ def test_two_writers_of_the_same_places_at_a_time_add_them_once(store):
         writer.start()
     for writer in writers:
         writer.join()
-    assert sum(added) == PLACES - 10
+    assert PLACES - 10 <= sum(added) <= 2 * (PLACES - 10)
     assert sorted(held(store)) == sorted(given.ids)
+    assert store.info().places == PLACES
+
+
+def test_what_a_killed_writer_left_twice_is_read_once_and_mended_by_the_next(store):
+    given = some_places()
+    twice = lance_rows.table_of_places(given.rows(range(20)), lance_rows.place_schema(MODEL))
+    store.append(SESSION, given.rows(range(20)))
+    store._places.add(twice)
+    assert store.info().places == 40
+    assert sorted(held(store)) == sorted(store.since(0).added.ids) == sorted(given.ids[:20])
+    matches = store.nearest(given.descriptors[7], PLACES)
+    assert (len(matches.similarity), matches.places.places.image[0]) == (20, "7.jpg")
+    assert store.append(SESSION, given) == PLACES - 20
+    assert store.info().places == PLACES
+
+
+def test_the_index_of_descriptors_grows_with_the_store(store, monkeypatch):
+    monkeypatch.setattr(lance_store, "_MIN_INDEXED", 400)
+    given = some_places(count=2500)
+    for rows in (range(450), range(2500)):
+        store.append(SESSION, given.rows(rows))
+        store.compact()
+        assert store.info().indexed == len(rows)
+    for row in (3, 2400):
+        assert store.nearest(given.descriptors[row], 1).places.ids == [given.ids[row]]
+
+
+def test_a_full_disk_is_told_and_costs_nothing_that_was_kept(store):
+    given = some_places(count=1000)
+    store.append(SESSION, given.rows(range(20)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(DataError, match="fleet: the disk is full"):
+            store.append(SESSION, given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert held(store) == given.ids[:20]
+    assert store.append(SESSION, given) == 980
+
+
+def test_a_store_that_goes_while_it_is_read_is_named(store):
+    store.append(SESSION, some_places())
+    blocks = store.region(None)
+    shutil.rmtree(store.uri)
+    with pytest.raises(DataError, match=r"fleet: the store .* still there"):
+        next(blocks)
+    with pytest.raises(DataError, match=r"fleet: the store .* still there"):
+        store.nearest(np.ones(MODEL.dimension), 1)
 
 
 def test_programs_that_are_killed_lose_and_double_nothing(tmp_path):

@@ -1,6 +1,7 @@
 """Maps of regions: what several robots saw, in one frame."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -57,6 +58,17 @@ def test_a_region_of_two_robots_is_one_map_in_one_frame(store, tmp_path):
 def test_an_empty_region_names_the_nearest_session_and_leaves_no_file(store, tmp_path):
     with pytest.raises(DataError, match=r"no place within 100 m .* 'ada/site', starts 11\.1 km"):
         pull_region(store, Region.near(48.0, 11.5, 100.0), tmp_path / "none.progeo")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_half_map(store, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(DataError, match=r"yard.progeo: the disk failed or its limit"):
+            pull_region(store, Region.near(48.105, 11.508, 3000.0), tmp_path / "yard.progeo")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
 
 
