@@ -18,7 +18,7 @@ from progeo_core.errors import UsageError
 from progeo_core.fleet.region import Region
 from progeo_core.geo import Datum, FloatArray, wgs84_from_enu
 from progeo_core.map.place_features import StructureNote
-from progeo_core.map.places import Float16Array, Places
+from progeo_core.map.places import Float16Array, Places, PlaceTable
 
 # Hexadecimal digits of a place's id: among 10^12 places, two are alike with a chance of 10^-15.
 _ID_DIGITS = 32
@@ -165,15 +165,20 @@ def fleet_places(
     it on from batch to batch.
     """
     ids = []
-    for columns in zip(
-        places.camera, places.traverse, places.image, places.stamp_ns.tolist(), strict=True
-    ):
-        name = "\0".join(map(str, (session.robot, session.name, *columns)))
+    for name in place_names(session, places):
         text = f"{name}\0{first[name]}".encode("utf-8", "backslashreplace")
         ids.append(hashlib.sha256(text).hexdigest()[:_ID_DIGITS])
         first[name] += 1
     geodetic = wgs84_from_enu(places.position, session.datum)
     return FleetPlaces(ids, [session.key] * len(ids), geodetic, places, np.asarray(descriptors))
+
+
+def place_names(session: FleetSession, places: Places | PlaceTable) -> Iterator[str]:
+    """Yield what names places of a session; several may have one name."""
+    for columns in zip(
+        places.camera, places.traverse, places.image, places.stamp_ns.tolist(), strict=True
+    ):
+        yield "\0".join(map(str, (session.robot, session.name, *columns)))
 
 
 def checked_name(kind: str, name: str) -> str:
