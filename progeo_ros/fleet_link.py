@@ -149,6 +149,8 @@ class FleetLink:
                 discard(pulled)
                 raise
             if answers[-1].accepted:
+                # Only newer fixes may contradict it.
+                self._fix = None
                 self._fleet.taken(pulled)
                 return answers[-1]
             discard(pulled)

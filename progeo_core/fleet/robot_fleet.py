@@ -274,17 +274,15 @@ class RobotFleet:
         """Send a batch of one map; return how many places the store acknowledged."""
         if not Path(upload.map_path).exists():
             raise DataError(f"{upload.map_path}: the map is gone before its places were shared")
-        answer = self._store.ask(
-            _PUSH_S,
-            job="push",
-            map_path=upload.map_path,
-            robot=self._robot,
-            after=upload.upto,
-            before=before,
-        )
+        waits = {"map_path": upload.map_path, "after": upload.upto}
+        # Without the store, so that it is known while that cannot be reached.
+        upload.waiting = int(self._store.ask(_PUSH_S, job="count", **waits)["waiting"])
+        if not upload.waiting:
+            return 0
+        answer = self._store.ask(_PUSH_S, job="push", robot=self._robot, before=before, **waits)
         sent = int(answer["shared"])
         self._shared += sent
-        upload.upto, upload.waiting = answer["upto"], answer["waiting"]
+        upload.upto, upload.waiting = int(answer["upto"]), int(answer["waiting"])
         return sent
 
     def _note_pull_failure(self, error: ProgeoError) -> None:

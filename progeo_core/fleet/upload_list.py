@@ -20,15 +20,13 @@ _log = logging.getLogger(__name__)
 class Upload:
     """Map of which the places with ids above `first` are to go up.
 
-    upto: the last id that the store has acknowledged. shared, waiting: numbers of places in this
-    run.
+    upto: the last id that the store has acknowledged in this run. waiting: how many are left.
     """
 
     map_path: str
     lineage: str
     first: int
     upto: int = 0
-    shared: int = 0
     waiting: int = 0
 
     def __post_init__(self) -> None:

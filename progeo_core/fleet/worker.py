@@ -42,6 +42,7 @@ class Worker:
         serve: Callable[..., dict[str, Any]] = {
             "open": self._open,
             "pull": self._pull,
+            "count": _count,
             "push": self._push,
             "nearest": self._nearest,
         }[request.pop("job")]
@@ -85,6 +86,11 @@ class Worker:
         if self._store is None:
             self._store = open_fleet(self._uri)
         return self._store
+
+
+def _count(map_path: str, after: int) -> dict[str, Any]:
+    with PlaceMap.open(map_path) as place_map:
+        return {"waiting": int(np.count_nonzero(place_map.ids() > after))}
 
 
 def main(uri: str) -> None:

@@ -4,7 +4,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import NavSatFix, NavSatStatus
@@ -16,7 +19,7 @@ from progeo_core.geo import Datum, wgs84_from_enu
 from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import FileSource
-from progeo_core.records.records import read_records
+from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.process.localizer_process import LocalizerProcess
 from test.progeo_ros.conftest import DATUM
@@ -26,23 +29,35 @@ pytestmark = pytest.mark.slow  # every test waits for a process that loads a net
 
 TOPIC = "/front/image_raw"
 # Places of the corridor are 1 m apart.
-RADIUS_M = 60.0
+PLACES, RADIUS_M = 50, 30.0
+CAMPUS_DATUM = Datum(-27.4, 153.0, 12.0)
 
 
 @pytest.fixture(scope="module")
 def corridor_images(corridor: Path) -> list[Path]:
-    return read_records(corridor / "ref.csv").images
+    return read_records(corridor / "ref.csv").images[:PLACES]
 
 
 @pytest.fixture(scope="module")
-def uri(encoder, corridor: Path, tmp_path_factory) -> Path:
-    """Return a store with a corridor of 111 places, each metre."""
+def campus(campus_loop: Path) -> Records:
+    """Return twelve places, a town away from the corridor."""
+    return read_records(campus_loop / "records.csv").select(np.arange(0, 48, 4))
+
+
+@pytest.fixture(scope="module")
+def uri(encoder, corridor: Path, campus: Records, tmp_path_factory) -> Path:
+    """Return a store with a corridor and a campus."""
     folder = tmp_path_factory.mktemp("fleet")
-    path = folder / "corridor.progeo"
-    build_map(path, FileSource(read_records(corridor / "ref.csv")), encoder, datum=DATUM)
-    with PlaceMap.open(path) as place_map:
-        store = open_fleet(str(folder / "store"), place_map.fingerprint)
-        push_map(place_map, store, session_of_map(place_map, "ada"))
+    store = None
+    for name, records, datum in (
+        ("corridor", read_records(corridor / "ref.csv").select(np.arange(PLACES)), DATUM),
+        ("campus", campus, CAMPUS_DATUM),
+    ):
+        path = folder / f"{name}.progeo"
+        build_map(path, FileSource(records), encoder, datum=datum)
+        with PlaceMap.open(path) as place_map:
+            store = store or open_fleet(str(folder / "store"), place_map.fingerprint)
+            push_map(place_map, store, session_of_map(place_map, "ada"))
     return folder / "store"
 
 
@@ -84,11 +99,6 @@ def camera(peer, health, active, corridor_images) -> Camera:
 
 
 @pytest.fixture(scope="module")
-def poses(peer):
-    return peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
-
-
-@pytest.fixture(scope="module")
 def fixes(peer, active):
     del active
     publisher = peer.node.create_publisher(NavSatFix, "fix_reference", qos_profile_sensor_data)
@@ -108,50 +118,67 @@ def fix_at(x_m: float, stamp_ns: int) -> NavSatFix:
     return message
 
 
-def drive(camera: Camera, images: list[Path], fixes=None, numbers: range = range(0)) -> None:
-    """Send images one by one, with the fix of each where there is somebody to send it."""
-    for number in numbers:
-        stamp_ns = camera.send(images[number])
-        if fixes is not None:
-            fixes.publish(fix_at(float(number), stamp_ns))
-        camera.settle("waiting", 0)
+class Robot:
+    """A robot that sends one image at a time, with fixes where it has a receiver."""
+
+    def __init__(self, peer, camera: Camera, images: list[Path], fixes) -> None:
+        self._peer, self._camera, self._images, self._fixes = peer, camera, images, fixes
+        self._answers = peer.collect(DiagnosticArray, f"{NODE}/status")
+        self.poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
+
+    def show(self, image: Path, x_m: float | None = None) -> None:
+        """Send an image, with a fix at metres of the corridor, and wait for its answer."""
+        before = len(self._answers)
+        stamp_ns = self._camera.send(image)
+        if x_m is not None:
+            self._fixes.publish(fix_at(x_m, stamp_ns))
+        self._peer.wait_for(lambda: len(self._answers) > before, "an answer")
+
+    def drive(self, numbers: range, fixed: bool = True) -> None:
+        """Pass places of the corridor."""
+        for number in numbers:
+            self.show(self._images[number], float(number) if fixed else None)
 
 
-def test_a_robot_that_knows_only_the_store_is_localized(camera, poses, corridor_images, peer):
-    drive(camera, corridor_images, numbers=range(1, 9))
-    peer.wait_for(lambda: poses, "a pose")
-    assert 0.0 < poses[-1].pose.pose.position.x < 12.0
+@pytest.fixture(scope="module")
+def robot(peer, camera, corridor_images, fixes) -> Robot:
+    return Robot(peer, camera, corridor_images, fixes)
 
 
-def test_the_region_is_exchanged_while_the_robot_drives(
-    camera, poses, fixes, corridor_images, peer, health
-):
+def test_a_robot_that_knows_only_the_store_is_localized(robot, peer):
+    robot.drive(range(1, 12, 2), fixed=False)
+    peer.wait_for(lambda: robot.poses, "a pose")
+    assert 0.0 < robot.poses[-1].pose.pose.position.x < 13.0
+
+
+def test_the_region_is_exchanged_while_the_robot_drives(robot, peer, health):
     places = int(fleet(health)["cached_places"])
-    drive(camera, corridor_images, fixes, range(9, 36, 2))
+    robot.drive(range(13, 20, 2))
     peer.wait_for(lambda: fleet(health)["regions"] == "2", "the next region")
     assert int(fleet(health)["cached_places"]) > places
-    before = len(poses)
-    drive(camera, corridor_images, fixes, range(37, 43, 2))
-    peer.wait_for(lambda: len(poses) >= before + 3, "poses in the next region")
-    at = [pose.pose.pose.position.x for pose in poses[before:]]
+    before = len(robot.poses)
+    robot.drive(range(21, 26, 2))
+    peer.wait_for(lambda: len(robot.poses) >= before + 3, "poses in the next region")
+    at = [pose.pose.pose.position.x for pose in robot.poses[before:]]
     # In the same frame, and at once: what is known of the robot came along.
-    assert at == pytest.approx([37, 39, 41], abs=3)
+    assert at == pytest.approx([21, 23, 25], abs=3)
     assert fleet(health)["pull_failures"] == "0"
 
 
 def test_keyframes_count_as_shared_once_the_store_has_them(
-    camera, fixes, corridor_images, peer, health, uri, parameters
+    robot, camera, fixes, peer, health, uri, parameters
 ):
     away = uri.with_name("away")
     uri.rename(away)
-    fixes.publish(fix_at(43.0, camera.stamp_ns))
+    fixes.publish(fix_at(26.0, camera.stamp_ns))
     answer = peer.call(SetBool, f"{NODE}/set_mapping", SetBool.Request(data=True))
     assert answer.success, answer.message
-    drive(camera, corridor_images, fixes, range(43, 52, 2))
+    robot.drive(range(27, 36, 2))
     assert peer.call(Trigger, f"{NODE}/save_map").success
     peer.wait_for(lambda: int(fleet(health)["push_failures"]), "the store to be missed")
     assert fleet(health)["shared"] == "0"
-    assert "there is no fleet's store" in health.status("fleet").message
+    assert "the store is tried again" in health.status("fleet").message
+    assert int(fleet(health)["waiting"]) > 0
     shutil.rmtree(uri, ignore_errors=True)
     away.rename(uri)
     with PlaceMap.open(parameters["map"]) as place_map:
@@ -163,22 +190,19 @@ def test_keyframes_count_as_shared_once_the_store_has_them(
     assert fleet(health)["waiting"] == "0"
 
 
-def test_a_lost_robot_is_found_in_the_whole_store(
-    camera, campus, corridor_images, peer, health
-):
-    camera.send(campus.images[5])
-    camera.settle("waiting", 0)
+def test_a_lost_robot_is_found_in_the_whole_store(robot, campus, peer, health):
+    robot.show(campus.images[5])
     answer = peer.call(Trigger, f"{NODE}/relocalize_fleet")
     assert answer.success, answer.message
-    assert f"latitude {campus.position[5, 0]:.3f}" in answer.message
-    peer.wait_for(lambda: fleet(health)["cached_places"] == "20", "the region of the campus")
+    assert "latitude -27.40" in answer.message
+    peer.wait_for(lambda: "around -27.4" in fleet(health)["region"], "the region of the campus")
 
 
-def test_what_is_nowhere_in_the_store_is_not_found(camera, peer, tmp_path, health):
-    write_image(tmp_path / "noise.png", np.random.default_rng(0))
+def test_what_is_nowhere_in_the_store_is_not_found(robot, peer, tmp_path, health):
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
     regions = fleet(health)["regions"]
-    camera.send(tmp_path / "noise.png")
-    camera.settle("waiting", 0)
+    robot.show(tmp_path / "noise.png")
     answer = peer.call(Trigger, f"{NODE}/relocalize_fleet")
     assert not answer.success
     assert fleet(health)["regions"] == regions
