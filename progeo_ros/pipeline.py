@@ -374,6 +374,7 @@ class Pipeline:
         """Follow on from an accepted answer to a single image."""
         loaded, estimate = self.loaded, found.estimate
         self._reset()
+        self._seen_at = found.geodetic
         if loaded is not None and loaded.localizer.settings.sequence:
             x, y, _ = estimate.position
             axes = np.ix_([0, 1, 5], [0, 1, 5])

@@ -39,13 +39,14 @@ class Worker:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request, or `error` and `kind`, the name of its class."""
-        serve: Callable[..., dict[str, Any]] = {
+        jobs: dict[str, Callable[..., dict[str, Any]]] = {
             "open": self._open,
             "pull": self._pull,
             "count": _count,
             "push": self._push,
             "nearest": self._nearest,
-        }[request.pop("job")]
+        }
+        serve = jobs[request.pop("job")]
         try:
             return serve(**request)
         except ProgeoError as error:

@@ -55,8 +55,14 @@ def make_store(uri: str) -> None:
         position = np.stack([rows, 0 * rows, 0 * rows], axis=-1).astype(np.float64)
         same = [""] * len(rows)
         places = Places(
-            position, np.zeros(len(rows)), rows, same, same, [f"{row}.jpg" for row in rows], same
-        )._replace(thumbnail=[b"x" * 2000] * len(rows))
+            position=position,
+            yaw_rad=np.zeros(len(rows)),
+            stamp_ns=rows,
+            camera=same,
+            traverse=same,
+            image=[f"{row}.jpg" for row in rows],
+            thumbnail=[b"x" * 2000] * len(rows),
+        )
         descriptors = clusters.around(rows // 10).astype(np.float16)
         store.append(session, fleet_places(session, places, descriptors, names))
     store.compact()
