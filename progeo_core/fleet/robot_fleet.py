@@ -39,7 +39,7 @@ from progeo_core.settings import Settings, setting
 _log = logging.getLogger(__name__)
 
 # Limits (s): the engine loads with the first request.
-_OPEN_S, _PULL_S, _PUSH_S = 30.0, 120.0, 120.0
+_OPEN_S, _PULL_S, _PUSH_S = 60.0, 120.0, 120.0
 # A map that is written is looked at again after this long (s).
 _LOOK_S = 5.0
 # Beyond this distance (m) from the datum, metres of a plane are no more those of the ground.
