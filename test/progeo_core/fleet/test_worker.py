@@ -1,5 +1,6 @@
 """A robot's link over a real store, in a real process."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,11 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from progeo_core.errors import DataError, UsageError
 from progeo_core.fleet.lance_store import open_fleet
-from progeo_core.fleet.pull import EmptyRegionError
 from progeo_core.fleet.robot_fleet import FleetSettings, RobotFleet
-from progeo_core.fleet.store_process import StoreProcess
+from progeo_core.fleet.worker import Worker
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap
 from test.fleet_places import MODEL, SESSION, some_places
@@ -77,32 +76,27 @@ def test_a_robot_gets_regions_and_its_places_survive_its_restarts(uri, link, tmp
     assert sessions.count("bob/own") == 269
 
 
-def test_errors_come_as_what_they_are(uri, tmp_path):
-    process = StoreProcess(uri)
-    request = {"job": "pull", "lat_deg": 0.0, "lon_deg": 0.0, "target": str(tmp_path / "a.progeo")}
-    try:
-        with pytest.raises(EmptyRegionError, match="the nearest session, 'ada/site'"):
-            process.ask(30.0, **request, radius_m=10.0, datum=[])
-        with pytest.raises(UsageError, match="radius -1"):
-            process.ask(30.0, **request, radius_m=-1.0, datum=[])
-        with pytest.raises(DataError, match=r"own\.progeo"):
-            process.ask(30.0, job="count", map_path=str(tmp_path / "own.progeo"), after=0)
-    finally:
-        process.close()
-
-
-def test_the_process_loads_no_network_and_ends_with_its_owner(uri):
-    code = (
-        "import sys, progeo_core.fleet.worker as worker; worker.main(sys.argv[1]);"
-        "print(sorted({'torch', 'onnxruntime', 'rclpy'} & set(sys.modules)), file=sys.stderr)"
-    )
+def test_what_goes_wrong_is_answered_by_its_kind(uri, tmp_path):
+    worker = Worker(uri)
+    pull = {"job": "pull", "lat_deg": 0.0, "lon_deg": 0.0, "target": str(tmp_path / "a.progeo")}
     query = {"job": "nearest", "descriptor": np.ones(16).tolist(), "count": 3}
-    done = subprocess.run(
-        [sys.executable, "-c", code, uri],
-        input=json.dumps(query) + "\n",
-        capture_output=True,
-        text=True,
-        check=True,
+    assert len(json.loads(json.dumps(worker.answer(query)))["similarity"]) == 3
+    empty = worker.answer({**pull, "radius_m": 10.0, "datum": []})
+    assert empty["kind"] == "EmptyRegionError"
+    assert "the nearest session, 'ada/site'" in empty["error"]
+    assert worker.answer({**pull, "radius_m": -1.0, "datum": []})["kind"] == "UsageError"
+    count = {"job": "count", "map_path": str(tmp_path / "own.progeo"), "after": 0}
+    assert worker.answer(count)["kind"] == "DataError"
+    other = dataclasses.replace(MODEL, weights_sha256="11" * 32)
+    with PlaceMap.create(tmp_path / "other.progeo", other, SESSION.datum):
+        pass
+    push = {**count, "job": "push", "map_path": str(tmp_path / "other.progeo"), "robot": "bob"}
+    assert worker.answer({**push, "before": None})["kind"] == "ModelMismatchError"
+
+
+def test_the_process_loads_no_network_and_no_ros():
+    code = (
+        "import sys, progeo_core.fleet.worker;"
+        "sys.exit(bool({'torch', 'onnxruntime', 'rclpy'} & set(sys.modules)))"
     )
-    assert len(json.loads(done.stdout)["similarity"]) == 3
-    assert done.stderr.strip() == "[]"
+    subprocess.run([sys.executable, "-c", code], check=True)
