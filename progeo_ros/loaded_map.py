@@ -16,7 +16,7 @@ from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.localization.pose_stream import PoseStream
-from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.prepared_map import PreparedMap, geodetic_of
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.extrinsics import Extrinsics
@@ -78,7 +78,9 @@ class LoadedMap:
                 # Before the first image, as the network takes seconds to load.
                 prepared.features  # noqa: B018 - a cached property
             localizer = _localizer(prepared, encoder, options, odometry)
-            return cls(prepared, localizer, PoseStream(odometry, prepared.geodetic))
+            # The stream may outlive the map.
+            geodetic = functools.partial(geodetic_of, place_map.datum)
+            return cls(prepared, localizer, PoseStream(odometry, geodetic))
         except ProgeoError:
             place_map.close()
             raise
@@ -122,6 +124,17 @@ class LoadedMap:
             raise UsageError(f"no place of the map is near {where}")
         self.stream.reset()
         return f"following on from {where}, which {near} places are near"
+
+    def continuing(self, before: LoadedMap) -> LoadedMap:
+        """Return this map where another one was followed so far, with what is known of the robot.
+
+        Poses go on where the metres of both start at one datum; else the robot may be anywhere.
+        """
+        datum = self.place_map.datum
+        if datum is None or datum != before.place_map.datum:
+            return self
+        self.localizer.continue_from(before.localizer)
+        return dataclasses.replace(self, stream=before.stream)
 
     def with_options(self, encoder: Encoder, options: LocalizerOptions) -> LoadedMap:
         """Return the same map with a localizer that has other settings."""

@@ -11,11 +11,13 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from progeo_core.errors import ProgeoError
+from progeo_core.fleet.robot_fleet import FleetSettings, RobotFleet
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
 from progeo_core.slam.keyframes import KeyframeSettings
 from progeo_core.slam.loop_closure import LoopClosureSettings
+from progeo_ros.fleet_link import FleetLink
 from progeo_ros.loaded_map import LocalizerOptions
 from progeo_ros.localizer_services import LocalizerServices
 from progeo_ros.mapping_session import SessionOptions
@@ -46,6 +48,7 @@ class LocalizerNode(GuardedLifecycleNode):
         super().__init__(NODE, **options)
         self._log_handler = forward_logs(self.get_logger())
         self._pipeline: Pipeline | None = None
+        self._fleet: FleetLink | None = None
         self._bond = ManagerBond(self)
         self._fault = ""
         self._node_parameters = NodeParameters(
@@ -58,7 +61,7 @@ class LocalizerNode(GuardedLifecycleNode):
         self.create_timer(
             1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        LocalizerServices(self, lambda: self._pipeline)
+        LocalizerServices(self, lambda: self._pipeline, lambda: self._fleet)
 
     @property
     def settings(self) -> NodeSettings:
@@ -85,7 +88,7 @@ class LocalizerNode(GuardedLifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load map and model; fail with one message, and stay unconfigured, if that cannot be."""
         try:
-            self._pipeline = Pipeline(self, self.settings, self.options, self.session_options)
+            pipeline = self._load()
         except ProgeoError as error:
             return self._refuse(str(error))
         except Exception as error:
@@ -93,11 +96,11 @@ class LocalizerNode(GuardedLifecycleNode):
             _log.exception("configuring failed")
             return self._refuse(f"{type(error).__name__}: {error}")
         self._fault = ""
-        loaded = self._pipeline.loaded
+        loaded = pipeline.loaded
         places = "no map yet"
         if loaded is not None:
             places = f"map {loaded.place_map.path}: {loaded.places} places"
-        self.get_logger().info(f"{places}; model {self._pipeline.model}")
+        self.get_logger().info(f"{places}; model {pipeline.model}")
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -105,6 +108,8 @@ class LocalizerNode(GuardedLifecycleNode):
         assert self._pipeline is not None
         outcome = super().on_activate(state)
         self._pipeline.start()
+        if self._fleet is not None:
+            self._fleet.start()
         self._bond.start()
         self.get_logger().info(f"localizing images of {', '.join(self._pipeline.topics)}")
         return outcome
@@ -113,6 +118,8 @@ class LocalizerNode(GuardedLifecycleNode):
         """Stop listening, publish the answer that is being made, then close the outputs."""
         assert self._pipeline is not None
         self._bond.stop()
+        if self._fleet is not None:
+            self._fleet.stop()
         self._pipeline.stop()
         return super().on_deactivate(state)
 
@@ -137,6 +144,23 @@ class LocalizerNode(GuardedLifecycleNode):
         stop_forwarding(self._log_handler)
         super().destroy_node()
 
+    def _load(self) -> Pipeline:
+        """Create the pipeline, and the link to the fleet's store where one is named."""
+        settings, asked = self.settings, self._node_parameters.get(FleetSettings)
+        fleet = RobotFleet(settings.fleet_uri, asked) if settings.fleet_uri else None
+        try:
+            if fleet is not None:
+                fleet.open()
+            pipeline = Pipeline(self, settings, self.options, self.session_options, fleet)
+        except BaseException:
+            if fleet is not None:
+                fleet.close()
+            raise
+        if fleet is not None:
+            self._fleet = FleetLink(self, fleet, pipeline, asked.relocalize_s)
+        self._pipeline = pipeline
+        return pipeline
+
     def _refuse(self, reason: str) -> TransitionCallbackReturn:
         self._fault = reason
         self.get_logger().error(f"cannot configure: {reason}")
@@ -144,6 +168,9 @@ class LocalizerNode(GuardedLifecycleNode):
 
     def _release(self) -> None:
         self._bond.stop()
+        fleet, self._fleet = self._fleet, None
+        if fleet is not None:
+            fleet.close()
         pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
             pipeline.close()
@@ -158,7 +185,9 @@ class LocalizerNode(GuardedLifecycleNode):
             [] if pipeline is None else pipeline.camera_statuses(self.settings.image_timeout_s)
         )
         session = [] if pipeline is None else [pipeline.session.status()]
-        statuses = [node_status(self._health(pipeline)), *session, *cameras]
+        fleet = self._fleet
+        link = [] if fleet is None else [fleet.status()]
+        statuses = [node_status(self._health(pipeline)), *session, *link, *cameras]
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

@@ -16,6 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 from progeo_core.errors import DataError, ModelMismatchError, ProgeoError, UsageError
 from progeo_core.localization.answer import Localization
 from progeo_ros.conversions import horizontal_sigma_m
+from progeo_ros.fleet_link import FleetLink
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
 
@@ -30,9 +31,17 @@ class MissingMapError(DataError):
 class LocalizerServices:
     """Services that ask the pipeline of a node; where that cannot be, the response says why."""
 
-    def __init__(self, node: GuardedLifecycleNode, pipeline: Callable[[], Pipeline | None]) -> None:
-        """Create the services. pipeline: returns what the node has while it is configured."""
-        self._node, self._pipeline = node, pipeline
+    def __init__(
+        self,
+        node: GuardedLifecycleNode,
+        pipeline: Callable[[], Pipeline | None],
+        fleet: Callable[[], FleetLink | None],
+    ) -> None:
+        """Create the services.
+
+        pipeline, fleet: return what the node has while it is configured.
+        """
+        self._node, self._pipeline, self._fleet = node, pipeline, fleet
         # In a group of their own, as loading a map must not keep images waiting in DDS.
         slow = MutuallyExclusiveCallbackGroup()
         for kind, name, callback in (
@@ -42,6 +51,7 @@ class LocalizerServices:
             (SetBool, "~/set_mapping", self.set_mapping),
             (Trigger, "~/relocalize", self.relocalize),
             (Trigger, "~/localize_once", self.localize_once),
+            (Trigger, "~/relocalize_fleet", self.relocalize_fleet),
         ):
             node.create_service(kind, name, callback, callback_group=slow)
 
@@ -87,10 +97,29 @@ class LocalizerServices:
 
     def localize_once(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Answer the newest image; success: whether the answer is accepted."""
+        return self._localize(response, lambda pipeline: pipeline.localize_newest())
+
+    def relocalize_fleet(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Look for the newest image in the whole store of the fleet; success: whether it is there.
+
+        If so, the map in use is that of the region around it.
+        """
+
+        def search(_: Pipeline) -> Localization:
+            fleet = self._fleet()
+            if fleet is None:
+                raise UsageError("parameter fleet_uri is empty: there is no fleet's store to ask")
+            return fleet.search()
+
+        return self._localize(response, search)
+
+    def _localize(
+        self, response: Trigger.Response, localize: Callable[[Pipeline], Localization]
+    ) -> Trigger.Response:
         answers: list[Localization] = []
 
         def serve(pipeline: Pipeline) -> str:
-            answers.append(pipeline.localize_newest())
+            answers.append(localize(pipeline))
             return describe_answer(answers[0])
 
         response = self._answer(response, serve, otherwise="no image is answered")
@@ -108,7 +137,7 @@ class LocalizerServices:
 
         def serve(pipeline: Pipeline) -> str:
             if request.data:
-                return pipeline.session.begin(self._map())
+                return pipeline.begin_mapping(self._map())
             return pipeline.finish_mapping()
 
         return self._answer(response, serve, otherwise="mapping stays as it is")

@@ -19,6 +19,7 @@ from visualization_msgs.msg import MarkerArray
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError, ProgeoError, UsageError
+from progeo_core.fleet.robot_fleet import RobotFleet
 from progeo_core.geo import Datum
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
@@ -69,11 +70,15 @@ class MappingSession:
         encoder: Encoder,
         odometry: PoseBuffer,
         depth_topics: Mapping[str, str] = _NO_TOPICS,
+        fleet: RobotFleet | None = None,
+        datum: Datum | None = None,
     ) -> None:
         """Create the outputs; open the map where mapping is on from the start.
 
-        depth_topics: by the image topic of their camera.
+        depth_topics: by the image topic of their camera. fleet: what gets the keyframes, too.
+        datum: as `begin` has it.
         """
+        self._fleet = fleet
         self._node, self._settings, self._options = node, settings, options
         self._encoder = encoder
         self._session = Session(
@@ -98,7 +103,7 @@ class MappingSession:
         self._marked: collections.deque[LoopClosure] = collections.deque(maxlen=_MARKED)
         self._latency_ms: collections.deque[float] = collections.deque(maxlen=_TIMED)
         if settings.mapping:
-            self.begin(settings.map)
+            self.begin(settings.map, datum)
         self._created: list[LifecyclePublisher[Any]] = []
         self._closures = self._publisher(Odometry, "~/loop_closure")
         self._markers = self._publisher(MarkerArray, "~/loop_markers")
@@ -107,6 +112,20 @@ class MappingSession:
     def mapping(self) -> bool:
         """Whether keyframes are written to a map, or will be from the first fix on."""
         return self._session.live_map is not None or bool(self._awaiting_fix)
+
+    @property
+    def datum(self) -> Datum | None:
+        """Return the datum of the map that is written, None without one."""
+        live_map = self._session.live_map
+        return None if live_map is None else live_map.datum
+
+    @property
+    def written(self) -> tuple[Path | None, int | None]:
+        """Return the map that is written, and the id from which on its places are not final."""
+        live_map, views = self._session.live_map, self._views
+        if live_map is None:
+            return None, None
+        return live_map.path, None if views is None else views.final_below
 
     def needs_mount(self, frame: CameraFrame) -> bool:
         """Whether something is lost without the place of a frame's camera on the robot."""
@@ -168,10 +187,12 @@ class MappingSession:
         if self._settings.close_loops and step.closures:
             self._publish(step.closures)
 
-    def begin(self, path: str) -> str:
+    def begin(self, path: str, datum: Datum | None = None) -> str:
         """Write keyframes to a map from the next image on; return what was done.
 
-        Raises a `ProgeoError` where the map cannot be written.
+        datum: of the map in use. A new map for a fleet starts from it, and its keyframes wait until
+        the robot knows where in that map it is. Raises a `ProgeoError` where the map cannot be
+        written.
         """
         if self.mapping:
             return f"mapping already: {self._place()}"
@@ -182,7 +203,8 @@ class MappingSession:
         if self._settings.mapping_reference == "fix" and not file.exists():
             self._awaiting_fix = path
         else:
-            self._extend(file, None)
+            by_odometry = self._settings.mapping_reference == "odometry"
+            self._extend(file, datum if by_odometry and self._fleet is not None else None)
         return f"mapping: {self._place()}"
 
     def detach(self) -> MapRecorder | None:
@@ -199,6 +221,8 @@ class MappingSession:
         except DataError as error:
             _log.warning("the index was not saved: %s", error)
         live_map.close()
+        if self._fleet is not None and not live_map.path.exists():
+            self._fleet.unshare(live_map.path)
 
     def save(self) -> str:
         """Bring the files of the map up to date; return what they hold."""
@@ -267,10 +291,18 @@ class MappingSession:
         if by_fix and live_map.datum is None:
             live_map.close()
             raise UsageError(f"{file}: the map has no datum, so fixes have no place in it")
+        if self._fleet is not None:
+            # Before the first keyframe, so that a kill loses none of them.
+            self._fleet.share(live_map.path, live_map.lineage, live_map.last_before)
         self._datum = live_map.datum
         by_reference = self._settings.mapping_reference != "odometry"
         self._views = None if finder is None else self._keyframe_views(live_map, finder)
-        self._session.start_mapping(live_map, by_reference=by_reference, views=self._views)
+        self._session.start_mapping(
+            live_map,
+            by_reference=by_reference,
+            views=self._views,
+            extends=not by_reference and datum is not None,
+        )
         _log.info("mapping into %s, %d places so far", file, live_map.places_before)
 
     def _view_finder(self) -> DepthViewFinder | None:

@@ -23,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from progeo_core.errors import UsageError
+from progeo_core.fleet.robot_fleet import FleetSettings
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import PlaceFilterSettings
@@ -47,9 +48,10 @@ GROUPS: Groups = {
     "place_filter.": PlaceFilterSettings,
     "keyframes.": KeyframeSettings,
     "loop_closure.": LoopClosureSettings,
+    "fleet.": FleetSettings,
 }
 # Node settings that may change at any time; `map` is read at configure and by ~/reload_map.
-AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings}
+AT_CONFIGURE = {NodeSettings, KeyframeSettings, LoopClosureSettings, FleetSettings}
 ALWAYS_SETTABLE = {"map", "image_timeout_s"}
 AT_START = {PoseGraphNodeSettings, PoseGraphSettings, PoseRelayNodeSettings, TrackerSettings}
 POSE_GRAPH_GROUPS: Groups = {"": PoseGraphNodeSettings, "pose_graph.": PoseGraphSettings}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.fleet.robot_fleet import RobotFleet
 from progeo_core.images.codec import Image
 from progeo_core.inference.loading import load_encoder
-from progeo_core.inference.map_model import model_of_map
 from progeo_core.localization.answer import CameraFrame, Localization
-from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
 from progeo_ros.conversions import frame_from_message
+from progeo_ros.first_map import first_map
 from progeo_ros.inputs.camera_info import CameraInfoInput, ImageCalibration
 from progeo_ros.inputs.camera_mounts import CameraMounts, given_extrinsics, one_per_camera
 from progeo_ros.inputs.camera_statistics import CameraStatistics
@@ -29,7 +30,7 @@ from progeo_ros.inputs.images import Arrival, ImageInput, image_topics
 from progeo_ros.inputs.initial_pose import InitialPose, InitialPoseInput
 from progeo_ros.inputs.latest_frame import LatestFrameWorker
 from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
-from progeo_ros.loaded_map import LoadedMap, LocalizerOptions, has_places, open_map
+from progeo_ros.loaded_map import LoadedMap, LocalizerOptions
 from progeo_ros.mapping_session import MappingSession, SessionOptions
 from progeo_ros.outputs.answers import AnswerPublishers
 from progeo_ros.outputs.diagnostics import camera_status
@@ -65,6 +66,7 @@ class Pipeline:
         settings: NodeSettings,
         options: LocalizerOptions,
         session_options: SessionOptions,
+        fleet: RobotFleet | None = None,
     ) -> None:
         """Load map and model and create the outputs; a `ProgeoError` says what is missing.
 
@@ -82,25 +84,7 @@ class Pipeline:
             if settings.publish_map_to_odom
             else None
         )
-        # The map first: a wrong path is found at once, a model takes seconds to load.
-        may_be_without = settings.mapping or (settings.close_loops and not settings.map)
-        localizing = has_places(settings.map) or not may_be_without
-        model = settings.model or DEFAULT_MODEL
-        if localizing:
-            with open_map(settings.map) as place_map:
-                model = settings.model or model_of_map(place_map)
-        self._encoder = load_encoder(
-            model, settings.device, settings.runtime, trust_code=settings.trust_code
-        )
-        self.session = MappingSession(
-            node, settings, session_options, self._encoder, self.odometry, depth_topics
-        )
-        try:
-            self.loaded = self._open_map(settings.map) if localizing else None
-        except BaseException:
-            self.session.destroy()
-            raise
-        _warm_up(self._encoder)
+        model = self._load(session_options, depth_topics, fleet)
         self._mounts = CameraMounts(node, settings.base_frame, extrinsics, len(self.topics))
         self.publishers = AnswerPublishers(node, settings)
         self._finder = PlaceFinder(node, settings.map_frame, model, self._map_path)
@@ -111,6 +95,7 @@ class Pipeline:
         self._odometry_input: OdometryInput | None = None
         self._initial_pose: InitialPoseInput | None = None
         self._newest: tuple[str, Arrival] | None = None
+        self._seen_at: tuple[float, float, float] | None = None
         guard = node.callback_failures.guard
         self._painter: LatestFrameWorker[_Seen] = LatestFrameWorker(
             guard(self._paint), lambda topic: None
@@ -118,6 +103,39 @@ class Pipeline:
         self._worker: LatestFrameWorker[Arrival] = LatestFrameWorker(
             guard(self._answer), lambda topic: self.statistics[topic].count_dropped()
         )
+
+    def _load(
+        self,
+        session_options: SessionOptions,
+        depth_topics: Mapping[str, str],
+        fleet: RobotFleet | None,
+    ) -> str:
+        """Load what answers and maps; return what the model was loaded by."""
+        # The map first: a wrong path is found at once, a model takes seconds to load.
+        settings = self._settings
+        path, model, datum = first_map(settings, fleet)
+        self._encoder = load_encoder(
+            model, settings.device, settings.runtime, trust_code=settings.trust_code
+        )
+        if fleet is not None:
+            fleet.require_model(self._encoder.fingerprint)
+        self.session = MappingSession(
+            self._node,
+            settings,
+            session_options,
+            self._encoder,
+            self.odometry,
+            depth_topics,
+            fleet,
+            datum,
+        )
+        try:
+            self.loaded = self._open_map(path) if path else None
+        except BaseException:
+            self.session.destroy()
+            raise
+        _warm_up(self._encoder)
+        return model
 
     @property
     def model(self) -> str:
@@ -207,6 +225,63 @@ class Pipeline:
         """
         return self._worker.call(lambda: self._replace_map(path)).result()
 
+    def position(self) -> tuple[float, float, float] | None:
+        """Return latitude and longitude (degrees), altitude (m) of the robot now, None unknown."""
+        loaded = self.loaded
+        position = None if loaded is None else loaded.stream.position_now()
+        if loaded is None or position is None:
+            return self._seen_at
+        return loaded.prepared.geodetic(position)
+
+    def exchange_map(self, path: Path) -> int:
+        """Go on in the map of another region from the next image on; return its places.
+
+        It is opened and measured in the caller's thread, while images are answered from the present
+        one, which stays in use where the new one raises a `ProgeoError`.
+        """
+        options = self._options
+        fresh = self._open(str(path), options)
+        return self._worker.call(lambda: self._exchange(fresh, options)).result()
+
+    def try_map(self, path: Path) -> Localization:
+        """Return the answer of a map to the newest image by itself; go on in it if it is accepted.
+
+        Raises a `ProgeoError` where there is no image, or the map cannot be opened.
+        """
+        newest, options = self._newest_image(), self._options
+        fresh = self._open(str(path), options)
+        alone = dataclasses.replace(options.localizer, sequence=False)
+        probe = fresh.with_options(self._encoder, options._replace(localizer=alone))
+
+        def answer() -> Localization:
+            found = probe.localizer.localize(self._frame_of(*newest)[0])
+            if found.accepted:
+                self._exchange(fresh, options)
+                self._follow_answer(found)
+            return found
+
+        try:
+            found = self._worker.call(answer).result()
+        except BaseException:
+            fresh.place_map.close()
+            raise
+        if not found.accepted:
+            fresh.place_map.close()
+        return found
+
+    def describe_newest(self) -> NDArray[np.float32]:
+        """Return the descriptor [D] of the newest image; `UsageError` where there is none."""
+        newest = self._newest_image()
+        return self._worker.call(lambda: self._encode(self._frame_of(*newest)[0])).result()
+
+    def begin_mapping(self, path: str) -> str:
+        """Write keyframes to a map from the next image on; return what was done.
+
+        Raises a `ProgeoError` where the map cannot be written.
+        """
+        loaded = self.loaded
+        return self.session.begin(path, None if loaded is None else loaded.place_map.datum)
+
     def finish_mapping(self) -> str:
         """End mapping and localize in the map from now on; return what was done.
 
@@ -237,14 +312,18 @@ class Pipeline:
 
         Raises a `ProgeoError` where there is no image, no map, or the image cannot be used.
         """
-        newest = self._newest
-        if newest is None:
-            raise UsageError("no image has come yet: is the node active, and its camera on?")
+        newest = self._newest_image()
         if self.loaded is None:
             raise UsageError("there is no map yet: map first, or load one")
         answer = self._worker.call(lambda: self._answer_to(*newest)[1]).result()
         assert answer is not None
         return answer
+
+    def _newest_image(self) -> tuple[str, Arrival]:
+        newest = self._newest
+        if newest is None:
+            raise UsageError("no image has come yet: is the node active, and its camera on?")
+        return newest
 
     def _suit_cameras(self, loaded: LoadedMap) -> LoadedMap:
         """Return a map whose localizer follows several cameras only if the map has several, too."""
@@ -275,8 +354,31 @@ class Pipeline:
             self.loaded = self._suit_cameras(self.loaded.with_options(self._encoder, options))
 
     def _open_map(self, path: str) -> LoadedMap:
-        loaded = LoadedMap.open(path, self._encoder, self._options, self._settings, self.odometry)
-        return self._suit_cameras(loaded)
+        return self._suit_cameras(self._open(path, self._options))
+
+    def _open(self, path: str, options: LocalizerOptions) -> LoadedMap:
+        return LoadedMap.open(path, self._encoder, options, self._settings, self.odometry)
+
+    def _exchange(self, fresh: LoadedMap, options: LocalizerOptions) -> int:
+        """Go on in a map that was opened with options, between two images."""
+        if options[1:] != self._options[1:]:
+            fresh = fresh.with_options(self._encoder, self._options)
+        self._suit_cameras(fresh)
+        stale = self.loaded
+        self.loaded = fresh if stale is None else fresh.continuing(stale)
+        if stale is not None:
+            stale.place_map.close()
+        return fresh.places
+
+    def _follow_answer(self, found: Localization) -> None:
+        """Follow on from an accepted answer to a single image."""
+        loaded, estimate = self.loaded, found.estimate
+        self._reset()
+        self._seen_at = found.geodetic
+        if loaded is not None and loaded.localizer.settings.sequence:
+            x, y, _ = estimate.position
+            axes = np.ix_([0, 1, 5], [0, 1, 5])
+            loaded.start_at(np.array([x, y, estimate.yaw_rad]), estimate.covariance[axes])
 
     def _replace_map(self, path: str) -> int:
         fresh = self._open_map(path)
@@ -354,9 +456,17 @@ class Pipeline:
                 )
             else:
                 self._fail(statistics, "the answer could not be published")
-            self.session.add_image(frame, descriptor, answer)
+            self.session.add_image(frame, descriptor, self._in_written_map(answer))
             if followed is not None:
+                if followed.accepted:
+                    self._seen_at = followed.geodetic
                 self._after_answer(frame, followed, camera_frame)
+
+    def _in_written_map(self, answer: Localization | None) -> Localization | None:
+        """Return an answer if its metres are those of the map that is written, too."""
+        if self.loaded is None or self.session.datum != self.loaded.place_map.datum:
+            return None
+        return answer
 
     def _follow(self, answer: Localization) -> Localization:
         return answer if self.loaded is None else self.loaded.follow(answer)
@@ -380,13 +490,18 @@ class Pipeline:
 
     def _answer_to(self, topic: str, arrival: Arrival) -> tuple[CameraFrame, Localization | None]:
         """Return an image and the answer to it; a `ProgeoError` where it cannot be used."""
+        frame, problem = self._frame_of(topic, arrival)
+        return frame, self._localize(frame, problem, arrival.message.header.frame_id)
+
+    def _frame_of(self, topic: str, arrival: Arrival) -> tuple[CameraFrame, str]:
+        """Return an image with what is known of its camera, and why it has no calibration."""
         camera_frame = arrival.message.header.frame_id
         frame = frame_from_message(arrival.message, topic, self._max_pixels)
         calibration = self._calibration(topic, frame.image)
         frame = frame._replace(
             intrinsics=calibration.intrinsics, extrinsics=self._mounts.of(topic, camera_frame)
         )
-        return frame, self._localize(frame, calibration.problem, camera_frame)
+        return frame, calibration.problem
 
     def _localize(self, frame: CameraFrame, problem: str, camera_frame: str) -> Localization | None:
         """Return the answer to an image, as a pose of the robot; None without a map.

@@ -34,6 +34,11 @@ class NodeSettings(Settings):
         " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY;"
         " empty takes what the map names, or mobilenetv2-gem where there is no map yet",
     )
+    fleet_uri: str = setting(
+        "",
+        "Store of a fleet's map: a folder, s3://BUCKET/PATH, gs:// or az://. The node localizes in"
+        " the region around the robot and shares the keyframes of mapping; empty for none",
+    )
     trust_code: bool = setting(
         False,
         "Run the code of the model's authors with the node's rights, which presets, py: and hub:"

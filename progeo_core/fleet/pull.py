@@ -21,6 +21,10 @@ from progeo_core.map.places import Places
 from progeo_core.progress import Advance, no_progress
 
 
+class EmptyRegionError(DataError):
+    """Region in which the store has no place."""
+
+
 class PullReport(NamedTuple):
     """Number of places of the new map, keys of the sessions they are of, and the map's datum."""
 
@@ -29,15 +33,17 @@ class PullReport(NamedTuple):
     datum: Datum
 
 
-def pull_region(store: FleetStore, region: Region, target: str | Path) -> PullReport:
+def pull_region(
+    store: FleetStore, region: Region, target: str | Path, datum: Datum | None = None
+) -> PullReport:
     """Write the places of a region to a new map, and its index; the map appears whole or not.
 
-    Metres of the map start from the datum of the session that comes first; places of the others
-    are moved there. Traverses are named after their robot and session. Raises `DataError` where the
-    region is empty or the target exists.
+    Metres of the map start from a datum, by default that of the session that comes first; places of
+    the others are moved there. Traverses are named after their robot and session. Raises
+    `EmptyRegionError` where nothing is there, `DataError` where the target exists.
     """
     target = Path(target)
-    report = _copy_region(store, region, target, True, no_progress)
+    report = _copy_region(store, region, target, True, no_progress, datum)
     with PlaceMap.open(target, writable=True) as place_map:
         PlaceIndex.open(place_map)
     return report
@@ -60,15 +66,20 @@ def export_region(
 
 
 def _copy_region(
-    store: FleetStore, region: Region | None, target: Path, content: bool, advance: Advance
+    store: FleetStore,
+    region: Region | None,
+    target: Path,
+    content: bool,
+    advance: Advance,
+    datum: Datum | None = None,
 ) -> PullReport:
     """Write places to a new map, with their thumbnails and views if `content`."""
     blocks = store.region(region, content=content)
     first = next(blocks, None)
     sessions = {one.key: one for one in store.info().sessions}
     if first is None:
-        raise DataError(_nothing_there(store, region, list(sessions.values())))
-    datum = _session(store, sessions, first.sessions[0]).datum
+        raise EmptyRegionError(_nothing_there(store, region, list(sessions.values())))
+    datum = datum or _session(store, sessions, first.sessions[0]).datum
     used: set[str] = set()
     with whole_map(target, store.fingerprint, datum) as place_map:
         for block in itertools.chain([first], blocks):

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import Counter
 from typing import NamedTuple
 
+import numpy as np
+
 from progeo_core.errors import UsageError
-from progeo_core.fleet.store import FleetSession, FleetStore, checked_name, fleet_places
+from progeo_core.fleet.store import (
+    FleetSession,
+    FleetStore,
+    checked_name,
+    fleet_places,
+    place_names,
+)
 from progeo_core.map.merge import read_places
 from progeo_core.map.place_features import StructureNote, joined_structure
 from progeo_core.map.place_map import PlaceMap
@@ -32,6 +41,14 @@ class PushReport(NamedTuple):
     added: int
     known: int
     unlikely_stamps: int
+
+
+class PushedBatch(NamedTuple):
+    """Id of a map up to which its places are in the store, and the numbers with it and left."""
+
+    upto: int
+    shared: int
+    waiting: int
 
 
 def session_of_map(place_map: PlaceMap, robot: str, name: str | None = None) -> FleetSession:
@@ -82,6 +99,28 @@ def push_map(
         added += store.append(session, batch)
         advance(len(ids))
     return PushReport(added, len(table.ids) - added, unlikely)
+
+
+def push_batch(
+    place_map: PlaceMap, store: FleetStore, session: FleetSession, after: int, before: int | None
+) -> PushedBatch:
+    """Add the first places of a map with an id above `after`, and below `before` if that is given.
+
+    Returns once the store has acknowledged them. waiting: counts those from `before` on, too.
+    """
+    table = place_map.places()
+    rows = np.flatnonzero(table.ids > after)
+    ids = table.ids[rows if before is None else rows[table.ids[rows] < before]][:_BATCH]
+    if len(ids):
+        earlier = itertools.islice(place_names(session, table), int(rows[0]))
+        batch = fleet_places(
+            session,
+            read_places(place_map, table, ids),
+            place_map.descriptors(ids),
+            Counter(earlier),
+        )
+        store.append(session, batch)
+    return PushedBatch(int(ids[-1]) if len(ids) else after, len(ids), len(rows) - len(ids))
 
 
 def continued_session(store: FleetStore, session: FleetSession) -> FleetSession:

@@ -18,7 +18,7 @@ from progeo_core.errors import UsageError
 from progeo_core.fleet.region import Region
 from progeo_core.geo import Datum, FloatArray, wgs84_from_enu
 from progeo_core.map.place_features import StructureNote
-from progeo_core.map.places import Float16Array, Places
+from progeo_core.map.places import Float16Array, Places, PlaceTable
 
 # Hexadecimal digits of a place's id: of its session, so that ids of one are near each other in an
 # index, and of itself. Among 10^12 places of one session, two are alike with a chance of 10^-5.
@@ -168,10 +168,7 @@ def fleet_places(
     """
     ids = []
     start = _digest(f"{session.robot}\0{session.name}", _SESSION_DIGITS)
-    for columns in zip(
-        places.camera, places.traverse, places.image, places.stamp_ns.tolist(), strict=True
-    ):
-        name = "\0".join(map(str, (session.robot, session.name, *columns)))
+    for name in place_names(session, places):
         ids.append(start + _digest(f"{name}\0{first[name]}", _PLACE_DIGITS))
         first[name] += 1
     geodetic = wgs84_from_enu(places.position, session.datum)
@@ -180,6 +177,14 @@ def fleet_places(
 
 def _digest(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:digits]
+
+
+def place_names(session: FleetSession, places: Places | PlaceTable) -> Iterator[str]:
+    """Yield what names places of a session; several may have one name."""
+    for columns in zip(
+        places.camera, places.traverse, places.image, places.stamp_ns.tolist(), strict=True
+    ):
+        yield "\0".join(map(str, (session.robot, session.name, *columns)))
 
 
 def checked_name(kind: str, name: str) -> str:

@@ -124,6 +124,10 @@ class Localizer:
         """Forget the sequence so far: the next image may be from anywhere."""
         self._sequence.reset()
 
+    def continue_from(self, before: Localizer) -> None:
+        """Take over the sequence of a localizer on another map whose metres start at one datum."""
+        self._sequence.continue_from(before._sequence)
+
     def start_at(self, pose: FloatArray, covariance: FloatArray) -> int:
         """Follow on from a pose that somebody gave; return the number of places near it.
 

@@ -32,6 +32,8 @@ _POSITION_GAIN, _VELOCITY_GAIN = 0.8, 0.2
 _FIRST_ON_MAP = 0.8
 # How far (map spacings) a camera of unknown velocity may have moved beyond its known motion.
 _FREE_REACH = 2.0
+# Positions of one place in two maps of one frame differ by less than this (m).
+_SAME_POINT_M = 0.01
 # Places that carry belief; the rest of the belief is counted as off the map.
 _SUPPORT = 100
 # Places with less than this share of the most belief of unknown velocity do not spread it.
@@ -122,6 +124,23 @@ class PlaceFilter:
         self._keep_heaviest(
             _new_tracks(rows, self._position, 0.0)._replace(mass=np.asarray(probability))
         )
+
+    def continue_from(self, before: PlaceFilter) -> None:
+        """Take over the belief of a filter over another map in the same frame.
+
+        Places of both maps are the same ones where they are at one point. What the other filter
+        believed of places that this one lacks counts as off the map.
+        """
+        self.reset()
+        rows, mass, camera, velocity, steady = before._tracks
+        pairs = self._grid.near(before._position[rows], _SAME_POINT_M)
+        same, point = np.unique(pairs.row, return_index=True)
+        kept = pairs.point[point]
+        # Several places at one point share its belief.
+        share = mass[kept] / np.bincount(kept, minlength=len(rows))[kept]
+        self._enter_rate, self._usual_s = before._enter_rate, before._usual_s
+        self._motion = before._motion
+        self._keep_heaviest(_Tracks(same, share, camera[kept], velocity[kept], steady[kept]))
 
     def doubt(self, share: float) -> None:
         """Reset a share (0-1) of the belief, as `reset` does with all of it."""

@@ -103,6 +103,21 @@ class PoseStream:
         geodetic = self._geodetic(pose.estimate.position)
         return answer._replace(estimate=pose.estimate, geodetic=geodetic, relocalized=False)
 
+    def position_now(self) -> FloatArray | None:
+        """Return where the robot is in the map by its last pose and the odometry since [3].
+
+        None before any pose; without odometry, or its yaw, that of the last pose.
+        """
+        last, robot = self._last, self._odometry.newest
+        if last is None:
+            return None
+        position = last.pose.estimate.position
+        if robot is None or last.robot is None or robot.segment != last.robot.segment:
+            return position
+        step = between(last.robot.planar, robot.planar)
+        planar = compose([*position[:2], last.pose.estimate.yaw_rad], step)
+        return np.array([*planar[:2], position[2]]) if np.isfinite(planar).all() else position
+
     def aim(self, answer: Localization) -> None:
         """Lead the odometry's origin to an accepted answer, at once where it is a relocalization.
 

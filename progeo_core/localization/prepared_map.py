@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.standardization import Standardization, sample_of
 from progeo_core.errors import DataError
-from progeo_core.geo import FloatArray, wgs84_from_enu
+from progeo_core.geo import Datum, FloatArray, wgs84_from_enu
 from progeo_core.localization.answer import Match
 from progeo_core.localization.descriptor_cache import DescriptorCache
 from progeo_core.localization.map_spacing import measure_spacing
@@ -192,7 +192,12 @@ class PreparedMap:
 
     def geodetic(self, position: FloatArray) -> tuple[float, float, float] | None:
         """Return latitude, longitude (degrees), altitude (m) of a position [3]; None: no datum."""
-        if self.place_map.datum is None:
-            return None
-        lat, lon, alt = wgs84_from_enu(position[None], self.place_map.datum)[0]
-        return float(lat), float(lon), float(alt)
+        return geodetic_of(self.place_map.datum, position)
+
+
+def geodetic_of(datum: Datum | None, position: FloatArray) -> tuple[float, float, float] | None:
+    """Return latitude, longitude (degrees), altitude (m) of metres [3] from a datum, if any."""
+    if datum is None:
+        return None
+    lat, lon, alt = wgs84_from_enu(position[None], datum)[0]
+    return float(lat), float(lon), float(alt)

@@ -55,6 +55,11 @@ class SequenceRanker:
         self._tracker.reset()
         self._running.clear()
 
+    def continue_from(self, before: SequenceRanker) -> None:
+        """Take over what is known of the robot from a ranker on another map in the same frame."""
+        self.reset()
+        self._tracker.continue_from(before._tracker)
+
     def start_at(self, pose: FloatArray, covariance: FloatArray) -> int:
         """Follow on from a pose, x, y, yaw [3] with covariance [3, 3]; return the places near it.
 

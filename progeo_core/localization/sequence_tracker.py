@@ -76,6 +76,17 @@ class SequenceTracker:
         self.reset()
         self._filter.start_at(rows, probability)
 
+    def continue_from(self, before: SequenceTracker) -> None:
+        """Take over what is known of the robot from a tracker on another map in the same frame.
+
+        The next image of every camera counts as new, as maps standardize descriptors each their
+        own way.
+        """
+        self.reset()
+        self._filter.continue_from(before._filter)
+        self.last_stamp_ns, self.steps = before.last_stamp_ns, before.steps
+        self._stood_s = before._stood_s
+
     def predict(
         self, stamp_ns: int, descriptor: Descriptor, camera: str, travel: Travel | None
     ) -> IntArray | None:

@@ -42,6 +42,7 @@ class MapRecorder:
         """Take a writable map, and the name of this session for its places."""
         self._map, self._traverse = place_map, traverse
         self.places_before = len(place_map)
+        self.last_before = int(place_map.newest_descriptors(1)[0].max(initial=0))
         self.saved = 0
         self.lost = 0
         self.fault = ""
@@ -86,6 +87,11 @@ class MapRecorder:
     def path(self) -> Path:
         """Return the file."""
         return self._map.path
+
+    @property
+    def lineage(self) -> str:
+        """Return what names the map, whatever its file is called."""
+        return self._map.lineage
 
     @property
     def datum(self) -> Datum | None:

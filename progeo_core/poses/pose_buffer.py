@@ -120,6 +120,13 @@ class PoseBuffer:
             if len(self._stamps) >= 2 * _KEPT:
                 del self._stamps[:_KEPT], self._entries[:_KEPT]
 
+    @property
+    def newest(self) -> BufferedPose | None:
+        """Return the newest pose, None before the first."""
+        with self._lock:
+            stamp_ns = self._stamps[-1] if self._stamps else 0
+        return self.at(stamp_ns) if stamp_ns else None
+
     def at(self, stamp_ns: int) -> BufferedPose | None:
         """Return the pose at a stamp, interpolated; None where no poses are near."""
         with self._lock:

@@ -59,6 +59,11 @@ class KeyframeLandmarks:
         self._waiting += 1
         return self._completed(_DELAY)
 
+    @property
+    def first_waiting(self) -> int | None:
+        """Return the first place whose view may still change, None where none may."""
+        return self._kept[-self._waiting].place_id if self._waiting else None
+
     def finish(self) -> list[CompletedView]:
         """Return the views of those that still waited, where their landmarks have changed."""
         return self._completed(0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -72,18 +73,28 @@ class KeyframeViews:
         self._changed = threading.Condition()
         self._waiting: collections.deque[_Waiting] = collections.deque()
         self._finishing = False
+        self._next_id = live_map.last_before + 1
         self._thread = threading.Thread(target=self._run, name="keyframe_views", daemon=True)
         self._thread.start()
 
     def add(self, place_id: int, frame: CameraFrame, pose: CameraPose | None) -> None:
         """Leave a keyframe that is a place of the map, with its camera's pose; never waits."""
         with self._changed:
+            self._next_id = place_id + 1
             waiting = sum(one.frame.image.nbytes for one in self._waiting)
             if self._waiting and waiting + frame.image.nbytes > _MAX_WAITING:
                 self.counts.skipped += 1
                 return
             self._waiting.append(_Waiting(place_id, frame, pose))
             self._changed.notify()
+
+    @property
+    def final_below(self) -> int:
+        """Return the id of the first place whose view may still change, or is still to come."""
+        with self._changed:
+            waiting = [one.place_id for one in itertools.islice(self._waiting, 1)]
+            completed = self._landmarks.first_waiting
+            return min([*waiting, *([] if completed is None else [completed]), self._next_id])
 
     def finish(self) -> None:
         """Return when all keyframes that wait are done, and end the thread."""

@@ -95,14 +95,20 @@ class Session:
         return self._map
 
     def start_mapping(
-        self, live_map: MapRecorder, *, by_reference: bool, views: KeyframeViews | None = None
+        self,
+        live_map: MapRecorder,
+        *,
+        by_reference: bool,
+        views: KeyframeViews | None = None,
+        extends: bool = False,
     ) -> None:
         """Write keyframes to a map, at the poses of the reference or of the odometry.
 
-        views: finds their local features; the caller finishes it.
+        views: finds their local features; the caller finishes it. extends: whether a new map is in
+        the frame of another one, so that answers say where its keyframes are.
         """
         self._by_reference, self._views = by_reference, views
-        self._anchor = MapAnchor(is_new_map=not live_map.places_before)
+        self._anchor = MapAnchor(is_new_map=not live_map.places_before and not extends)
         self._map = live_map  # Last, as images may come in another thread.
 
     def stop_mapping(self) -> MapRecorder | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from progeo_core.fleet.robot_fleet import FleetCounts
 from progeo_ros.inputs.camera_statistics import CameraCounts
 from progeo_ros.process.guarded_node import FailureCounts
 from progeo_ros.settings import NODE
@@ -126,6 +127,21 @@ def _session_message(health: SessionHealth) -> tuple[bytes, str]:
     if problem:
         return DiagnosticStatus.WARN, problem
     return DiagnosticStatus.OK, f"{health.keyframes} keyframes, {health.closures} loop closures"
+
+
+def fleet_status(uri: str, places: int, counts: FleetCounts) -> DiagnosticStatus:
+    """Return the status of the link to a fleet's store; places: of the map in use."""
+    level, message = DiagnosticStatus.OK, counts.region or "no region of the fleet's map yet"
+    fault = counts.pull_fault or counts.push_fault
+    if fault:
+        level = DiagnosticStatus.WARN
+        message = f"localizing goes on with what is here, and the store is tried again: {fault}"
+    values = {
+        "uri": uri,
+        "cached_places": places,
+        **counts._asdict(),
+    }
+    return _status(f"{NODE}: fleet", level, message, values)
 
 
 def camera_status(

@@ -222,3 +222,26 @@ def test_images_that_stay_the_same_but_show_no_place_are_no_sign_of_standing():
     assert not robot.sees(138, black, similarity=nowhere)
     assert robot.belief.off_map > 0.9 > before
     assert robot.belief.probability.sum() == pytest.approx(1.0 - robot.belief.off_map)
+
+
+def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
+    robot = Robot()
+    for step in range(6):
+        robot.sees(step, DESCRIPTORS[10 + step])
+    before = robot.tracker.belief
+    # Places from 8 on, in another order.
+    order = np.random.default_rng(1).permutation(np.arange(8, 40))
+    other = SequenceTracker(PlaceFilter(LINE[order], 1.0), 0.5)
+    other.continue_from(robot.tracker)
+    carried = other.predict(7 * SECOND, DESCRIPTORS[17], "", None)
+    assert carried is not None
+    rows = np.concatenate([carried, np.setdiff1d(np.arange(len(order)), carried)])
+    alike = (DESCRIPTORS[order] @ DESCRIPTORS[17])[rows].astype(float)
+    belief = other.update(rows, alike, 8.0 * alike)
+    assert before.probability[0] > 0.8
+    assert (order[belief.rows[0]], belief.probability[0] > 0.8) == (17, True)
+    assert other.steps == robot.tracker.steps + 1
+    # Where nothing of what was believed is in the new map, nothing is known.
+    far = SequenceTracker(PlaceFilter(LINE + 500.0, 1.0), 0.5)
+    far.continue_from(robot.tracker)
+    assert np.size(far.predict(7 * SECOND, DESCRIPTORS[17], "", None)) == 0

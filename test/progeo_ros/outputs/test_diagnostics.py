@@ -4,11 +4,13 @@ from typing import Any
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from progeo_core.fleet.robot_fleet import FleetCounts
 from progeo_ros.inputs.camera_statistics import CameraStatistics
 from progeo_ros.outputs.diagnostics import (
     NodeHealth,
     SessionHealth,
     camera_status,
+    fleet_status,
     node_status,
     session_status,
 )
@@ -152,3 +154,17 @@ def test_all_counts_are_told() -> None:
     assert values["dropped"] == values["failed"] == values["lost"] == values["waiting"] == "0"
     assert values["publishers"] == "2"
     assert values["latency_p95_ms"] == "12.0"
+
+
+def test_the_link_to_a_fleet_tells_its_region_or_what_is_wrong() -> None:
+    counts = FleetCounts("500 m around 48.1,11.5", 3, 1, 2, "", 40, 7, 0, "")
+    status = fleet_status("s3://fleet/places", 111, counts)
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "500 m around 48.1,11.5")
+    values = values_of(status)
+    assert (values["uri"], values["cached_places"]) == ("s3://fleet/places", "111")
+    assert (values["shared"], values["waiting"], values["pull_failures"]) == ("40", "7", "2")
+    status = fleet_status("s3://fleet/places", 111, counts._replace(push_fault="it is away"))
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message.endswith("the store is tried again: it is away")
+    counts = FleetCounts("", 0, 0, 0, "", 0, 0, 0, "")
+    assert fleet_status("fleet", 0, counts).message == "no region of the fleet's map yet"
