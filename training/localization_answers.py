@@ -83,7 +83,6 @@ class PreparedScene:
         place_map = PlaceMap.open(path)
         self.prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
         self._consensus = ConsensusSettings().widened(self.prepared.spacing.spacing_m)
-        self._look_alikes = PlaceVerifier(self.prepared, self._consensus.place_radius_m).look_alikes
         passes = [] if scene.queries is None else [(scene.queries, True)]
         passes += [(one, False) for one in scene.elsewhere]
         self._passes = [(one, self._queries(one), at_home) for one, at_home in passes]
@@ -165,11 +164,6 @@ class PreparedScene:
         """Return how many local features an image shares with a place."""
         return self._evidence.inliers(shot, self.scene.database.shots[row])
 
-    @property
-    def look_alikes(self) -> float:
-        """Return the share of the map's places that look like some elsewhere."""
-        return self._look_alikes
-
 
 class _KnowingVerifier(PlaceVerifier):
     """Verification of a scene's images by what is known of them; shot: the one in question."""
@@ -179,7 +173,6 @@ class _KnowingVerifier(PlaceVerifier):
     ) -> None:
         super().__init__(scene.prepared, radius_m, constants)
         self._scene = scene
-        self.look_alikes = scene.look_alikes
         self.shot = Shot(Path())
 
     def inliers(self, query: Query, row: int) -> float:
