@@ -38,9 +38,12 @@ def test_a_similarity_is_ranked_among_places_far_apart(prepare):
 
 def test_look_alikes_are_measured_before_the_first_answer_and_once(prepare, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        prepared_map, "share_of_look_alikes", lambda _, radius_m: asked.append(radius_m) or 0.25
-    )
+
+    def measure(_, radius_m):
+        asked.append(radius_m)
+        return 0.25
+
+    monkeypatch.setattr(prepared_map, "share_of_look_alikes", measure)
     prepared = prepare(random_descriptors(30))
     verifiers = [PlaceVerifier(prepared, radius_m) for radius_m in (15.0, 15.0, 20.0)]
     assert asked == [15.0, 20.0]
