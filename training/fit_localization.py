@@ -19,13 +19,13 @@ import math
 import multiprocessing
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from localization_answers import Constants, Mode, PreparedScene
+from localization_answers import Constants, Mode, PreparedScene, Times
 from localization_evidence import Evidence
 from localization_figures import Figures, figures
 from localization_scenes import Scene, excerpt, given_scenes, read_scenes
@@ -42,8 +42,10 @@ _MODES = {
     "sequence": (Mode(True, False),),
     "verification": (Mode(True, True),),
 }
-_ALL_MODES = tuple(
-    Mode(*choice) for choice in ((False, False), (False, True), (True, False), (True, True))
+_ALL_MODES = (
+    Mode(False, False),
+    Mode(False, True),
+    *(Mode(True, verified, times) for times in Times for verified in (False, True)),
 )
 # Every constant is tried smaller and larger by this factor.
 _FACTOR = 1.5
@@ -205,6 +207,19 @@ def fit_all(bench: Bench, start: Constants) -> dict[str | None, Constants]:
     return fitted
 
 
+def known_constants(sites: Set[str]) -> dict[str | None, Constants]:
+    """Return the constants as they are (None), and those of the last fit without each site."""
+    left_out = json.loads(_SUMMARY.read_text(encoding="utf-8"))["left_out"]
+    start = Constants()
+    known: dict[str | None, Constants] = {None: start}
+    for site in sorted(sites & left_out.keys()):
+        groups = left_out[site].items()
+        known[site] = start._replace(
+            **{group: getattr(start, group)._replace(**values) for group, values in groups}
+        )
+    return known
+
+
 def summary(bench: Bench, fitted: dict[str | None, Constants]) -> dict[str, Any]:
     """Return constants and figures of each scene, as fitted and with its site left out."""
     rows = []
@@ -240,8 +255,8 @@ def _values(constants: Constants) -> dict[str, dict[str, float]]:
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """Print what every scene gives by constants that saw its site, and that did not."""
     print(
-        f"{'scene':26}{'mode':24}{'R@1':>6}{'accepted':>10}{'wrong':>6}{'off map':>10}"
-        f"{'share':>7}{'ECE':>6}{'ellipse':>8}{'first':>6}{'cost':>7}{'left out':>9}"
+        f"{'scene':32}{'mode':33}{'R@1':>6}{'accepted':>10}{'wrong':>6}{'off map':>10}"
+        f"{'share':>7}{'ECE':>6}{'ellipse':>8}{'first':>6}{'found':>6}{'cost':>7}{'left out':>9}"
     )
     unseen = {(row["scene"], row["mode"]): row for row in rows if row["left_out"]}
     for row in rows:
@@ -251,10 +266,11 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
         accepted = f"{row['accepted']}/{row['on_map']}"
         elsewhere = f"{row['off_map_accepted']}/{row['off_map']}"
         print(
-            f"{row['scene']:26}{row['mode']:24}{_number(row['recall']):>6}{accepted:>10}"
+            f"{row['scene']:32}{row['mode']:33}{_number(row['recall']):>6}{accepted:>10}"
             f"{row['wrong']:>6}{elsewhere:>10}{_number(row['share']):>7}"
             f"{_number(row['calibration_error']):>6}{_number(row['ellipse']):>8}"
-            f"{_number(row['first'], 0):>6}{row['cost']:>7.2f}{other['cost']:>9.2f}"
+            f"{_number(row['first'], 0):>6}{_number(row['found']):>6}"
+            f"{row['cost']:>7.2f}{other['cost']:>9.2f}"
         )
 
 
@@ -286,10 +302,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             _start_worker,
             (options, Path(folder)),
         ) as pool:
-            start = Constants()
-            fitted: dict[str | None, Constants] = {None: start}
             if arguments.fit:
-                fitted = fit_all(Bench(scenes[count:], pool, count), start)
+                fitted = fit_all(Bench(scenes[count:], pool, count), Constants())
+            else:
+                fitted = known_constants({scene.site for scene in scenes})
             found = summary(Bench(scenes[:count], pool), fitted)
     print_table(found["scenes"])
     for group, values in found["constants"].items():
@@ -322,7 +338,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model to describe images with")
     parser.add_argument("--workers", type=int, default=2, help="processes that answer images")
     parser.add_argument(
-        "--no-fit", dest="fit", action="store_false", help="only measure the constants as they are"
+        "--no-fit",
+        dest="fit",
+        action="store_false",
+        help="only measure the constants as they are, and those of the last fit without each site",
     )
     parser.add_argument(
         "--write", action="store_true", help="write constants and figures into the project"

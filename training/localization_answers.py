@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,16 +38,43 @@ _NINETY_PERCENT = 4.605
 _NOTHING = np.zeros((1, 1, 3), np.uint8)
 
 
+# With stops, a robot stands for so many seconds after every so many images.
+_STOP_S, _DRIVE = 6, 8
+_SECOND_NS = 10**9
+
+
+class Times(Enum):
+    """When the images of a drive were taken: unknown, one a second, or with stops between them."""
+
+    UNKNOWN = ""
+    EVERY_SECOND = "1 Hz"
+    WITH_STOPS = "1 Hz, stops"
+
+    def seconds(self, number: int) -> range:
+        """Return the seconds at which image `number` of a clip was taken, the last ones again."""
+        if self is Times.UNKNOWN:
+            return range(1)
+        stops, stands = 0, 0
+        if self is Times.WITH_STOPS:
+            stops = number // _DRIVE
+            stands = _STOP_S if number % _DRIVE == _DRIVE - 1 else 0
+        # A stamp of 0 is an unknown one.
+        start = 1 + number + stops * _STOP_S
+        return range(start, start + stands + 1)
+
+
 class Mode(NamedTuple):
-    """Way to answer: as a sequence or each image by itself, verified or not."""
+    """Way to answer: as a sequence or each image by itself, verified or not, and its times."""
 
     sequence: bool
     verified: bool
+    times: Times = Times.UNKNOWN
 
     def __str__(self) -> str:
         """Return the mode in words."""
         what = "sequence" if self.sequence else "single image"
-        return f"{what}, verified" if self.verified else what
+        words = (what, "verified" if self.verified else "", self.times.value)
+        return ", ".join(word for word in words if word)
 
 
 class Constants(NamedTuple):
@@ -83,7 +111,6 @@ class PreparedScene:
         place_map = PlaceMap.open(path)
         self.prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
         self._consensus = ConsensusSettings().widened(self.prepared.spacing.spacing_m)
-        self._look_alikes = PlaceVerifier(self.prepared, self._consensus.place_radius_m).look_alikes
         passes = [] if scene.queries is None else [(scene.queries, True)]
         passes += [(one, False) for one in scene.elsewhere]
         self._passes = [(one, self._queries(one), at_home) for one, at_home in passes]
@@ -118,12 +145,19 @@ class PreparedScene:
         radius_m = self._consensus.place_radius_m
         verifier = _KnowingVerifier(self, radius_m, constants.verification)
         single = SingleImageRanker(self.prepared, self._consensus, verifier, constants.single)
-        clip, sequence = None, None
+        clip, sequence, number = None, None, 0
         for query, verifier.shot, name in zip(queries, one.shots, one.clip, strict=True):
             if sequence is None or name != clip:
-                clip, sequence = name, self._sequence(verifier, constants.sequence)
+                clip, sequence, number = name, self._sequence(verifier, constants.sequence), 0
             ranker = sequence if mode.sequence else single
-            yield ranker.rank(query._replace(image=_NOTHING if mode.verified else None), settings)
+            shown = query._replace(image=_NOTHING if mode.verified else None)
+            answers = [
+                ranker.rank(shown._replace(stamp_ns=second * _SECOND_NS), settings)
+                for second in mode.times.seconds(number)
+            ]
+            # What a robot that stands sees again is no other question.
+            yield answers[0]
+            number += 1
 
     def _sequence(self, verifier: PlaceVerifier, constants: SequenceConstants) -> SequenceRanker:
         places, spacing_m = self.prepared.places, self.prepared.spacing.spacing_m
@@ -153,8 +187,10 @@ class PreparedScene:
                     offset @ solved <= _NINETY_PERCENT,
                 )
             )
-        columns = np.array(rows, float).T
-        return Outcome(columns[0], *(column.astype(bool) for column in columns[1:]))
+        judged, clip = one.judged, np.array(one.clip)
+        columns = np.array(rows, float)[judged].T
+        accepted, right, best_right, on_map, inside = columns[1:].astype(bool)
+        return Outcome(columns[0], accepted, right, best_right, on_map, inside, clip[judged])
 
     @property
     def _radius_m(self) -> float:
@@ -165,11 +201,6 @@ class PreparedScene:
         """Return how many local features an image shares with a place."""
         return self._evidence.inliers(shot, self.scene.database.shots[row])
 
-    @property
-    def look_alikes(self) -> float:
-        """Return the share of the map's places that look like some elsewhere."""
-        return self._look_alikes
-
 
 class _KnowingVerifier(PlaceVerifier):
     """Verification of a scene's images by what is known of them; shot: the one in question."""
@@ -179,7 +210,6 @@ class _KnowingVerifier(PlaceVerifier):
     ) -> None:
         super().__init__(scene.prepared, radius_m, constants)
         self._scene = scene
-        self.look_alikes = scene.look_alikes
         self.shot = Shot(Path())
 
     def inliers(self, query: Query, row: int) -> float:

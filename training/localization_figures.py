@@ -22,7 +22,8 @@ class Outcome(NamedTuple):
     """Answers [n] to the images of a scene.
 
     confidence: stated. accepted. right: within the radius of the truth. best_right: whether the
-    best place is. on_map: whether the map has a place there. inside: of the 90 % ellipse.
+    best place is. on_map: whether the map has a place there. inside: of the 90 % ellipse. clip:
+    names of the clips.
     """
 
     confidence: FloatArray
@@ -31,6 +32,7 @@ class Outcome(NamedTuple):
     best_right: BoolArray
     on_map: BoolArray
     inside: BoolArray
+    clip: NDArray[np.str_]
 
     @property
     def loss(self) -> float:
@@ -45,7 +47,8 @@ class Figures(NamedTuple):
     on_map, off_map: images. recall: share of the former whose best place is right. accepted,
     wrong, off_map_accepted: images. share: accepted of those whose best place is right. ellipse:
     share of truths in the 90 % ellipses of right accepted answers. first: image of the first right
-    accepted one, counted from 1. NaN where there is none.
+    accepted one, counted from 1. found: share of the clips on the map of which a right answer was
+    accepted. NaN where there is none.
     """
 
     on_map: int
@@ -59,6 +62,7 @@ class Figures(NamedTuple):
     ellipse: float
     first: float
     loss: float
+    found: float
 
     @property
     def precision(self) -> float:
@@ -95,6 +99,7 @@ def figures(outcome: Outcome) -> Figures:
         ellipse=_mean(outcome.inside[good]),
         first=float(np.argmax(good)) + 1.0 if good.any() else np.nan,
         loss=outcome.loss,
+        found=_mean(np.isin(np.unique(outcome.clip[outcome.on_map]), outcome.clip[good])),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.records.records import read_records
@@ -29,6 +30,9 @@ _ELSEWHERE = slice(None, None, 2)
 _OTHER_LIGHT = 500
 # Images in an excerpt of a pass, and of one of several clips.
 _EXCERPT, _CLIPS_EXCERPT = 44, 150
+# Jumps of a robot that is carried off, after and before so many images; it is put down more than
+# so many away.
+_JUMPS, _BEFORE, _AFTER, _AWAY = 50, 20, 5, 12
 # Metres between clips that have nothing to do with each other.
 _APART_M = 1000.0
 
@@ -43,23 +47,46 @@ class Shot(NamedTuple):
 class Pass(NamedTuple):
     """Images of one pass [n], their positions [n, 3] (m), yaws [n] (rad) and clips.
 
-    clip: [n] names; where the name changes, nothing of before counts.
+    clip: [n] names; where the name changes, nothing of before counts. lead: images at the start of
+    every clip that lead up to the others and are not judged.
     """
 
     shots: tuple[Shot, ...]
     position: FloatArray
     yaw_rad: FloatArray
     clip: tuple[str, ...]
+    lead: int = 0
 
     def select(self, rows: slice | Sequence[int]) -> Pass:
         """Return some of the images, in the order of the rows."""
         numbers = np.arange(len(self.shots))[rows]
-        return Pass(
-            tuple(self.shots[number] for number in numbers),
-            self.position[numbers],
-            self.yaw_rad[numbers],
-            tuple(self.clip[number] for number in numbers),
+        return self._replace(
+            shots=tuple(self.shots[number] for number in numbers),
+            position=self.position[numbers],
+            yaw_rad=self.yaw_rad[numbers],
+            clip=tuple(self.clip[number] for number in numbers),
         )
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Return which images [n] are judged."""
+        clip = self.clip
+        starts = [row for row, name in enumerate(clip) if not row or name != clip[row - 1]]
+        rows = np.arange(len(clip))
+        last_start = np.searchsorted(starts, rows, side="right") - 1
+        judged: NDArray[np.bool_] = rows - np.array(starts)[last_start] >= self.lead
+        return judged
+
+    def carried_off(self) -> Pass:
+        """Return clips in which a robot drives along, is carried off and put down elsewhere."""
+        rng, count = np.random.default_rng(0), len(self.shots)
+        rows: list[int] = []
+        while len(rows) < _JUMPS * (_BEFORE + _AFTER):
+            start, end = int(rng.integers(_BEFORE, count)), int(rng.integers(0, count - _AFTER))
+            if abs(start - end) > _AWAY:
+                rows += [*range(start - _BEFORE, start), *range(end, end + _AFTER)]
+        names = tuple(str(number // (_BEFORE + _AFTER)) for number in range(len(rows)))
+        return self.select(rows)._replace(clip=names, lead=_BEFORE)
 
     def in_poor_light(self, first_seed: int = 0) -> Pass:
         """Return the same images in poor light."""
@@ -153,6 +180,9 @@ def _corridor(first: Pass, second: Pass) -> list[Scene]:
         scene(", dark", first, dark),
         scene(", swapped, dark", second, other_dark),
         scene(", first half, dark", halves[0], dark),
+        scene(", carried off", first, second.carried_off()),
+        scene(", swapped, carried off", second, first.carried_off()),
+        scene(", dark, carried off", first, dark.carried_off()),
     ]
 
 

@@ -7,9 +7,12 @@ mapped, too.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from progeo_core.localization.prepared_map import PreparedMap
+if TYPE_CHECKING:
+    from progeo_core.localization.prepared_map import PreparedMap
 
 # Places that are looked at: enough for a share, few enough for a large map.
 _SAMPLE = 50

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,6 @@ from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
 from progeo_core.localization.inlier_evidence import inlier_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.look_alikes import share_of_look_alikes
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -57,7 +55,10 @@ class VerifiedPlaces(NamedTuple):
 
 
 class PlaceVerifier:
-    """Verifier of a map's most probable places by the local features of their images."""
+    """Verifier of a map's most probable places by the local features of their images.
+
+    look_alikes: share of the map's places that look like some elsewhere.
+    """
 
     def __init__(
         self,
@@ -68,11 +69,7 @@ class PlaceVerifier:
         """Verify places of a map; radius_m: of one place."""
         self._map, self._radius_m = prepared, radius_m
         self._constants = constants or VerificationConstants()
-
-    @functools.cached_property
-    def look_alikes(self) -> float:
-        """Return the share of the map's places that look like some elsewhere."""
-        return share_of_look_alikes(self._map, self._radius_m)
+        self.look_alikes = prepared.look_alikes(radius_m)
 
     def weigh_matches(
         self,

@@ -14,6 +14,7 @@ from progeo_core.errors import DataError
 from progeo_core.geo import Datum, FloatArray, wgs84_from_enu
 from progeo_core.localization.answer import Match
 from progeo_core.localization.descriptor_cache import DescriptorCache
+from progeo_core.localization.look_alikes import share_of_look_alikes
 from progeo_core.localization.map_spacing import measure_spacing
 from progeo_core.localization.place_grid import PlaceGrid
 from progeo_core.map.confidence_calibration import Calibration
@@ -63,6 +64,7 @@ class PreparedMap:
         self.spacing = measure_spacing(self.places, place_map, self.standardization)
         self.calibration = place_map.calibration() or Calibration()
         self.has_rig = place_map.has_several_cameras()
+        self._look_alikes: dict[float, float] = {}
         self._pose_radius_m = _SAME_POSE * (self.spacing.spacing_m or 1.0)
         self._poses = PlaceGrid(self.places.position, self._pose_radius_m) if self.has_rig else None
 
@@ -79,6 +81,15 @@ class PreparedMap:
         if not self._far_similarities.size:
             return _USUAL_SPREAD
         return max(float(self._far_similarities.std()), _MIN_SPREAD)
+
+    def look_alikes(self, radius_m: float) -> float:
+        """Return the share of places that look like some elsewhere, measured once per radius (m).
+
+        radius_m: of one place.
+        """
+        if radius_m not in self._look_alikes:
+            self._look_alikes[radius_m] = share_of_look_alikes(self, radius_m)
+        return self._look_alikes[radius_m]
 
     def share_less_alike(self, similarity: float) -> float:
         """Return which share of pairs of places far apart is less alike; NaN for one place."""

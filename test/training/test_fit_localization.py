@@ -33,7 +33,7 @@ class Pool:
         job = type("Job", (), {})()
         costs = [abs(one.single.gap_slope - self.best[scene]) / 100.0 for one in trials]
         job.result = lambda: [
-            Figures(10, 0, 1.0, 10, 0, 0, 1.0 - cost, 0.0, 0.9, 1.0, 0.0) for cost in costs
+            Figures(10, 0, 1.0, 10, 0, 0, 1.0 - cost, 0.0, 0.9, 1.0, 0.0, 1.0) for cost in costs
         ]
         return job
 
@@ -76,6 +76,14 @@ def test_constants_are_those_that_were_fitted(script):
     assert len(unseen) == len(summary["scenes"]) - len(unseen)
 
 
+def test_constants_of_the_last_fit_are_those_without_each_site(script):
+    known = script.known_constants({"tower", "yard"})
+    summary = json.loads((TRAINING / "fitted_localization.json").read_text())
+    assert known.keys() == {None, "tower"}
+    assert known[None] == script.Constants()
+    assert known["tower"].verification._asdict() == summary["left_out"]["tower"]["verification"]
+
+
 @pytest.mark.slow
 def test_scenes_are_measured_with_their_images_on_and_off_the_map(
     script, campus_loop, corridor_few, small_model, capsys, tmp_path, monkeypatch
@@ -89,8 +97,9 @@ def test_scenes_are_measured_with_their_images_on_and_off_the_map(
     script.main(arguments)
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines() if line.startswith("campus")]
-    # Single images and sequences, verified and not, with the images of the corridor off the map.
-    assert len(rows) == 4
+    # Single images, and sequences with times, with stops and without, verified and not, with the
+    # images of the corridor off the map.
+    assert len(rows) == 8
     assert all("0/28" in row or "1/28" in row for row in rows)
     first = (tmp_path / "kept" / "inliers.json").read_text()
     script.main(arguments)

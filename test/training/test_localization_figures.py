@@ -19,7 +19,9 @@ def figures_of(monkeypatch):
         on_map = np.arange(10) < 8
         accepted, right = (np.isin(np.arange(10), rows) for rows in (accepted, right))
         confidence = np.where(accepted, 0.95, np.where(right, 0.8, 0.1))
-        return figures(Outcome(confidence, accepted, right, right, on_map, right))
+        # Clips of four images.
+        clip = np.array(list("aaaabbbbcc"))
+        return figures(Outcome(confidence, accepted, right, right, on_map, right, clip))
 
     return make
 
@@ -30,6 +32,8 @@ def test_figures_count_what_is_accepted_on_and_off_the_map(figures_of):
     assert (found.accepted, found.wrong, found.off_map_accepted) == (2, 1, 1)
     assert (found.recall, found.share, found.precision) == (0.5, 0.5, 0.5)
     assert found.first == 3.0
+    # One of two clips, the third is not on the map.
+    assert found.found == 0.5
     assert found.ellipse == 1.0
     stated_of_what_came_true = [0.8] * 2 + [0.95] * 2 + [0.05] * 2 + [0.9] * 4
     assert found.loss == pytest.approx(-np.mean(np.log(stated_of_what_came_true)))

@@ -37,6 +37,22 @@ def test_backward_is_the_same_drive_the_other_way(scenes):
     np.testing.assert_array_equal(there.position[::-1], back.position)
 
 
+def test_a_robot_that_is_carried_off_is_judged_where_it_is_put_down(scenes):
+    whole = {scene.name: scene for scene in scenes.read_scenes(None)}["corridor"].queries
+    carried = whole.carried_off()
+    assert len(set(carried.clip)) == 50
+    assert carried.judged.sum() == 50 * 5
+    rows = np.array([whole.shots.index(shot) for shot in carried.shots]).reshape(50, 25)
+    jump = rows[:, 20] - rows[:, 19]
+    assert (np.abs(jump) > 5).all()
+    steps = np.diff(rows, axis=1)
+    assert (np.delete(steps, 19, axis=1) == 1).all()
+    # All of a drive without such a start is judged, and the middle of clips as the clips are.
+    assert whole.judged.all()
+    middle = scenes.excerpt(scenes.Scene("", "", whole, carried, (), 2.5)).queries
+    assert middle.judged.sum() == len(set(middle.clip)) * 5 == 30
+
+
 def test_floors_that_are_not_mapped_are_off_the_map(scenes, tmp_path):
     rows = [f"{clip}{frame},{clip},{clip[0]},{frame}" for clip in "abcde" for frame in range(4)]
     (tmp_path / "records.csv").write_text("\n".join(["image,video,floor,frame", *rows]))

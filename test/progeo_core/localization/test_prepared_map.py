@@ -3,6 +3,8 @@ import pytest
 
 from progeo_core.errors import DataError
 from progeo_core.geo import Datum
+from progeo_core.localization import prepared_map
+from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
@@ -32,6 +34,21 @@ def test_a_similarity_is_ranked_among_places_far_apart(prepare):
     assert 0.4 < shares[1] < 0.6
     assert shares[2] == 1.0
     assert np.isnan(prepare(random_descriptors(1)).share_less_alike(0.5))
+
+
+def test_look_alikes_are_measured_before_the_first_answer_and_once(prepare, monkeypatch):
+    asked = []
+
+    def measure(_, radius_m):
+        asked.append(radius_m)
+        return 0.25
+
+    monkeypatch.setattr(prepared_map, "share_of_look_alikes", measure)
+    prepared = prepare(random_descriptors(30))
+    verifiers = [PlaceVerifier(prepared, radius_m) for radius_m in (15.0, 15.0, 20.0)]
+    assert asked == [15.0, 20.0]
+    assert [verifier.look_alikes for verifier in verifiers] == [0.25] * 3
+    assert asked == [15.0, 20.0]
 
 
 def test_spacing_and_calibration_are_those_of_the_map(prepare):
