@@ -35,7 +35,7 @@ CAMPUS_DATUM = Datum(-27.4, 153.0, 12.0)
 
 @pytest.fixture(scope="module")
 def corridor_images(corridor: Path) -> list[Path]:
-    return read_records(corridor / "ref.csv").images[:PLACES]
+    return list(read_records(corridor / "ref.csv").images[:PLACES])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import time
 import pytest
 
 from progeo_core.errors import DataError, ModelMismatchError, ProgeoError
-from progeo_core.fleet import store_process
 from progeo_core.fleet.store_process import StoreProcess
 
 # Answers "open" with what it was given, "hang" never, and ends at anything else.
@@ -27,8 +26,7 @@ for line in sys.stdin:
 def process(monkeypatch):
     start = subprocess.Popen
     monkeypatch.setattr(
-        store_process.subprocess,
-        "Popen",
+        "progeo_core.fleet.store_process.subprocess.Popen",
         lambda _, **given: start([sys.executable, "-S", "-c", STAND_IN], **given),
     )
     created = StoreProcess("fleet")

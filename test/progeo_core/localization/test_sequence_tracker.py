@@ -234,6 +234,7 @@ def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
     other = SequenceTracker(PlaceFilter(LINE[order], 1.0), 0.5)
     other.continue_from(robot.tracker)
     carried = other.predict(7 * SECOND, DESCRIPTORS[17], "", None)
+    assert carried is not None
     rows = np.concatenate([carried, np.setdiff1d(np.arange(len(order)), carried)])
     alike = (DESCRIPTORS[order] @ DESCRIPTORS[17])[rows].astype(float)
     belief = other.update(rows, alike, 8.0 * alike)
@@ -243,4 +244,4 @@ def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
     # Where nothing of what was believed is in the new map, nothing is known.
     far = SequenceTracker(PlaceFilter(LINE + 500.0, 1.0), 0.5)
     far.continue_from(robot.tracker)
-    assert not len(far.predict(7 * SECOND, DESCRIPTORS[17], "", None))
+    assert far.predict(7 * SECOND, DESCRIPTORS[17], "", None).size == 0
