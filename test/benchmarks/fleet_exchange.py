@@ -25,7 +25,7 @@ from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.store import FleetSession, fleet_places
 from progeo_core.geo import Datum, wgs84_from_enu
-from progeo_core.images.codec import read_image
+from progeo_core.images.codec import make_thumbnail, read_image
 from progeo_core.map.places import Places
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.named_model import load_named_model
@@ -51,6 +51,7 @@ def make_store(uri: str) -> None:
     store, session = open_fleet(uri, fingerprint), FleetSession("ada", "line", "0" * 16, DATUM)
     clusters = Clusters.draw(PLACES, fingerprint.dimension)
     names: Counter[str] = Counter()
+    thumbnail = make_thumbnail(read_image(CORRIDOR / "ref" / "0000000.jpg"))
     for start in range(0, PLACES, 1000):
         rows = np.arange(start, start + 1000)
         position = np.stack([rows, 0 * rows, 0 * rows], axis=-1).astype(np.float64)
@@ -62,7 +63,7 @@ def make_store(uri: str) -> None:
             camera=same,
             traverse=same,
             image=[f"{row}.jpg" for row in rows],
-            thumbnail=[b"x" * 2000] * len(rows),
+            thumbnail=[thumbnail] * len(rows),
         )
         descriptors = clusters.around(rows // 10).astype(np.float16)
         store.append(session, fleet_places(session, places, descriptors, names))
@@ -140,9 +141,7 @@ class Robot:
     def _counts(self) -> dict[str, int]:
         camera = self.health.get(f"{NODE}: camera {TOPIC}", {})
         fleet = self.health.get(f"{NODE}: fleet", {})
-        counts = {
-            name: int(camera.get(name, 0)) for name in ("received", "answered", "dropped", "lost")
-        }
+        counts = {name: int(camera.get(name, 0)) for name in COUNTS}
         return counts | {"regions": int(fleet.get("regions", 0))}
 
     def _on_status(self, message: DiagnosticArray) -> None:
