@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,12 +79,11 @@ class FleetLink:
         """
         search = _Search(time.monotonic() + self._limit_s, Future())
         self._searches.put(search)
-        try:
-            # What has begun keeps to the limit by itself.
-            return search.found.result(self._limit_s + _PERIOD_S)
-        except TimeoutError:
+        # What has begun keeps to the limit by itself.
+        if not wait([search.found], self._limit_s + _PERIOD_S).done:
             search.found.cancel()
-            raise _too_late(self._limit_s) from None
+            raise _too_late(self._limit_s)
+        return search.found.result()
 
     def status(self) -> DiagnosticStatus:
         """Return the health of the link."""

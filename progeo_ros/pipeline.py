@@ -241,7 +241,9 @@ class Pipeline:
         """
         options = self._options
         fresh = self._open(str(path), options)
-        return self._worker.call(lambda: self._exchange(fresh, options)).result()
+        places = self._worker.call(lambda: self._exchange(fresh, options)).result()
+        self._show_map()
+        return places
 
     def try_map(self, path: Path) -> Localization:
         """Return the answer of a map to the newest image by itself; go on in it if it is accepted.
@@ -265,7 +267,9 @@ class Pipeline:
         except BaseException:
             fresh.place_map.close()
             raise
-        if not found.accepted:
+        if found.accepted:
+            self._show_map()
+        else:
             fresh.place_map.close()
         return found
 

@@ -1,7 +1,7 @@
 """Process that talks to a fleet's store for a robot: `python -m progeo_core.fleet.worker URI`.
 
 It reads requests from stdin and answers on stdout, a line of JSON each, until stdin ends. The
-engine takes seconds to load and all cores to search: here it does so at the lowest priority, and
+engine takes seconds to load and all cores to search: here it does so at a low priority, and
 can be killed where the store does not answer.
 """
 
@@ -26,7 +26,8 @@ from progeo_core.fleet.store import FleetStore
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap
 
-_LOWEST_PRIORITY = 19
+# What answers images comes first; still lower ones hardly get to load the engine on a busy robot.
+_NICENESS = 10
 
 
 class Worker:
@@ -96,7 +97,7 @@ def _count(map_path: str, after: int) -> dict[str, Any]:
 
 def main(uri: str) -> None:
     """Answer requests until stdin ends."""
-    os.nice(_LOWEST_PRIORITY)
+    os.nice(_NICENESS)
     # Ctrl-C reaches the whole group; the node ends this process when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What libraries print goes to the log, not among the answers.

@@ -20,12 +20,12 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import Image, NavSatFix
+from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.store import FleetSession, fleet_places
 from progeo_core.geo import Datum, wgs84_from_enu
-from progeo_core.images.codec import read_image
+from progeo_core.images.codec import make_thumbnail, read_image
 from progeo_core.map.places import Places
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.model.named_model import load_named_model
@@ -38,8 +38,9 @@ from progeo_ros.settings import NODE
 from test.benchmarks.clustered_map import Clusters
 
 DATUM = Datum(48.1, 11.5, 500.0)
-PLACES, RADIUS_M, JUMP_M = 12_000, 2_500.0, 1_500.0
+PLACES, RADIUS_M, JUMP_M = 12_000, 2_500.0, 2_000.0
 RATE_HZ, TURN_S, EXCHANGE_S = 10, 30, 10
+COUNTS = ("received", "answered", "dropped", "failed", "lost")
 TOPIC = "/camera/image_raw"
 CORRIDOR = Path(__file__).resolve().parents[2] / "progeo_core" / "demo_data" / "corridor"
 
@@ -50,6 +51,7 @@ def make_store(uri: str) -> None:
     store, session = open_fleet(uri, fingerprint), FleetSession("ada", "line", "0" * 16, DATUM)
     clusters = Clusters.draw(PLACES, fingerprint.dimension)
     names: Counter[str] = Counter()
+    thumbnail = make_thumbnail(read_image(CORRIDOR / "ref" / "0000000.jpg"))
     for start in range(0, PLACES, 1000):
         rows = np.arange(start, start + 1000)
         position = np.stack([rows, 0 * rows, 0 * rows], axis=-1).astype(np.float64)
@@ -61,7 +63,7 @@ def make_store(uri: str) -> None:
             camera=same,
             traverse=same,
             image=[f"{row}.jpg" for row in rows],
-            thumbnail=[b"x" * 2000] * len(rows),
+            thumbnail=[thumbnail] * len(rows),
         )
         descriptors = clusters.around(rows // 10).astype(np.float16)
         store.append(session, fleet_places(session, places, descriptors, names))
@@ -122,6 +124,7 @@ class Robot:
         """Say where the robot is."""
         lat, lon, alt = wgs84_from_enu([[self.x_m, 0.0, 0.0]], DATUM)[0]
         message = NavSatFix(latitude=lat, longitude=lon, altitude=alt)
+        message.status.status = NavSatStatus.STATUS_FIX
         message.header.stamp = stamp_from_ns(time.time_ns())
         self._fixes.publish(message)
 
@@ -138,7 +141,7 @@ class Robot:
     def _counts(self) -> dict[str, int]:
         camera = self.health.get(f"{NODE}: camera {TOPIC}", {})
         fleet = self.health.get(f"{NODE}: fleet", {})
-        counts = {name: int(camera.get(name, 0)) for name in ("received", "dropped", "lost")}
+        counts = {name: int(camera.get(name, 0)) for name in COUNTS}
         return counts | {"regions": int(fleet.get("regions", 0))}
 
     def _on_status(self, message: DiagnosticArray) -> None:

@@ -1,7 +1,7 @@
 """A robot's link to a store, which is a table of answers here: what is asked, counted and told."""
 
+import dataclasses
 import logging
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +12,7 @@ from progeo_core.fleet.pull import EmptyRegionError
 from progeo_core.fleet.robot_fleet import FleetSettings, RobotFleet, discard
 from progeo_core.geo import Datum
 
-MODEL: dict[str, Any] = {
-    "architecture": "fleet",
-    "dimension": 16,
-    "preprocessing": "none",
-    "weights_sha256": "00" * 32,
-}
+MODEL = ModelFingerprint("fleet", 16, "none", "00" * 32)
 HERE = Datum(48.1, 11.5)
 
 
@@ -56,9 +51,9 @@ def test_a_store_of_another_model_is_refused_by_name_and_one_that_is_away_is_not
     assert "what is here stays in use: the object store cannot be reached" in caplog.text
     other = ModelFingerprint("other", 16, "none", "11" * 32)
     fleet.link.require_model(other)
-    fleet.answers["open"] = {"model": MODEL, "version": 1}
+    fleet.answers["open"] = {"model": dataclasses.asdict(MODEL), "version": 1}
     fleet.link.open()
-    fleet.link.require_model(ModelFingerprint(**MODEL))
+    fleet.link.require_model(MODEL)
     with pytest.raises(ModelMismatchError, match=r"was made with fleet.*, the node has other"):
         fleet.link.require_model(other)
     for refusal in (UsageError("credentials belong"), MissingDependencyError("LanceDB")):

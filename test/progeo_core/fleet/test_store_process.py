@@ -26,8 +26,7 @@ for line in sys.stdin:
 def process(monkeypatch):
     start = subprocess.Popen
     monkeypatch.setattr(
-        subprocess,
-        "Popen",
+        "progeo_core.fleet.store_process.subprocess.Popen",
         lambda _, **given: start([sys.executable, "-S", "-c", STAND_IN], **given),
     )
     created = StoreProcess("fleet")
