@@ -25,11 +25,16 @@ from sensor_msgs.msg import Image, NavSatFix, NavSatStatus
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.store import FleetSession, fleet_places
 from progeo_core.geo import Datum, wgs84_from_enu
-from progeo_core.images.codec import make_thumbnail, read_image
-from progeo_core.map.places import Places
-from progeo_core.model.built_in import DEFAULT_MODEL
-from progeo_core.model.named_model import load_named_model
+from progeo_core.images.codec import read_image
+from progeo_core.inference.feature_extractor import shared_extractor
+from progeo_core.inference.loading import load_encoder
+from progeo_core.map.build import build_map
+from progeo_core.map.merge import read_places
+from progeo_core.map.place_features import PLACE_FEATURES
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
+from progeo_core.verification.view_finder import DepthViewFinder
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.process.dds_environment import dds_environment
 from progeo_ros.process.localizer_process import LocalizerProcess
@@ -45,28 +50,28 @@ TOPIC = "/camera/image_raw"
 CORRIDOR = Path(__file__).resolve().parents[2] / "progeo_core" / "demo_data" / "corridor"
 
 
-def make_store(uri: str) -> None:
-    """Write places each metre on a line, which look like those of a route."""
-    fingerprint = load_named_model(DEFAULT_MODEL).card.fingerprint
-    store, session = open_fleet(uri, fingerprint), FleetSession("ada", "line", "0" * 16, DATUM)
-    clusters = Clusters.draw(PLACES, fingerprint.dimension)
+def make_store(folder: Path, uri: str) -> None:
+    """Write places each metre on a line, which look like those of a route, with all of a map."""
+    encoder = load_encoder(device="cpu")
+    records = read_records(CORRIDOR / "ref.csv")
+    finder = DepthViewFinder(shared_extractor("cpu"), PLACE_FEATURES)
+    build_map(folder / "corridor.progeo", FileSource(records), encoder, structure=finder)
+    store = open_fleet(uri, encoder.fingerprint)
+    session = FleetSession("ada", "line", "0" * 16, DATUM, finder.note)
+    clusters = Clusters.draw(PLACES, encoder.fingerprint.dimension)
     names: Counter[str] = Counter()
-    thumbnail = make_thumbnail(read_image(CORRIDOR / "ref" / "0000000.jpg"))
-    for start in range(0, PLACES, 1000):
-        rows = np.arange(start, start + 1000)
-        position = np.stack([rows, 0 * rows, 0 * rows], axis=-1).astype(np.float64)
-        same = [""] * len(rows)
-        places = Places(
-            position=position,
-            yaw_rad=np.zeros(len(rows)),
-            stamp_ns=rows,
-            camera=same,
-            traverse=same,
-            image=[f"{row}.jpg" for row in rows],
-            thumbnail=[thumbnail] * len(rows),
-        )
-        descriptors = clusters.around(rows // 10).astype(np.float16)
-        store.append(session, fleet_places(session, places, descriptors, names))
+    with PlaceMap.open(folder / "corridor.progeo") as place_map:
+        table = place_map.places()
+        for start in range(0, PLACES, 1000):
+            rows = np.arange(start, start + 1000)
+            places = read_places(place_map, table, table.ids[rows % len(table.ids)])
+            places = places._replace(
+                position=np.stack([rows, 0 * rows, 0 * rows], axis=-1).astype(np.float64),
+                stamp_ns=rows,
+                image=[f"{row}.jpg" for row in rows],
+            )
+            descriptors = clusters.around(rows // 10).astype(np.float16)
+            store.append(session, fleet_places(session, places, descriptors, names))
     store.compact()
 
 
@@ -164,7 +169,7 @@ def main(turns: int) -> None:
     rclpy.init(args=[])
     with tempfile.TemporaryDirectory() as folder:
         uri = f"{folder}/store"
-        make_store(uri)
+        make_store(Path(folder), uri)
         parameters = {
             "fleet_uri": uri,
             "fleet.radius_m": RADIUS_M,
