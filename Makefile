@@ -63,8 +63,8 @@ lint: .venv/installed ## Check style, types, the order of imports and the struct
 bench: .venv/installed ## Run the benchmarks and write benchmarks.json
 	$(BIN)/python -m test.benchmarks
 
-bench-gpu: .venv/installed ## Run the benchmark of a CUDA device and write benchmarks_gpu.json
-	$(BIN)/python -m test.benchmarks --only cuda --out benchmarks_gpu.json
+bench-gpu: ## Run the benchmark of a CUDA device and write benchmarks_gpu.json; installs nothing
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m test.benchmarks --only cuda --out benchmarks_gpu.json
 
 clean: ## Remove the environment and everything that was made
 	rm -rf .venv .compat build install log demo_output *.egg-info

@@ -73,6 +73,7 @@ class LoadedMap:
                 place_map,
                 PlaceIndex.open(place_map, settings.index_memory_mb),
                 settings.device,
+                settings.runtime,
             )
             if options.localizer.verification_ms or place_map.has_views:
                 # Before the first image, as the network takes seconds to load.

@@ -87,6 +87,7 @@ class MappingSession:
             options.keyframes,
             odometry,
             settings.device,
+            settings.runtime,
         )
         self._base_frame, self._odometry_frame = settings.base_frame, "odom"
         if settings.mapping_reference == "tf":
@@ -313,7 +314,7 @@ class MappingSession:
         from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
-        extractor = shared_extractor(self._settings.device)
+        extractor = shared_extractor(self._settings.device, self._settings.runtime)
         return DepthViewFinder(extractor, self._options.keyframes.features)
 
     def _keyframe_views(self, live_map: MapRecorder, finder: DepthViewFinder) -> KeyframeViews:

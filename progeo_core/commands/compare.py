@@ -142,7 +142,13 @@ def _compared(
         steps = count_steps(len(records[0]), len(records[1]), len(encoders))
         with progress("comparing", steps) as advance:
             return compare_models(
-                records[0], records[1], encoders, radius, device=device, advance=advance
+                records[0],
+                records[1],
+                encoders,
+                radius,
+                device=device,
+                runtime=runtime,
+                advance=advance,
             )
 
 

@@ -175,6 +175,7 @@ def answer_offline(
             sequence=sequence,
             verification_ms=verification_ms,
             device=run_by.device,
+            runtime=run_by.runtime,
             advance=advance,
         )
 

@@ -127,7 +127,8 @@ def _answers(
     with PlaceMap.open(map_path) as place_map:
         with waiting("loading the model"):
             encoder = run_by.load(place_map)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), run_by.device)
+            index = PlaceIndex.open(place_map)
+            prepared = PreparedMap(place_map, index, run_by.device, run_by.runtime)
             localizer = Localizer(prepared, encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, pictures, strict=True):

@@ -92,7 +92,7 @@ def loops(
         from progeo_core.slam.recorded_session import close_recorded_loops
 
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
-        extractor = shared_extractor(device)
+        extractor = shared_extractor(device, runtime)
     with progress("driving once more", len(source.records)) as advance:
         session = close_recorded_loops(
             source,

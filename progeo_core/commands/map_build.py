@@ -125,7 +125,7 @@ def build(
     source = named_source(*named, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         encoder = load_encoder(model, device, runtime, trust_code=trust_code)
-        finder = feature_finder(features, device) if features else None
+        finder = feature_finder(features, device, runtime) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
             map_path,

@@ -117,12 +117,12 @@ def structure(
     print_fields(str(map_path), counts | finish_structure(map_path, finder))
 
 
-def feature_finder(features: int, device: str) -> DepthViewFinder:
-    """Return a finder of so many local features per image, on a device."""
+def feature_finder(features: int, device: str, runtime: str = MODEL.runtime) -> DepthViewFinder:
+    """Return a finder of so many local features per image, on a device in a runtime."""
     from progeo_core.inference.feature_extractor import shared_extractor
     from progeo_core.verification.view_finder import DepthViewFinder
 
-    return DepthViewFinder(shared_extractor(device), features, _CANDIDATES * features)
+    return DepthViewFinder(shared_extractor(device, runtime), features, _CANDIDATES * features)
 
 
 def finish_structure(

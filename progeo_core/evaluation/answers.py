@@ -62,6 +62,7 @@ def answer_drive(
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
+    runtime: str = "auto",
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
@@ -69,10 +70,10 @@ def answer_drive(
     A sequence is moved by its odometry, where images have stamps, and its accepted poses continue
     each other as those of the node do.
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
-    device: where local features are found. `advance` counts images, skipped ones included.
+    device, runtime: see `PreparedMap`. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
-    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
+    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device, runtime)
     localizer, follower = (
         Localizer(
             prepared,

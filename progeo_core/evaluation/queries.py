@@ -41,14 +41,15 @@ def evaluate_records(
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
+    runtime: str = "auto",
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
     order, and the place filter answers them, too. verification_ms: as `LocalizerSettings` has it.
-    intrinsics: of the camera, for full poses where the map has landmarks. device: where local
-    features are found. `advance` counts images, skipped ones included.
+    intrinsics: of the camera, for full poses where the map has landmarks. device,
+    runtime: see `PreparedMap`. `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
@@ -60,6 +61,7 @@ def evaluate_records(
         verification_ms=verification_ms,
         intrinsics=intrinsics,
         device=device,
+        runtime=runtime,
         advance=advance,
     )
     evaluation = evaluate(
@@ -84,6 +86,7 @@ def answer_records(
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
     device: str = "auto",
+    runtime: str = "auto",
     advance: Advance = no_progress,
 ) -> tuple[Answers, Records]:
     """Localize every image of `records`; options and errors as for `evaluate_records`.
@@ -99,6 +102,7 @@ def answer_records(
         verification_ms=verification_ms,
         intrinsics=intrinsics,
         device=device,
+        runtime=runtime,
         advance=advance,
     )
     if not answers.rows:

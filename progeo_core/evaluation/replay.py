@@ -249,12 +249,13 @@ def replay_offline(
     sequence: bool = LocalizerSettings.sequence,
     verification_ms: int = LocalizerSettings.verification_ms,
     device: str = "auto",
+    runtime: str = "auto",
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image, one after the other, singly and as a sequence.
 
     sequence: whether to follow; else images are answered by themselves only. verification_ms: as
-    `LocalizerSettings` has it. device: where local features are found.
+    `LocalizerSettings` has it. device, runtime: see `PreparedMap`.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map:
@@ -265,6 +266,7 @@ def replay_offline(
             sequence=sequence,
             intrinsics=source.intrinsics,
             device=device,
+            runtime=runtime,
             verification_ms=verification_ms,
             advance=advance,
         )

@@ -40,7 +40,8 @@ class FleetModel(NamedTuple):
         from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
-        return encoder, DepthViewFinder(shared_extractor(self.device), self.features)
+        extractor = shared_extractor(self.device, self.runtime)
+        return encoder, DepthViewFinder(extractor, self.features)
 
 
 class Stretch(NamedTuple):

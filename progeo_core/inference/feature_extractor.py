@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO, find_device
+from progeo_core.inference.runtime import ONNX, TORCH
 from progeo_core.inference.xfeat_runtime import choose_xfeat
 from progeo_core.inference.xfeat_weights import MULTIPLE, weights_hash
 
@@ -134,17 +135,17 @@ class FeatureExtractor:
             )
 
 
-_SHARED: dict[str, FeatureExtractor] = {}
+_SHARED: dict[tuple[str, str], FeatureExtractor] = {}
 
 
 def shared_extractor(device: str = AUTO, runtime: str = AUTO) -> FeatureExtractor:
-    """Return this process's extractor on a device, so that no image's features are found twice.
+    """Return this process's extractor in a runtime, so that no image's features are found twice.
 
-    runtime: as for `FeatureExtractor`; "auto" takes the extractor that is there already.
+    runtime: of the encoder beside it; one that is not for local features leaves the choice.
     """
-    key = str(find_device(device))
-    if key not in _SHARED or runtime != AUTO:
-        _SHARED[key] = FeatureExtractor(device, runtime)
+    key = str(find_device(device)), runtime if runtime in (TORCH, ONNX) else AUTO
+    if key not in _SHARED:
+        _SHARED[key] = FeatureExtractor(*key)
     return _SHARED[key]
 
 

@@ -60,7 +60,9 @@ def check_descriptors(name: str, descriptors: NDArray[np.float32]) -> None:
     if not np.isfinite(lengths).all() or not lengths.all():
         raise DataError(f"{name}: its descriptors are not finite, or 0; use another model")
     if np.abs(lengths - 1.0).max() > _MAX_LENGTH_ERROR:
-        _log.info("%s: its descriptors have the length %.3g and are normalised", name, lengths[0])
+        _log.warning(
+            "%s: its descriptors have the length %.3g and are normalised", name, lengths[0]
+        )
 
 
 def describe_each(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -47,8 +48,10 @@ def load_module_encoder(
         # What entries print is not the output of a command.
         with contextlib.redirect_stdout(io.StringIO()):
             made = _entry(address)(**address.arguments)
-    except Exception as error:  # whatever the code of others does
+    except (Exception, SystemExit) as error:  # whatever the code of others does
         reason = " ".join(str(error).split())[:200]
+        if isinstance(error, URLError):
+            reason += "; where there is no network, hub:FOLDER:ENTRY takes a copy in a folder"
         raise DataError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
     if hasattr(made, "fingerprint") and hasattr(made, "encode"):
         if isinstance(made, torch.nn.Module):
@@ -116,7 +119,7 @@ class ModuleEncoder:
         resized = resize_on(self._device, image, self._seen)[None]
         try:
             output = self._network(normalize_pixels(resized, self._seen))
-        except Exception as error:  # whatever the code of others does
+        except (Exception, SystemExit) as error:  # whatever the code of others does
             reason = " ".join(str(error).split())[:200]
             raise DataError(
                 f"{self._name}: fails on images of {self._seen.width}x{self._seen.height} pixels"

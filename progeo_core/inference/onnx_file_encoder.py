@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
+import os
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +27,8 @@ from progeo_core.model.model_card import CARD_PROPERTY, parse_model_card
 from progeo_core.model.preprocessing import Preprocessing
 
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16}
+# In a protobuf, the key under which a weight names its file; the length of that name follows.
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])", re.DOTALL)
 
 
 def load_onnx_encoder(
@@ -153,12 +158,21 @@ def _output_of(path: Path, address: ModelAddress, session: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of a file and of those beside it that hold its weights."""
+    """Return the SHA-256 of a file and of those that hold its weights."""
     digest = hashlib.sha256()
-    beside = (f"{path.name}.data", f"{path.name}_data", f"{path.stem}.data")
-    for file in (path, *(path.with_name(name) for name in beside)):
-        if file.is_file():
-            with file.open("rb") as content:
-                while block := content.read(1 << 22):
-                    digest.update(block)
+    for file in (path, *_files_of_weights(path)):
+        with file.open("rb") as content:
+            while block := content.read(1 << 22):
+                digest.update(block)
     return digest.hexdigest()
+
+
+def _files_of_weights(path: Path) -> list[Path]:
+    """Return the files that an ONNX file names as those of its weights, without reading it all."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        names = set()
+        for found in _LOCATION.finditer(content):
+            low, high = found[1][0] & 0x7F, found[1][1] if len(found[1]) > 1 else 0
+            names.add(content[found.end() : found.end() + low + (high << 7)])
+    files = (path.parent / os.fsdecode(name) for name in sorted(names) if b"\0" not in name)
+    return [file for file in files if file.is_file()]

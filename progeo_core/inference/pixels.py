@@ -22,15 +22,25 @@ def resize_on(device: torch.device, image: Image, seen: Preprocessing) -> Tensor
     # torch takes neither mirrored views nor read-only memory; other images are not copied.
     pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
     if device.type != "cuda":
-        return _squashed(pixels.permute(2, 0, 1)[None], seen)[0].to(device)
+        size = (seen.height, seen.width)
+        return _squashed(pixels.permute(2, 0, 1)[None], size, seen)[0].to(device)
     sent = pixels.pin_memory().to(device, non_blocking=True)
-    # GPUs resize floats only; the CPU rounds to whole steps, too.
-    resized = _squashed(sent.permute(2, 0, 1)[None].float(), seen)[0]
-    return resized.round_().clamp_(0, 255).to(torch.uint8)
+    return squash_floats(sent.permute(2, 0, 1)[None].float(), seen)[0].to(torch.uint8)
 
 
-def _squashed(pixels: Tensor, seen: Preprocessing) -> Tensor:
-    size = [seen.height, seen.width]
+def squash_floats(pixels: Tensor, seen: Preprocessing) -> Tensor:
+    """Squash float32 [n, 3, h, w] of 0-255 to whole values of 0-255 [n, 3, height, width].
+
+    GPUs resize floats only. On the CPU, torch and Pillow resize bytes one axis after the other, the
+    width first, and what lies between is bytes, too: bicubic weights overshoot at edges, and the
+    second axis sees that cut off. Hence whole values between the axes here as well.
+    """
+    height = pixels.shape[2]
+    widened = _squashed(pixels, (height, seen.width), seen).round_().clamp_(0, 255)
+    return _squashed(widened, (seen.height, seen.width), seen).round_().clamp_(0, 255)
+
+
+def _squashed(pixels: Tensor, size: tuple[int, int], seen: Preprocessing) -> Tensor:
     return F.interpolate(pixels, size, mode=seen.resampling, antialias=True)
 
 

@@ -91,15 +91,16 @@ class Localizer:
         *,
         place_filter: PlaceFilterSettings | None = None,
         device: str = "auto",
+        runtime: str = "auto",
     ) -> Localizer:
         """Open a map file read-only, with its index; raises what opening a map raises.
 
-        device: see `PreparedMap`.
+        device, runtime: see `PreparedMap`.
         """
         place_map = PlaceMap.open(map_path)
         try:
             place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device, runtime)
             return cls(prepared, encoder, settings, consensus, place_filter=place_filter)
         except BaseException:
             place_map.close()

@@ -48,12 +48,15 @@ class PreparedMap:
     places may show one pose.
     """
 
-    def __init__(self, place_map: PlaceMap, index: PlaceIndex, device: str = "auto") -> None:
+    def __init__(
+        self, place_map: PlaceMap, index: PlaceIndex, device: str = "auto", runtime: str = "auto"
+    ) -> None:
         """Measure a map; `DataError` if it holds no places. The map stays the caller's to close.
 
-        device: where local features are found (see `choose_device`).
+        device, runtime: where and in what local features are found (see `shared_extractor`).
         """
-        self.place_map, self._index, self._device = place_map, index, device
+        self.place_map, self._index = place_map, index
+        self._device, self._runtime = device, runtime
         self.places = place_map.poses()
         if not len(self.places.ids):
             raise DataError(f"{place_map.path}: the map holds no places; build it first")
@@ -119,7 +122,7 @@ class PreparedMap:
         from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
-        return PlaceFeatureCache(self.place_map, shared_extractor(self._device))
+        return PlaceFeatureCache(self.place_map, shared_extractor(self._device, self._runtime))
 
     @functools.cached_property
     def metric(self) -> MetricLocalizer:

@@ -59,9 +59,9 @@ class LocatedFeatures(NamedTuple):
 class LoopRefiner:
     """Local features of the keyframes of one camera, and the refinement of closures by them."""
 
-    def __init__(self, device: str = AUTO) -> None:
-        """Start without keyframes; device: runs the network of the local features."""
-        self._device = device
+    def __init__(self, device: str = AUTO, runtime: str = AUTO) -> None:
+        """Start without keyframes; device, runtime: see `shared_extractor`."""
+        self._device, self._runtime = device, runtime
         self._file = KeyframeFile()
         self._features: collections.OrderedDict[int, KeyframeFeatures | None]
         self._features = collections.OrderedDict()
@@ -81,7 +81,8 @@ class LoopRefiner:
             return
         if camera is None:
             return
-        found = shared_extractor(self._device).find([frame.image], _FEATURES)[0]
+        extractor = shared_extractor(self._device, self._runtime)
+        found = extractor.find([frame.image], _FEATURES)[0]
         pixel = feature_pixel(camera, (width, height))
         rays = camera.normalized(found.points)
         features = KeyframeFeatures(rays, found.descriptors, pixel, robot, frame.extrinsics)

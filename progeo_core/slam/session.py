@@ -71,17 +71,18 @@ class Session:
         keyframes: KeyframeSettings,
         odometry: PoseBuffer | None = None,
         device: str = AUTO,
+        runtime: str = AUTO,
     ) -> None:
         """Start a session.
 
-        dimension: of descriptors. odometry: where somebody else fills it. device: runs the network
-        of the keyframes' local features.
+        dimension: of descriptors. odometry: where somebody else fills it. device, runtime: of
+        the keyframes' local features.
         """
         self.odometry = PoseBuffer() if odometry is None else odometry
         self.reference = PoseBuffer()
         self.counts = SessionCounts()
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
-        self._device = device
+        self._device, self._runtime = device, runtime
         self._cameras: dict[str, _Camera] = {}
         self._map: MapRecorder | None = None
         self._views: KeyframeViews | None = None
@@ -210,7 +211,7 @@ class Session:
         if name not in self._cameras:
             self._cameras[name] = _Camera(
                 LoopCloser(self._dimension, self._loops, self._keyframes),
-                LoopRefiner(self._device),
+                LoopRefiner(self._device, self._runtime),
             )
         return self._cameras[name]
 

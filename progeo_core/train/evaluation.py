@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.projection import learn_projection
 from progeo_core.records.image_list import ImageList
 from progeo_core.train.benchmark import RECALL_AT, Benchmark, Recall, predict, recall_of
 from progeo_core.train.checkpoint import replace_file
+from progeo_core.train.crop_ranking import rank_crops
 from progeo_core.train.descriptors import Describer, cached_descriptors
 from progeo_core.train.journal import Journal
+from progeo_core.train.settings import HARD_RESIZE, MAJ_VOTING, RANKED_CROPS
 
 Rows = NDArray[np.float32]
 
@@ -32,11 +35,13 @@ class Protocol(NamedTuple):
 
     radius_m: distance within which a prediction is right. counts: N of every Recall@N, ascending.
     pca_dim: principal components of the database that descriptors are shortened to, 0 for all.
+    test_method: of the crops of queries, where these are ranked (see `query_describer`).
     """
 
     radius_m: float
     counts: tuple[int, ...] = RECALL_AT
     pca_dim: int = 0
+    test_method: str = HARD_RESIZE
 
 
 class Measured(NamedTuple):
@@ -71,16 +76,15 @@ def measure(
     skipped = int(np.isnan(database[:, 0]).sum() + np.isnan(queries[:, 0]).sum())
 
     def search() -> Measured:
-        rows = _shortened(queries, database, protocol.pca_dim)
-        count = max(*RECALL_AT, *protocol.counts)
-        predictions = predict(*rows, where.device, count)
+        apart = queries.reshape(-1, database.shape[1])
+        rows = _shortened(apart, database, protocol.pca_dim)
+        predictions, distances = _ranked(*rows, protocol, where.device)
         recall = recall_of(benchmark, predictions, protocol.radius_m, skipped, protocol.counts)
-        # The length of a query does not change its order of the database.
         if not _has_unit_length(rows[1][:_LEARNED_FROM]):
-            scaled = predict(*rows, where.device, count, unit_length=True)
+            scaled, _ = _ranked(*rows, protocol, where.device, unit_length=True)
             beside = recall_of(benchmark, scaled, protocol.radius_m, counts=protocol.counts)
             recall = dataclasses.replace(recall, unit_length_at=beside.at)
-        return Measured(recall, predictions, _distances(*rows, predictions))
+        return Measured(recall, predictions, distances)
 
     return where.from_main(search)
 
@@ -121,17 +125,38 @@ def _shortened(queries: Rows, database: Rows, dimension: int) -> tuple[Rows, Row
     return projection.apply(queries), projection.apply(database)
 
 
+def _ranked(
+    queries: Rows,
+    database: Rows,
+    protocol: Protocol,
+    device: torch.device,
+    *,
+    unit_length: bool = False,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the predictions of the queries, by all their crops, and the distances."""
+    count = max(*RECALL_AT, *protocol.counts)
+    found = predict(queries, database, device, count, unit_length=unit_length)
+    distances = _distances(queries, database, found, unit_length)
+    if protocol.test_method not in RANKED_CROPS:
+        return found, distances
+    return rank_crops(found, distances, voting=protocol.test_method == MAJ_VOTING)
+
+
 def _has_unit_length(rows: Rows) -> bool:
     length = np.linalg.norm(rows, axis=1)
     return not bool((np.abs(length - 1.0) > _LENGTH_TOLERANCE).any())
 
 
 def _distances(
-    queries: NDArray[np.float32], database: NDArray[np.float32], predictions: NDArray[np.int64]
+    queries: Rows, database: Rows, predictions: NDArray[np.int64], unit_length: bool
 ) -> NDArray[np.float32]:
     """Return the L2 distances [q, n] of predictions, reading only their rows of the database."""
     distances = np.full(predictions.shape, np.nan, np.float32)
     for query, rows in enumerate(predictions):
         found = rows >= 0
-        distances[query, found] = np.linalg.norm(database[rows[found]] - queries[query], axis=1)
+        near, own = database[rows[found]], queries[query]
+        if unit_length:
+            near = near / np.linalg.norm(near, axis=1, keepdims=True)
+            own = own / np.linalg.norm(own)
+        distances[query, found] = np.linalg.norm(near - own, axis=1)
     return distances

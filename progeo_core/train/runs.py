@@ -237,7 +237,7 @@ def _test(
 ) -> Recall:
     chosen = settings.evaluation
     radius = chosen.positive_dist_threshold
-    protocol = Protocol(radius, chosen.recall_values, chosen.pca_dim)
+    protocol = Protocol(radius, chosen.recall_values, chosen.pca_dim, chosen.test_method)
     of_queries = query_describer(settings, describer)
     measured = measure(describer, benchmark, protocol, cache, journal, of_queries)
     if journal.where.is_main:

@@ -18,6 +18,7 @@ WORDS_FILE = "prompt_words.json"
 # How queries of the test fit the size of the database; see `query_views`.
 HARD_RESIZE, SINGLE_QUERY = "hard_resize", "single_query"
 CENTRAL_CROP, FIVE_CROPS = "central_crop", "five_crops"
+RANKED_CROPS = NEAREST_CROP, MAJ_VOTING = "nearest_crop", "maj_voting"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +106,9 @@ class EvaluationSettings(Settings):
     test_method: str = setting(
         HARD_RESIZE,
         "queries of the test, as the VG benchmark names it: like the database, or, with a squashed"
-        " database and image_size as their shorter side, whole, the square in the middle, or the"
-        " mean of five squares",
-        choices=(HARD_RESIZE, SINGLE_QUERY, CENTRAL_CROP, FIVE_CROPS),
+        " database and image_size as their shorter side, whole, the square in the middle, or"
+        " five squares: their mean, the nearest match of each, or their votes",
+        choices=(HARD_RESIZE, SINGLE_QUERY, CENTRAL_CROP, FIVE_CROPS, *RANKED_CROPS),
     )
     recall_values: tuple[int, ...] = setting((1, 5, 10, 20), "N of every Recall@N of the test")
     pca_dim: int = setting(

@@ -1,8 +1,9 @@
-"""CLIP-RN50 (random weights) at 512 × 512 on a CUDA device, from decoded images of 640 × 480.
+"""CLIP-RN50 (random weights) at 512 × 512 on a CUDA device, from images of 640 × 480.
 
 Plain is the network as open_clip builds it, eager in float32, on the same device: torchvision's
 transforms of Pillow images on the CPU, then one copy. The steps are those of ours for one batch,
-each waited for, and say where the time goes. A pose is an answer in a map of 100,000 places.
+each waited for, and say where the time goes. A pose is an answer to a raw message in a map of
+100,000 places. A training step is that of stage 2 as the section "training" has it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from progeo_core.descriptors.encoder import Encoder
+from progeo_core.images.ros_encodings import rgb_from_raw
+from progeo_core.inference.device import thread_count
 from progeo_core.inference.encoder_workbench import EncoderWorkbench
 from progeo_core.inference.pixels import resize_on
 from progeo_core.inference.runtime import TORCH, variants
@@ -26,11 +29,18 @@ from progeo_core.localization.answer import CameraFrame
 from progeo_core.localization.localizer import Localizer
 from progeo_core.model.named_model import load_named_model
 from test.benchmarks.clustered_map import clustered_map
-from test.benchmarks.image_path_benchmark import PICTURE, TRANSFORMS, camera_image
+from test.benchmarks.image_path_benchmark import (
+    HEIGHT,
+    PICTURE,
+    TRANSFORMS,
+    WIDTH,
+    camera_image,
+)
 from test.benchmarks.row import Row, compare, milliseconds
+from test.benchmarks.training_benchmark import Load, step_row
 
 MODEL = "CLIP-RN50:none"
-BATCH, PLACES, TIMED = 256, 100_000, 30
+BATCH, PLACES, TIMED, STEPS = 256, 100_000, 30, 60
 CUDA = torch.device("cuda")
 
 
@@ -61,13 +71,24 @@ def rows(folder: Path) -> Iterator[Row]:
     encoder = bench.build(variants(TORCH, CUDA)[0])
     path, _ = clustered_map(folder, PLACES, model.card.fingerprint)
     localizer = Localizer.open(path, encoder)
+    message = images[0].tobytes()
     yield compare(
-        f"one image to its pose, {PLACES:,} places",
-        lambda: localizer.localize(CameraFrame(images[0])),
-        lambda: localizer.localize_descriptor(plain(network, images[:1])[0]),
+        f"one message to its pose, {PLACES:,} places",
+        lambda: localizer.localize(CameraFrame(_received(message))),
+        lambda: localizer.localize_descriptor(plain(network, [_received(message)])[0]),
         repeats=TIMED,
     )
     yield from _steps(encoder, batch)
+    workers = min(12, max(1, thread_count() - 1))
+    for mixed in (False, True):
+        load = Load(STEPS, 512, workers, mixed)
+        yield step_row(folder / f"training_{mixed}", CUDA, load)
+
+
+def _received(message: bytes) -> np.ndarray:
+    return rgb_from_raw(
+        message, height=HEIGHT, width=WIDTH, encoding="rgb8", step=3 * WIDTH, is_bigendian=False
+    )
 
 
 @torch.inference_mode()
@@ -84,9 +105,10 @@ def _rate(
     batch: list[np.ndarray],
     expected: np.ndarray,
 ) -> Row:
+    few = batch[:64]
     (own,) = milliseconds(lambda: encoder.encode(batch), repeats=5)
-    (other,) = milliseconds(lambda: plain(network, batch[:64]), repeats=2)
-    ours, theirs = BATCH / float(np.median(own)) * 1e3, 64 / float(np.median(other)) * 1e3
+    (other,) = milliseconds(lambda: plain(network, few), repeats=2)
+    ours, theirs = BATCH / float(np.median(own)) * 1e3, len(few) / float(np.median(other)) * 1e3
     cosine = agreement(encoder.encode(batch[:4]), expected)
     also = {"cosine": cosine, "memory MB": torch.cuda.max_memory_allocated() / 1e6}
     return Row(f"{case}, batches", "images/s", ours, theirs, more_is_better=True, also=also)

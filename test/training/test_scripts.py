@@ -78,11 +78,12 @@ def test_both_stages_then_an_evaluation(
     assert "queries_night: R@1: " in capsys.readouterr().out
     assert json.loads(Path("again.json").read_text()) == trained
     before = set(Path("cache").glob("*.npy"))
-    crops = [*shlex.split(FLAGS), *flags, "--test_method", "five_crops"]
-    run_script("evaluate.py", crops, monkeypatch)
-    assert json.loads(Path("again.json").read_text())["results"][0]["queries"] == 40
-    # The database is described as before.
-    assert len(set(Path("cache").glob("*.npy")) - before) == 1
+    for times, method in enumerate(("five_crops", "maj_voting"), 1):
+        crops = [*shlex.split(FLAGS), *flags, "--test_method", method]
+        run_script("evaluate.py", crops, monkeypatch)
+        assert json.loads(Path("again.json").read_text())["results"][0]["queries"] == 40
+        # The database is described as before.
+        assert len(set(Path("cache").glob("*.npy")) - before) == times
 
 
 @pytest.mark.slow

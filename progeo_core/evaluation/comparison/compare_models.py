@@ -100,12 +100,13 @@ def compare_models(
     radius_m: float,
     *,
     device: str = "auto",
+    runtime: str = "auto",
     advance: Advance = no_progress,
 ) -> Comparison:
     """Build a map of the database by each encoder, and ask each the queries as single images.
 
     encoders: by the names of their models. radius_m: distance within which an answer is right.
-    device: where local features are found. `advance` counts to `count_steps`. Descriptors are kept
+    device, runtime: see `PreparedMap`. `advance` counts to `count_steps`. Descriptors are kept
     for the next comparison (see `describe_once`). Raises `DataError` where no image can be used,
     and `UsageError` for a model whose descriptors are not normalised, or positions in degrees and
     in metres.
@@ -116,11 +117,12 @@ def compare_models(
     sample = _first_images(database.images)
     compared: list[ComparedModel] = []
     with tempfile.TemporaryDirectory(prefix="progeo-compare-") as folder:
-        maps = _Maps(Path(folder), database, device)
+        run_by = _RunBy(device, runtime)
+        maps = _Maps(Path(folder), database, run_by)
         for name, encoder in encoders.items():
             path = maps.build(encoder, advance)
             asked = _Asked(queries, describe_once(encoder, queries.images, advance))
-            found = _ask(path, encoder, asked, radius_m, device, advance)
+            found = _ask(path, encoder, asked, radius_m, run_by, advance)
             figures = ComparedModel(
                 name,
                 encoder.fingerprint.dimension,
@@ -141,16 +143,23 @@ def compare_models(
     )
 
 
+class _RunBy(NamedTuple):
+    """Where and in what local features are found."""
+
+    device: str
+    runtime: str
+
+
 class _Maps:
     """Maps of one database by several models, one after another.
 
     skipped: why each image that cannot be used is in none of them.
     """
 
-    def __init__(self, folder: Path, database: Records, device: str) -> None:
-        """Keep the maps in a folder; device: where local features are found, once for all maps."""
+    def __init__(self, folder: Path, database: Records, run_by: _RunBy) -> None:
+        """Keep the maps in a folder; local features are found once for all."""
         self._first, self._next = folder / "first.progeo", folder / "next.progeo"
-        self._database, self._device = database, device
+        self._database, self._run_by = database, run_by
         self.skipped: tuple[str, ...] = ()
 
     def build(self, encoder: Encoder, advance: Advance) -> Path:
@@ -160,7 +169,7 @@ class _Maps:
             self._next.unlink(missing_ok=True)
             _copy_map(self._first, self._next, encoder.fingerprint, rows)
             return self._next
-        finder = DepthViewFinder(shared_extractor(self._device))
+        finder = DepthViewFinder(shared_extractor(*self._run_by))
         known = _KnownDescriptors(encoder.fingerprint, rows)
         source = FileSource(self._database)
         report = build_map(self._first, source, known, structure=finder, advance=advance)
@@ -199,12 +208,12 @@ class _Answered(NamedTuple):
 
 
 def _ask(
-    path: Path, encoder: Encoder, asked: _Asked, radius_m: float, device: str, advance: Advance
+    path: Path, encoder: Encoder, asked: _Asked, radius_m: float, run_by: _RunBy, advance: Advance
 ) -> _Answered:
     """Answer the queries from a map, each by itself, without and with the second stage."""
     with PlaceMap.open(path) as place_map:
         records = asked.records.to_local(place_map.datum)
-        prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device)
+        prepared = PreparedMap(place_map, PlaceIndex.open(place_map), *run_by)
         single, verified = (
             Localizer(prepared, encoder, LocalizerSettings(sequence=False, verification_ms=ms))
             for ms in (0, LEAST_VERIFICATION_MS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from progeo_core.images.codec import read_image
-from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor
+from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor, shared_extractor
 from progeo_core.verification.feature_matching import mutual_matches
 
 
@@ -67,6 +67,14 @@ def test_features_are_the_same_in_every_runtime(extractor, image, runtime):
         same = mutual_matches(one.descriptors, another.descriptors, 0.9999)
         assert len(same.first) > 1015
         np.testing.assert_allclose(one.points[same.first], another.points[same.second], atol=0.02)
+
+
+def test_one_extractor_serves_a_runtime_and_each_runtime_has_its_own():
+    runs_in = {name: type(shared_extractor("cpu", name)._network) for name in ("torch", "onnx")}
+    assert len(set(runs_in.values())) == 2
+    for name in runs_in:
+        assert shared_extractor("cpu", name) is shared_extractor("cpu", name)
+    assert shared_extractor("cpu", "tensorrt") is shared_extractor("cpu")
 
 
 def test_the_name_tells_the_weights(extractor):

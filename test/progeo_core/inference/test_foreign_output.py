@@ -1,4 +1,3 @@
-import logging
 from typing import Any
 
 import numpy as np
@@ -33,7 +32,6 @@ def test_anything_else_is_one_line(output: Any, message: str) -> None:
 
 
 def test_lengths_are_checked_said_and_mended(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
     check_descriptors("net", np.array([[3.0, 4.0]], np.float32))
     assert "net: its descriptors have the length 5 and are normalised" in caplog.text
     images = [np.zeros((2, 2, 3), np.uint8)] * 2

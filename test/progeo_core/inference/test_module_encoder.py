@@ -14,6 +14,7 @@ from progeo_core.records.records import read_records
 
 HUBCONF = """
 import torch
+import urllib.error
 
 class Net(torch.nn.Module):
     def __init__(self, dimension, seed):
@@ -42,6 +43,12 @@ def boxed(box):
 
 def broken():
     raise OSError("needs a network")
+
+def unreachable():
+    raise urllib.error.URLError("no such host")
+
+def quits():
+    raise SystemExit("bye")
 
 def number():
     return 3
@@ -94,6 +101,8 @@ def test_a_factory_and_entries_that_box_it_give_the_same_descriptor(
     ("entry", "error", "message"),
     [
         ("broken", DataError, r"cannot be loaded \(OSError: needs a network\)"),
+        ("unreachable", DataError, "cannot be loaded .*no such host.*; where there is no network"),
+        ("quits", DataError, r"cannot be loaded \(SystemExit: bye\)"),
         ("absent", DataError, "cannot be loaded .*absent"),
         ("number", DataError, "makes a int; a torch.nn.Module"),
         ("boxed?box=list", DataError, "returns a list"),

@@ -77,6 +77,16 @@ def test_weights_and_what_is_seen_tell_files_apart(tmp_path: Path) -> None:
     assert smaller.fingerprint != one
 
 
+@pytest.mark.parametrize("name", ["a.bin", f"{'long' * 40}.bin"])
+def test_weights_in_a_file_of_any_name_tell_models_apart(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "net.onnx", 2048)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location=name)
+    one = load_encoder(f"onnx:{path}", "cpu").fingerprint
+    weights = np.fromfile(tmp_path / name, np.float32)
+    (-weights).tofile(tmp_path / name)
+    assert load_encoder(f"onnx:{path}", "cpu").fingerprint != one
+
+
 @pytest.mark.slow
 def test_our_own_export_describes_as_its_model_does(tmp_path: Path, corridor: Path) -> None:
     path = export_onnx("mobilenetv2-gem", tmp_path / "gem.onnx")

@@ -43,7 +43,16 @@ def test_a_query_is_described_by_the_mean_of_its_views() -> None:
         assert rows.shape == (2, 3)
         if method != "hard_resize":
             torch.testing.assert_close(rows, torch.full((2, 3), 127.5), atol=1.0, rtol=0)
-    assert len(set(described.values())) == 4
+    for method in ("nearest_crop", "maj_voting"):
+        settings = read_options("Test.", [*FLAGS.split(), "--test_method", method])
+        found = query_describer(settings, whole)
+        described[method] = found.identity
+        (row,) = found.encode(torch.stack([found.prepare(ramp(64, 192))]))
+        assert found.dimension == len(row) == 15
+        across = row.reshape(5, 3)[:, 0].sub(127.5).sign()
+        assert across.tolist()[:4] == [-1, 1, -1, 1]
+    assert described["nearest_crop"] == described["maj_voting"]
+    assert len(set(described.values())) == 5
     assert described["hard_resize"] == "squares"
 
 
