@@ -51,4 +51,12 @@ PRESETS = {
         2048,
         "see its repository",
     ),
+    # The authors' own repository has no entry; this copy of it has. Its code imports
+    # pytorch-lightning, pytorch-metric-learning and prettytable.
+    "mixvpr": Preset(
+        "hub:jarvisyjw/MixVPR@19920d06ecccf3d269a6287957a26a28e1187e87:get_trained_model"
+        "?size=320&interpolation=bicubic",
+        4096,
+        "see amaralibey/MixVPR, whose copy it is; neither states one",
+    ),
 }

@@ -32,7 +32,8 @@ from test.benchmarks.image_path_benchmark import PICTURE
 from test.benchmarks.row import Row
 
 FILES, SIZE, SIDE = 16, (960, 720), 128
-FEW, MANY = 2 * BLOCK, 8 * BLOCK
+# Blocks until all have started, and images of all blocks.
+FIRST, MANY = 4, 12 * BLOCK
 ROUNDS = 2
 
 
@@ -83,17 +84,13 @@ def least_of_rounds(nodes: Any, model: FleetModel, source: ImageSource) -> list[
 
 
 def cost(describe: Describer, source: ImageSource, processors: Callable[[], float]) -> Cost:
-    """Return what an image costs, by the difference of many and few: starting costs cancel."""
-    spent = []
-    for count in (FEW, MANY):
-        before = time.perf_counter(), processors()
-        after = before
-        for block in describe(source, source.records, np.arange(count)):
-            assert len(block.described) == BLOCK
-            # Before the workers end, whose times are lost with them.
-            after = time.perf_counter(), processors()
-        spent.append(np.subtract(after, before))
-    return Cost(*((spent[1] - spent[0]) * 1e3 / (MANY - FEW)).tolist())
+    """Return what an image costs once every worker has started, as the first blocks tell."""
+    rows, came = np.arange(len(source.records)), []
+    for block in describe(source, source.records, rows):
+        assert len(block.described) == BLOCK
+        came.append((time.perf_counter(), processors()))
+    spent = np.subtract(came[-1], came[FIRST - 1]) * 1e3 / (MANY - FIRST * BLOCK)
+    return Cost(*spent.tolist())
 
 
 class ProcessorMeter:
