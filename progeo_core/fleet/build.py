@@ -25,12 +25,13 @@ from progeo_core.fleet.store import (
     FleetStore,
     checked_name,
     fleet_places,
+    kept_session,
 )
 from progeo_core.geo import Datum
-from progeo_core.map.described_images import places_of
+from progeo_core.map.described_images import places_before, places_of
 from progeo_core.map.place_checks import check_views, checked_vectors
 from progeo_core.map.place_features import ViewFinder
-from progeo_core.map.places import IdArray, Places
+from progeo_core.map.places import IdArray
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
 from progeo_core.records.records import Records
@@ -69,7 +70,7 @@ def session_of_records(
     session = FleetSession(
         checked_name("robot", robot), checked_name("session", name), FROM_RECORDS, Datum(0.0, 0.0)
     )
-    kept = next((one for one in store.info().sessions if one.key == session.key), None)
+    kept = kept_session(store, session.key)
     chosen = datum or (records.default_datum() if kept is None else kept.datum)
     if chosen is None:
         raise UsageError(
@@ -82,7 +83,7 @@ def session_of_records(
             f" {','.join(map(str, kept.datum))}, not from {','.join(map(str, chosen))}: leave"
             " --datum out, or give these images another --session"
         )
-    return continued_session(store, session._replace(datum=chosen))
+    return continued_session(kept, session._replace(datum=chosen))
 
 
 def build_fleet(
@@ -143,17 +144,8 @@ def in_this_process(encoder: Encoder, structure: ViewFinder | None) -> Describer
 
 def _named(session: FleetSession, records: Records) -> FleetPlaces:
     """Return all that is known of the places before their images are described."""
-    count = len(records)
-    places = Places(
-        position=records.position,
-        yaw_rad=records.yaw_rad,
-        stamp_ns=records.stamp_ns,
-        camera=records.camera,
-        traverse=records.traverse,
-        image=[str(image) for image in records.images],
-        thumbnail=[None] * count,
-    )
-    return fleet_places(session, places, np.empty((count, 0), np.float16), Counter())
+    nothing = np.empty((len(records), 0), np.float16)
+    return fleet_places(session, places_before(records), nothing, Counter())
 
 
 def _rows_not_in(store: FleetStore, session: FleetSession, named: FleetPlaces) -> IdArray:

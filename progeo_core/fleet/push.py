@@ -16,6 +16,7 @@ from progeo_core.fleet.store import (
     FleetStore,
     checked_name,
     fleet_places,
+    kept_session,
     place_names,
 )
 from progeo_core.map.merge import read_places
@@ -91,7 +92,7 @@ def push_map(
     """
     table = place_map.places()
     unlikely = warn_of_stamps(str(place_map.path), table.stamp_ns)
-    session = continued_session(store, session)
+    session = continued_session(kept_session(store, session.key), session)
     counts: Counter[str] = Counter()
     added = 0
     for ids, descriptors in place_map.descriptor_blocks(_BATCH):
@@ -123,13 +124,12 @@ def push_batch(
     return PushedBatch(int(ids[-1]) if len(ids) else after, len(ids), len(rows) - len(ids))
 
 
-def continued_session(store: FleetStore, session: FleetSession) -> FleetSession:
-    """Return a session so that it goes on with the store's one of its name, if it may.
+def continued_session(kept: FleetSession | None, session: FleetSession) -> FleetSession:
+    """Return a session so that it goes on with what the store has kept of its name, if it may.
 
     A map goes on with what was built from its records, and records with their map; the datum says
     that they are of one drive. What made the local features of both is noted.
     """
-    kept = next((one for one in store.info().sessions if one.key == session.key), None)
     if kept is None or kept.datum != session.datum:
         return session
     if FROM_RECORDS not in {kept.lineage, session.lineage}:

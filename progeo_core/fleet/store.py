@@ -187,6 +187,11 @@ def place_names(session: FleetSession, places: Places | PlaceTable) -> Iterator[
         yield "\0".join(map(str, (session.robot, session.name, *columns)))
 
 
+def kept_session(store: FleetStore, key: str) -> FleetSession | None:
+    """Return the session of a store that has a key (see `FleetSession.key`), None without it."""
+    return next((one for one in store.info().sessions if one.key == key), None)
+
+
 def checked_name(kind: str, name: str) -> str:
     """Return the name of a robot or session; `UsageError` for one that no store keeps."""
     if not name or len(name) > _MAX_NAME or "/" in name or not name.isprintable():

@@ -20,9 +20,9 @@ import numpy as np
 from progeo_core.errors import ProgeoError
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.pull import pull_region
-from progeo_core.fleet.push import push_batch, session_of_map
+from progeo_core.fleet.push import continued_session, push_batch, session_of_map
 from progeo_core.fleet.region import Region
-from progeo_core.fleet.store import FleetStore
+from progeo_core.fleet.store import FleetSession, FleetStore, kept_session
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap
 
@@ -37,6 +37,8 @@ class Worker:
         """Serve one store."""
         self._uri = uri
         self._store: FleetStore | None = None
+        # By the sessions of maps, as batches of one follow each other.
+        self._continued: dict[FleetSession, FleetSession] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a request, or `error` and `kind`, the name of its class."""
@@ -53,6 +55,7 @@ class Worker:
         except ProgeoError as error:
             # The store may come back as another one.
             self._store = None
+            self._continued.clear()
             return {"error": str(error), "kind": type(error).__name__}
 
     def _open(self) -> dict[str, Any]:
@@ -74,7 +77,10 @@ class Worker:
             # Never made here: a disk that is not mounted would get a store of its own.
             store = self._opened()
             place_map.require_model(store.fingerprint)
-            batch = push_batch(place_map, store, session, after, before)
+            if session not in self._continued:
+                kept = kept_session(store, session.key)
+                self._continued[session] = continued_session(kept, session)
+            batch = push_batch(place_map, store, self._continued[session], after, before)
         return batch._asdict()
 
     def _nearest(self, descriptor: list[float], count: int) -> dict[str, Any]:

@@ -54,16 +54,23 @@ def describe_images(
             yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, next(views))
 
 
+def places_before(records: Records) -> Places:
+    """Return records, in metres of the map, as places whose images are still to be described."""
+    return Places(
+        position=records.position,
+        yaw_rad=records.yaw_rad,
+        stamp_ns=records.stamp_ns,
+        camera=records.camera,
+        traverse=records.traverse,
+        image=tuple(str(path) for path in records.images),
+        thumbnail=(None,) * len(records),
+    )
+
+
 def places_of(records: Records, described: Sequence[DescribedImage]) -> Places:
     """Return described images as places; records: in metres of the map, which rows count in."""
     chosen = records.select(np.array([one.row for one in described], np.int64))
-    return Places(
-        position=chosen.position,
-        yaw_rad=chosen.yaw_rad,
-        stamp_ns=chosen.stamp_ns,
-        camera=chosen.camera,
-        traverse=chosen.traverse,
-        image=tuple(str(path) for path in chosen.images),
+    return places_before(chosen)._replace(
         thumbnail=tuple(one.thumbnail for one in described),
         views=tuple(one.view for one in described),
     )

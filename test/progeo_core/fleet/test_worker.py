@@ -4,12 +4,15 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from progeo_core.fleet.lance_store import open_fleet
+from progeo_core.fleet.push import FROM_RECORDS, session_of_map
 from progeo_core.fleet.robot_fleet import FleetSettings, RobotFleet
+from progeo_core.fleet.store import fleet_places
 from progeo_core.fleet.worker import Worker
 from progeo_core.geo import Datum
 from progeo_core.map.place_map import PlaceMap
@@ -92,6 +95,22 @@ def test_what_goes_wrong_is_answered_by_its_kind(uri, tmp_path):
         pass
     push = {**count, "job": "push", "map_path": str(tmp_path / "other.progeo"), "robot": "bob"}
     assert worker.answer({**push, "before": None})["kind"] == "ModelMismatchError"
+
+
+def test_a_map_goes_on_with_what_was_built_from_its_records(uri, tmp_path):
+    given = some_places(count=30)
+    own = tmp_path / "own.progeo"
+    with PlaceMap.create(own, MODEL, SESSION.datum) as place_map:
+        place_map.append(given.places, given.descriptors)
+        session = session_of_map(place_map, "bob")
+        built = session._replace(lineage=FROM_RECORDS)
+        store = open_fleet(uri)
+        first = fleet_places(built, given.places, given.descriptors, Counter()).rows(range(10))
+        assert store.append(built, first) == 10
+    push = {"job": "push", "map_path": str(own), "robot": "bob", "after": 0, "before": None}
+    assert Worker(uri).answer(push) == {"upto": 30, "shared": 30, "waiting": 0}
+    sessions = [key for one in store.region(None) for key in one.sessions]
+    assert sessions.count("bob/own") == 30
 
 
 def test_the_process_loads_no_network_and_no_ros():
