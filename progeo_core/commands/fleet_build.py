@@ -125,9 +125,10 @@ def build(
     with _describer(chosen, ray) as (fingerprint, describe):
         with waiting("opening the store"):
             store = open_fleet(uri, fingerprint)
-            owner = robot or platform.node()
-            name = session or _name_of(next(path for path in named if path is not None))
-            drive = session_of_records(store, source.records, owner, name, parsed)
+            owner = platform.node() if robot is None else robot
+            if session is None:
+                session = _name_of(next(path for path in named if path is not None))
+            drive = session_of_records(store, source.records, owner, session, parsed)
         with progress("describing images", len(source.records)) as advance:
             report = build_fleet(store, source, drive, describe, advance=advance)
     say_skipped(report.skipped)

@@ -25,6 +25,11 @@ class Encoder(Protocol):
         """Describe RGB uint8 images [h, w, 3] of any sizes as float32 [n, D], in order."""
 
 
+def runtime_of(encoder: Encoder) -> str:
+    """Return what an encoder says of the program that runs it, "" where it says nothing."""
+    return str(getattr(encoder, "runs_in", ""))
+
+
 @dataclasses.dataclass(frozen=True)
 class Described:
     """Image, its place in the input and its descriptor [D]."""

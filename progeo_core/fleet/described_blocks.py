@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from progeo_core.descriptors.encoder import Encoder, Skipped
+from progeo_core.descriptors.encoder import Encoder, Skipped, runtime_of
 from progeo_core.map.described_images import DescribedImage, describe_images
 from progeo_core.map.place_features import StructureNote, ViewFinder
 from progeo_core.map.places import IdArray
@@ -89,5 +89,5 @@ def describe_stretch(
             [one._replace(row=rows[one.row]) for one in found if isinstance(one, DescribedImage)],
             [Skipped(rows[one.index], one.error) for one in found if isinstance(one, Skipped)],
             None if structure is None else structure.note,
-            str(getattr(encoder, "runs_in", "")),
+            runtime_of(encoder),
         )

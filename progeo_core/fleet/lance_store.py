@@ -143,7 +143,7 @@ class LanceStore:
             rows = self._rows_of(places.ids)
             known = {one for _, one in rows}
             if len(rows) > len(known):
-                # A writer was killed before it could.
+                # Some of another writer, which was killed before it could drop them.
                 self._drop_twins(places.ids)
             fresh = places.rows([row for row, one in enumerate(places.ids) if one not in known])
             if not fresh.ids:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,6 @@ _NAMES = ("region-a.progeo", "region-b.progeo")
 _DUE, _AHEAD, _HEADING = 0.5, 0.25, 0.05
 # A region is asked for again after this long (s), as other robots add places.
 _REFRESH_S = 600.0
-# After failures, the next try comes after the first time (s), doubled up to the second.
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 5.0, 300.0
 
 
 class RegionCache:
@@ -96,34 +93,6 @@ class RegionCache:
         east, north = _AHEAD * self._radius_m * went / length_m
         lat, lon, _ = wgs84_from_enu([[east, north, 0.0]], here)[0]
         return Datum(float(lat), float(lon))
-
-
-class Waiting:
-    """Time until something that failed is tried again."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Start without failures; clock: seconds."""
-        self._clock = clock
-        self._wait_s, self._until_s = 0.0, -math.inf
-        self.failures = 0
-        self.fault = ""
-
-    @property
-    def over(self) -> bool:
-        """Whether it may be tried."""
-        return self._clock() >= self._until_s
-
-    def failed(self, why: str) -> bool:
-        """Note a failure; return whether it is a new one, of which nothing was said yet."""
-        self._wait_s = min(max(2.0 * self._wait_s, _FIRST_WAIT_S), _LONGEST_WAIT_S)
-        self._until_s = self._clock() + self._wait_s
-        self.failures += 1
-        is_new, self.fault = not self.fault, why
-        return is_new
-
-    def succeeded(self) -> None:
-        """Note that it works."""
-        self._wait_s, self.fault = 0.0, ""
 
 
 def _apart_m(one: Datum, other: Datum) -> float:

@@ -28,7 +28,8 @@ from progeo_core.errors import (
 )
 from progeo_core.fleet.pull import EmptyRegionError
 from progeo_core.fleet.region import Region
-from progeo_core.fleet.region_cache import RegionCache, Waiting
+from progeo_core.fleet.region_cache import RegionCache
+from progeo_core.fleet.retry_delay import RetryDelay
 from progeo_core.fleet.store import checked_name
 from progeo_core.fleet.store_process import StoreProcess
 from progeo_core.fleet.upload_list import Upload, UploadList
@@ -106,7 +107,7 @@ class RobotFleet:
         self.cache = RegionCache(base, uri, self._robot, settings.radius_m)
         self._uploads = UploadList(self.cache.folder / "uploads.json")
         self._store = StoreProcess(uri)
-        self._pulls, self._pushes = Waiting(time.monotonic), Waiting(time.monotonic)
+        self._pulls, self._pushes = RetryDelay(time.monotonic), RetryDelay(time.monotonic)
         self._regions, self._empty, self._shared = 0, 0, 0
         self._version, self._look_s = -1, -math.inf
 

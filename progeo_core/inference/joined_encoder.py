@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder, runtime_of
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import ModelMismatchError
 from progeo_core.images.codec import Image
@@ -43,7 +43,7 @@ class JoinedEncoder:
     @property
     def runs_in(self) -> str:
         """Return what runs the network that is not the local features'."""
-        return str(getattr(self._network, "runs_in", ""))
+        return runtime_of(self._network)
 
     def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Describe RGB uint8 images [h, w, 3] of any sizes as float32 [n, D], in order.

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder, runtime_of
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError, UsageError
-from progeo_core.evaluation.comparison.kept_descriptors import describe_once, runtime_of
+from progeo_core.evaluation.comparison.kept_descriptors import describe_once
 from progeo_core.evaluation.metrics import Evaluation, evaluate, protocol_json
 from progeo_core.images.codec import Image, load_images
 from progeo_core.inference.device import choose_device

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.atomic_file import replaced_file
-from progeo_core.descriptors.encoder import Described, Encoder, describe
+from progeo_core.descriptors.encoder import Described, Encoder, describe, runtime_of
 from progeo_core.images.codec import load_images
 from progeo_core.inference.runtime_memory import cache_folder
 from progeo_core.progress import Advance, no_progress
@@ -39,11 +39,6 @@ def describe_once(encoder: Encoder, images: Sequence[Path], advance: Advance = n
         advance(1)
     _write(path, rows)
     return rows
-
-
-def runtime_of(encoder: Encoder) -> str:
-    """Return what an encoder says of the program that runs it, "" where it says nothing."""
-    return str(getattr(encoder, "runs_in", ""))
 
 
 def _key(encoder: Encoder, images: Sequence[Path]) -> str:

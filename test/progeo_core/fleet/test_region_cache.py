@@ -5,7 +5,7 @@ import os
 import pytest
 
 from progeo_core.errors import DataError
-from progeo_core.fleet.region_cache import RegionCache, Waiting
+from progeo_core.fleet.region_cache import RegionCache
 from progeo_core.geo import Datum, enu_from_wgs84, wgs84_from_enu
 
 START, RADIUS_M = Datum(48.1, 11.5), 100.0
@@ -64,21 +64,3 @@ def test_a_region_is_never_written_over_the_one_in_use(cache, tmp_path):
     (tmp_path / "full").write_text("no folder")
     with pytest.raises(DataError, match=r"cannot be kept here.*fleet\.cache_folder"):
         RegionCache(tmp_path / "full", "uri", "ada", RADIUS_M).target(None)
-
-
-def test_waiting_grows_with_failures_and_only_the_first_is_news():
-    now = [0.0]
-    waiting = Waiting(lambda: now[0])
-    assert waiting.over
-    news, waits = [], []
-    for _ in range(8):
-        news.append(waiting.failed("away"))
-        start = now[0]
-        while not waiting.over:
-            now[0] += 1.0
-        waits.append(now[0] - start)
-    assert news == [True] + [False] * 7
-    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
-    waiting.succeeded()
-    assert (waiting.fault, waiting.failures) == ("", 8)
-    assert waiting.failed("away again")
