@@ -10,6 +10,7 @@ from typing import NamedTuple
 from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import ProgeoError, UsageError
 from progeo_core.geo import FloatArray
+from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.localization.answer import Localization
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer import Localizer
@@ -69,15 +70,12 @@ class LoadedMap:
         try:
             # Before the index is built, which is long and in vain for another model's map.
             place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(
-                place_map,
-                PlaceIndex.open(place_map, settings.index_memory_mb),
-                settings.device,
-                settings.runtime,
-            )
+            extractor = shared_extractor(settings.device, settings.runtime)
+            index = PlaceIndex.open(place_map, settings.index_memory_mb)
+            prepared = PreparedMap(place_map, index, extractor)
             if options.localizer.verification_ms or place_map.has_views:
-                # Before the first image, as the network takes seconds to load.
-                prepared.features  # noqa: B018 - a cached property
+                # Before the first image, as it takes seconds.
+                extractor.load()
             localizer = _localizer(prepared, encoder, options, odometry)
             # The stream may outlive the map.
             geodetic = functools.partial(geodetic_of, place_map.datum)

@@ -21,6 +21,7 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.errors import DataError, ProgeoError, UsageError
 from progeo_core.fleet.robot_fleet import RobotFleet
 from progeo_core.geo import Datum
+from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.pose_buffer import PoseBuffer
@@ -81,13 +82,13 @@ class MappingSession:
         self._fleet = fleet
         self._node, self._settings, self._options = node, settings, options
         self._encoder = encoder
+        self._extractor = shared_extractor(settings.device, settings.runtime)
         self._session = Session(
             encoder.fingerprint.dimension,
             options.loops,
             options.keyframes,
             odometry,
-            settings.device,
-            settings.runtime,
+            self._extractor,
         )
         self._base_frame, self._odometry_frame = settings.base_frame, "odom"
         if settings.mapping_reference == "tf":
@@ -310,12 +311,11 @@ class MappingSession:
         """Return what finds the local features of keyframes, None where none are wanted."""
         if not self._options.keyframes.features:
             return None
-        # The network of the local features loads only where it is needed.
-        from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.view_finder import DepthViewFinder
 
-        extractor = shared_extractor(self._settings.device, self._settings.runtime)
-        return DepthViewFinder(extractor, self._options.keyframes.features)
+        # Before the first keyframe, as it takes seconds.
+        self._extractor.load()
+        return DepthViewFinder(self._extractor, self._options.keyframes.features)
 
     def _keyframe_views(self, live_map: MapRecorder, finder: DepthViewFinder) -> KeyframeViews:
         from progeo_core.slam.keyframe_views import KeyframeViews

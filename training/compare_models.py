@@ -21,6 +21,7 @@ import numpy as np
 
 from progeo_core.evaluation.comparison.compare_models import ComparedModel, compare_models
 from progeo_core.geo import Frame
+from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.inference.loading import load_encoder
 from progeo_core.records.records import Records, read_records
 
@@ -47,13 +48,14 @@ def main() -> None:
     parser.add_argument("--models", default=_MODELS, help="separated by commas")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
+    extractor = shared_extractor(options.device)
     encoders = {name: load_encoder(name, options.device) for name in options.models.split(",")}
     print("| set | model | Recall@1 | @5 | @10 | @20 | second stage @1 | @5 | @10 | @20 |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     costs: dict[str, list[ComparedModel]] = {name: [] for name in encoders}
     for scene in read_scenes():
         found = compare_models(
-            scene.database, scene.queries, encoders, scene.radius_m, device=options.device
+            scene.database, scene.queries, encoders, scene.radius_m, extractor=extractor
         )
         for one in found.models:
             costs[one.model].append(one)

@@ -125,6 +125,7 @@ def _compared(
     """Read the images, load all models before anything slow begins, and compare them."""
     sources = source_of_path(database, Role.DATABASE), source_of_path(queries, Role.QUERIES)
     from progeo_core.evaluation.comparison.compare_models import compare_models, count_steps
+    from progeo_core.inference.feature_extractor import shared_extractor
     from progeo_core.inference.loading import load_encoder
     from progeo_core.records.image_source import records_in_files
 
@@ -146,8 +147,7 @@ def _compared(
                 records[1],
                 encoders,
                 radius,
-                device=device,
-                runtime=runtime,
+                extractor=shared_extractor(device, runtime),
                 advance=advance,
             )
 

@@ -174,8 +174,7 @@ def answer_offline(
             encoder,
             sequence=sequence,
             verification_ms=verification_ms,
-            device=run_by.device,
-            runtime=run_by.runtime,
+            extractor=run_by.extractor(),
             advance=advance,
         )
 

@@ -128,7 +128,7 @@ def _answers(
         with waiting("loading the model"):
             encoder = run_by.load(place_map)
             index = PlaceIndex.open(place_map)
-            prepared = PreparedMap(place_map, index, run_by.device, run_by.runtime)
+            prepared = PreparedMap(place_map, index, run_by.extractor())
             localizer = Localizer(prepared, encoder, settings)
         with progress("localizing", len(images)) as advance:
             for path, picture in zip(images, pictures, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,6 +34,9 @@ from progeo_core.commands.options import (
 from progeo_core.map.export import ExportFormat
 from progeo_core.map.prune import PruneSettings
 from progeo_core.map.sqlite_file import require_file
+
+if TYPE_CHECKING:
+    from progeo_core.evaluation.calibrate_map import CalibrationReport
 
 PRUNE = PruneSettings()
 DistanceOption = Annotated[float, setting_option(PruneSettings, "distance_m", "--distance", "M")]
@@ -145,10 +148,23 @@ def calibrate(
         source = source_of_path(queries, Role.QUERIES, BagTopics(image_topic, pose_topic))
         with waiting("loading the model"):
             records = records_in_files(source, Path(folder))
-            encoder = ModelChoice(model, device, runtime, trust_code).load(place_map)
+            run_by = ModelChoice(model, device, runtime, trust_code)
+            encoder = run_by.load(place_map)
         with progress("localizing", len(records)) as advance:
-            report = calibrate_map(place_map, records, encoder, sequence=sequence, advance=advance)
+            report = calibrate_map(
+                place_map,
+                records,
+                encoder,
+                sequence=sequence,
+                extractor=run_by.extractor(),
+                advance=advance,
+            )
     say_skipped(report.skipped)
+    print_fields(str(map_path), _fits(report))
+
+
+def _fits(report: CalibrationReport) -> dict[str, object]:
+    """Return what was fitted, and how well."""
     fields: dict[str, object] = {"answers": report.single.answers}
     fields["confidence is about being within"] = f"{report.radius_m:g} m"
     for run, fit in (("single image", report.single), ("sequence", report.sequence)):
@@ -157,7 +173,7 @@ def calibrate(
                 f"calibration error {fit.before:.3f} before, {fit.after:.3f} after, on the half"
                 " of the answers that was left out"
             )
-    print_fields(str(map_path), fields)
+    return fields
 
 
 def export(

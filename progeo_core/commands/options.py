@@ -17,6 +17,7 @@ from progeo_core.settings import Range, Settings, setting
 if TYPE_CHECKING:
     from progeo_core.descriptors.encoder import Encoder
     from progeo_core.images.intrinsics import Intrinsics
+    from progeo_core.inference.feature_extractor import FeatureExtractor
     from progeo_core.map.place_map import PlaceMap
 
 
@@ -142,6 +143,12 @@ class ModelChoice(NamedTuple):
     device: str
     runtime: str
     trust_code: bool
+
+    def extractor(self) -> FeatureExtractor:
+        """Return what finds local features beside the encoder."""
+        from progeo_core.inference.feature_extractor import shared_extractor
+
+        return shared_extractor(self.device, self.runtime)
 
     def load(self, place_map: PlaceMap) -> Encoder:
         """Load the encoder; `ModelMismatchError` where another model made the map."""

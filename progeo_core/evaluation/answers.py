@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
+
+if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
 
 
 class DescribedImage(NamedTuple):
@@ -61,8 +64,7 @@ def answer_drive(
     sequence: bool = True,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> Answers:
     """Localize images; sequence: they are one drive in the order of time, and followed, too.
@@ -70,10 +72,10 @@ def answer_drive(
     A sequence is moved by its odometry, where images have stamps, and its accepted poses continue
     each other as those of the node do.
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
-    device, runtime: see `PreparedMap`. `advance` counts images, skipped ones included.
+    extractor: see `PreparedMap`. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
     """
-    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device, runtime)
+    prepared = PreparedMap(place_map, PlaceIndex.open(place_map), extractor)
     localizer, follower = (
         Localizer(
             prepared,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve,
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
+
+if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
 
 # Fewer answers do not determine the shares of a curve.
 _MIN_ANSWERS = 20
@@ -54,11 +57,13 @@ def calibrate_map(
     encoder: Encoder,
     *,
     sequence: bool = False,
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> CalibrationReport:
     """Fit the confidence to images that are not in the map, and save it in a writable map.
 
-    sequence: the records are one traverse in order, and the place filter is fitted, too. Raises
+    sequence: the records are one traverse in order, and the place filter is fitted, too.
+    extractor: see `PreparedMap`. Raises
     `DataError` for fewer than 20 usable images, and what `answer_records` raises.
     """
     answered, truth = answer_records(
@@ -67,6 +72,7 @@ def calibrate_map(
         encoder,
         sequence=sequence,
         verification_ms=LEAST_VERIFICATION_MS,
+        extractor=extractor,
         advance=advance,
     )
     if len(answered.rows) < _MIN_ANSWERS:

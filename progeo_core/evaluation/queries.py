@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
+
+if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
 
 
 class QueryEvaluation(NamedTuple):
@@ -40,16 +43,15 @@ def evaluate_records(
     sequence: bool = False,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> QueryEvaluation:
     """Localize every image of `records` and compare with its position.
 
     radius_m: distance within which an answer is right. sequence: the records are one traverse in
     order, and the place filter answers them, too. verification_ms: as `LocalizerSettings` has it.
-    intrinsics: of the camera, for full poses where the map has landmarks. device,
-    runtime: see `PreparedMap`. `advance` counts images, skipped ones included.
+    intrinsics: of the camera, for full poses where the map has landmarks.
+    extractor: see `PreparedMap`. `advance` counts images, skipped ones included.
     Raises `UsageError` for positions in degrees and a map without datum, `ModelMismatchError` for a
     map of another model, and `DataError` where no image at all can be used.
     """
@@ -60,8 +62,7 @@ def evaluate_records(
         sequence=sequence,
         verification_ms=verification_ms,
         intrinsics=intrinsics,
-        device=device,
-        runtime=runtime,
+        extractor=extractor,
         advance=advance,
     )
     evaluation = evaluate(
@@ -85,8 +86,7 @@ def answer_records(
     sequence: bool = False,
     verification_ms: int = LocalizerSettings.verification_ms,
     intrinsics: Intrinsics | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> tuple[Answers, Records]:
     """Localize every image of `records`; options and errors as for `evaluate_records`.
@@ -101,8 +101,7 @@ def answer_records(
         sequence=sequence,
         verification_ms=verification_ms,
         intrinsics=intrinsics,
-        device=device,
-        runtime=runtime,
+        extractor=extractor,
         advance=advance,
     )
     if not answers.rows:

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.records import Records
+
+if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -248,14 +251,13 @@ def replay_offline(
     *,
     sequence: bool = LocalizerSettings.sequence,
     verification_ms: int = LocalizerSettings.verification_ms,
-    device: str = "auto",
-    runtime: str = "auto",
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> Replay:
     """Answer every image, one after the other, singly and as a sequence.
 
     sequence: whether to follow; else images are answered by themselves only. verification_ms: as
-    `LocalizerSettings` has it. device, runtime: see `PreparedMap`.
+    `LocalizerSettings` has it. extractor: see `PreparedMap`.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map:
@@ -265,8 +267,7 @@ def replay_offline(
             _described(source, encoder),
             sequence=sequence,
             intrinsics=source.intrinsics,
-            device=device,
-            runtime=runtime,
+            extractor=extractor,
             verification_ms=verification_ms,
             advance=advance,
         )

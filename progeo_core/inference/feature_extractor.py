@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO, find_device
 from progeo_core.inference.runtime import ONNX, TORCH
-from progeo_core.inference.xfeat_runtime import choose_xfeat
+from progeo_core.inference.xfeat_runtime import XFeat, choose_xfeat
 from progeo_core.inference.xfeat_weights import MULTIPLE, weights_hash
 
 # Local features that are found in a query; a place of a map keeps fewer.
@@ -58,20 +59,34 @@ class _Kept(NamedTuple):
 
 
 class FeatureExtractor:
-    """XFeat network on one device; `name` identifies the network and its weights."""
+    """XFeat network on one device, loaded when it is first needed.
+
+    device: where it runs. name: of the network and its weights.
+    """
 
     def __init__(self, device: str = AUTO, runtime: str = AUTO) -> None:
-        """Load the network into the fastest runtime or a named one, as `load_encoder` does.
+        """Choose the fastest runtime or a named one, as `load_encoder` does.
 
-        Features are the same in all. Raises `UsageError` for a device or a runtime that is not
-        known or cannot be used, `ProgeoError` where a named runtime cannot run the network.
+        Features are the same in all. Raises `UsageError` for a device that is not known.
         """
-        chosen = find_device(device)
-        self._network = choose_xfeat(chosen, runtime)
-        self._batch = _BATCH_ON_CPU if chosen.type == "cpu" else _BATCH
+        self.device = find_device(device)
+        self._runtime = runtime
+        self._batch = _BATCH_ON_CPU if self.device.type == "cpu" else _BATCH
         self.name = f"xfeat-{weights_hash()}"
         # By the identity of an image, whose memory may be another's once it is gone.
         self._kept: dict[int, _Kept] = {}
+
+    def load(self) -> None:
+        """Load the network, which takes seconds, before the first image needs it.
+
+        Raises `UsageError` for a runtime that is not known or cannot be used, `ProgeoError` where a
+        named one cannot run the network; so does the first image without.
+        """
+        _ = self._network
+
+    @functools.cached_property
+    def _network(self) -> XFeat:
+        return choose_xfeat(self.device, self._runtime)
 
     def find(
         self, images: Sequence[Image], count: int = QUERY_FEATURES, side: int | None = None

@@ -29,6 +29,7 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.pose_buffer import PoseBuffer
 
 if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
     from progeo_core.verification.metric_localizer import MetricPose
 
 # Of the similar places, so many are looked at for landmarks.
@@ -90,17 +91,16 @@ class Localizer:
         consensus: ConsensusSettings | None = None,
         *,
         place_filter: PlaceFilterSettings | None = None,
-        device: str = "auto",
-        runtime: str = "auto",
+        extractor: FeatureExtractor | None = None,
     ) -> Localizer:
         """Open a map file read-only, with its index; raises what opening a map raises.
 
-        device, runtime: see `PreparedMap`.
+        extractor: see `PreparedMap`.
         """
         place_map = PlaceMap.open(map_path)
         try:
             place_map.require_model(encoder.fingerprint)
-            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), device, runtime)
+            prepared = PreparedMap(place_map, PlaceIndex.open(place_map), extractor)
             return cls(prepared, encoder, settings, consensus, place_filter=place_filter)
         except BaseException:
             place_map.close()

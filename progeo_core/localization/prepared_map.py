@@ -22,6 +22,7 @@ from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
 
 if TYPE_CHECKING:
+    from progeo_core.inference.feature_extractor import FeatureExtractor
     from progeo_core.verification.metric_localizer import MetricLocalizer
     from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
@@ -49,14 +50,14 @@ class PreparedMap:
     """
 
     def __init__(
-        self, place_map: PlaceMap, index: PlaceIndex, device: str = "auto", runtime: str = "auto"
+        self, place_map: PlaceMap, index: PlaceIndex, extractor: FeatureExtractor | None = None
     ) -> None:
         """Measure a map; `DataError` if it holds no places. The map stays the caller's to close.
 
-        device, runtime: where and in what local features are found (see `shared_extractor`).
+        extractor: finds local features; None for this process's own one.
         """
         self.place_map, self._index = place_map, index
-        self._device, self._runtime = device, runtime
+        self._extractor = extractor
         self.places = place_map.poses()
         if not len(self.places.ids):
             raise DataError(f"{place_map.path}: the map holds no places; build it first")
@@ -117,12 +118,12 @@ class PreparedMap:
 
     @functools.cached_property
     def features(self) -> PlaceFeatureCache:
-        """Return the local features of the places; `UsageError` for an unknown device."""
+        """Return the local features of the places."""
         # Only comparisons of images need the network of the local features.
         from progeo_core.inference.feature_extractor import shared_extractor
         from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
-        return PlaceFeatureCache(self.place_map, shared_extractor(self._device, self._runtime))
+        return PlaceFeatureCache(self.place_map, self._extractor or shared_extractor())
 
     @functools.cached_property
     def metric(self) -> MetricLocalizer:

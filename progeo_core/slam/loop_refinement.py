@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.inference.device import AUTO
-from progeo_core.inference.feature_extractor import shared_extractor
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import DESCRIPTOR_VALUES
 from progeo_core.poses.transform import Transform
@@ -59,9 +58,9 @@ class LocatedFeatures(NamedTuple):
 class LoopRefiner:
     """Local features of the keyframes of one camera, and the refinement of closures by them."""
 
-    def __init__(self, device: str = AUTO, runtime: str = AUTO) -> None:
-        """Start without keyframes; device, runtime: see `shared_extractor`."""
-        self._device, self._runtime = device, runtime
+    def __init__(self, extractor: FeatureExtractor) -> None:
+        """Start without keyframes; extractor: of their local features."""
+        self._extractor = extractor
         self._file = KeyframeFile()
         self._features: collections.OrderedDict[int, KeyframeFeatures | None]
         self._features = collections.OrderedDict()
@@ -81,8 +80,7 @@ class LoopRefiner:
             return
         if camera is None:
             return
-        extractor = shared_extractor(self._device, self._runtime)
-        found = extractor.find([frame.image], _FEATURES)[0]
+        found = self._extractor.find([frame.image], _FEATURES)[0]
         pixel = feature_pixel(camera, (width, height))
         rays = camera.normalized(found.points)
         features = KeyframeFeatures(rays, found.descriptors, pixel, robot, frame.extrinsics)

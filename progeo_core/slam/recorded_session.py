@@ -69,6 +69,7 @@ def close_recorded_loops(
         encoder.fingerprint.dimension,
         loops or LoopClosureSettings(),
         keyframes or KeyframeSettings(),
+        extractor=extractor,
     )
     kept: list[Keyframe] = []
     names: list[str] = []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import Datum, FloatArray, enu_from_wgs84
 from progeo_core.images.codec import make_thumbnail
-from progeo_core.inference.device import AUTO
+from progeo_core.inference.feature_extractor import FeatureExtractor, shared_extractor
 from progeo_core.localization.answer import CameraFrame, Localization
 from progeo_core.map.recorder import MapRecorder, NewPlace
 from progeo_core.poses.camera_pose import CameraPose
@@ -70,19 +70,18 @@ class Session:
         loops: LoopClosureSettings,
         keyframes: KeyframeSettings,
         odometry: PoseBuffer | None = None,
-        device: str = AUTO,
-        runtime: str = AUTO,
+        extractor: FeatureExtractor | None = None,
     ) -> None:
         """Start a session.
 
-        dimension: of descriptors. odometry: where somebody else fills it. device, runtime: of
-        the keyframes' local features.
+        dimension: of descriptors. odometry: where somebody else fills it. extractor: of the
+        keyframes' local features; None for this process's own one.
         """
         self.odometry = PoseBuffer() if odometry is None else odometry
         self.reference = PoseBuffer()
         self.counts = SessionCounts()
         self._dimension, self._loops, self._keyframes = dimension, loops, keyframes
-        self._device, self._runtime = device, runtime
+        self._extractor = extractor or shared_extractor()
         self._cameras: dict[str, _Camera] = {}
         self._map: MapRecorder | None = None
         self._views: KeyframeViews | None = None
@@ -211,7 +210,7 @@ class Session:
         if name not in self._cameras:
             self._cameras[name] = _Camera(
                 LoopCloser(self._dimension, self._loops, self._keyframes),
-                LoopRefiner(self._device, self._runtime),
+                LoopRefiner(self._extractor),
             )
         return self._cameras[name]
 

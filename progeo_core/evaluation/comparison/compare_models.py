@@ -19,8 +19,8 @@ from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.evaluation.comparison.kept_descriptors import describe_once
 from progeo_core.evaluation.metrics import Evaluation, evaluate, protocol_json
 from progeo_core.images.codec import Image, load_images
-from progeo_core.inference.device import choose_device
-from progeo_core.inference.feature_extractor import shared_extractor
+from progeo_core.inference.device import Device
+from progeo_core.inference.feature_extractor import FeatureExtractor, shared_extractor
 from progeo_core.localization.localizer import Localizer
 from progeo_core.localization.localizer_settings import LEAST_VERIFICATION_MS, LocalizerSettings
 from progeo_core.localization.prepared_map import PreparedMap
@@ -99,14 +99,13 @@ def compare_models(
     encoders: Mapping[str, Encoder],
     radius_m: float,
     *,
-    device: str = "auto",
-    runtime: str = "auto",
+    extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> Comparison:
     """Build a map of the database by each encoder, and ask each the queries as single images.
 
     encoders: by the names of their models. radius_m: distance within which an answer is right.
-    device, runtime: see `PreparedMap`. `advance` counts to `count_steps`. Descriptors are kept
+    extractor: see `PreparedMap`. `advance` counts to `count_steps`. Descriptors are kept
     for the next comparison (see `describe_once`). Raises `DataError` where no image can be used,
     and `UsageError` for a model whose descriptors are not normalised, or positions in degrees and
     in metres.
@@ -117,17 +116,17 @@ def compare_models(
     sample = _first_images(database.images)
     compared: list[ComparedModel] = []
     with tempfile.TemporaryDirectory(prefix="progeo-compare-") as folder:
-        run_by = _RunBy(device, runtime)
-        maps = _Maps(Path(folder), database, run_by)
+        extractor = extractor or shared_extractor()
+        maps = _Maps(Path(folder), database, DepthViewFinder(extractor))
         for name, encoder in encoders.items():
             path = maps.build(encoder, advance)
             asked = _Asked(queries, describe_once(encoder, queries.images, advance))
-            found = _ask(path, encoder, asked, radius_m, run_by, advance)
+            found = _ask(path, encoder, asked, radius_m, extractor, advance)
             figures = ComparedModel(
                 name,
                 encoder.fingerprint.dimension,
                 runtime_of(encoder),
-                _ms_per_image(encoder, sample, device),
+                _ms_per_image(encoder, sample, extractor.device),
                 path.stat().st_size,
                 found.single.recall_at,
                 found.verified.recall_at,
@@ -143,23 +142,16 @@ def compare_models(
     )
 
 
-class _RunBy(NamedTuple):
-    """Where and in what local features are found."""
-
-    device: str
-    runtime: str
-
-
 class _Maps:
     """Maps of one database by several models, one after another.
 
     skipped: why each image that cannot be used is in none of them.
     """
 
-    def __init__(self, folder: Path, database: Records, run_by: _RunBy) -> None:
+    def __init__(self, folder: Path, database: Records, finder: DepthViewFinder) -> None:
         """Keep the maps in a folder; local features are found once for all."""
         self._first, self._next = folder / "first.progeo", folder / "next.progeo"
-        self._database, self._run_by = database, run_by
+        self._database, self._finder = database, finder
         self.skipped: tuple[str, ...] = ()
 
     def build(self, encoder: Encoder, advance: Advance) -> Path:
@@ -169,10 +161,9 @@ class _Maps:
             self._next.unlink(missing_ok=True)
             _copy_map(self._first, self._next, encoder.fingerprint, rows)
             return self._next
-        finder = DepthViewFinder(shared_extractor(*self._run_by))
         known = _KnownDescriptors(encoder.fingerprint, rows)
         source = FileSource(self._database)
-        report = build_map(self._first, source, known, structure=finder, advance=advance)
+        report = build_map(self._first, source, known, structure=self._finder, advance=advance)
         self.skipped = report.skipped
         return self._first
 
@@ -208,12 +199,17 @@ class _Answered(NamedTuple):
 
 
 def _ask(
-    path: Path, encoder: Encoder, asked: _Asked, radius_m: float, run_by: _RunBy, advance: Advance
+    path: Path,
+    encoder: Encoder,
+    asked: _Asked,
+    radius_m: float,
+    extractor: FeatureExtractor,
+    advance: Advance,
 ) -> _Answered:
     """Answer the queries from a map, each by itself, without and with the second stage."""
     with PlaceMap.open(path) as place_map:
         records = asked.records.to_local(place_map.datum)
-        prepared = PreparedMap(place_map, PlaceIndex.open(place_map), *run_by)
+        prepared = PreparedMap(place_map, PlaceIndex.open(place_map), extractor)
         single, verified = (
             Localizer(prepared, encoder, LocalizerSettings(sequence=False, verification_ms=ms))
             for ms in (0, LEAST_VERIFICATION_MS)
@@ -264,9 +260,9 @@ def _first_images(paths: Sequence[Path]) -> list[Image]:
     return images
 
 
-def _ms_per_image(encoder: Encoder, images: Sequence[Image], device: str) -> float:
+def _ms_per_image(encoder: Encoder, images: Sequence[Image], device: Device) -> float:
     """Return the median time (ms) for one image, after one that is not counted."""
-    clock = time.process_time if choose_device(device).type == "cpu" else time.perf_counter
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     times = []
     for image in images:
         started = clock()

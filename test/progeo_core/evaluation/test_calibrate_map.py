@@ -7,6 +7,7 @@ from progeo_core.errors import DataError
 from progeo_core.evaluation.calibrate_map import calibrate_map
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.evaluation.queries import answer_records
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.build import build_map
 from progeo_core.map.confidence_calibration import Calibration
 from progeo_core.map.place_map import PlaceMap
@@ -34,6 +35,16 @@ def place_map(uncalibrated, tmp_path):
         yield opened
 
 
+class _Counting(FeatureExtractor):
+    """Extractor that counts the images it is asked about."""
+
+    images = 0
+
+    def find(self, images, *options):
+        self.images += len(images)
+        return super().find(images, *options)
+
+
 def calibration_error(answers, truth, radius_m):
     confidence = np.array([answer.estimate.confidence for answer in answers])
     position = np.stack([answer.estimate.position for answer in answers])
@@ -59,7 +70,9 @@ def test_a_sequence_has_a_curve_of_its_own_and_leaves_that_of_single_images(
     place_map, records, small_encoder
 ):
     queries = records.select(slice(1, None, 2))
-    single = calibrate_map(place_map, queries, small_encoder).single.curve
+    extractor = _Counting("cpu")
+    single = calibrate_map(place_map, queries, small_encoder, extractor=extractor).single.curve
+    assert extractor.images > 0
     report = calibrate_map(place_map, queries, small_encoder, sequence=True)
     assert report.sequence is not None
     kept = place_map.calibration()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from progeo_core.errors import UsageError
 from progeo_core.images.codec import read_image
 from progeo_core.inference.feature_extractor import LONGEST_SIDE, FeatureExtractor, shared_extractor
 from progeo_core.verification.feature_matching import mutual_matches
@@ -75,6 +76,18 @@ def test_one_extractor_serves_a_runtime_and_each_runtime_has_its_own():
     for name in runs_in:
         assert shared_extractor("cpu", name) is shared_extractor("cpu", name)
     assert shared_extractor("cpu", "tensorrt") is shared_extractor("cpu")
+
+
+def test_the_network_loads_when_it_is_needed_or_asked_for():
+    with pytest.raises(UsageError, match="device 'here' cannot be used"):
+        FeatureExtractor("here")
+    lazy = FeatureExtractor("cpu", "quantum")
+    with pytest.raises(UsageError, match="'quantum'"):
+        lazy.load()
+    ready = FeatureExtractor("cpu")
+    assert "_network" not in vars(ready)
+    ready.load()
+    assert "_network" in vars(ready)
 
 
 def test_the_name_tells_the_weights(extractor):

@@ -40,7 +40,7 @@ def test_a_map_and_the_images_asked_of_it_have_their_local_features_found_once(
     path = tmp_path / "map.progeo"
     build_map(path, FileSource(records), encoder, structure=DepthViewFinder(extractor))
     assert len(seen) == 8
-    with Localizer.open(path, encoder, device="cpu") as localizer:
+    with Localizer.open(path, encoder) as localizer:
         localizer.localize(CameraFrame(read_image(corridor / "query" / "0000003.jpg")))
     assert len(seen) == 9
 

@@ -74,7 +74,7 @@ def test_an_entry_of_a_folder_makes_a_map_that_only_its_weights_open(
     records = read_records(corridor / "ref.csv").select(slice(0, 5))
     build_map(path, FileSource(records), encoder)
     image = read_image(records.images[3])
-    with Localizer.open(path, encoder, device="cpu") as localizer:
+    with Localizer.open(path, encoder) as localizer:
         answer = localizer.localize(CameraFrame(image))
     assert answer.matches[0].similarity == pytest.approx(1.0, abs=1e-3)
     other = load_encoder(f"hub:{folder}:plain?dimension=512&seed=1", "cpu", trust_code=True)

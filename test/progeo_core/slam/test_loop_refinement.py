@@ -12,6 +12,7 @@ from progeo_core.geo import wrap_angle
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.codec import read_image
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.inference.feature_extractor import shared_extractor
 from progeo_core.inference.loading import load_encoder
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.poses.extrinsics import Extrinsics
@@ -78,7 +79,7 @@ def test_where_the_camera_is_mounted_closures_are_metric_in_six_degrees_of_freed
     ]
     # The even images of the walk, then the odd ones.
     order = [*range(0, len(robots), 2), *range(1, len(robots), 2)]
-    refiner, keyframes = LoopRefiner(), []
+    refiner, keyframes = LoopRefiner(shared_extractor("cpu")), []
     for number, row in enumerate(order):
         robot = robots[row]
         frame = CameraFrame(read_image(records.images[row]), number, "", camera, MOUNTED)

@@ -39,7 +39,10 @@ def test_every_model_gets_the_figures_of_its_own_map(corridor, tmp_path):
     queries = dataclasses.replace(queries, images=broken)
     encoders = {"coarse": TinyEncoder(2), "fine": TinyEncoder(8)}
     seen: list[int] = []
-    found = compare_models(database, queries, encoders, 2.5, device="cpu", advance=seen.append)
+    extractor = shared_extractor("cpu")
+    found = compare_models(
+        database, queries, encoders, 2.5, extractor=extractor, advance=seen.append
+    )
     assert sum(seen) == count_steps(len(database), len(queries), len(encoders))
     assert (found.database, found.queries, found.with_positives) == (5, 4, 4)
     assert [one.model for one in found.models] == ["coarse", "fine"]
@@ -47,7 +50,7 @@ def test_every_model_gets_the_figures_of_its_own_map(corridor, tmp_path):
     assert "broken.jpg" in found.skipped[0]
     for one, encoder in zip(found.models, encoders.values(), strict=True):
         path = tmp_path / f"{one.model}.progeo"
-        finder = DepthViewFinder(shared_extractor("cpu"))
+        finder = DepthViewFinder(extractor)
         build_map(path, FileSource(database), encoder, structure=finder)
         with PlaceMap.open(path) as place_map:
             plain, verified = (
