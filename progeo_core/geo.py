@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+# No place is farther (m) from where the metres of a map start: that is three times the moon.
+MAX_POSITION_M = 1e9
+
 # Latitude bands of the Military Grid Reference System, 8° each from 80° S; X is 12° high.
 _BANDS = "CDEFGHJKLMNPQRSTUVWX"
 _UTM_SOUTH_DEG, _UTM_NORTH_DEG = -80.0, 84.0

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError
+from progeo_core.geo import MAX_POSITION_M
 from progeo_core.map.place_features import PlaceView, fault_of
-from progeo_core.map.places import MAX_POSITION_M, Float16Array, Places
+from progeo_core.map.places import Float16Array, Places
 
 
 def check_views(path: str | Path, views: Sequence[PlaceView | None], names: Sequence[str]) -> None:

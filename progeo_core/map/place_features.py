@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.errors import UsageError
-from progeo_core.geo import FloatArray
-from progeo_core.map.places import MAX_POSITION_M
+from progeo_core.geo import MAX_POSITION_M, FloatArray
 
 if TYPE_CHECKING:
     from progeo_core.images.codec import Image

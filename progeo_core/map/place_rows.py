@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from progeo_core.geo import MAX_POSITION_M
 from progeo_core.map.checksums import descriptor_checksums, label_checksum, pose_checksums
-from progeo_core.map.places import MAX_POSITION_M, Float16Array, IdArray, PlacePoses, Places
+from progeo_core.map.places import Float16Array, IdArray, PlacePoses, Places
 from progeo_core.map.schema import CHECKSUMS_SINCE, VIEWS_SINCE
 from progeo_core.map.sqlite_file import DamageError
 

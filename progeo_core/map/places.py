@@ -14,9 +14,6 @@ from progeo_core.geo import FloatArray
 if TYPE_CHECKING:
     from progeo_core.map.place_features import PlaceView
 
-# No place is farther (m) from where the metres of a map start: that is three times the moon.
-MAX_POSITION_M = 1e9
-
 IdArray = NDArray[np.int64]
 Float16Array = NDArray[np.float16]
 
