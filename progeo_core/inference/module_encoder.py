@@ -112,7 +112,7 @@ class ModuleEncoder:
 
         Raises `ImageError` for an array that is no such image.
         """
-        return describe_each(images, self._fingerprint.dimension, self._run)
+        return describe_each(self._name, images, self._fingerprint.dimension, self._run)
 
     @torch.inference_mode()
     def _run(self, image: Image) -> NDArray[np.float32]:

@@ -97,7 +97,7 @@ class OnnxFileEncoder:
 
         Raises `ImageError` for an array that is no such image.
         """
-        return describe_each(images, self._fingerprint.dimension, self._run)
+        return describe_each(self._name, images, self._fingerprint.dimension, self._run)
 
     def _run(self, image: Image) -> NDArray[np.float32]:
         name, kind, batch, seen = self._input

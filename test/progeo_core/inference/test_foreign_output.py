@@ -35,8 +35,24 @@ def test_lengths_are_checked_said_and_mended(caplog: pytest.LogCaptureFixture) -
     check_descriptors("net", np.array([[3.0, 4.0]], np.float32))
     assert "net: its descriptors have the length 5 and are normalised" in caplog.text
     images = [np.zeros((2, 2, 3), np.uint8)] * 2
-    described = describe_each(images, 2, lambda _: np.array([[3.0, 4.0]], np.float32))
+    described = describe_each("net", images, 2, lambda _: np.array([[3.0, 4.0]], np.float32))
     np.testing.assert_allclose(described, [[0.6, 0.8]] * 2)
     for wrong in (np.nan, 0.0):
         with pytest.raises(DataError, match="net: its descriptors are not finite, or 0"):
             check_descriptors("net", np.array([[wrong, wrong]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (np.ones((1, 4)), r"net: returns the shape \[1, 4\] for an image of 3x2 pixels"),
+        (np.ones((0, 2)), r"and \[1, 2\] for others"),
+        (np.zeros((1, 2)), "not finite, or 0"),
+        (np.full((1, 2), np.nan), "not finite, or 0"),
+    ],
+)
+def test_a_network_that_fails_at_a_later_image_is_one_line(later: Any, message: str) -> None:
+    answers = iter((np.ones((1, 2), np.float32), later.astype(np.float32)))
+    images = [np.zeros((2, 3, 3), np.uint8)] * 2
+    with pytest.raises(DataError, match=message):
+        describe_each("net", images, 2, lambda _: next(answers))
