@@ -124,7 +124,8 @@ def _input_of(path: Path, address: ModelAddress, session: Any) -> _Input:
         raise DataError(f"{path}: has {len(inputs)} inputs ({names}); one of images is needed")
     (only,) = inputs
     shape = [side if isinstance(side, int) else 0 for side in only.shape]
-    if len(shape) != 4 or shape[1] not in (0, 3):
+    # Where the last side is 3 and the second is open, the channels come last.
+    if len(shape) != 4 or (shape[1] != 3 and (shape[1] or shape[3] == 3)):
         raise DataError(
             f"{path}: its input has the shape {only.shape}; images [n, 3, height, width] are needed"
         )

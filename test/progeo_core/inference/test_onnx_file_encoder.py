@@ -20,12 +20,14 @@ def write(
     side: int | str = 32,
     *,
     rank: int = 2,
+    channels_last: bool = False,
     inputs: tuple[str, ...] = ("pixels",),
     scale: float = 1.0,
 ) -> Path:
     """Write a network: the mean of each channel times a matrix [3, dimension]."""
     weights = np.random.default_rng(0).normal(size=(3, dimension)) * scale
-    nodes = [helper.make_node("ReduceMean", [inputs[0]], ["mean"], axes=[2, 3], keepdims=0)]
+    axes, sides = ([1, 2], [side, side, 3]) if channels_last else ([2, 3], [3, side, side])
+    nodes = [helper.make_node("ReduceMean", [inputs[0]], ["mean"], axes=axes, keepdims=0)]
     nodes += [helper.make_node("MatMul", ["mean", "w"], ["found"])]
     if rank == 3:
         nodes += [helper.make_node("Unsqueeze", ["found", "axis"], ["deep"])]
@@ -33,7 +35,7 @@ def write(
         nodes,
         "net",
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 3, side, side])
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *sides])
             for name in inputs
         ],
         [
@@ -104,11 +106,13 @@ def test_what_is_no_such_network_is_one_line(tmp_path: Path) -> None:
     two = write(tmp_path / "two.onnx", inputs=("pixels", "mask"))
     deep, huge = write(tmp_path / "deep.onnx", rank=3), write(tmp_path / "nan.onnx", scale=np.inf)
     flat = write(tmp_path / "flat.onnx")
+    last = write(tmp_path / "last.onnx", side="s", channels_last=True)
     for address, message in (
         (tmp_path / "absent.onnx", "no such ONNX file"),
         (damaged, "damaged.onnx: cannot be read as ONNX"),
         (two, r"has 2 inputs \(pixels, mask\)"),
         (deep, r"one output \[n, D\] is needed, and it has deep"),
+        (last, r"images \[n, 3, height, width\] are needed"),
         (huge, "its descriptors are not finite"),
         (f"{flat}?size=64", "takes images of 32x32 pixels"),
         (f"{flat}?output=x", "has no output 'x': take one of found"),
