@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -120,4 +121,9 @@ def _three(name: str, text: str) -> tuple[float, float, float]:
         red, green, blue = (float(value) for value in text.split(","))
     except ValueError:
         raise UsageError(f"{name}={text}: give three numbers, of red, green and blue") from None
+    # A spread is divided by.
+    if not all(map(math.isfinite, (red, green, blue))) or (
+        name == "std" and min(red, green, blue) <= 0.0
+    ):
+        raise UsageError(f"{name}={text}: give finite numbers, and as std such above 0")
     return red, green, blue

@@ -38,6 +38,8 @@ def test_other_names_are_no_addresses() -> None:
         ("onnx:a.onnx?size=0", "size=0: give pixels"),
         ("onnx:a.onnx?size=1x2x3", "give it as PIXELS or WIDTHxHEIGHT"),
         ("onnx:a.onnx?mean=1,2", "mean=1,2: give three numbers"),
+        ("onnx:a.onnx?std=1,0,1", "std=1,0,1: give finite numbers, and as std such above 0"),
+        ("onnx:a.onnx?mean=nan,0,1", "mean=nan,0,1: give finite numbers"),
         ("onnx:a.onnx?interpolation=lanczos", "take one of bilinear, bicubic"),
     ],
 )
