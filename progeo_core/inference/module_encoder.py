@@ -132,7 +132,8 @@ def _entry(address: ModelAddress) -> Any:
     """Return the function of an address."""
     if address.form != HUB:
         return getattr(importlib.import_module(address.source), address.entry)
-    is_folder = Path(address.source).expanduser().is_dir()
+    # A folder has no revisions: what is pinned is a repository, whatever lies here.
+    is_folder = not address.revision and Path(address.source).expanduser().is_dir()
     if not is_folder and address.source.count("/") != 1:
         raise UsageError(f"{address.source}: neither a folder nor OWNER/REPO")
 

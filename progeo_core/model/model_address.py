@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -97,7 +98,7 @@ def parse_model_address(model: str) -> ModelAddress | None:
             f"model '{model}': an ONNX file takes the options {', '.join((*_SEEN, 'output'))}"
         )
     revision = ""
-    if form == HUB and "@" in source:
+    if form == HUB and "@" in source and not Path(source).expanduser().is_dir():
         source, _, revision = source.rpartition("@")
     return ModelAddress(form, source, entry, revision, arguments, seen)
 

@@ -97,6 +97,13 @@ def test_a_factory_and_entries_that_box_it_give_the_same_descriptor(
     assert one.encode([]).shape == (0, 64)
 
 
+def test_a_folder_may_have_an_at_sign_and_has_no_revisions(folder: Path) -> None:
+    copy = folder.rename(folder.with_name("net@2"))
+    assert load_encoder(f"hub:{copy}:plain", "cpu", trust_code=True).fingerprint.dimension == 64
+    with pytest.raises(DataError, match="neither a folder nor OWNER/REPO"):
+        load_encoder(f"hub:{copy}@v1:plain", "cpu", trust_code=True)
+
+
 @pytest.mark.parametrize(
     ("entry", "error", "message"),
     [
