@@ -8,6 +8,7 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import UsageError
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.built_in import built_in_folder
+from progeo_core.model.model_address import ONNX_FILE, parse_model_address
 from progeo_core.model.model_presets import PRESETS
 from progeo_core.model.stored_model import is_model_folder
 
@@ -21,19 +22,42 @@ def model_of_map(place_map: PlaceMap) -> str:
 def model_of_fingerprint(fingerprint: ModelFingerprint, folder: Path, whose: str) -> str:
     """Return what `load_encoder` loads a model by.
 
-    That is a model that ships, a preset, a folder of the model's name in `folder` or here, a
-    backbone and its weights, or an address. Raises `UsageError` where it cannot be found.
-    whose: what the model made, for that message.
+    That is a model that ships, a preset, a folder of the model's name or an ONNX file in `folder`
+    or here, a backbone and its weights, or another address. Raises `UsageError` where it cannot be
+    found. whose: what the model made, for that message.
     """
     name = fingerprint.name
-    beside = folder / name
-    if built_in_folder(name) is not None or name in PRESETS or ":" in name:
+    if built_in_folder(name) is not None or name in PRESETS:
         return name
-    if name and is_model_folder(beside):
-        return str(beside)
-    if name and is_model_folder(Path(name)):
+    address = parse_model_address(name)
+    if address is not None and address.form == ONNX_FILE:
+        found, form = _find_onnx(name, Path(address.source), folder), f"{ONNX_FILE}:FILE"
+    elif ":" in name:
         return name
-    raise UsageError(
-        f"{whose} was made with {fingerprint}, which is neither beside"
-        " it nor here: say where it is with --model FOLDER (the node's parameter model)"
-    )
+    else:
+        found, form = _find_folder(name, folder), "FOLDER"
+    if not found:
+        raise UsageError(
+            f"{whose} was made with {fingerprint}, which is neither beside"
+            f" it nor here: say where it is with --model {form} (the node's parameter model)"
+        )
+    return found
+
+
+def _find_folder(name: str, folder: Path) -> str:
+    """Return the model folder of a name in `folder`, else here; "" where there is none."""
+    if name and is_model_folder(folder / name):
+        return str(folder / name)
+    return name if name and is_model_folder(Path(name)) else ""
+
+
+def _find_onnx(name: str, file: Path, folder: Path) -> str:
+    """Return the address of an ONNX file in `folder`, else here; "" where there is none.
+
+    It may have moved together with what it made: the file's own name is looked for in `folder`.
+    """
+    for path in (folder / file, file.expanduser(), folder / file.name):
+        if path.is_file():
+            options = name.partition("?")[1:]
+            return f"{ONNX_FILE}:{path}{''.join(options)}"
+    return ""

@@ -16,7 +16,7 @@ def named(path: Path, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenetv2-gem", "megaloc", "CLIP-RN50:openai", "onnx:net.onnx", "hub:folder:make"]
+    "name", ["mobilenetv2-gem", "megaloc", "CLIP-RN50:openai", "hub:folder:make"]
 )
 def test_a_map_names_what_its_model_is_loaded_by(tmp_path: Path, name: str) -> None:
     assert named(tmp_path / "m.progeo", name) == name
@@ -29,3 +29,20 @@ def test_a_folder_is_found_beside_the_map_or_said_to_be_missing(tmp_path: Path) 
     assert shipped is not None
     (tmp_path / "own").symlink_to(shipped)
     assert named(tmp_path / "n.progeo", "own") == str(tmp_path / "own")
+
+
+def test_an_onnx_file_is_found_here_and_beside_the_map_that_it_moved_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=r"made with onnx:.* is with --model onnx:FILE"):
+        named(tmp_path / "lost.progeo", "onnx:nets/net.onnx?size=64")
+    (tmp_path / "here" / "nets").mkdir(parents=True)
+    (tmp_path / "here" / "nets" / "net.onnx").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert (
+        named(tmp_path / "a.progeo", "onnx:nets/net.onnx?size=64") == "onnx:nets/net.onnx?size=64"
+    )
+    (tmp_path / "net.onnx").touch()
+    monkeypatch.chdir(tmp_path)
+    beside = f"onnx:{tmp_path / 'net.onnx'}?size=64"
+    assert named(tmp_path / "b.progeo", "onnx:nets/net.onnx?size=64") == beside
