@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,10 +37,11 @@ from progeo_core.commands.options import (
     CameraInfoOption,
     DeviceOption,
     MapArgument,
-    ModelOption,
+    ModelSettings,
     PoseGapOption,
     RuntimeOption,
     TrustFlag,
+    setting_option,
 )
 from progeo_core.geo import parse_datum
 from progeo_core.map.place_features import PLACE_FEATURES
@@ -70,6 +72,12 @@ _DimensionOption = Annotated[
         show_default=False,
     ),
 ]
+_ModelOption = Annotated[
+    str | None,
+    setting_option(
+        ModelSettings, "model", "--model", "MODEL", f"{MODEL.model}, with --append the map's own"
+    ),
+]
 _AppendFlag = Annotated[
     bool,
     typer.Option(
@@ -98,7 +106,7 @@ def build(
     append: _AppendFlag = False,
     features: FeaturesOption = PLACE_FEATURES,
     dimension: _DimensionOption = None,
-    model: ModelOption = MODEL.model,
+    model: _ModelOption = None,
     device: DeviceOption = MODEL.device,
     runtime: RuntimeOption = MODEL.runtime,
     trust_code: TrustFlag = MODEL.trust_code,
@@ -124,7 +132,8 @@ def build(
     named = source_path, records, images, bag
     source = named_source(*named, topics, heading_convention, camera_info)
     with waiting("loading the model"):
-        encoder = load_encoder(model, device, runtime, trust_code=trust_code)
+        chosen = model or (_model_of(map_path) if append else MODEL.model)
+        encoder = load_encoder(chosen, device, runtime, trust_code=trust_code)
         finder = feature_finder(features, device, runtime) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
@@ -140,6 +149,14 @@ def build(
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
     print_fields(str(map_path), _counts(report) | found)
+
+
+def _model_of(map_path: Path) -> str:
+    from progeo_core.inference.map_model import model_of_map
+    from progeo_core.map.place_map import PlaceMap
+
+    with PlaceMap.open(map_path) as place_map:
+        return model_of_map(place_map)
 
 
 def _counts(report: MapReport) -> dict[str, object]:

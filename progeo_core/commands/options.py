@@ -56,8 +56,13 @@ class ProtocolSettings(Settings):
     )
 
 
-def setting_option(settings: type[Settings], name: str, flag: str, metavar: str = "") -> Any:
-    """Return the option for one field of a settings class: its meaning and its range."""
+def setting_option(
+    settings: type[Settings], name: str, flag: str, metavar: str = "", default: str = ""
+) -> Any:
+    """Return the option for one field of a settings class: its meaning and its range.
+
+    default: what --help says of it, where it is not a value.
+    """
     field = next(one for one in dataclasses.fields(settings) if one.name == name)
     bounds: Range = field.metadata["range"]
     return typer.Option(
@@ -66,6 +71,7 @@ def setting_option(settings: type[Settings], name: str, flag: str, metavar: str 
         help=f"{field.metadata['description']}.",
         min=None if math.isinf(bounds.low) else bounds.low,
         max=None if math.isinf(bounds.high) else bounds.high,
+        show_default=default or True,
     )
 
 

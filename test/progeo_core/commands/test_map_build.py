@@ -86,10 +86,22 @@ def test_append_does_not_move_the_datum(built, progeo, few_records, small_model)
 
 
 def test_append_with_another_model_names_both(built, progeo, few_records):
-    done = progeo("map", "build", built, "--records", few_records, "--append", "--runtime", "torch")
+    command = ["map", "build", built, "--records", few_records, "--append", "--runtime", "torch"]
+    done = progeo(*command, "--model", "mobilenetv2-gem")
     assert done.code == 1
     assert "was made with small" in done.error
     assert "mobilenetv2-gem" in done.error
+
+
+def test_append_takes_the_model_of_the_map(built, progeo, few_records, small_model):
+    command = ["map", "build", built, "--records", few_records, "--append"]
+    done = progeo(*command)
+    assert done.code == 2
+    assert "made with small" in done.error
+    (built.parent / "small").symlink_to(small_model)
+    done = progeo(*command)
+    assert done.code == 0, done.err
+    assert "in the map already 6" in " ".join(done.out.split())
 
 
 def test_datum_makes_fixes_of_local_metres(progeo, few_records, small_model, tmp_path):
