@@ -75,9 +75,16 @@ def read_image(data: bytes, message_type: str, source: str) -> Image:
         message: Any = typestore().deserialize_cdr(data, message_type)
         if message_type == COMPRESSED_IMAGE:
             return rgb_from_compressed(message.data, message.format, source)
-        return rgb_from_raw(message.data, **_layout(message))
+        return _rgb_of_raw(message, source)
     except DAMAGED_MESSAGE as error:
         raise ImageError(f"{source}: the message is damaged ({error})") from error
+
+
+def _rgb_of_raw(message: Any, source: str) -> Image:
+    try:
+        return rgb_from_raw(message.data, **_layout(message))
+    except ImageError as error:
+        raise ImageError(f"{source}: {error}") from error
 
 
 def _layout(message: Any) -> dict[str, Any]:

@@ -129,6 +129,13 @@ def test_a_message_cut_at_any_byte_is_refused_or_unknown():
     )
 
 
+@pytest.mark.parametrize("change", [{"encoding": "RGB8"}, {"step": 0}, {"height": 0}])
+def test_an_image_that_cannot_be_used_is_named(change):
+    fields = {"height": 1, "width": 2, "encoding": "mono8", "step": 2, "data": [7, 9]} | change
+    with pytest.raises(ImageError, match=r"^/camera@7: "):
+        read_image(serialize(stamped(Image(**fields))), messages.RAW_IMAGE, "/camera@7")
+
+
 @pytest.mark.parametrize(
     "lens",
     [
