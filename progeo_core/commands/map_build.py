@@ -37,6 +37,7 @@ from progeo_core.commands.options import (
     CameraInfoOption,
     DeviceOption,
     MapArgument,
+    ModelChoice,
     ModelSettings,
     PoseGapOption,
     RuntimeOption,
@@ -49,6 +50,7 @@ from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
 
 if TYPE_CHECKING:
+    from progeo_core.descriptors.encoder import Encoder
     from progeo_core.map.build import MapReport
 
 _DatumOption = Annotated[
@@ -123,17 +125,16 @@ def build(
         progeo map build city.progeo photos/ --model megaloc \\
             --trust-code --dimension 512
     """
-    from progeo_core.inference.loading import load_encoder
     from progeo_core.map.build import build_map, check_target
 
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
-    named = source_path, records, images, bag
-    source = named_source(*named, topics, heading_convention, camera_info)
+    inputs = source_path, records, images, bag
+    source = named_source(*inputs, topics, heading_convention, camera_info)
     with waiting("loading the model"):
-        chosen = model or (_model_of(map_path) if append else MODEL.model)
-        encoder = load_encoder(chosen, device, runtime, trust_code=trust_code)
+        choice = ModelChoice(model, device, runtime, trust_code)
+        encoder = _load_encoder(choice, map_path if append else None)
         finder = feature_finder(features, device, runtime) if features else None
     with progress("building the map", len(source.records)) as advance:
         report = build_map(
@@ -151,12 +152,17 @@ def build(
     print_fields(str(map_path), _counts(report) | found)
 
 
-def _model_of(map_path: Path) -> str:
-    from progeo_core.inference.map_model import model_of_map
+def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
+    """Load the encoder for a new map, or for one that is extended, which names its model."""
+    if extended is None:
+        from progeo_core.inference.loading import load_encoder
+
+        model, device, runtime, trust_code = choice
+        return load_encoder(model or MODEL.model, device, runtime, trust_code=trust_code)
     from progeo_core.map.place_map import PlaceMap
 
-    with PlaceMap.open(map_path) as place_map:
-        return model_of_map(place_map)
+    with PlaceMap.open(extended) as place_map:
+        return choice.load(place_map)
 
 
 def _counts(report: MapReport) -> dict[str, object]:
