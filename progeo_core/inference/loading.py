@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from progeo_core.descriptors.encoder import Encoder
+from progeo_core.errors import UsageError
 from progeo_core.inference.device import AUTO, Device, choose_device, find_device
 from progeo_core.model.built_in import DEFAULT_MODEL
 
@@ -64,7 +65,10 @@ def _of_address(
 ) -> Encoder:
     if address.runs_code:
         from progeo_core.inference.module_encoder import load_module_encoder
+        from progeo_core.inference.runtime import TORCH
 
+        if runtime not in (AUTO, TORCH):
+            raise UsageError(f"{name}: runs in torch; leave --runtime out, or take {TORCH}")
         return load_module_encoder(name, address, choose_device(str(device)), trust_code=trust_code)
     from progeo_core.inference.onnx_file_encoder import load_onnx_encoder
 

@@ -20,7 +20,14 @@ from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO, Device
 from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
 from progeo_core.inference.onnx_session import providers, start_session
-from progeo_core.inference.runtime import FLOAT32, ONNX, TENSORRT, Variant, missing_packages
+from progeo_core.inference.runtime import (
+    FLOAT32,
+    ONNX,
+    TENSORRT,
+    Variant,
+    missing_packages,
+    precisions,
+)
 from progeo_core.inference.runtime_trial import trial_images
 from progeo_core.model.model_address import DEFAULT_SIDE, ModelAddress
 from progeo_core.model.model_card import CARD_PROPERTY, parse_model_card
@@ -36,11 +43,16 @@ def load_onnx_encoder(
 ) -> OnnxFileEncoder:
     """Load an ONNX file into ONNX Runtime.
 
-    Raises `UsageError` for another runtime, and `DataError` for a file that is missing, damaged, or
-    no network from one batch of images to descriptors.
+    Raises `UsageError` for another runtime or one that cannot use the device, and `DataError` for a
+    file that is missing, damaged, or no network from one batch of images to descriptors.
     """
     if runtime not in (AUTO, ONNX, TENSORRT):
         raise UsageError(f"{name}: runs in ONNX Runtime; leave --runtime out, or take {ONNX}")
+    if runtime == TENSORRT and TENSORRT not in precisions(device):
+        raise UsageError(
+            f"{name}: runtime '{TENSORRT}' cannot use device '{device}'; leave --runtime out, or"
+            f" take {ONNX}"
+        )
     if "onnxruntime" in missing_packages(ONNX):
         raise MissingDependencyError(f"{name}: needs ONNX Runtime: pip install onnxruntime")
     path = Path(address.source).expanduser()

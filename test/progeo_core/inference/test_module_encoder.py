@@ -143,3 +143,5 @@ def test_code_of_others_runs_only_where_it_is_trusted(folder: Path) -> None:
             load_encoder(model, "cpu")
     with pytest.raises(DataError, match="neither a folder nor OWNER/REPO"):
         load_encoder("hub:nowhere:plain", "cpu", trust_code=True)
+    with pytest.raises(UsageError, match="runs in torch; leave --runtime out"):
+        load_encoder(f"hub:{folder}:plain", "cpu", "onnx", trust_code=True)

@@ -121,6 +121,8 @@ def test_what_is_no_such_network_is_one_line(tmp_path: Path) -> None:
             load_encoder(f"onnx:{address}", "cpu")
     with pytest.raises(UsageError, match="runs in ONNX Runtime"):
         load_encoder(f"onnx:{flat}", "cpu", "torch")
+    with pytest.raises(UsageError, match="runtime 'tensorrt' cannot use device 'cpu'"):
+        load_encoder(f"onnx:{flat}", "cpu", "tensorrt")
     with pytest.raises(UsageError, match="name an ONNX file as onnx:"):
         load_encoder(str(flat), "cpu")
 
