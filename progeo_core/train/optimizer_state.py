@@ -40,10 +40,16 @@ def restore_optimizer(
             " with --resume_model"
         )
     rows = {name: row for row, name in enumerate(trained)}
-    group = saved["param_groups"][0] | {"params": list(rows.values())}
-    optimizer.load_state_dict(
-        {"state": {rows[name]: one for name, one in state.items()}, "param_groups": [group]}
-    )
+    restore_averages(optimizer, {rows[name]: one for name, one in state.items()})
+
+
+def restore_averages(optimizer: torch.optim.Optimizer, state: Mapping[int, Any]) -> None:
+    """Load what an optimizer learned of its parameters, by their number.
+
+    Its learning rate stays the one of this run, which is lowered where the loss was not finite.
+    """
+    own = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": dict(state), "param_groups": own})
 
 
 def _names_of(count: int, names: Sequence[str], trained: Iterable[str]) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from progeo_core.model.prompt_form import END, PromptForm
 from progeo_core.train.checkpoint import content_of, load_checkpoint, save_checkpoint
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import prompt_contrastive
+from progeo_core.train.optimizer_state import restore_averages
 from progeo_core.train.precision import Precision, RunningLoss
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import GroupPrompts, save_prompts
@@ -103,13 +105,15 @@ class PromptTraining:
             "prompts": self.texts.prompts.detach(),
             "class_token_position": self.texts.form.class_token_position,
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
             "precision": self._precision.state(),
         }
         save_checkpoint(state, path)
 
     def load(self, path: Path) -> None:
-        """Load what `save` wrote; raise `DataError` if it is of other classes or another form."""
+        """Load what `save` wrote; raise `DataError` if it is of other classes or another form.
+
+        The learning rate, and how many epochs it falls over, are those of this run.
+        """
         state: dict[str, Any] = load_checkpoint(path)
         with content_of(path, "a checkpoint of stage 1"):
             if not torch.equal(state["class_id"], torch.from_numpy(self.data.group.class_id)):
@@ -124,9 +128,16 @@ class PromptTraining:
             self.losses = state["losses"]
             with torch.no_grad():
                 self.texts.prompts.copy_(state["prompts"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._schedule.load_state_dict(state["schedule"])
+            restore_averages(self._optimizer, state["optimizer"]["state"])
+            self._schedule_from(len(self.losses))
             self._precision.restore(state["precision"])
+
+    def _schedule_from(self, epochs: int) -> None:
+        with warnings.catch_warnings():
+            # The steps of the optimizer that belong to these are of an earlier run.
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            for _ in range(epochs):
+                self._schedule.step()
 
     def _step(self, rows: NDArray[np.int64]) -> Tensor:
         device = self._where.device

@@ -25,7 +25,7 @@ from progeo_core.train.class_sampler import ClassSampler
 from progeo_core.train.group_images import Batch, GroupImages, load_batches
 from progeo_core.train.journal import Journal
 from progeo_core.train.losses import CosFace, image_to_text, soft_triplet
-from progeo_core.train.optimizer_state import restore_optimizer
+from progeo_core.train.optimizer_state import restore_averages, restore_optimizer
 from progeo_core.train.precision import Precision, RunningLoss
 from progeo_core.train.processes import Processes
 from progeo_core.train.settings import TrainingSettings
@@ -213,7 +213,7 @@ class EncoderTraining:
             self.tasks, self._classifier_optimizers, numbers, strict=True
         ):
             task.classifier.load_state_dict(content["classifiers_state_dict"][number])
-            optimizer.load_state_dict(content["optimizers_state_dict"][number])
+            restore_averages(optimizer, content["optimizers_state_dict"][number]["state"])
         self._precision.restore(content["precision"])
 
 

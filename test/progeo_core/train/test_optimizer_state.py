@@ -41,7 +41,7 @@ def test_the_state_follows_the_names_whatever_the_order(whole: bool) -> None:
         restored = optimizer.state[parameter]
         assert restored["step"] == 1
         torch.testing.assert_close(restored["exp_avg"], torch.full(SHAPES[name], 0.1 * len(name)))
-    assert optimizer.param_groups[0]["lr"] == 0.5
+    assert optimizer.param_groups[0]["lr"] == 0.1
     sum(parameter.sum() for parameter in ours.values()).backward()
     optimizer.step()
 

@@ -10,6 +10,7 @@ from progeo_core.dataset.place_classes import PlaceClassSettings, group_places
 from progeo_core.errors import DataError
 from progeo_core.model.prompt_form import PAPERS_FORM, PromptForm
 from progeo_core.train.checkpoint import load_checkpoint, save_checkpoint
+from progeo_core.train.journal import Journal
 from progeo_core.train.processes import Processes
 from progeo_core.train.prompts_file import load_prompts
 from progeo_core.train.settings import RunSettings, Stage1Settings, TrainingSettings
@@ -86,6 +87,23 @@ def test_a_run_that_stops_and_resumes_ends_with_the_same_losses(tmp_path: Path) 
     train_prompts(resumed, SETTINGS, tmp_path / "resumed", ALONE)
     assert losses(resumed) == losses(whole)
     assert torch.equal(resumed[1].texts.prompts, whole[1].texts.prompts)
+
+
+def test_a_resumed_run_goes_by_its_own_learning_rate_and_epochs(tmp_path: Path) -> None:
+    path = tmp_path / "group.pth"
+    (stopped, *_) = make_trainings()
+    with Journal(tmp_path, ALONE) as journal:
+        stopped.run_epoch(0, journal)
+        stopped.save(path)
+        other = dataclasses.replace(SETTINGS.stage1, lr_stage1=1e-3, epochs_num_stage1=4)
+        (resumed, *_) = make_trainings(dataclasses.replace(SETTINGS, stage1=other))
+        resumed.load(path)
+        before = resumed.texts.prompts.detach().clone()
+        # Of two epochs per group, the second begins at half the rate.
+        resumed.run_epoch(1, journal)
+    moved = (resumed.texts.prompts.detach() - before).abs().max()
+    steps = -(-len(resumed.data.group.labels) // other.batch_size_stage1)
+    assert 0.1e-3 < moved < 0.5e-3 * 2 * steps
 
 
 def test_prompts_of_other_classes_are_refused(tmp_path: Path) -> None:
