@@ -27,7 +27,7 @@ from lifecycle_msgs.msg import Transition
 
 SHARE = Path(get_package_share_directory("progeo_ros"))
 # Arguments that are parameters, by the same name or another one.
-TEXTS = ("map", "model", "image_transport", "mapping_reference", "base_frame")
+TEXTS = ("map", "model", "fleet_uri", "image_transport", "mapping_reference", "base_frame")
 LISTS = ("cameras", "camera_extrinsics", "depth_topics")
 SWITCHES = {
     "sequence": "localizer.sequence",
@@ -43,6 +43,12 @@ ARGUMENTS = [
         "model",
         default_value="",
         description="Model that made the map; empty: as in params_file, or as the map says",
+    ),
+    DeclareLaunchArgument(
+        "fleet_uri",
+        default_value="",
+        description="Store of a fleet's map: a folder, s3://BUCKET/PATH, gs:// or az://;"
+        " empty: as in params_file",
     ),
     DeclareLaunchArgument(
         "cameras",

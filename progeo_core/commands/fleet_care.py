@@ -49,7 +49,7 @@ def info(uri: StoreArgument, as_json: JsonFlag = False) -> None:
             "dropped": found.dropped,
             "indexed": found.indexed,
             "megabytes": f"{found.size_bytes / 1e6:.1f}",
-            "sessions": f"{len(found.sessions)} of {robots} robots",
+            "sessions": f"{len(found.sessions)} of {robots} robot{'' if robots == 1 else 's'}",
             "cameras": found.cameras,
             "version": found.version,
             "model": store.fingerprint,

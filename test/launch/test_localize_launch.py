@@ -16,6 +16,7 @@ LAUNCH_FILE = ROOT / "launch" / "localize.launch.py"
 ARGUMENTS = (
     "map",
     "model",
+    "fleet_uri",
     "cameras",
     "image_transport",
     "base_frame",
@@ -89,6 +90,22 @@ def test_switches_are_parameters_that_are_true_or_false() -> None:
     for argument, parameter in switches.items():
         assert argument in ARGUMENTS
         assert isinstance(fields[parameter].field.default, bool)
+
+
+def test_texts_are_parameters_of_the_same_name() -> None:
+    from progeo_ros.parameters import parameter_fields
+
+    fields = {item.name: item for item in parameter_fields()}
+    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
+    (texts,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TEXTS"
+    )
+    assert "fleet_uri" in texts
+    for name in texts:
+        assert name in ARGUMENTS
+        assert isinstance(fields[name].field.default, str)
 
 
 def test_choices_are_those_of_the_parameters() -> None:
@@ -212,7 +229,9 @@ def test_given_arguments_override_the_file(launch_module: ModuleType) -> None:
         context.launch_configurations[declared.name] = ""
     assert set(launch_module.chosen_parameters(context)) == {"use_sim_time"}
     context.launch_configurations.update(map="/m.progeo", cameras="/a, /b", use_sim_time="true")
+    context.launch_configurations["fleet_uri"] = "/mnt/fleet"
     parameters = launch_module.chosen_parameters(context)
+    assert "fleet_uri" in parameters
     assert parameters["cameras"] == ["/a", "/b"]
     assert parameters["use_sim_time"] is True
     assert "model" not in parameters

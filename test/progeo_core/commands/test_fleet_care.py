@@ -33,3 +33,9 @@ def test_prune_compact_export_and_info_agree(progeo, uri, tmp_path):
     assert progeo("fleet", "export", uri, "--format", "csv", "--out", table).code == 0
     with table.open(newline="") as file:
         assert {row["traverse"] for row in csv.DictReader(file)} <= {"ada/site/lap", "bob/site/lap"}
+
+
+def test_info_of_one_robot_is_in_the_singular(progeo, tmp_path):
+    store = open_fleet(str(tmp_path / "fleet"), MODEL)
+    store.append(SESSION, some_places(SESSION))
+    assert "1 of 1 robot " in " ".join(progeo("fleet", "info", store.uri).out.split()) + " "
