@@ -27,6 +27,7 @@ from progeo_core.commands.map_images import (
     TfFramesOption,
     named_source,
 )
+from progeo_core.commands.map_info import told_apart
 from progeo_core.commands.map_structure import (
     FeaturesOption,
     feature_finder,
@@ -149,7 +150,7 @@ def build(
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    print_fields(str(map_path), _counts(report) | found)
+    print_fields(str(map_path), _counts(report) | found | _told_apart(map_path))
 
 
 def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
@@ -175,3 +176,10 @@ def _counts(report: MapReport) -> dict[str, object]:
         "places in the map": report.places,
         "datum": datum_line(report.datum),
     }
+
+
+def _told_apart(map_path: Path) -> dict[str, str]:
+    from progeo_core.map.place_map import PlaceMap
+
+    with PlaceMap.open(map_path) as place_map:
+        return told_apart(place_map)

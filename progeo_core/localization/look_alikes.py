@@ -2,7 +2,8 @@
 
 A map tells it of itself. Where its places look more like some elsewhere than like their own
 neighbours, an image that looks like a place may be from another one, and from one that nobody
-mapped, too.
+mapped, too. So it is under a model that sees little: its descriptors differ in a few ways only, and
+some place far away is as alike by chance.
 """
 
 from __future__ import annotations
@@ -23,6 +24,16 @@ _APART_RADII = 2.0
 # In standard deviations of the similarity of far places: of some hundred places that have nothing
 # in common, the most similar one is no more alike.
 _MIN_LEVEL = 3.0
+# Places that share more than they differ in are alike, no matter how often chance makes them so.
+_MOSTLY_ALIKE = 0.5
+
+
+def alike_by_chance(far_spread: float) -> bool:
+    """Whether far places that have nothing in common may look alike to the model of a map.
+
+    far_spread: standard deviation of the similarity of far places.
+    """
+    return _MIN_LEVEL * far_spread > _MOSTLY_ALIKE
 
 
 def share_of_look_alikes(prepared: PreparedMap, radius_m: float) -> float:
@@ -45,4 +56,5 @@ def _has_look_alike(prepared: PreparedMap, row: int, radius_m: float) -> bool:
     distance_m = np.linalg.norm(position[found] - position[row], axis=1)
     near = similarity[distance_m <= radius_m].max(initial=-1.0)
     elsewhere = similarity[distance_m > _APART_RADII * radius_m].max(initial=-1.0)
-    return bool(elsewhere > max(float(near), _MIN_LEVEL * prepared.far_spread))
+    level = min(_MIN_LEVEL * prepared.far_spread, _MOSTLY_ALIKE)
+    return bool(elsewhere > max(float(near), level))

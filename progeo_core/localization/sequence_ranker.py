@@ -113,6 +113,9 @@ class SequenceRanker:
             return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)
+        if not mode[np.argmax(belief.similarity)]:
+            # The image by itself would choose another place.
+            return True
         confidence = self._map.calibration.sequence.apply(float(belief.probability[mode].sum()))
         return confidence < settings.min_confidence
 

@@ -29,6 +29,13 @@ def test_floors_of_one_plan_look_alike(prepare):
     assert alike > 0.3
 
 
+def test_a_model_that_sees_little_makes_look_alikes_of_all_places(prepare):
+    # A random network: all that it says of an image are three numbers.
+    seen = np.random.default_rng(7).normal(size=(COUNT, 3)) @ random_descriptors(3)
+    alike = share(prepare, (seen / np.linalg.norm(seen, axis=1, keepdims=True)).astype(np.float32))
+    assert alike > 0.8
+
+
 def test_places_that_share_nothing_are_not_alike(prepare):
     assert share(prepare, random_descriptors(COUNT)) < 0.1
     assert share(prepare, random_descriptors(1)) == 0.0

@@ -92,6 +92,21 @@ def test_a_sure_belief_is_verified_now_and_then(prepare):
     assert verifier.asked == 1
 
 
+def test_a_sure_belief_is_verified_where_the_image_looks_like_elsewhere(prepare):
+    vectors = random_descriptors(40)
+    verifier = FavouringVerifier(12)
+    follower = Follower(prepare(vectors))
+    image = np.zeros((8, 8, 3), np.uint8)
+    for row in (9, 10, 11):
+        follower.sees(vectors[row], row, image)
+    follower.ranker._verifier = verifier
+    follower.sees(vectors[12], 12, image)
+    assert verifier.asked == 0
+    mixed = vectors[13] + 1.2 * vectors[30]
+    follower.sees(mixed / np.linalg.norm(mixed), 13, image)
+    assert verifier.asked == 1
+
+
 def test_odometry_holds_the_belief_where_a_robot_stands_and_images_say_nothing(prepare):
     vectors, unknown = random_descriptors(40), random_descriptors(1, seed=9)[0]
     prepared, odometry = prepare(vectors), PoseBuffer()
