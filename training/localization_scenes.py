@@ -29,7 +29,7 @@ _ELSEWHERE = slice(None, None, 2)
 # A traverse that is a scene's map and another's query is in other light in each.
 _OTHER_LIGHT = 500
 # Images in an excerpt of a pass, and of one of several clips.
-_EXCERPT, _CLIPS_EXCERPT = 44, 150
+_EXCERPT, _CLIPS_EXCERPT = 44, 250
 # Jumps of a robot that is carried off, after and before so many images.
 _JUMPS, _BEFORE, _AFTER = 50, 20, 5
 # It is put down farther away than this (m).
