@@ -22,7 +22,7 @@ class SingleImageConstants(NamedTuple):
     """
 
     sharpness: float = 20.0
-    gap_at_half: float = 0.01
+    gap_at_half: float = 0.00667
     gap_slope: float = 20.0
     presence_at_half: float = 1.2
     presence_slope: float = 4.0
@@ -41,7 +41,7 @@ class VerificationConstants(NamedTuple):
 
     even_inliers: float = 25.0
     chance_inliers: float = 15.0
-    alike_lead: float = 0.8
+    alike_lead: float = 1.2
     slope: float = 2.5
     lowest: float = -4.5
     highest: float = 4.5
@@ -65,7 +65,7 @@ class SequenceConstants(NamedTuple):
     contrast_slope: float = 0.6
     even_evidence: float = 2.0
     evidence_limit: float = 9.0
-    leave_rate: float = 0.01
-    astray_rate: float = 0.2
-    enter_rate: float = 0.004
+    leave_rate: float = 0.03
+    astray_rate: float = 0.0667
+    enter_rate: float = 0.012
     turn_rate: float = 0.0133
