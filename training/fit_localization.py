@@ -39,16 +39,20 @@ _SUMMARY = Path(__file__).with_name("fitted_localization.json")
 # What each group of constants is fitted by.
 _MODES = {
     "single": (Mode(False, False), Mode(False, True)),
-    "sequence": (Mode(True, False),),
-    "verification": (Mode(True, True),),
+    "sequence": (
+        Mode(True, False),
+        Mode(True, False, Times.EVERY_SECOND),
+        Mode(True, True, Times.EVERY_SECOND),
+    ),
+    "verification": (Mode(True, True), Mode(True, True, Times.EVERY_SECOND)),
 }
 _ALL_MODES = (
     Mode(False, False),
     Mode(False, True),
     *(Mode(True, verified, times) for times in Times for verified in (False, True)),
 )
-# Every constant is tried smaller and larger by this factor.
-_FACTOR = 1.5
+# Every constant is tried smaller and larger by this factor, chances by the other one.
+_FACTOR, _RATE_FACTOR = 1.5, 3.0
 # A change that gains less than this is noise.
 _MIN_GAIN = 0.002
 
@@ -161,7 +165,7 @@ def fit(
     trials = {
         (name, factor): _changed(start, group, {name: factor})
         for name in names
-        for factor in (1.0 / _FACTOR, _FACTOR)
+        for factor in _factors(name)
     }
     bench.measure(modes, [start, *trials.values()])
     candidates = []
@@ -184,6 +188,11 @@ def fit(
         min(chosen, key=lambda trial: bench.cost(modes, trial, site))
         for site, chosen in zip(left_out, candidates, strict=True)
     ]
+
+
+def _factors(name: str) -> tuple[float, float]:
+    factor = _RATE_FACTOR if name.endswith("_rate") else _FACTOR
+    return 1.0 / factor, factor
 
 
 def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constants:
