@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
+from progeo_core.geo import FloatArray
 from progeo_core.verification.bundle_adjustment import Observations, adjust
 from progeo_core.verification.feature_tracks import Tracks
 from progeo_core.verification.known_view import KnownView
@@ -49,3 +51,19 @@ def adjusted_views(
     seen_by = Observations(numbers, np.concatenate(point), np.concatenate(rays))
     adjusted = adjust([view(row) for row in places], np.concatenate(points), seen_by)
     return dict(zip(places.tolist(), adjusted, strict=True))
+
+
+def moved_back(
+    points: FloatArray, adjusted: Sequence[KnownView], given: Sequence[KnownView]
+) -> FloatArray:
+    """Return points [n, 3] (m) among adjusted views where they are among the given poses.
+
+    Small errors that all images share, as of a calibration, make an adjustment drift. The given
+    poses of a neighbourhood are right on average: views are moved and turned as one to these.
+    """
+    turns = [view.rotation @ other.rotation.T for view, other in zip(given, adjusted, strict=True)]
+    turn = Rotation.from_matrix(np.stack(turns)).mean().as_matrix()
+    center, goal = (
+        np.mean([view.pose.position for view in views], axis=0) for views in (adjusted, given)
+    )
+    return np.asarray((points - center) @ turn.T + goal)

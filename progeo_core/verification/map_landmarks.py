@@ -13,7 +13,7 @@ from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.progress import Advance, no_progress
-from progeo_core.verification.adjusted_views import adjusted_views
+from progeo_core.verification.adjusted_views import adjusted_views, moved_back
 from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
 from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts, rows_to_ask
@@ -121,10 +121,15 @@ class _Places:
     def _triangulated(
         self, row: int, view: PlaceView, tracks: Tracks, adjusted: Mapping[int, KnownView]
     ) -> _Result:
-        own, *others = (adjusted.get(place) or self._sure(place) for place in (row, *tracks.places))
+        given = [self._sure(place) for place in (row, *tracks.places)]
+        own, *others = views = [
+            adjusted.get(place, known)
+            for place, known in zip((row, *tracks.places), given, strict=True)
+        ]
         found = triangulate(own, others, tracks.features)
         assert view.features is not None
-        features = view.features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
+        landmarks = moved_back(found.landmarks, views, given)
+        features = view.features._replace(landmarks=landmarks, sigma_m=found.sigma_m)
         surest = np.argsort(found.sigma_m / own.distance_to(found.landmarks), kind="stable")
         features = features.rows(surest[: self._features])
         count = int(features.has_landmark.sum())

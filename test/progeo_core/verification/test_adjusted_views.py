@@ -1,6 +1,8 @@
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from progeo_core.verification.adjusted_views import adjusted_views
+from progeo_core.poses.camera_pose import CameraPose, quaternion_of
+from progeo_core.verification.adjusted_views import adjusted_views, moved_back
 from progeo_core.verification.feature_tracks import FeatureTracks
 from test.known_views import camera, make_scene, moved
 
@@ -31,3 +33,16 @@ def test_places_that_see_nothing_of_each_other_are_left_alone():
     tracks = FeatureTracks(Everyone().of, lambda row: views[row])
     assert adjusted_views(lambda row: views[row], {0: tracks.of(0)}) == {}
     assert adjusted_views(lambda row: views[row], {}) == {}
+
+
+def test_points_of_views_that_drifted_together_are_moved_back():
+    scene = make_scene()
+    given = [camera(scene, [0.4 * row, 0.1 * row, 0.2 * row], 2, 0.3, row) for row in range(4)]
+    turn, shift = Rotation.from_rotvec([0.01, -0.02, 0.03]).as_matrix(), np.array([0.1, 0.0, -0.2])
+    drifted = []
+    for view in given:
+        pose = CameraPose(turn @ view.pose.position + shift, quaternion_of(turn @ view.rotation))
+        drifted.append(view._replace(pose=pose, rotation=turn @ view.rotation))
+    points = scene.points @ turn.T + shift
+    np.testing.assert_allclose(moved_back(points, drifted, given), scene.points, atol=1e-9)
+    np.testing.assert_allclose(moved_back(scene.points, given, given), scene.points, atol=1e-9)
