@@ -113,9 +113,6 @@ class SequenceRanker:
             return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)
-        if not mode[np.argmax(belief.similarity)]:
-            # The image by itself would choose another place.
-            return True
         confidence = self._map.calibration.sequence.apply(float(belief.probability[mode].sum()))
         # Of a robot that was carried off, images look like another place than the believed one.
         elsewhere = not mode[np.argmax(belief.similarity)]
