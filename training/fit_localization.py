@@ -39,20 +39,16 @@ _SUMMARY = Path(__file__).with_name("fitted_localization.json")
 # What each group of constants is fitted by.
 _MODES = {
     "single": (Mode(False, False), Mode(False, True)),
-    "sequence": (
-        Mode(True, False),
-        Mode(True, False, Times.EVERY_SECOND),
-        Mode(True, True, Times.EVERY_SECOND),
-    ),
-    "verification": (Mode(True, True), Mode(True, True, Times.EVERY_SECOND)),
+    "sequence": (Mode(True, False),),
+    "verification": (Mode(True, True),),
 }
 _ALL_MODES = (
     Mode(False, False),
     Mode(False, True),
     *(Mode(True, verified, times) for times in Times for verified in (False, True)),
 )
-# Every constant is tried smaller and larger by this factor, chances by the other one.
-_FACTOR, _RATE_FACTOR = 1.5, 3.0
+# Every constant is tried smaller and larger by this factor.
+_FACTOR = 1.5
 # A change that gains less than this is noise.
 _MIN_GAIN = 0.002
 
@@ -165,7 +161,7 @@ def fit(
     trials = {
         (name, factor): _changed(start, group, {name: factor})
         for name in names
-        for factor in _factors(name)
+        for factor in (1.0 / _FACTOR, _FACTOR)
     }
     bench.measure(modes, [start, *trials.values()])
     candidates = []
@@ -188,11 +184,6 @@ def fit(
         min(chosen, key=lambda trial: bench.cost(modes, trial, site))
         for site, chosen in zip(left_out, candidates, strict=True)
     ]
-
-
-def _factors(name: str) -> tuple[float, float]:
-    factor = _RATE_FACTOR if name.endswith("_rate") else _FACTOR
-    return 1.0 / factor, factor
 
 
 def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constants:

@@ -22,7 +22,7 @@ class SingleImageConstants(NamedTuple):
     """
 
     sharpness: float = 20.0
-    gap_at_half: float = 0.00667
+    gap_at_half: float = 0.01
     gap_slope: float = 20.0
     presence_at_half: float = 1.2
     presence_slope: float = 4.0
@@ -41,7 +41,7 @@ class VerificationConstants(NamedTuple):
 
     even_inliers: float = 25.0
     chance_inliers: float = 15.0
-    alike_lead: float = 1.2
+    alike_lead: float = 0.8
     slope: float = 2.5
     lowest: float = -4.5
     highest: float = 4.5
@@ -56,16 +56,15 @@ class SequenceConstants(NamedTuple):
     same way. even_evidence: sum of both that speaks neither for a place nor for being off the map.
     evidence_limit: largest log odds that one image may give or
     take against being off the map.
-    leave_rate: chance per step that the camera left the map or was carried off. astray_rate: chance
-    that a camera that was carried off is not on the map. enter_rate: chance per step that a camera
-    off the map is on it again. turn_rate: chance per step that the velocity changes abruptly.
+    leave_rate: chance per step that the camera left the map or was carried off. enter_rate: chance
+    per step that a camera off the map is on it again. turn_rate: chance per step that the velocity
+    changes abruptly.
     """
 
     level_slope: float = 0.9
     contrast_slope: float = 0.6
     even_evidence: float = 2.0
     evidence_limit: float = 9.0
-    leave_rate: float = 0.03
-    astray_rate: float = 0.0667
-    enter_rate: float = 0.012
+    leave_rate: float = 0.01
+    enter_rate: float = 0.004
     turn_rate: float = 0.0133

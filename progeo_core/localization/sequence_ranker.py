@@ -82,26 +82,26 @@ class SequenceRanker:
     def rank(self, query: Query, settings: LocalizerSettings) -> Ranking:
         """Return the places that carry belief after an image, the most probable first."""
         travel = self._odometry.travel(self._tracker.last_stamp_ns, query.stamp_ns)
-        running = self._running.get(query.camera)
-        if running is None:
-            running = RunningStandardization(self._map.standardization)
-            self._running[query.camera] = running
-        # What all images of the camera share, as poor light, is left out.
-        view = running.view(query.descriptor)
-        carried = self._tracker.predict(query.stamp_ns, view, query.camera, travel)
+        carried = self._tracker.predict(query.stamp_ns, query.standardized, query.camera, travel)
         if carried is not None:
-            running.add(query.descriptor)
             rows = np.concatenate([carried, np.setdiff1d(query.candidates, carried)])
-            similarity, log_odds = self._look(view, rows)
+            similarity, log_odds = self._look(query, rows)
             belief = self._tracker.update(rows, similarity, log_odds)
             if query.image is not None and self._is_to_verify(belief, settings):
                 self._tracker.weigh(self._verifier.log_odds(query, belief, settings))
         return self._ranking(self._tracker.belief, settings)
 
-    def _look(
-        self, view: NDArray[np.float32], rows: NDArray[np.int64]
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return the similarities [k] of places to a view [D], and their log odds by them."""
+    def _look(self, query: Query, rows: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+        """Return the similarities [k] of places and their log odds by them.
+
+        What all images of the camera share is left out.
+        """
+        running = self._running.get(query.camera)
+        if running is None:
+            running = RunningStandardization(self._map.standardization)
+            self._running[query.camera] = running
+        view = running.view(query.descriptor)
+        running.add(query.descriptor)
         similarity = self._map.similarity_of_poses(view, rows)
         usual = np.asarray(self._map.sample @ view, np.float64)
         constants = self._tracker.constants
@@ -113,10 +113,11 @@ class SequenceRanker:
             return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)
+        if not mode[np.argmax(belief.similarity)]:
+            # The image by itself would choose another place.
+            return True
         confidence = self._map.calibration.sequence.apply(float(belief.probability[mode].sum()))
-        # Of a robot that was carried off, images look like another place than the believed one.
-        elsewhere = not mode[np.argmax(belief.similarity)]
-        return elsewhere or confidence < settings.min_confidence
+        return confidence < settings.min_confidence
 
     def _ranking(self, belief: Belief, settings: LocalizerSettings) -> Ranking:
         estimate = estimate_from_belief(

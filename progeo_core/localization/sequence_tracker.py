@@ -92,9 +92,9 @@ class SequenceTracker:
     ) -> IntArray | None:
         """Move the belief on to an image; return the rows of places that now carry some.
 
-        stamp_ns: 0 unknown. descriptor: [D] standardized, without what all images of the camera
-        share. camera: its name; an image a little older than another camera's counts for the newest
-        pose. travel: odometry since `last_stamp_ns`, None unknown.
+        stamp_ns: 0 unknown. descriptor: [D] in the map's standardization. camera: its name; an
+        image a little older than another camera's counts for the newest pose. travel: odometry
+        since `last_stamp_ns`, None unknown.
         Returns None for an image that shows nothing new or comes late: it does not count.
         """
         if self._is_restart(stamp_ns):

@@ -39,7 +39,7 @@ def test_backward_is_the_same_drive_the_other_way(scenes):
 
 def test_a_robot_that_is_carried_off_is_judged_where_it_is_put_down(scenes):
     whole = {scene.name: scene for scene in scenes.read_scenes(None)}["corridor"].queries
-    carried = whole.carried_off(12.5)
+    carried = whole.carried_off()
     assert len(set(carried.clip)) == 50
     assert carried.judged.sum() == 50 * 5
     rows = np.array([whole.shots.index(shot) for shot in carried.shots]).reshape(50, 25)
@@ -50,7 +50,7 @@ def test_a_robot_that_is_carried_off_is_judged_where_it_is_put_down(scenes):
     # All of a drive without such a start is judged, and the middle of clips as the clips are.
     assert whole.judged.all()
     middle = scenes.excerpt(scenes.Scene("", "", whole, carried, (), 2.5)).queries
-    assert middle.judged.sum() == len(set(middle.clip)) * 5 == 50
+    assert middle.judged.sum() == len(set(middle.clip)) * 5 == 30
 
 
 def test_floors_that_are_not_mapped_are_off_the_map(scenes, tmp_path):

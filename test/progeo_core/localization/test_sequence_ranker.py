@@ -161,31 +161,3 @@ def test_given_pose_far_from_every_place_changes_nothing(prepare):
     first = follower.sees(vectors[10], 1)
     assert follower.ranker.start_at(np.array([0.0, 500.0, 0.0]), RVIZ) == 0
     assert follower.sees(vectors[10], 2).estimate.confidence == first.estimate.confidence
-
-
-def test_a_robot_that_is_carried_off_in_poor_light_is_found_at_once(prepare):
-    steps = random_descriptors(62)
-    # Neighbouring places look alike, and what is seen in poor light has more in common than not.
-    vectors = steps[:-2] + steps[1:-1] + steps[2:]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    dark = 0.6 * vectors + random_descriptors(1, seed=5)
-    follower = Follower(prepare(vectors))
-    answers = [
-        follower.sees(dark[row], step) for step, row in enumerate([*range(5, 25), 45, 46, 47], 1)
-    ]
-    assert answers[19].decision.accepted
-    assert [answer.rows[0] for answer in answers[19:]] == [24, 45, 46, 47]
-    assert answers[21].decision.accepted
-
-
-def test_a_sure_belief_is_verified_where_the_image_looks_like_another_place(prepare):
-    vectors = random_descriptors(40)
-    verifier = FavouringVerifier(0)
-    follower = Follower(prepare(vectors))
-    image = np.zeros((8, 8, 3), np.uint8)
-    for row in range(10, 17):
-        follower.sees(vectors[row], row)
-    follower.ranker._verifier = verifier
-    both = vectors[17] + 1.1 * vectors[30]
-    follower.sees(both / np.linalg.norm(both), 17, image)
-    assert verifier.asked == 1
