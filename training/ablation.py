@@ -8,8 +8,8 @@ on RTAB-Map's corridor loop. Models named NAME-0, NAME-1, ... are runs of NAME w
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -81,8 +81,11 @@ def _runs(models: Sequence[str]) -> Iterator[tuple[str, list[Recalls]]]:
     yield from by_name.items()
 
 
-def main(models: Sequence[str]) -> None:
+def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="names or folders")
+    models = parser.parse_args().models
     table = Table("model", "seeds", "corridor R@1", "loop R@1", title="mean ± standard deviation")
     for name, recalls in _runs(models):
         columns = np.array(recalls).T
@@ -92,4 +95,4 @@ def main(models: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

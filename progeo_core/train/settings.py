@@ -41,7 +41,10 @@ class NetworkSettings(Settings):
     fc_output_dim: int = setting(1024, "descriptor length; must be the text's embedding length")
     train_all_layers: bool = setting(False, "train every visual layer")
     freeze_cnn: int = setting(
-        2, "stages of a ResNet or MobileNet that stay frozen, from the input on", low=0
+        2,
+        "stages of a ResNet or of timm's MobileNets that stay frozen, from the input on;"
+        " MobileNetV2 trains whole",
+        low=0,
     )
     freeze_batch_norm: bool = setting(
         False, "keep BatchNorm's initial statistics, for small data sets of similar images"
