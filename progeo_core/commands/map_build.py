@@ -27,7 +27,6 @@ from progeo_core.commands.map_images import (
     TfFramesOption,
     named_source,
 )
-from progeo_core.commands.map_info import told_apart
 from progeo_core.commands.map_structure import (
     FeaturesOption,
     feature_finder,
@@ -179,7 +178,10 @@ def _counts(report: MapReport) -> dict[str, object]:
 
 
 def _told_apart(map_path: Path) -> dict[str, str]:
+    """Return a readable line about how well the model tells the map's places apart, or none."""
+    from progeo_core.localization.telling_apart import how_places_are_told_apart
     from progeo_core.map.place_map import PlaceMap
 
     with PlaceMap.open(map_path) as place_map:
-        return told_apart(place_map)
+        line = how_places_are_told_apart(place_map)
+    return {"look-alikes": line} if line else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,10 +15,6 @@ from progeo_core.commands.options import (
     JsonFlag,
     MapArgument,
 )
-from progeo_core.errors import DataError
-
-if TYPE_CHECKING:
-    from progeo_core.map.place_map import PlaceMap
 
 _CheckFlag = Annotated[
     bool,
@@ -50,20 +46,7 @@ def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = F
             with waiting("checking the file"):
                 place_map.verify()
         summary = summarize_map(place_map)
-        lines = {} if as_json else summary.to_lines() | told_apart(place_map)
     if as_json:
         print_json(summary.to_json())
     else:
-        print_fields(str(map_path), lines)
-
-
-def told_apart(place_map: PlaceMap) -> dict[str, str]:
-    """Return a readable line by name about how well the model of a map tells its places apart."""
-    from progeo_core.localization.telling_apart import how_places_are_told_apart
-
-    try:
-        line = how_places_are_told_apart(place_map)
-    except DataError as reason:
-        # The rest of what a damaged map holds is told all the same.
-        line = f"unknown: {reason}"
-    return {"look-alikes": line} if line else {}
+        print_fields(str(map_path), summary.to_lines())

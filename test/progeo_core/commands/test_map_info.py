@@ -14,7 +14,6 @@ def test_info_tells_the_same_as_text_and_as_json(progeo, campus_map):
     text = progeo("map", "info", campus_map).out
     assert "36, 36 of them with a direction" in text
     assert "65.0 × 53.6 × 0.0 m" in text
-    assert "of the places look more like one far away than like their neighbours" in text
 
 
 def test_info_on_a_damaged_map_says_so(progeo, campus_map, tmp_path):
@@ -34,9 +33,7 @@ def test_a_check_sees_a_single_flipped_bit(progeo, campus_map, tmp_path):
     good = campus_map.read_bytes()
     bad = bytes([descriptor[0] ^ 0x40]) + descriptor[1:]
     damaged.write_bytes(good.replace(descriptor, bad))
-    done = progeo("map", "info", damaged)
-    assert done.code == 0
-    assert "look-alikes     unknown: " in done.out
+    assert progeo("map", "info", damaged).code == 0
     done = progeo("map", "info", damaged, "--check")
     assert done.code == 1
     assert f"{damaged}: the map is damaged" in done.error
