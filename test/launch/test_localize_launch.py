@@ -76,16 +76,22 @@ def test_every_argument_is_used() -> None:
         assert strings.count(name) >= 2, name
 
 
+def _value_of(name: str) -> Any:
+    """Return the literal that the launch file gives a name."""
+    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
+    (value,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+    )
+    return value
+
+
 def test_switches_are_parameters_that_are_true_or_false() -> None:
     from progeo_ros.parameters import parameter_fields
 
     fields = {item.name: item for item in parameter_fields()}
-    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
-    (switches,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SWITCHES"
-    )
+    switches = _value_of("SWITCHES")
     assert "localizer.sequence" in switches.values()
     for argument, parameter in switches.items():
         assert argument in ARGUMENTS
@@ -96,12 +102,7 @@ def test_texts_are_parameters_of_the_same_name() -> None:
     from progeo_ros.parameters import parameter_fields
 
     fields = {item.name: item for item in parameter_fields()}
-    tree = ast.parse(LAUNCH_FILE.read_text(encoding="utf-8"))
-    (texts,) = (
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TEXTS"
-    )
+    texts = _value_of("TEXTS")
     assert "fleet_uri" in texts
     for name in texts:
         assert name in ARGUMENTS
