@@ -63,16 +63,22 @@ class DepthBuffer:
             self.received += 1
             self._changed.notify_all()
 
+    def now(self, stamp_ns: int) -> RawDepth | None:
+        """Return what `at` does, but None while a nearer one may still come."""
+        with self._changed:
+            return self.at(stamp_ns) if self._passed(stamp_ns) else None
+
     def at(self, stamp_ns: int, patience_s: float = 0.0) -> RawDepth | None:
         """Return the depth nearest to a stamp, None where none is near.
 
         patience_s: how long to wait for one that was not taken before the stamp.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: bool(self._stamps) and max(self._stamps) >= stamp_ns, patience_s
-            )
+            self._changed.wait_for(lambda: self._passed(stamp_ns), patience_s)
             gaps = [abs(stamp - stamp_ns) for stamp in self._stamps]
             if not gaps or min(gaps) > MAX_DEPTH_GAP_S * _NS_PER_S:
                 return None
             return self._depths[gaps.index(min(gaps))]
+
+    def _passed(self, stamp_ns: int) -> bool:
+        return bool(self._stamps) and max(self._stamps) >= stamp_ns

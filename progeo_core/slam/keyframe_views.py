@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from progeo_core.errors import ImageError, ProgeoError
 from progeo_core.images.depth import FloatArray32
-from progeo_core.images.depth_buffer import DepthBuffer
+from progeo_core.images.depth_buffer import DepthBuffer, RawDepth
 from progeo_core.localization.answer import CameraFrame
 from progeo_core.map.place_features import PlaceView
 from progeo_core.map.recorder import MapRecorder
@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 
 # Bytes of images that may wait; a keyframe beyond keeps its thumbnail only.
 _MAX_WAITING = 64 << 20
-# Depth comes at most this long (s) after its image.
-_PATIENCE_S = 0.5
+# Depth comes at most this long (s) after its image; the more keyframes wait, the less each may.
+_PATIENCE_S = 2.0
 
 
 @dataclasses.dataclass
@@ -55,9 +55,17 @@ class ViewCounts:
 
 
 class _Waiting(NamedTuple):
+    """A keyframe. depth: what had come beside it already, as it is forgotten in a second."""
+
     place_id: int
     frame: CameraFrame
     pose: CameraPose | None
+    depth: RawDepth | None
+
+    @property
+    def nbytes(self) -> int:
+        depth = 0 if self.depth is None else len(self.depth.data)
+        return self.frame.image.nbytes + depth
 
 
 class KeyframeViews:
@@ -79,13 +87,16 @@ class KeyframeViews:
 
     def add(self, place_id: int, frame: CameraFrame, pose: CameraPose | None) -> None:
         """Leave a keyframe that is a place of the map, with its camera's pose; never waits."""
+        buffer = self._depths.get(frame.camera)
+        depth = None if buffer is None else buffer.now(frame.stamp_ns)
+        keyframe = _Waiting(place_id, frame, pose, depth)
         with self._changed:
             self._next_id = place_id + 1
-            waiting = sum(one.frame.image.nbytes for one in self._waiting)
-            if self._waiting and waiting + frame.image.nbytes > _MAX_WAITING:
+            waiting = sum(one.nbytes for one in self._waiting)
+            if self._waiting and waiting + keyframe.nbytes > _MAX_WAITING:
                 self.counts.skipped += 1
                 return
-            self._waiting.append(_Waiting(place_id, frame, pose))
+            self._waiting.append(keyframe)
             self._changed.notify()
 
     @property
@@ -128,7 +139,7 @@ class KeyframeViews:
     def _save(self, keyframe: _Waiting) -> None:
         frame, faults = keyframe.frame, self._finder.faults.copy()
         (view,) = self._finder.find(
-            [frame.image], [self._depth(frame)], [keyframe.pose], [frame.intrinsics]
+            [frame.image], [self._depth(keyframe)], [keyframe.pose], [frame.intrinsics]
         )
         for fault in self._finder.faults - faults:  # The finder has logged it.
             self.counts.depth_dropped += 1
@@ -146,12 +157,13 @@ class KeyframeViews:
             self.counts.landmarks += triangulated - refused
             self.counts.refused += refused
 
-    def _depth(self, frame: CameraFrame) -> FloatArray32 | None:
-        """Return the depth of an image, None and counted where it cannot be used."""
-        buffer = self._depths.get(frame.camera)
-        # At the end no more depth comes.
-        patience_s = 0.0 if self._finishing else _PATIENCE_S
-        raw = None if buffer is None else buffer.at(frame.stamp_ns, patience_s)
+    def _depth(self, keyframe: _Waiting) -> FloatArray32 | None:
+        """Return the depth of a keyframe, None and counted where it cannot be used."""
+        raw, buffer = keyframe.depth, self._depths.get(keyframe.frame.camera)
+        if raw is None and buffer is not None:
+            # At the end no more depth comes.
+            patience_s = 0.0 if self._finishing else _PATIENCE_S / len(self._waiting)
+            raw = buffer.at(keyframe.frame.stamp_ns, patience_s)
         if raw is None:
             return None
         try:

@@ -25,6 +25,7 @@ from progeo_ros.process.localizer_process import LocalizerProcess
 from test.progeo_ros.conftest import DATUM
 from test.progeo_ros.test_localizer_over_dds import NODE, Camera
 
+pytest.importorskip("lancedb", reason="a fleet's store is the extra fleet")
 pytestmark = pytest.mark.slow  # every test waits for a process that loads a network
 
 TOPIC = "/front/image_raw"

@@ -40,6 +40,7 @@ class Mapper:
         peer.wait_for(self._reference.get_subscription_count, "the reference")
         peer.wait_for(self._depth.get_subscription_count, "the depth")
         self._sent = 0
+        peer.wait_for(lambda: self._is_calibrated(office), "the calibration")
 
     def saved(self, what: str = "saved") -> int:
         return int(self._health.values("drive").get(what, 0))
@@ -57,6 +58,17 @@ class Mapper:
             return False
 
         self._peer.wait_for(is_saved, f"keyframe {row}")
+
+    def _is_calibrated(self, office: Path) -> bool:
+        """Send an image that has no pose; return whether one has met its calibration."""
+        self._sent += 1
+        image = read_records(office / "query.csv").images[0]
+        stamp_ns = START_NS + 2_000_000_000 * self._sent
+        self._robot.publish(FRONT, image_message(image, stamp_ns, "front_optical"))
+        for _ in range(20):
+            self._peer.executor.spin_once(timeout_sec=0.05)
+        counts = self._health.values(f"camera {FRONT}")
+        return int(counts.get("answered", 0)) > int(counts.get("uncalibrated", 0))
 
     def _send(self, row: int, *, spoiled: bool) -> None:
         self._sent += 1

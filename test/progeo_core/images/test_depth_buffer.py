@@ -31,12 +31,14 @@ def test_the_nearest_depth_within_a_frame_counts() -> None:
 def test_depth_may_come_later_than_its_image() -> None:
     buffer = DepthBuffer()
     buffer.add(S - 30 * MS, depth(1))
+    assert buffer.now(S) is None
     sender = threading.Thread(target=buffer.add, args=(S, depth(2000)))
     sender.start()
     found = buffer.at(S, patience_s=60.0)
     sender.join()
     assert found is not None
     np.testing.assert_allclose(found.metres(), 2.0)
+    assert buffer.now(S) is found
 
 
 def test_only_a_second_of_depth_is_in_memory() -> None:

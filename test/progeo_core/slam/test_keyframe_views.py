@@ -95,10 +95,9 @@ def test_keyframes_get_features_and_landmarks_where_depth_is(walk: Walk, tmp_pat
     assert not without.features.has_landmark.any()
 
 
-def test_a_finder_that_is_slow_leaves_thumbnails(
-    walk: Walk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("progeo_core.slam.keyframe_views._MAX_WAITING", 1 << 20)
+@pytest.fixture
+def free(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Make the finder wait until this is set."""
     free, find = threading.Event(), walk.finder.find
 
     def slow(*columns):
@@ -106,6 +105,13 @@ def test_a_finder_that_is_slow_leaves_thumbnails(
         return find(*columns)
 
     monkeypatch.setattr(walk.finder, "find", slow)
+    return free
+
+
+def test_a_finder_that_is_slow_leaves_thumbnails(
+    walk: Walk, free: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("progeo_core.slam.keyframe_views._MAX_WAITING", 1 << 20)
     for row in range(5):
         walk.add(row)
     # A megabyte is one image and what is at work.
@@ -113,6 +119,20 @@ def test_a_finder_that_is_slow_leaves_thumbnails(
     free.set()
     walk.views.finish()
     assert (walk.recorder.saved, walk.views.counts.saved) == (5, 1)
+
+
+def test_a_finder_that_is_slow_keeps_the_depth_of_what_waits(
+    walk: Walk, free: threading.Event
+) -> None:
+    for row in range(3):
+        walk.see(row)
+        walk.add(row)
+    last_ns = int(walk.records.stamp_ns[2])
+    for number in range(1, 61):
+        walk.depth.add(last_ns + 33_000_000 * number, RawDepth(b"", 0, 0, "16UC1", 0, False))
+    free.set()
+    walk.views.finish()
+    assert walk.views.counts.landmarks == 3
 
 
 def test_a_failure_ends_one_keyframe_only(walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
