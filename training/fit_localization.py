@@ -67,8 +67,6 @@ _ALL_MODES = (
 _FACTOR, _RATE_FACTOR = 1.5, 3.0
 # A change that gains less than this is noise.
 _MIN_GAIN = 0.002
-# All groups are fitted so many times, each with what the others became.
-_ROUNDS = 2
 
 
 class Options(NamedTuple):
@@ -221,15 +219,18 @@ def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constan
     return start._replace(**{group: values._replace(**scaled)})
 
 
-def fit_all(bench: Bench, start: Constants) -> dict[str | None, Constants]:
+def fit_all(
+    bench: Bench, start: Constants, groups: Sequence[str], rounds: int
+) -> dict[str | None, Constants]:
     """Return the constants fitted to all sites (None), and to all but each.
 
+    groups: of constants, each fitted with what the others became, all of them so many times.
     A site that was left out has no say in any of them.
     """
     sites: list[str | None] = [None, *dict.fromkeys(scene.site for scene in bench.scenes)]
     fitted: dict[str | None, Constants] = dict.fromkeys(sites, start)
-    for _ in range(_ROUNDS):
-        for group in _MODES:
+    for _ in range(rounds):
+        for group in groups:
             fitted = fit(bench, fitted, group)
     return fitted
 
@@ -337,7 +338,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             (options, Path(folder)),
         ) as pool:
             if arguments.fit:
-                fitted = fit_all(Bench(scenes[count:], pool, count), Constants())
+                bench = Bench(scenes[count:], pool, count)
+                fitted = fit_all(bench, Constants(), arguments.groups, arguments.rounds)
             else:
                 fitted = known_constants({scene.site for scene in scenes})
             found = summary(Bench(scenes[:count], pool), fitted)
@@ -371,6 +373,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model to describe images with")
     parser.add_argument("--workers", type=int, default=2, help="processes that answer images")
+    parser.add_argument(
+        "--groups", nargs="+", choices=_MODES, default=[*_MODES], help="constants to fit, in order"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="times that all groups are fitted, one by one"
+    )
     parser.add_argument(
         "--no-fit",
         dest="fit",

@@ -62,7 +62,7 @@ def test_a_site_that_is_left_out_has_no_say(script, bench):
 
 def test_a_second_round_goes_on_where_the_first_came_to(script, bench):
     start = script.Constants()
-    fitted = script.fit_all(bench, start)
+    fitted = script.fit_all(bench, start, ["sequence", "single"], 2)
     assert set(fitted) == {None, "a", "b"}
     # The best of the other sites are 10 and 30, from 20.
     assert fitted["a"].single.gap_slope < start.single.gap_slope / 2.0
