@@ -1,10 +1,11 @@
 """Fit the constants of the localizer to scenes, and say what a site loses that was left out.
 
 First the evidence is gathered: descriptors, local features and inliers of all images, once. Then
-every constant of `progeo_core/localization/fitted_constants.py` is tried smaller and larger on an
-excerpt of every scene, and changed where the scenes then cost less (see `Figures.cost`; sites count
-alike). Every site is left out once: of the same trials, the changes are taken that cost the other
-sites less, and the table has what they give on all images of the site that they had not seen.
+every constant of `progeo_core/localization/fitted_constants.py` is tried smaller and larger on all
+scenes (of many jumps, on some), and changed where the scenes then cost less (see `Figures.cost`;
+sites count alike). So it goes on with the next group of constants, and all of it once more. Every
+site is left out once: no choice is made by it, and the table has what the constants give on its
+images, which they had not seen.
 --write puts the constants into the source and all figures into training/fitted_localization.json.
 
     python training/fit_localization.py --cache /tmp/fit --data /data --write
@@ -28,6 +29,7 @@ import numpy as np
 from localization_answers import Constants, Mode, PreparedScene, Times
 from localization_evidence import Evidence
 from localization_figures import Figures, figures
+from localization_odometry import Odometry
 from localization_scenes import Scene, excerpt, given_scenes, read_scenes
 
 from progeo_core.inference.loading import load_encoder
@@ -36,19 +38,33 @@ from progeo_core.model.built_in import DEFAULT_MODEL
 
 _FITTED = Path(fitted_constants.__file__)
 _SUMMARY = Path(__file__).with_name("fitted_localization.json")
-# What each group of constants is fitted by.
+# What each group of constants is fitted by, in this order.
 _MODES = {
+    "verification": (
+        Mode(False, True),
+        Mode(True, True),
+        Mode(True, True, Times.EVERY_SECOND),
+    ),
+    "sequence": (
+        Mode(True, False, Times.EVERY_SECOND),
+        Mode(True, False, Times.EVERY_SECOND, Odometry.TRUE),
+        Mode(True, True, Times.EVERY_SECOND),
+        Mode(True, True, Times.EVERY_SECOND, Odometry.DRIFTING),
+    ),
     "single": (Mode(False, False), Mode(False, True)),
-    "sequence": (Mode(True, False),),
-    "verification": (Mode(True, True),),
 }
 _ALL_MODES = (
     Mode(False, False),
     Mode(False, True),
     *(Mode(True, verified, times) for times in Times for verified in (False, True)),
+    *(
+        Mode(True, verified, Times.EVERY_SECOND, odometry)
+        for odometry in (Odometry.DRIFTING, Odometry.TRUE)
+        for verified in (False, True)
+    ),
 )
-# Every constant is tried smaller and larger by this factor.
-_FACTOR = 1.5
+# Every constant is tried smaller and larger by this factor, chances by the other one.
+_FACTOR, _RATE_FACTOR = 1.5, 3.0
 # A change that gains less than this is noise.
 _MIN_GAIN = 0.002
 
@@ -112,13 +128,14 @@ class Bench:
         self._known: dict[tuple[int, Mode, Constants], Figures] = {}
 
     def measure(
-        self, modes: Sequence[Mode], trials: Sequence[Constants], site: str | None = None
+        self, modes: Sequence[Mode], trials: Sequence[Constants], scenes: Sequence[int]
     ) -> None:
-        """Measure all scenes, or those of a site, by all trials."""
+        """Measure scenes by all trials."""
         jobs = {}
-        for scene in self.scenes_of(site):
+        for scene in scenes:
             for mode in modes:
-                new = [trial for trial in trials if (scene, mode, trial) not in self._known]
+                asked = dict.fromkeys(mode.read(trial) for trial in trials)
+                new = [trial for trial in asked if (scene, mode, trial) not in self._known]
                 if new:
                     jobs[scene, mode] = (
                         new,
@@ -132,58 +149,66 @@ class Bench:
         """Return the numbers of a site's scenes, None of all."""
         return [one for one, scene in enumerate(self.scenes) if site in (None, scene.site)]
 
+    def scenes_without(self, site: str | None) -> list[int]:
+        """Return the numbers of all scenes but those of a site."""
+        return [one for one, scene in enumerate(self.scenes) if site != scene.site]
+
     def figures(self, scene: int, mode: Mode, constants: Constants) -> Figures:
         """Return the figures of a scene that was measured."""
-        return self._known[scene, mode, constants]
+        return self._known[scene, mode, mode.read(constants)]
 
     def cost(
         self, modes: Sequence[Mode], constants: Constants, without: str | None = None
     ) -> float:
         """Return the mean cost of the sites, but for one that is left out."""
         of_site: dict[str, list[float]] = {}
-        for number, scene in enumerate(self.scenes):
-            costs = [self._known[number, mode, constants].cost for mode in modes]
-            of_site.setdefault(scene.site, []).append(float(np.mean(costs)))
-        return float(
-            np.mean([np.mean(costs) for site, costs in of_site.items() if site != without])
-        )
+        for number in self.scenes_without(without):
+            costs = [self.figures(number, mode, constants).cost for mode in modes]
+            of_site.setdefault(self.scenes[number].site, []).append(float(np.mean(costs)))
+        return float(np.mean([np.mean(costs) for costs in of_site.values()]))
 
 
 def fit(
-    bench: Bench, start: Constants, group: str, left_out: Sequence[str | None]
-) -> list[Constants]:
-    """Return the start with one group fitted, once for each site that is left out (None: no site).
+    bench: Bench, start: dict[str | None, Constants], group: str
+) -> dict[str | None, Constants]:
+    """Return constants with one group fitted, of each site that is left out (None: no site).
 
-    Changes that pay by themselves are taken together, or the best of them where that is better.
+    Changes that pay by themselves are taken together, or the two best, or the best.
     """
     modes = _MODES[group]
-    names = getattr(start, group)._fields
-    trials = {
-        (name, factor): _changed(start, group, {name: factor})
-        for name in names
-        for factor in (1.0 / _FACTOR, _FACTOR)
-    }
-    bench.measure(modes, [start, *trials.values()])
-    candidates = []
-    for site in left_out:
-        today = bench.cost(modes, start, site)
+    fitted = {}
+    for site, constants in start.items():
+        scenes = bench.scenes_without(site)
+        trials = {
+            (name, factor): _changed(constants, group, {name: factor})
+            for name in getattr(constants, group)._fields
+            for factor in _factors(name)
+        }
+        bench.measure(modes, [constants, *trials.values()], scenes)
+        today = bench.cost(modes, constants, site)
         gains = {key: today - bench.cost(modes, trial, site) for key, trial in trials.items()}
-        if site is None:
-            print(
-                f"{group}: cost {today:.4f}",
-                *(f"{n} x {f:.2g}: {gain:+.4f}" for (n, f), gain in gains.items()),
-                sep="\n  ",
-                flush=True,
-            )
         paying = sorted((gain, key) for key, gain in gains.items() if gain > _MIN_GAIN)
         # The factor of a constant that gains most comes last, and stays.
-        together = _changed(start, group, dict(key for _, key in paying))
-        candidates.append([start, together, *(trials[key] for _, key in paying[-1:])])
-    bench.measure(modes, [together for _, together, *_ in candidates])
-    return [
-        min(chosen, key=lambda trial: bench.cost(modes, trial, site))
-        for site, chosen in zip(left_out, candidates, strict=True)
-    ]
+        chosen = [
+            _changed(constants, group, dict(key for _, key in paying[-most:]))
+            for most in (len(paying), 2, 1)
+            if paying
+        ]
+        bench.measure(modes, chosen, scenes)
+        fitted[site] = min([constants, *chosen], key=lambda trial: bench.cost(modes, trial, site))
+        print(
+            f"{group}, without {site}: cost {today:.4f} ->",
+            f"{bench.cost(modes, fitted[site], site):.4f}",
+            *(f"{name} x {factor:.2g}: {gain:+.4f};" for gain, (name, factor) in paying),
+            getattr(fitted[site], group),
+            flush=True,
+        )
+    return fitted
+
+
+def _factors(name: str) -> tuple[float, float]:
+    factor = _RATE_FACTOR if name.endswith("_rate") else _FACTOR
+    return 1.0 / factor, factor
 
 
 def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constants:
@@ -194,16 +219,19 @@ def _changed(start: Constants, group: str, factors: dict[str, float]) -> Constan
     return start._replace(**{group: values._replace(**scaled)})
 
 
-def fit_all(bench: Bench, start: Constants) -> dict[str | None, Constants]:
+def fit_all(
+    bench: Bench, start: Constants, groups: Sequence[str], rounds: int
+) -> dict[str | None, Constants]:
     """Return the constants fitted to all sites (None), and to all but each.
 
-    The groups are fitted apart, so that no site that was left out has a say in another group.
+    groups: of constants, each fitted with what the others became, all of them so many times.
+    A site that was left out has no say in any of them.
     """
     sites: list[str | None] = [None, *dict.fromkeys(scene.site for scene in bench.scenes)]
     fitted: dict[str | None, Constants] = dict.fromkeys(sites, start)
-    for group in _MODES:
-        for site, found in zip(sites, fit(bench, start, group, sites), strict=True):
-            fitted[site] = fitted[site]._replace(**{group: getattr(found, group)})
+    for _ in range(rounds):
+        for group in groups:
+            fitted = fit(bench, fitted, group)
     return fitted
 
 
@@ -224,7 +252,7 @@ def summary(bench: Bench, fitted: dict[str | None, Constants]) -> dict[str, Any]
     """Return constants and figures of each scene, as fitted and with its site left out."""
     rows = []
     for site, constants in fitted.items():
-        bench.measure(_ALL_MODES, [constants], site)
+        bench.measure(_ALL_MODES, [constants], bench.scenes_of(site))
         for number in bench.scenes_of(site):
             for mode in _ALL_MODES:
                 found = bench.figures(number, mode, constants)
@@ -278,6 +306,13 @@ def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def as_json(found: dict[str, Any]) -> str:
+    """Return a summary as JSON, a line for every scene and mode."""
+    rows = ",\n".join(f"  {json.dumps(row)}" for row in found["scenes"])
+    rest = json.dumps(found | {"scenes": []}, indent=1)
+    return rest.replace('"scenes": []', f'"scenes": [\n{rows}\n ]') + "\n"
+
+
 def written(source: str, fitted: Constants) -> str:
     """Return the source of the constants with other values."""
     for values in fitted:
@@ -303,7 +338,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             (options, Path(folder)),
         ) as pool:
             if arguments.fit:
-                fitted = fit_all(Bench(scenes[count:], pool, count), Constants())
+                bench = Bench(scenes[count:], pool, count)
+                fitted = fit_all(bench, Constants(), arguments.groups, arguments.rounds)
             else:
                 fitted = known_constants({scene.site for scene in scenes})
             found = summary(Bench(scenes[:count], pool), fitted)
@@ -314,7 +350,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _FITTED.write_text(
             written(_FITTED.read_text(encoding="utf-8"), fitted[None]), encoding="utf-8"
         )
-        _SUMMARY.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        _SUMMARY.write_text(as_json(found), encoding="utf-8")
         print(f"written: {_FITTED}, {_SUMMARY}")
 
 
@@ -337,6 +373,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="model to describe images with")
     parser.add_argument("--workers", type=int, default=2, help="processes that answer images")
+    parser.add_argument(
+        "--groups", nargs="+", choices=_MODES, default=[*_MODES], help="constants to fit, in order"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="times that all groups are fitted, one by one"
+    )
     parser.add_argument(
         "--no-fit",
         dest="fit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from enum import Enum
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from localization_evidence import Evidence
 from localization_figures import Outcome
+from localization_odometry import Odometry
 from localization_scenes import Pass, Scene, Shot
 
 from progeo_core.descriptors.encoder import Encoder
@@ -63,26 +65,37 @@ class Times(Enum):
         return range(start, start + stands + 1)
 
 
-class Mode(NamedTuple):
-    """Way to answer: as a sequence or each image by itself, verified or not, and its times."""
-
-    sequence: bool
-    verified: bool
-    times: Times = Times.UNKNOWN
-
-    def __str__(self) -> str:
-        """Return the mode in words."""
-        what = "sequence" if self.sequence else "single image"
-        words = (what, "verified" if self.verified else "", self.times.value)
-        return ", ".join(word for word in words if word)
-
-
 class Constants(NamedTuple):
     """All constants of the localizer that are fitted."""
 
     single: SingleImageConstants = SingleImageConstants()
     sequence: SequenceConstants = SequenceConstants()
     verification: VerificationConstants = VerificationConstants()
+
+
+class Mode(NamedTuple):
+    """Way to answer: as a sequence or each image by itself, verified or not, times, odometry."""
+
+    sequence: bool
+    verified: bool
+    times: Times = Times.UNKNOWN
+    odometry: Odometry = Odometry.NONE
+
+    def __str__(self) -> str:
+        """Return the mode in words."""
+        what = "sequence" if self.sequence else "single image"
+        verified = "verified" if self.verified else ""
+        words = (what, verified, self.times.value, self.odometry.value)
+        return ", ".join(word for word in words if word)
+
+    def read(self, constants: Constants) -> Constants:
+        """Return constants of which those that answers of this mode do not read are as usual."""
+        usual = Constants()
+        return Constants(
+            usual.single if self.sequence else constants.single,
+            constants.sequence if self.sequence else usual.sequence,
+            constants.verification if self.verified else usual.verification,
+        )
 
 
 class PreparedScene:
@@ -145,26 +158,30 @@ class PreparedScene:
         radius_m = self._consensus.place_radius_m
         verifier = _KnowingVerifier(self, radius_m, constants.verification)
         single = SingleImageRanker(self.prepared, self._consensus, verifier, constants.single)
-        clip, sequence, number = None, None, 0
-        for query, verifier.shot, name in zip(queries, one.shots, one.clip, strict=True):
-            if sequence is None or name != clip:
-                clip, sequence, number = name, self._sequence(verifier, constants.sequence), 0
+        for _, clip in itertools.groupby(range(len(queries)), one.clip.__getitem__):
+            rows = list(clip)
+            seconds = [mode.times.seconds(number) for number in range(len(rows))]
+            odometry = mode.odometry.of_clip(one.select(rows), seconds)
+            sequence = self._sequence(verifier, constants.sequence, odometry)
             ranker = sequence if mode.sequence else single
-            shown = query._replace(image=_NOTHING if mode.verified else None)
-            answers = [
-                ranker.rank(shown._replace(stamp_ns=second * _SECOND_NS), settings)
-                for second in mode.times.seconds(number)
-            ]
-            # What a robot that stands sees again is no other question.
-            yield answers[0]
-            number += 1
+            for row, stamps in zip(rows, seconds, strict=True):
+                verifier.shot = one.shots[row]
+                shown = queries[row]._replace(image=_NOTHING if mode.verified else None)
+                answers = [
+                    ranker.rank(shown._replace(stamp_ns=second * _SECOND_NS), settings)
+                    for second in stamps
+                ]
+                # What a robot that stands sees again is no other question.
+                yield answers[0]
 
-    def _sequence(self, verifier: PlaceVerifier, constants: SequenceConstants) -> SequenceRanker:
+    def _sequence(
+        self, verifier: PlaceVerifier, constants: SequenceConstants, odometry: PoseBuffer
+    ) -> SequenceRanker:
         places, spacing_m = self.prepared.places, self.prepared.spacing.spacing_m
         place_filter = PlaceFilter(
             places.position, spacing_m, constants=constants, yaw_rad=places.yaw_rad
         )
-        return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, PoseBuffer())
+        return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, odometry)
 
     def _outcome(self, one: Pass, at_home: bool, rankings: Iterator[Ranking]) -> Outcome:
         places, rows = self.prepared.places.position, []

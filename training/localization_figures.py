@@ -12,10 +12,10 @@ from progeo_core.geo import FloatArray
 
 BoolArray = NDArray[np.bool_]
 
-# What is wanted of every scene: precision, accepted of what is off the map, calibration error.
-_PRECISION, _OFF_MAP, _CALIBRATION = 0.98, 0.02, 0.05
-# Weights of what falls short of it, most of all wrong answers; withheld right ones weigh 1.
-_WRONG, _UNCALIBRATED, _LOSS = 10.0, 2.0, 0.2
+# A wrong answer weighs as much as so many right ones that are withheld.
+_WRONG = 10.0
+# Weights of the calibration error above what is wanted, and of the log loss.
+_CALIBRATION, _UNCALIBRATED, _LOSS = 0.05, 1.0, 0.1
 
 
 class Outcome(NamedTuple):
@@ -73,10 +73,9 @@ class Figures(NamedTuple):
     @property
     def cost(self) -> float:
         """Return what answers cost: wrong ones most, then withheld ones, then misstated ones."""
-        off_map = self.off_map_accepted / max(self.off_map, 1)
+        wrong = self.wrong + self.off_map_accepted
         return (
-            _WRONG * max(0.0, _PRECISION - self.precision)
-            + _WRONG * max(0.0, off_map - _OFF_MAP)
+            _WRONG * wrong / max(self.on_map + self.off_map, 1)
             + (0.0 if np.isnan(self.share) else 1.0 - self.share)
             + _UNCALIBRATED * max(0.0, self.calibration_error - _CALIBRATION)
             + _LOSS * self.loss

@@ -28,11 +28,12 @@ _CLIPS = 4
 _ELSEWHERE = slice(None, None, 2)
 # A traverse that is a scene's map and another's query is in other light in each.
 _OTHER_LIGHT = 500
-# Images in an excerpt of a pass, and of one of several clips.
-_EXCERPT, _CLIPS_EXCERPT = 44, 150
-# Jumps of a robot that is carried off, after and before so many images; it is put down more than
-# so many away.
-_JUMPS, _BEFORE, _AFTER, _AWAY = 50, 20, 5, 12
+# Images of robots that are carried off in an excerpt.
+_EXCERPT = 150
+# Jumps of a robot that is carried off, after and before so many images.
+_JUMPS, _BEFORE, _AFTER = 50, 20, 5
+# It is put down farther away than this (m).
+_AWAY_M, _CAMPUS_AWAY_M, _LOOP_AWAY_M = 12.5, 27.0, 7.5
 # Metres between clips that have nothing to do with each other.
 _APART_M = 1000.0
 
@@ -77,13 +78,13 @@ class Pass(NamedTuple):
         judged: NDArray[np.bool_] = rows - np.array(starts)[last_start] >= self.lead
         return judged
 
-    def carried_off(self) -> Pass:
+    def carried_off(self, away_m: float) -> Pass:
         """Return clips in which a robot drives along, is carried off and put down elsewhere."""
         rng, count = np.random.default_rng(0), len(self.shots)
         rows: list[int] = []
         while len(rows) < _JUMPS * (_BEFORE + _AFTER):
             start, end = int(rng.integers(_BEFORE, count)), int(rng.integers(0, count - _AFTER))
-            if abs(start - end) > _AWAY:
+            if np.linalg.norm(self.position[start] - self.position[end]) > away_m:
                 rows += [*range(start - _BEFORE, start), *range(end, end + _AFTER)]
         names = tuple(str(number // (_BEFORE + _AFTER)) for number in range(len(rows)))
         return self.select(rows)._replace(clip=names, lead=_BEFORE)
@@ -139,7 +140,7 @@ def read_scenes(data: Path | None) -> list[Scene]:
 
 
 def excerpt(scene: Scene) -> Scene:
-    """Return the middle of a scene's passes, on which constants are tried."""
+    """Return a scene on which constants are tried: all of it, but some of many jumps."""
     return scene._replace(
         queries=None if scene.queries is None else _middle(scene.queries),
         elsewhere=tuple(_middle(one) for one in scene.elsewhere),
@@ -180,9 +181,9 @@ def _corridor(first: Pass, second: Pass) -> list[Scene]:
         scene(", dark", first, dark),
         scene(", swapped, dark", second, other_dark),
         scene(", first half, dark", halves[0], dark),
-        scene(", carried off", first, second.carried_off()),
-        scene(", swapped, carried off", second, first.carried_off()),
-        scene(", dark, carried off", first, dark.carried_off()),
+        scene(", carried off", first, second.carried_off(_AWAY_M)),
+        scene(", swapped, carried off", second, first.carried_off(_AWAY_M)),
+        scene(", dark, carried off", first, dark.carried_off(_AWAY_M)),
     ]
 
 
@@ -194,7 +195,13 @@ def _campus(whole: Pass) -> list[Scene]:
         return Scene(f"campus{name}", "campus", database, queries, (), _CAMPUS_RADIUS_M)
 
     half = rows.select(slice(0, 18))
-    return [scene("", rows, asked), scene(", half", half, asked), scene(", dark", rows, dark)]
+    return [
+        scene("", rows, asked),
+        scene(", half", half, asked),
+        scene(", dark", rows, dark),
+        scene(", carried off", rows, asked.carried_off(_CAMPUS_AWAY_M)),
+        scene(", dark, carried off", rows, dark.carried_off(_CAMPUS_AWAY_M)),
+    ]
 
 
 def _read_loop(folder: Path) -> Pass:
@@ -217,6 +224,9 @@ def _loop(whole: Pass) -> list[Scene]:
         scene(", swapped", second, first),
         scene(", half", first.select(slice(0, _LAP // 2)), second),
         scene(", dark", first, dark),
+        scene(", carried off", first, second.carried_off(_LOOP_AWAY_M)),
+        scene(", swapped, carried off", second, first.carried_off(_LOOP_AWAY_M)),
+        scene(", dark, carried off", first, dark.carried_off(_LOOP_AWAY_M)),
     ]
 
 
@@ -258,9 +268,10 @@ def _every(clips: Pass) -> Pass:
 
 
 def _middle(whole: Pass) -> Pass:
-    most = _EXCERPT if len(set(whole.clip)) == 1 else _CLIPS_EXCERPT
-    first = max(0, (len(whole.shots) - most) // 2)
-    return whole.select(slice(first, first + most))
+    if not whole.lead:
+        return whole
+    first = max(0, (len(whole.shots) - _EXCERPT) // 2)
+    return whole.select(slice(first, first + _EXCERPT))
 
 
 def _table(path: Path) -> list[dict[str, str]]:

@@ -56,9 +56,9 @@ class SequenceConstants(NamedTuple):
     same way. even_evidence: sum of both that speaks neither for a place nor for being off the map.
     evidence_limit: largest log odds that one image may give or
     take against being off the map.
-    leave_rate: chance per step that the camera left the map or was carried off. enter_rate: chance
-    per step that a camera off the map is on it again. turn_rate: chance per step that the velocity
-    changes abruptly.
+    leave_rate: chance per step that the camera left the map or was carried off. astray_rate: chance
+    that a camera that was carried off is not on the map. enter_rate: chance per step that a camera
+    off the map is on it again. turn_rate: chance per step that the velocity changes abruptly.
     """
 
     level_slope: float = 0.9
@@ -66,5 +66,6 @@ class SequenceConstants(NamedTuple):
     even_evidence: float = 2.0
     evidence_limit: float = 9.0
     leave_rate: float = 0.01
+    astray_rate: float = 0.2
     enter_rate: float = 0.004
     turn_rate: float = 0.0133

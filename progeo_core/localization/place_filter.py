@@ -143,8 +143,8 @@ class PlaceFilter:
         self._keep_heaviest(_Tracks(same, share, camera[kept], velocity[kept], steady[kept]))
 
     def doubt(self, share: float) -> None:
-        """Reset a share (0-1) of the belief, as `reset` does with all of it."""
-        self._scatter(share, _FIRST_ON_MAP)
+        """Reset a share (0-1) of the belief: so probably the camera was carried off."""
+        self._scatter(share, 1.0 - self.constants.astray_rate)
 
     def predict(self, elapsed_s: float | None, travel: Travel | None = None) -> IntArray:
         """Move the belief on by one step and return the rows of places that now carry some.

@@ -21,6 +21,9 @@ from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query, Ranking
 from progeo_core.poses.pose_estimate import PoseEstimate
 
+# Places are ranked by their inliers also where none of them can be believed.
+_MIN_ON_MAP = 1e-6
+
 
 class SingleImageRanker:
     """Ranker of places by similarity, and by verification where that leaves doubt."""
@@ -44,7 +47,8 @@ class SingleImageRanker:
         similarity = 0.5 * (standardized + plain)
         order = np.argsort(-similarity, kind="stable")
         on_map = presence(float(standardized.max()) / self._map.far_spread, self._constants)
-        on_map *= max(0.0, 1.0 - self._constants.alike_doubt * self._verifier.look_alikes)
+        doubt = self._constants.alike_doubt * self._verifier.look_alikes
+        on_map *= max(_MIN_ON_MAP, 1.0 - doubt)
         rows, similarity = query.candidates[order], similarity[order]
         estimate = estimate_pose(
             similarity,

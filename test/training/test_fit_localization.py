@@ -49,7 +49,8 @@ def bench(script):
 
 def test_a_site_that_is_left_out_has_no_say(script, bench):
     start = script.Constants()
-    everywhere, without_a, without_b = script.fit(bench, start, "single", [None, "a", "b"])
+    found = script.fit(bench, dict.fromkeys([None, "a", "b"], start), "single")
+    everywhere, without_a, without_b = found[None], found["a"], found["b"]
     assert (without_a.single.gap_slope, without_b.single.gap_slope) == (
         pytest.approx(start.single.gap_slope / 1.5, rel=0.01),
         pytest.approx(start.single.gap_slope * 1.5, rel=0.01),
@@ -57,7 +58,15 @@ def test_a_site_that_is_left_out_has_no_say(script, bench):
     # What one site gains the other loses.
     assert everywhere == start
     assert without_a.single._replace(gap_slope=start.single.gap_slope) == start.single
-    assert set(script.fit_all(bench, start)) == {None, "a", "b"}
+
+
+def test_a_second_round_goes_on_where_the_first_came_to(script, bench):
+    start = script.Constants()
+    fitted = script.fit_all(bench, start, ["sequence", "single"], 2)
+    assert set(fitted) == {None, "a", "b"}
+    # The best of the other sites are 10 and 30, from 20.
+    assert fitted["a"].single.gap_slope < start.single.gap_slope / 2.0
+    assert fitted["b"].single.gap_slope == pytest.approx(30.0)
 
 
 def test_constants_are_those_that_were_fitted(script):
@@ -66,6 +75,7 @@ def test_constants_are_those_that_were_fitted(script):
     assert {group: values._asdict() for group, values in today._asdict().items()} == summary[
         "constants"
     ]
+    assert script.as_json(summary) == (TRAINING / "fitted_localization.json").read_text()
     source = Path(fitted_constants.__file__).read_text()
     assert script.written(source, today) == source
     changed = script.written(source, today._replace(single=today.single._replace(gap_slope=12.3)))
@@ -97,9 +107,9 @@ def test_scenes_are_measured_with_their_images_on_and_off_the_map(
     script.main(arguments)
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines() if line.startswith("campus")]
-    # Single images, and sequences with times, with stops and without, verified and not, with the
-    # images of the corridor off the map.
-    assert len(rows) == 8
+    # Single images, and sequences without times, with times, with stops, and with two kinds of
+    # odometry, verified and not, with the images of the corridor off the map.
+    assert len(rows) == 12
     assert all("0/28" in row or "1/28" in row for row in rows)
     first = (tmp_path / "kept" / "inliers.json").read_text()
     script.main(arguments)

@@ -33,9 +33,23 @@ def test_a_mode_is_named_by_what_it_knows(answers):
         answers.Mode(False, False),
         answers.Mode(True, True),
         answers.Mode(True, True, answers.Times.WITH_STOPS),
+        answers.Mode(True, False, answers.Times.EVERY_SECOND, answers.Odometry.TRUE),
     )
     assert [str(mode) for mode in modes] == [
         "single image",
         "sequence, verified",
         "sequence, verified, 1 Hz, stops",
+        "sequence, 1 Hz, true odometry",
     ]
+
+
+def test_a_mode_reads_the_constants_of_what_it_does(answers):
+    usual = answers.Constants()
+    changed = answers.Constants(
+        usual.single._replace(sharpness=1.0),
+        usual.sequence._replace(leave_rate=0.5),
+        usual.verification._replace(slope=1.0),
+    )
+    assert answers.Mode(False, False).read(changed) == usual._replace(single=changed.single)
+    assert answers.Mode(True, False).read(changed) == usual._replace(sequence=changed.sequence)
+    assert answers.Mode(True, True).read(changed) == changed._replace(single=usual.single)

@@ -39,7 +39,7 @@ def test_backward_is_the_same_drive_the_other_way(scenes):
 
 def test_a_robot_that_is_carried_off_is_judged_where_it_is_put_down(scenes):
     whole = {scene.name: scene for scene in scenes.read_scenes(None)}["corridor"].queries
-    carried = whole.carried_off()
+    carried = whole.carried_off(12.5)
     assert len(set(carried.clip)) == 50
     assert carried.judged.sum() == 50 * 5
     rows = np.array([whole.shots.index(shot) for shot in carried.shots]).reshape(50, 25)
@@ -47,10 +47,14 @@ def test_a_robot_that_is_carried_off_is_judged_where_it_is_put_down(scenes):
     assert (np.abs(jump) > 5).all()
     steps = np.diff(rows, axis=1)
     assert (np.delete(steps, 19, axis=1) == 1).all()
-    # All of a drive without such a start is judged, and the middle of clips as the clips are.
+    # All of a drive without such a start is judged, and tried; of jumps, those in the middle are.
     assert whole.judged.all()
-    middle = scenes.excerpt(scenes.Scene("", "", whole, carried, (), 2.5)).queries
+    middle, same = (
+        scenes.excerpt(scenes.Scene("", "", whole, asked, (), 2.5)).queries
+        for asked in (carried, whole)
+    )
     assert middle.judged.sum() == len(set(middle.clip)) * 5 == 30
+    assert same is whole
 
 
 def test_floors_that_are_not_mapped_are_off_the_map(scenes, tmp_path):

@@ -73,3 +73,23 @@ def test_constants_decide_how_sure_a_gap_makes(prepare):
     usual = rank(prepared, blurred).estimate.confidence
     strict = rank(prepared, blurred, constants=SingleImageConstants(gap_at_half=0.9))
     assert strict.estimate.confidence < 0.01 < usual
+
+
+def test_places_are_ranked_by_inliers_where_all_of_the_map_looks_alike(prepare):
+    class AllAlike(PlaceVerifier):
+        def __init__(self, prepared, right):
+            super().__init__(prepared, 15.0)
+            self.look_alikes, self.right = 1.0, right
+
+        def inliers(self, query, row):
+            return 200.0 if row == self.right else 20.0
+
+    vectors = random_descriptors(40)
+    vectors[30] = vectors[12]
+    prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
+    for right in (12, 30):
+        verifier = AllAlike(prepared, right)
+        ranking = rank(prepared, vectors[12], verifier=verifier, image=image, budget_ms=1000)
+        assert ranking.rows[0] == right
+        assert np.isfinite(ranking.estimate.position).all()
+        assert ranking.decision.state == AMBIGUOUS
