@@ -149,7 +149,9 @@ def build(
         )
     say_skipped(report.skipped)
     found = finish_structure(map_path, finder, report.added)
-    print_fields(str(map_path), _counts(report) | found | _told_apart(map_path))
+    print_fields(
+        str(map_path), _counts(report, len(source.unplaced)) | found | _told_apart(map_path)
+    )
 
 
 def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
@@ -165,13 +167,14 @@ def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
         return choice.load(place_map)
 
 
-def _counts(report: MapReport) -> dict[str, object]:
+def _counts(report: MapReport, unplaced: int) -> dict[str, object]:
+    """Return readable counts; unplaced: images without a position, which the reader has named."""
     from progeo_core.map.summary import datum_line
 
     return {
         "added": report.added,
         "in the map already": report.known,
-        "skipped": len(report.skipped),
+        "skipped": len(report.skipped) + unplaced,
         "places in the map": report.places,
         "datum": datum_line(report.datum),
     }
