@@ -109,15 +109,10 @@ def replay(
     from progeo_core.evaluation.replay import read_input
 
     with waiting("reading the bag"):
-        named = BagTopics(image_topic, ground_truth_topic)
-        topics = choose_topics(bag_path, named, "--ground-truth-topic")
-        assert topics.image is not None
-        assert topics.pose is not None
         source = read_input(
             bag_path,
             map_path,
-            topics.image,
-            topics.pose,
+            *_topics(bag_path, image_topic, ground_truth_topic),
             radius,
             max_pose_gap,
             calibration=options.read_intrinsics(camera_info),
@@ -132,6 +127,14 @@ def replay(
         run = answer_offline(source, run_by, not single, verification_ms)
     files = _write_files(run, report, bag_out)
     _print_replay(run, files)
+
+
+def _topics(bag_path: Path, image: str | None, ground_truth: str | None) -> tuple[str, str]:
+    """Return the topics of images and poses, the only ones of the bag where none is named."""
+    topics = choose_topics(bag_path, BagTopics(image, ground_truth), "--ground-truth-topic")
+    assert topics.image is not None
+    assert topics.pose is not None
+    return topics.image, topics.pose
 
 
 def _refuse_choices(

@@ -77,6 +77,7 @@ def _describe_batch(
     encoder: Encoder, batch: Sequence[tuple[int, Image | ImageError]], names: Sequence[object]
 ) -> Iterator[Described | Skipped]:
     readable = [image for _, image in batch if not isinstance(image, ImageError)]
+    descriptors: Iterator[NDArray[np.float32]]
     descriptors = iter(encoder.encode(readable) if readable else ())
     for index, image in batch:
         if isinstance(image, ImageError):
