@@ -179,7 +179,8 @@ def path_of_url(url: str) -> Path:
 
         try:
             return Path(get_package_share_directory(parts.netloc)) / path.lstrip("/")
-        except (PackageNotFoundError, ValueError) as error:
+        except (PackageNotFoundError, ValueError, OSError) as error:
+            # OSError: no workspace is sourced, so that there are no packages at all.
             raise UsageError(f"map_url {url}: there is no package '{parts.netloc}'") from error
     raise UsageError(f"map_url {url}: give a path, file:///PATH or package://PACKAGE/PATH")
 

@@ -134,10 +134,12 @@ def role_folder(folder: Path, role: Role) -> Path:
     return inner if inner.is_dir() else folder
 
 
-def choose_topics(bag_path: Path, topics: BagTopics) -> BagTopics:
+def choose_topics(
+    bag_path: Path, topics: BagTopics, pose_option: str = "--pose-topic"
+) -> BagTopics:
     """Return the topics with the only image and pose topic of a bag where none is named.
 
-    Raises `UsageError` where the bag has several or none.
+    pose_option: what chooses the latter. Raises `UsageError` where the bag has several or none.
     """
     if topics.image is not None and topics.pose is not None:
         return topics
@@ -147,7 +149,7 @@ def choose_topics(bag_path: Path, topics: BagTopics) -> BagTopics:
     with Bag(bag_path) as bag:
         found = dict(bag.topics)
     image = topics.image or _only(bag_path, found, IMAGE_TYPES, "image", "--image-topic")
-    pose = topics.pose or _only(bag_path, found, tuple(POSE_FRAMES), "pose", "--pose-topic")
+    pose = topics.pose or _only(bag_path, found, tuple(POSE_FRAMES), "pose", pose_option)
     return topics._replace(image=image, pose=pose)
 
 

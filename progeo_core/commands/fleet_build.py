@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from progeo_core.descriptors.fingerprint import ModelFingerprint
     from progeo_core.fleet.build import BuildReport, Describer
     from progeo_core.fleet.described_blocks import FleetModel
+    from progeo_core.records.image_source import ImageSource
 
 _SessionOption = Annotated[
     str | None,
@@ -132,7 +133,7 @@ def build(
         with progress("describing images", len(source.records)) as advance:
             report = build_fleet(store, source, drive, describe, advance=advance)
     say_skipped(report.skipped)
-    print_fields(uri, {"robot": drive.robot, "session": drive.name} | _counts(report))
+    print_fields(uri, {"robot": drive.robot, "session": drive.name} | _counts(report, source))
 
 
 @contextlib.contextmanager
@@ -165,11 +166,11 @@ def _name_of(path: Path) -> str:
     return full.stem if full.is_file() else full.name
 
 
-def _counts(report: BuildReport) -> dict[str, object]:
+def _counts(report: BuildReport, source: ImageSource) -> dict[str, object]:
     counts: dict[str, object] = {
         "added": report.added,
         "in the store already": report.known,
-        "skipped": len(report.skipped),
+        "skipped": len(report.skipped) + len(source.unplaced),
     }
     if report.unlikely_stamps:
         counts["with unlikely stamps"] = report.unlikely_stamps

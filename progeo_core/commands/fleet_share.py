@@ -121,12 +121,12 @@ def pull(
     region = _region(near, radius, box)
     from progeo_core.fleet.lance_store import open_fleet
     from progeo_core.fleet.pull import pull_region
+    from progeo_core.map.summary import datum_line
 
     with waiting("pulling places"):
         report = pull_region(open_fleet(uri), region, map_path)
-    fields: dict[str, object] = {"places": report.places, "sessions": len(report.sessions)}
-    fields["datum"] = ",".join(f"{value:.7g}" for value in report.datum)
-    print_fields(str(map_path), fields)
+    fields = {"places": report.places, "sessions": len(report.sessions)}
+    print_fields(str(map_path), fields | {"datum": datum_line(report.datum)})
 
 
 def _region(near: str | None, radius: float | None, box: str | None) -> Region:

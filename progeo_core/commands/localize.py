@@ -192,9 +192,12 @@ def _answer(
 
     try:
         image = read_image(path)
-        result = localizer.localize(CameraFrame(image, intrinsics=intrinsics))
     except ImageError as error:
         return _Answer(path, error)
+    try:
+        result = localizer.localize(CameraFrame(image, intrinsics=intrinsics))
+    except ImageError as error:
+        return _Answer(path, ImageError(f"{path}: {error}"))
     if picture is not None:
         place = result.shown_place
         thumbnail = None if place is None else prepared.place_map.thumbnail(place)

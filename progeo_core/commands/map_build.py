@@ -52,6 +52,7 @@ from progeo_core.records.records import Heading
 if TYPE_CHECKING:
     from progeo_core.descriptors.encoder import Encoder
     from progeo_core.map.build import MapReport
+    from progeo_core.records.image_source import ImageSource
 
 _DatumOption = Annotated[
     str | None,
@@ -130,8 +131,8 @@ def build(
     check_target(map_path, append)
     parsed = None if datum is None else parse_datum(datum)
     topics = BagTopics(image_topic, pose_topic, depth_topic, camera_poses, max_pose_gap, tf_frames)
-    inputs = source_path, records, images, bag
-    source = named_source(*inputs, topics, heading_convention, camera_info)
+    named = source_path, records, images, bag
+    source = named_source(*named, topics, heading_convention, camera_info)
     with waiting("loading the model"):
         choice = ModelChoice(model, device, runtime, trust_code)
         encoder = _load_encoder(choice, map_path if append else None)
@@ -148,8 +149,8 @@ def build(
             advance=advance,
         )
     say_skipped(report.skipped)
-    found = finish_structure(map_path, finder, report.added)
-    print_fields(str(map_path), _counts(report) | found | _told_apart(map_path))
+    fields = _counts(report, source) | finish_structure(map_path, finder, report.added)
+    print_fields(str(map_path), fields | _told_apart(map_path))
 
 
 def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
@@ -165,13 +166,14 @@ def _load_encoder(choice: ModelChoice, extended: Path | None) -> Encoder:
         return choice.load(place_map)
 
 
-def _counts(report: MapReport) -> dict[str, object]:
+def _counts(report: MapReport, source: ImageSource) -> dict[str, object]:
+    """Return readable counts; images without a position, which the reader named, are skipped."""
     from progeo_core.map.summary import datum_line
 
     return {
         "added": report.added,
         "in the map already": report.known,
-        "skipped": len(report.skipped),
+        "skipped": len(report.skipped) + len(source.unplaced),
         "places in the map": report.places,
         "datum": datum_line(report.datum),
     }

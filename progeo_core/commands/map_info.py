@@ -49,4 +49,5 @@ def info(map_path: MapArgument, check: _CheckFlag = False, as_json: JsonFlag = F
     if as_json:
         print_json(summary.to_json())
     else:
-        print_fields(str(map_path), summary.to_lines())
+        checked = {"checked": "all of it is as it was written"} if check else {}
+        print_fields(str(map_path), summary.to_lines() | checked)

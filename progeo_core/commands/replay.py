@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from progeo_core.bags.recognition import recognize, require_new
+from progeo_core.bags.recognition import BagTopics, choose_topics, recognize, require_new
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, waiting
 from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
-from progeo_core.commands.map_images import CameraPosesFlag
+from progeo_core.commands.map_images import CameraPosesFlag, ImageTopicOption
 from progeo_core.errors import UsageError
 from progeo_core.map.sqlite_file import require_file
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
@@ -23,16 +23,13 @@ if TYPE_CHECKING:
 BagArgument = Annotated[
     Path, typer.Argument(metavar="BAG", help="rosbag2, folder or file.", show_default=False)
 ]
-ImageTopicOption = Annotated[
-    str, typer.Option("--image-topic", metavar="T", help="Image or CompressedImage.")
-]
 TruthTopicOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--ground-truth-topic",
         metavar="G",
         help="PoseStamped (also with covariance) or Odometry in the map's metres, or NavSatFix;"
-        " interpolated to the images' stamps.",
+        " interpolated to the images' stamps. May be left out where the bag has only one.",
     ),
 ]
 ReportOption = Annotated[
@@ -74,8 +71,8 @@ SingleFlag = Annotated[
 def replay(
     bag_path: BagArgument,
     map_path: options.MapOption,
-    image_topic: ImageTopicOption,
-    ground_truth_topic: TruthTopicOption,
+    image_topic: ImageTopicOption = None,
+    ground_truth_topic: TruthTopicOption = None,
     max_pose_gap: options.PoseGapOption = MAX_POSE_GAP_S,
     report: ReportOption = Path("replay_report"),
     live: LiveFlag = False,
@@ -115,8 +112,7 @@ def replay(
         source = read_input(
             bag_path,
             map_path,
-            image_topic,
-            ground_truth_topic,
+            *_topics(bag_path, image_topic, ground_truth_topic),
             radius,
             max_pose_gap,
             calibration=options.read_intrinsics(camera_info),
@@ -131,6 +127,14 @@ def replay(
         run = answer_offline(source, run_by, not single, verification_ms)
     files = _write_files(run, report, bag_out)
     _print_replay(run, files)
+
+
+def _topics(bag_path: Path, image: str | None, ground_truth: str | None) -> tuple[str, str]:
+    """Return the topics of images and poses, the only ones of the bag where none is named."""
+    topics = choose_topics(bag_path, BagTopics(image, ground_truth), "--ground-truth-topic")
+    assert topics.image is not None
+    assert topics.pose is not None
+    return topics.image, topics.pose
 
 
 def _refuse_choices(

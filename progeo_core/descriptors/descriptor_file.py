@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +41,7 @@ def describe_to_file(
 
     A JSON file of the same name says which image each row is. Both appear whole or not at all, and
     never beside those of another run. Raises `DataError` where they cannot be written, where no
-    image can be used, and for a descriptor that is not finite or not as long as the model's are.
+    image can be used, and for a descriptor that is not as long as the model's are.
     """
     named = target.with_suffix(".json")
     try:
@@ -74,7 +73,7 @@ def _write(
         # Written again when the number of rows is known: numpy pads it for that.
         _write_header(file, len(paths), encoder.fingerprint.dimension)
         loaded = load_images(paths, encoder.fingerprint.image_side)
-        for outcome in describe(encoder, loaded):
+        for outcome in describe(encoder, loaded, paths):
             if isinstance(outcome, Skipped):
                 skipped.append(str(outcome.error))
             else:
@@ -92,8 +91,6 @@ def _write(
 def _check(descriptor: NDArray[np.float32], image: str, model: ModelFingerprint) -> None:
     """Raise `DataError` for a descriptor that nothing can be compared with."""
     length = float(np.linalg.norm(descriptor))
-    if not math.isfinite(length):
-        raise DataError(f"{image}: its descriptor by {model} is not finite; use another model")
     if model.normalized and abs(length - 1) > _MAX_LENGTH_ERROR:
         raise DataError(
             f"{image}: its descriptor by {model} has the length {length:.3g} and not 1, as that"

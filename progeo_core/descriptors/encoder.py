@@ -47,29 +47,46 @@ class Skipped:
     error: ImageError
 
 
+def require_finite(descriptor: NDArray[np.float32]) -> None:
+    """Raise `ImageError` for an image whose descriptor [D] is not finite."""
+    if not np.isfinite(descriptor).all():
+        raise ImageError("the model fails on this image: its descriptor is not finite")
+
+
 def describe(
-    encoder: Encoder, images: Iterable[Image | ImageError], batch_size: int = 16
+    encoder: Encoder,
+    images: Iterable[Image | ImageError],
+    names: Sequence[object],
+    batch_size: int = 16,
 ) -> Iterator[Described | Skipped]:
     """Yield one answer per image, in order; at most `batch_size` images are held at a time.
 
-    Images that could not be read (`ImageError` in their place) come back as `Skipped`.
+    Images that could not be read (`ImageError` in their place), and those whose descriptor is not
+    finite, come back as `Skipped`. names: of all images, for the latter.
     """
     batch: list[tuple[int, Image | ImageError]] = []
     for numbered in enumerate(images):
         batch.append(numbered)
         if len(batch) == batch_size:
-            yield from _describe_batch(encoder, batch)
+            yield from _describe_batch(encoder, batch, names)
             batch.clear()
-    yield from _describe_batch(encoder, batch)
+    yield from _describe_batch(encoder, batch, names)
 
 
 def _describe_batch(
-    encoder: Encoder, batch: Sequence[tuple[int, Image | ImageError]]
+    encoder: Encoder, batch: Sequence[tuple[int, Image | ImageError]], names: Sequence[object]
 ) -> Iterator[Described | Skipped]:
     readable = [image for _, image in batch if not isinstance(image, ImageError)]
+    descriptors: Iterator[NDArray[np.float32]]
     descriptors = iter(encoder.encode(readable) if readable else ())
     for index, image in batch:
         if isinstance(image, ImageError):
             yield Skipped(index, image)
+            continue
+        descriptor = next(descriptors)
+        try:
+            require_finite(descriptor)
+        except ImageError as error:
+            yield Skipped(index, ImageError(f"{names[index]}: {error}"))
         else:
-            yield Described(index, image, next(descriptors))
+            yield Described(index, image, descriptor)

@@ -113,7 +113,7 @@ def answer_records(
 
 def described_records(records: Records, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
     """Yield the images of records with their descriptors, described in batches."""
-    for outcome in describe(encoder, load_images(records.images)):
+    for outcome in describe(encoder, load_images(records.images), records.images):
         if isinstance(outcome, Skipped):
             yield outcome.error
         else:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.reader import Bag
-from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder, require_finite
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
@@ -303,6 +303,11 @@ def _described_bag(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedI
             started = time.perf_counter()
             descriptor = encoder.encode([taken.image])[0]
             encode_s = time.perf_counter() - started
+            try:
+                require_finite(descriptor)
+            except ImageError as error:
+                yield ImageError(f"{source.image_topic}@{taken.stamp_ns}: {error}")
+                continue
             yield DescribedImage(
                 row,
                 taken.image,

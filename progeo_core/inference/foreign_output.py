@@ -56,7 +56,9 @@ def check_descriptors(name: str, descriptors: NDArray[np.float32]) -> None:
 
     Says so where they are not of unit length: encoders scale them.
     """
-    lengths = _lengths(name, descriptors)
+    lengths = np.linalg.norm(descriptors, axis=1)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        raise DataError(f"{name}: its descriptors are not finite, or 0; use another model")
     if np.abs(lengths - 1.0).max() > _MAX_LENGTH_ERROR:
         _log.warning(
             "%s: its descriptors have the length %.3g and are normalised", name, lengths[0]
@@ -71,8 +73,8 @@ def describe_each(
 ) -> NDArray[np.float32]:
     """Return the descriptors [n, D] of images, one by one, scaled to unit length.
 
-    describe: returns that of one image as [1, D]. Raises `DataError` that says the model's name
-    where it is of another shape, not finite or 0.
+    describe: returns that of one image as [1, D]. One that is not finite or 0 becomes NaN. Raises
+    `DataError` that says the model's name where it is of another shape.
     """
     descriptors = np.empty((len(images), dimension), np.float32)
     for row, image in enumerate(images):
@@ -83,18 +85,6 @@ def describe_each(
                 f" {image.shape[1]}x{image.shape[0]} pixels, and [1, {dimension}] for others;"
                 " use another model"
             )
-        descriptors[row] = _unit_length(name, found)[0]
+        length = np.linalg.norm(found)
+        descriptors[row] = found[0] / length if length and np.isfinite(length) else np.nan
     return descriptors
-
-
-def _unit_length(name: str, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    scaled: NDArray[np.float32] = descriptors / _lengths(name, descriptors)[:, None]
-    return scaled
-
-
-def _lengths(name: str, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the lengths [n] of descriptors; `DataError` where they are not finite or are 0."""
-    lengths: NDArray[np.float32] = np.linalg.norm(descriptors, axis=1)
-    if not np.isfinite(lengths).all() or not lengths.all():
-        raise DataError(f"{name}: its descriptors are not finite, or 0; use another model")
-    return lengths

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.descriptors.encoder import Encoder
+from progeo_core.descriptors.encoder import Encoder, require_finite
 from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.geo import FloatArray
 from progeo_core.images.codec import Image
@@ -143,10 +143,14 @@ class Localizer:
         return self._sequence.start_at(pose, covariance)
 
     def localize(self, frame: CameraFrame) -> Localization:
-        """Return where the image was taken, and how sure that is."""
+        """Return where the image was taken, and how sure that is.
+
+        Raises `ImageError` for an image that the model fails on.
+        """
         started = time.perf_counter()
         descriptor = self._encoder.encode([frame.image])[0]
         encode = time.perf_counter() - started
+        require_finite(descriptor)
         answer = self.localize_descriptor(
             descriptor, frame.stamp_ns, frame.camera, frame.image, frame.intrinsics
         )

@@ -42,7 +42,7 @@ def describe_images(
     side = encoder.fingerprint.image_side
     if structure is not None:
         side = max(side, structure.image_side) if side and structure.image_side else 0
-    outcomes = describe(encoder, source.images(side))
+    outcomes = describe(encoder, source.images(side), source.records.images)
     if structure is None:
         for outcome in outcomes:
             yield outcome if isinstance(outcome, Skipped) else _without_image(outcome, None)

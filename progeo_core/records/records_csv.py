@@ -165,12 +165,17 @@ class _Cells(NamedTuple):
 def read_rows(file: Path) -> RecordRows:
     """Read and check all rows; see `progeo_core.records.records.read_records` for the form.
 
-    Rows at latitude and longitude 0, 0, where a receiver had no fix, are left out and counted in a
+    Cells of a .tsv are separated by tabs, of others by commas. Rows at latitude and longitude 0, 0,
+    where a receiver had no fix, and repeated rows are left out and counted in a
     warning, as is what looks like another unit: stamps, which are converted, and yaw, which is not.
     """
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, skipinitialspace=True, strict=True)
+            # Blanks are not skipped after tabs: of two tabs, the second would be one.
+            reader = csv.DictReader(
+                lines, delimiter=separator, skipinitialspace=separator == ",", strict=True
+            )
             family = _family(file, [name.strip() for name in reader.fieldnames or ()])
             reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             rows = [_row(_Cells(file, reader.line_num, cells), family) for cells in reader]
@@ -182,7 +187,33 @@ def read_rows(file: Path) -> RecordRows:
         raise DataError(f"{file}: no records below the header")
     _warn_of_degrees(file, family, rows)
     placed, unplaced = _split_by_fix(file, family, rows)
-    return RecordRows(family.frame, _with_stamps_in_ns(file, placed), unplaced)
+    once = _without_repeats(file, placed)
+    return RecordRows(family.frame, _with_stamps_in_ns(file, once), unplaced)
+
+
+def _without_repeats(file: Path, rows: list[RecordRow]) -> list[RecordRow]:
+    """Return the first row of every image, the others counted; refuse one at two positions."""
+    kept: dict[tuple[Path, str, int], RecordRow] = {}
+    repeated = []
+    for row in rows:
+        first = kept.setdefault((row.image, row.traverse, row.stamp_ns), row)
+        if first is row:
+            continue
+        if first.position[:2] != row.position[:2]:
+            raise DataError(
+                f"{file}: {row.image} is in two rows with different positions, {first.position[:2]}"
+                f" and {row.position[:2]}; keep one, or tell them apart by stamp_ns or traverse"
+            )
+        repeated.append(row)
+    if repeated:
+        _log.warning(
+            "%s: %d of %d rows name an image and its position again and are left out, first: %s",
+            file,
+            len(repeated),
+            len(rows),
+            repeated[0].image,
+        )
+    return list(kept.values())
 
 
 def _split_by_fix(

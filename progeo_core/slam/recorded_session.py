@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from progeo_core.descriptors.encoder import Encoder
-from progeo_core.errors import ImageError, UsageError
+from progeo_core.descriptors.encoder import Encoder, Skipped, describe
+from progeo_core.errors import UsageError
 from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
 from progeo_core.images.codec import decode_image, make_thumbnail
 from progeo_core.inference.feature_extractor import FeatureExtractor
@@ -76,16 +76,17 @@ def close_recorded_loops(
     pictures: list[bytes] = []
     closures: list[LoopClosure] = []
     skipped = list(source.unplaced)
-    for row, image in enumerate(source.images()):
+    for described in describe(encoder, source.images(), source.records.images, batch_size=1):
         advance(1)
-        if isinstance(image, ImageError):
-            skipped.append(str(image))
+        if isinstance(described, Skipped):
+            skipped.append(str(described.error))
             continue
+        row, image = described.index, described.image
         x, y, yaw = poses[row]
         stamp, camera = int(stamps[row]), source.records.camera[row]
         session.odometry.add(stamp, [x, y, 0.0], yaw)
         frame = CameraFrame(image, stamp, camera, source.intrinsics.get(camera))
-        step = session.add_image(frame, encoder.encode([image])[0])
+        step = session.add_image(frame, described.descriptor)
         if step.keyframe is not None:
             kept.append(step.keyframe)
             names.append(str(source.records.images[row]))

@@ -96,6 +96,7 @@ class _Completion:
     ) -> None:
         self._map, self._finder = place_map, finder
         self._places = place_map.places()
+        self._had_features = self._with(landmarks=False)
         self._orientation = np.full((len(self._places.ids), 4), np.nan)
         self._intrinsics = {} if source is None else source.intrinsics
         self._calibration = calibration
@@ -189,10 +190,11 @@ class _Completion:
         return PlaceView(pose, intrinsics, features)
 
     def add_calibrations(self) -> None:
-        """Write calibrations and orientations to places that have features already."""
+        """Write calibrations and orientations to places that had features before."""
         table = self._map.view_table()
         lacking = ~table.calibrated | ~np.isfinite(table.orientation).all(axis=1)
         rows = np.searchsorted(self._places.ids, table.ids[lacking & (table.features > 0)])
+        rows = rows[self._had_features[rows]]
         for block in np.array_split(rows, range(_BLOCK, len(rows), _BLOCK)):
             self._map.set_views(self._places.ids[block], [*map(self._fitting, self._known(block))])
 

@@ -76,7 +76,7 @@ def write_images(folder: Path, size: tuple[int, int]) -> list[Path]:
 def ours(encoder: Encoder, paths: list[Path]) -> None:
     """Describe all images."""
     images = load_images(paths, encoder.fingerprint.image_side)
-    assert not any(isinstance(one, Skipped) for one in describe(encoder, images))
+    assert not any(isinstance(one, Skipped) for one in describe(encoder, images, paths))
 
 
 @torch.inference_mode()

@@ -32,6 +32,9 @@ def test_a_package_is_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert path_of_url("package://our_maps/f.progeo") == tmp_path / "share/our_maps/f.progeo"
     with pytest.raises(UsageError, match="no package 'other'"):
         path_of_url("package://other/f.progeo")
+    monkeypatch.delenv("AMENT_PREFIX_PATH")
+    with pytest.raises(UsageError, match="no package 'our_maps'"):
+        path_of_url("package://our_maps/f.progeo")
 
 
 @pytest.mark.parametrize("url", ["", "https://example.org/m.progeo", "file://server/m.progeo"])

@@ -33,7 +33,8 @@ def describe_once(encoder: Encoder, images: Sequence[Path], advance: Advance = n
         advance(len(images))
         return rows
     rows = np.full((len(images), encoder.fingerprint.dimension), np.nan, np.float32)
-    for outcome in describe(encoder, load_images(images, encoder.fingerprint.image_side)):
+    loaded = load_images(images, encoder.fingerprint.image_side)
+    for outcome in describe(encoder, loaded, images):
         if isinstance(outcome, Described):
             rows[outcome.index] = outcome.descriptor
         advance(1)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -125,10 +126,15 @@ def test_a_bad_datum_is_refused_with_the_form(progeo, few_records, tmp_path, dat
 def test_skipped_images_are_named_and_counted(
     progeo, few_records, truncated, small_model, tmp_path
 ):
-    few_records.write_text(few_records.read_text() + f"{truncated},0,0,0\n")
+    _, *rows = few_records.read_text().splitlines()
+    without_fix = f"{rows[0].split(',')[0]},0,0,0"
+    table = "image,lat_deg,lon_deg,heading_deg", *rows, f"{truncated},1,1,0", without_fix
+    few_records.write_text("\n".join(table))
     path = tmp_path / "a.progeo"
     done = progeo("map", "build", path, "--records", few_records, "--model", small_model)
-    assert done.code == 0
+    assert done.code == 0, done.err
+    assert re.search(r"skipped +2\n", done.out)
+    assert "1 of 8 records skipped, first: " in done.err
     assert f"progeo: skipped: {truncated}: the image is truncated" in done.err
     with PlaceMap.open(path) as place_map:
         assert len(place_map) == 6

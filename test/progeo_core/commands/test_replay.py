@@ -1,5 +1,7 @@
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from progeo_core.bags.reader import Bag
@@ -24,7 +26,7 @@ def test_an_offline_replay_prints_a_table_and_leaves_a_report(
 ):
     report = tmp_path / "report"
     done = progeo(
-        "replay", campus_bag, "--map", campus_map, *TOPICS,
+        "replay", campus_bag, "--map", campus_map,
         "--report", report, "--radius", 5, "--model", small_model,
         "--bag-out", tmp_path / "answers",
     )  # fmt: skip
@@ -55,3 +57,12 @@ def test_a_topic_that_is_not_there_is_named_with_those_that_are(progeo, campus_m
     )  # fmt: skip
     assert done.code == 1
     assert "there is no topic '/nope'; topics with images: /camera/image_raw" in done.error
+
+
+def test_of_several_topics_one_has_to_be_chosen(progeo, campus_map, campus_loop, tmp_path):
+    records = read_records(campus_loop / "records.csv").select(slice(0, 2))
+    turn = np.tile([0.0, 0.0, 0.0, 1.0], (2, 1))
+    write_bag(tmp_path / "drive", dataclasses.replace(records, orientation=turn))
+    done = progeo("replay", tmp_path / "drive", "--map", campus_map)
+    assert done.code == 2
+    assert "several pose topics, choose with --ground-truth-topic: /ground_truth/" in done.error

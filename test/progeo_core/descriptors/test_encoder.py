@@ -34,7 +34,7 @@ def grey(value: int) -> Image:
 
 def test_answers_every_image_in_order() -> None:
     encoder = MeanColour()
-    answers = list(describe(encoder, (grey(value) for value in range(5)), batch_size=2))
+    answers = list(describe(encoder, (grey(value) for value in range(5)), range(5), batch_size=2))
 
     assert encoder.batches == [2, 2, 1]
     for index, answer in enumerate(answers):
@@ -48,7 +48,7 @@ def test_skips_what_could_not_be_read() -> None:
     error = ImageError("b.jpg: empty")
     images: list[Any] = [grey(1), error, grey(3), error, error]
 
-    answers = list(describe(MeanColour(), images, batch_size=3))
+    answers = list(describe(MeanColour(), images, range(5), batch_size=3))
 
     assert [type(answer) for answer in answers] == [Described, Skipped, Described, Skipped, Skipped]
     assert [answer.index for answer in answers] == list(range(5))
@@ -58,10 +58,28 @@ def test_skips_what_could_not_be_read() -> None:
     assert answers[2].descriptor.tolist() == [3, 3, 3]
 
 
+def test_skips_by_name_what_the_model_fails_on() -> None:
+    class Failing(MeanColour):
+        def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
+            rows = super().encode(images)
+            return np.where(rows == 3.0, np.nan, rows)
+
+    names = [f"{value}.jpg" for value in range(5)]
+    answers = list(describe(Failing(), (grey(value) for value in range(5)), names, batch_size=2))
+
+    assert [answer.index for answer in answers] == list(range(5))
+    (skipped,) = [answer for answer in answers if isinstance(answer, Skipped)]
+    assert str(skipped.error) == (
+        "3.jpg: the model fails on this image: its descriptor is not finite"
+    )
+    assert isinstance(answers[4], Described)
+    assert answers[4].descriptor.tolist() == [4, 4, 4]
+
+
 @pytest.mark.parametrize("images", [[], [ImageError("a.jpg: empty")]])
 def test_does_not_trouble_the_encoder_without_images(images: list[Image | ImageError]) -> None:
     encoder = MeanColour()
-    assert len(list(describe(encoder, images))) == len(images)
+    assert len(list(describe(encoder, images, range(1)))) == len(images)
     assert encoder.batches == []
 
 
@@ -73,5 +91,5 @@ def test_reads_no_further_than_the_batch() -> None:
             taken.append(value)
             yield grey(value)
 
-    next(describe(MeanColour(), images(), batch_size=4))
+    next(describe(MeanColour(), images(), range(100), batch_size=4))
     assert len(taken) == 4

@@ -25,6 +25,7 @@ from progeo_core.records.records import (
 from test.progeo_core.images import bombs
 
 PHOTO = Path(__file__).parents[2] / "data/rtabmap_corridor_loop/images/1.jpg"
+OTHER = PHOTO.with_name("2.jpg")
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_yaw_is_wrapped(tmp_path):
 def test_degrees_become_metres_from_a_datum(tmp_path):
     path = tmp_path / "records.csv"
     path.write_text(
-        f"image,lat_deg,lon_deg,alt_m\n{PHOTO},48.137,11.575,519\n{PHOTO},48.138,11.575,\n"
+        f"image,lat_deg,lon_deg,alt_m\n{PHOTO},48.137,11.575,519\n{OTHER},48.138,11.575,\n"
     )
     records = read_records(path)
     local = records.to_local(records.default_datum())
@@ -290,8 +291,9 @@ def test_metres_of_utm_without_a_zone_meet_the_map_that_has_one(folder, caplog):
 
 
 def write_turns(folder, rows, header="image,x_m,y_m,yaw_rad,qx,qy,qz,qw"):
-    (folder / "1.jpg").touch()
-    lines = "".join(f"1.jpg,{row}\n" for row in rows)
+    for number in range(len(rows)):
+        (folder / f"{number}.jpg").touch()
+    lines = "".join(f"{number}.jpg,{row}\n" for number, row in enumerate(rows))
     (folder / "records.csv").write_text(f"{header}\n{lines}")
     return folder / "records.csv"
 
@@ -328,14 +330,14 @@ def test_directions_that_contradict_orientations_are_said_once(tmp_path, caplog)
 
 
 def test_orientation_and_depth_stay_with_their_image(tmp_path):
-    rows = [f"1,2,,{turn},{depth}" for turn, depth in ((ALONG_X, "1.jpg"), (DOWN, ""))]
+    rows = [f"1,2,,{turn},{depth}" for turn, depth in ((ALONG_X, "0.jpg"), (DOWN, ""))]
     header = "image,x_m,y_m,yaw_rad,qx,qy,qz,qw,depth"
     records = read_records(write_turns(tmp_path, rows, header))
     plain = dataclasses.replace(records, orientation=np.empty((0, 4)), depth=())
     joined = join_records([plain, records]).select(np.array([3, 1, 2]))
     np.testing.assert_array_equal(joined.orientation[0], [1.0, 0.0, 0.0, 0.0])
     assert np.isnan(joined.orientation[1]).all()
-    assert joined.depth == (None, None, tmp_path / "1.jpg")
+    assert joined.depth == (None, None, tmp_path / "0.jpg")
     moved = joined.to_local(Datum(48.0, 11.0))
     np.testing.assert_array_equal(moved.orientation, joined.orientation)
 

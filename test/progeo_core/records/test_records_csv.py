@@ -9,10 +9,11 @@ from progeo_core.records.records_csv import read_rows
 
 @pytest.fixture
 def written(tmp_path):
-    (tmp_path / "1.jpg").touch()
+    for number in range(1, 4):
+        (tmp_path / f"{number}.jpg").touch()
 
-    def write(text, encoding="utf-8"):
-        path = tmp_path / "records.csv"
+    def write(text, encoding="utf-8", name="records.csv"):
+        path = tmp_path / name
         path.write_bytes(text.encode(encoding))
         return path
 
@@ -34,7 +35,7 @@ def test_cells_become_values(written, tmp_path):
 def test_orientation_and_depth_are_read_where_they_are_given(written, tmp_path):
     (tmp_path / "depth").mkdir()
     (tmp_path / "depth" / "1.png").touch()
-    text = "image,x_m,y_m,qx,qy,qz,qw,depth\n1.jpg,1,2,0,0,.6,.805,depth/1.png\n1.jpg,1,2,,,,,\n"
+    text = "image,x_m,y_m,qx,qy,qz,qw,depth\n1.jpg,1,2,0,0,.6,.805,depth/1.png\n2.jpg,1,2,,,,,\n"
     _, (given, blank), _ = read_rows(written(text))
     assert given.orientation == pytest.approx((0.0, 0.0, 0.5976, 0.8018), abs=1e-4)
     assert given.depth == tmp_path / "depth" / "1.png"
@@ -44,10 +45,39 @@ def test_orientation_and_depth_are_read_where_they_are_given(written, tmp_path):
 
 def test_odometry_is_read_where_it_is_given(written, tmp_path):
     (tmp_path / "1.jpg").touch()
-    text = "image,x_m,y_m,odom_x_m,odom_y_m,odom_yaw_rad\n1.jpg,1,2,3,4,0.5\n1.jpg,1,2,,,\n"
+    text = "image,x_m,y_m,odom_x_m,odom_y_m,odom_yaw_rad\n1.jpg,1,2,3,4,0.5\n2.jpg,1,2,,,\n"
     first, second = read_rows(written(text)).rows
     assert first.odometry == (3.0, 4.0, 0.5)
     assert all(map(math.isnan, second.odometry))
+
+
+def test_cells_of_a_tsv_are_separated_by_tabs(written, tmp_path):
+    text = "image\tx_m\ty_m\tz_m\tcamera\n1.jpg\t1\t2\t\tleft, front\n"
+    (row,) = read_rows(written(text, name="records.TSV")).rows
+    assert row.image == tmp_path / "1.jpg"
+    assert row.position == (1.0, 2.0, 0.0)
+    assert row.camera == "left, front"
+
+
+def test_a_repeated_row_counts_once(written, caplog):
+    header = "image,x_m,y_m,stamp_ns,traverse\n"
+    text = header + "1.jpg,1,2,7,a\n2.jpg,1,2,7,a\n1.jpg,1,2,7,a\n1.jpg,1,2,8,a\n1.jpg,5,2,7,b\n"
+    rows = read_rows(written(text)).rows
+    assert [(row.image.name, row.stamp_ns, row.traverse) for row in rows] == [
+        ("1.jpg", 7, "a"),
+        ("2.jpg", 7, "a"),
+        ("1.jpg", 8, "a"),
+        ("1.jpg", 7, "b"),
+    ]
+    assert (
+        "1 of 5 rows name an image and its position again and are left out, first: " in caplog.text
+    )
+
+
+def test_an_image_at_two_positions_is_refused(written):
+    text = "image,lat_deg,lon_deg\n1.jpg,48.1,11.5\n2.jpg,48.1,11.5\n1.jpg,48.2,11.5\n"
+    with pytest.raises(DataError, match=r"1\.jpg is in two rows with different positions, \(48\.1"):
+        read_rows(written(text))
 
 
 TURNS = "image,x_m,y_m,qx,qy,qz,qw\n1.jpg,1,2,"
@@ -121,7 +151,7 @@ def test_byte_order_marks_blanks_quotes_and_blank_lines(written):
         ("image,lat_deg,lon_deg\n1.jpg,0,0.0\n", "all 1 records are at latitude 0, longitude 0"),
         (f"image,x_m,y_m\n{'x' * 5000},1,2\n", r"line 2, column image: no such file .*x"),
         ("image,x_m,y_m\n,1,2\n", "line 2, column image: is blank; name an image file"),
-        ("image,x_m,y_m\n1.jpg,1,2\n2.jpg,1,2\n", r"line 3, column image: no such file .*2\.jpg"),
+        ("image,x_m,y_m\n1.jpg,1,2\n4.jpg,1,2\n", r"line 3, column image: no such file .*4\.jpg"),
         ('image,x_m,y_m\n"1.jpg,1,2\n', "not a CSV file"),
     ],
 )
@@ -138,7 +168,7 @@ def test_other_encodings_and_missing_files_are_refused(written, tmp_path):
 
 
 def test_rows_without_a_fix_are_skipped_and_counted(written, tmp_path, caplog):
-    text = "image,lat_deg,lon_deg\n1.jpg,0,0\n1.jpg,48,11\n1.jpg,0.0,-0\n1.jpg,0,11\n"
+    text = "image,lat_deg,lon_deg\n1.jpg,0,0\n1.jpg,48,11\n1.jpg,0.0,-0\n2.jpg,0,11\n"
     _, rows, unplaced = read_rows(written(text))
     assert [row.position[:2] for row in rows] == [(48.0, 11.0), (0.0, 11.0)]
     assert unplaced == (f"{tmp_path / '1.jpg'}: no GPS fix (latitude 0, longitude 0)",) * 2
@@ -153,7 +183,7 @@ def test_the_origin_of_local_metres_is_a_place(written):
 def test_degrees_of_yaw_are_said_and_full_turns_are_not(written, caplog):
     read_rows(written("image,x_m,y_m,yaw_rad\n1.jpg,1,2,6.28\n"))
     assert not caplog.records
-    read_rows(written("image,x_m,y_m,yaw_rad\n1.jpg,1,2,90\n1.jpg,1,2,1\n1.jpg,1,2,-270\n"))
+    read_rows(written("image,x_m,y_m,yaw_rad\n1.jpg,1,2,90\n2.jpg,1,2,1\n3.jpg,1,2,-270\n"))
     (said,) = (record.getMessage() for record in caplog.records)
     assert "2 of 3 values of yaw_rad are more than a full turn, up to 270; yaw is in rad" in said
     caplog.clear()
@@ -162,7 +192,7 @@ def test_degrees_of_yaw_are_said_and_full_turns_are_not(written, caplog):
 
 
 def test_no_data_is_no_altitude_and_may_be_a_height(written):
-    text = "image,lat_deg,lon_deg,alt_m\n1.jpg,48,11,-9999\n1.jpg,48,11,-9998\n"
+    text = "image,lat_deg,lon_deg,alt_m\n1.jpg,48,11,-9999\n2.jpg,48,11,-9998\n"
     _, rows, _ = read_rows(written(text))
     assert math.isnan(rows[0].position[2])
     assert rows[1].position[2] == -9998.0

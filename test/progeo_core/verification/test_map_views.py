@@ -102,6 +102,12 @@ def test_a_calibration_of_other_images_is_counted(place_map, finder, source):
     assert all(view.intrinsics is None for view in views_of(place_map))
 
 
+def test_a_calibration_of_other_images_is_counted_once(place_map, finder, source):
+    square = dataclasses.replace(source.calibration, width=400, height=400)
+    complete_views(place_map, finder, calibration=square)
+    assert finder.faults.total() == 6
+
+
 def test_orientations_of_places_that_were_moved_since_do_not_count(place_map, finder, source):
     shifted = source.records.position + np.arange(6)[:, None] * [0.5, 0.0, 0.0]
     records = dataclasses.replace(source.records, position=shifted)
