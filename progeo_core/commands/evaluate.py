@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,12 +28,15 @@ from progeo_core.commands.console import (
     write_json,
 )
 from progeo_core.commands.map_images import ImageTopicOption
+from progeo_core.commands.ray_option import RayOption, ray_describer, threads_of_networks
 from progeo_core.map.sqlite_file import require_file
 from progeo_core.versions import versions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from progeo_core.errors import ImageError
+    from progeo_core.evaluation.answers import DescribedImage
     from progeo_core.evaluation.metric_poses import PoseComparison
     from progeo_core.evaluation.metrics import Evaluation
     from progeo_core.evaluation.replay import Replay, ReplayInput
@@ -86,6 +91,7 @@ def evaluate(
     camera_info: options.CameraInfoOption = None,
     json_path: JsonOption = None,
     report: ReportOption = None,
+    ray: RayOption = None,
     force: options.ForceFlag = False,
     model: options.MapModelOption = None,
     device: options.DeviceOption = options.MODEL.device,
@@ -98,13 +104,14 @@ def evaluate(
     horizontal distances. Precision and recall are over all confidence thresholds; calibration
     compares stated confidence with the share that was right. Time to localize: from the first
     image, or a jump of the truth, to the first accepted right answer.
+    With --ray many processes describe the images; an interrupted run goes on when given again.
 
         progeo evaluate --map city.progeo --queries site/test/queries \\
             --report report/
-        progeo evaluate --map lab.progeo --queries lap2.csv --sequence \\
-            --json out.json
+        progeo evaluate --map lab.progeo --queries lap2.csv --json out.json
         progeo evaluate --map lab.progeo --queries walk.csv \\
             --camera-info camera.yaml
+        progeo evaluate --map city.progeo --queries bag/ --sequence --ray auto
 
     JSON: schema (1), queries, database, protocol, recall_at ("1", "5", "10", "20"),
     position_error_m (median, p90), recall_at_precision ("1.00", "0.99"), auc_pr, accepted,
@@ -119,7 +126,7 @@ def evaluate(
     topics = BagTopics(image_topic, pose_topic)
     source = _read_queries(queries, map_path, topics, radius, options.read_intrinsics(camera_info))
     run_by = options.ModelChoice(model, device, runtime, trust_code)
-    run = answer_offline(source, run_by, sequence, verification_ms)
+    run = answer_offline(source, run_by, sequence, verification_ms, ray)
     say_skipped(run.skipped)
     if json_path is not None:
         sources = {"map": str(map_path), "queries_file": str(queries)}
@@ -161,22 +168,48 @@ def answer_offline(
     run_by: options.ModelChoice,
     sequence: bool,
     verification_ms: int,
+    ray: str | None = None,
 ) -> Replay:
-    """Answer the images of an input in this process."""
+    """Answer the images of an input in this process; ray: cluster that describes them."""
     from progeo_core.evaluation.replay import replay_offline
     from progeo_core.map.place_map import PlaceMap
 
     with PlaceMap.open(source.map_path) as place_map, waiting("loading the model"):
-        encoder = run_by.load(place_map)
-    with progress("localizing", source.images) as advance:
+        encoder, model = run_by.load(place_map), run_by.name(place_map)
+    with (
+        _described(source, run_by, model, ray) as described,
+        progress("localizing", source.images) as advance,
+    ):
         return replay_offline(
             source,
             encoder,
+            described,
             sequence=sequence,
             verification_ms=verification_ms,
             extractor=run_by.extractor(),
             advance=advance,
         )
+
+
+@contextlib.contextmanager
+def _described(
+    source: ReplayInput, run_by: options.ModelChoice, name: str, ray: str | None
+) -> Iterator[Iterator[DescribedImage | ImageError] | None]:
+    """Yield the images as a cluster describes them, None without one."""
+    if ray is None:
+        yield None
+        return
+    from progeo_core.fleet.described_blocks import FleetModel
+    from progeo_core.fleet.described_queries import described_queries
+
+    one_by_one = source.records is None
+    model = FleetModel(
+        name, run_by.device, run_by.runtime, run_by.trust_code, features=0, one_by_one=one_by_one
+    )
+    with ray_describer(ray, model) as describe:
+        identity = f"{model} {source.model} {threads_of_networks()}"
+        with contextlib.closing(described_queries(source, describe, identity)) as described:
+            yield described
 
 
 def _document(run: Replay) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +36,7 @@ from progeo_core.commands.options import (
     RuntimeOption,
     TrustFlag,
 )
+from progeo_core.commands.ray_option import RayOption, ray_describer, threads_of_networks
 from progeo_core.geo import parse_datum
 from progeo_core.map.place_features import PLACE_FEATURES
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
@@ -66,17 +66,6 @@ _DatumOption = Annotated[
         " Default: that of the session, else the first position where these are degrees.",
     ),
 ]
-_RayOption = Annotated[
-    str | None,
-    typer.Option(
-        "--ray",
-        metavar="ADDRESS",
-        help="Describe the images on a Ray cluster: HOST:PORT of its head, auto for the one that"
-        " this machine belongs to, or local for the cores and GPUs of this machine alone. Default:"
-        " in this process.",
-        show_default=False,
-    ),
-]
 
 
 def build(
@@ -84,7 +73,7 @@ def build(
     source_path: SourceArgument = None,
     robot: RobotOption = None,
     session: _SessionOption = None,
-    ray: _RayOption = None,
+    ray: RayOption = None,
     datum: _DatumOption = None,
     records: RecordsOption = None,
     images: ImagesOption = None,
@@ -140,24 +129,18 @@ def build(
 def _describer(model: FleetModel, ray: str | None) -> Iterator[tuple[ModelFingerprint, Describer]]:
     """Yield what the model is, and what describes images with it while the block runs."""
     from progeo_core.fleet.build import in_this_process
-    from progeo_core.inference.device import limit_threads, thread_count
+    from progeo_core.inference.device import limit_threads
 
-    # The last digits of descriptors depend on it, so it is not left to the machine.
-    threads = thread_count() if os.environ.get("OMP_NUM_THREADS") else 1
-    limit_threads(threads)
+    limit_threads(threads_of_networks())
     if ray is None:
         with waiting("loading the model"):
             encoder, finder = model.load()
         yield encoder.fingerprint, in_this_process(encoder, finder)
         return
-    from progeo_core.fleet.ray_workers import RayCluster
-
-    with waiting("connecting to Ray"):
-        cluster = RayCluster(ray, model, threads)
-    with contextlib.closing(cluster):
+    with ray_describer(ray, model) as describe:
         with waiting("loading the model"):
             fingerprint = model._replace(features=0).load()[0].fingerprint
-        yield fingerprint, cluster.describe
+        yield fingerprint, describe
 
 
 def _name_of(path: Path) -> str:

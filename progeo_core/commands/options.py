@@ -156,13 +156,19 @@ class ModelChoice(NamedTuple):
 
         return shared_extractor(self.device, self.runtime)
 
+    def name(self, place_map: PlaceMap) -> str:
+        """Return the model that was chosen, else that of the map."""
+        from progeo_core.inference.map_model import model_of_map
+
+        return self.model or model_of_map(place_map)
+
     def load(self, place_map: PlaceMap) -> Encoder:
         """Load the encoder; `ModelMismatchError` where another model made the map."""
         from progeo_core.inference.loading import load_encoder
-        from progeo_core.inference.map_model import model_of_map
 
-        name = self.model or model_of_map(place_map)
-        encoder = load_encoder(name, self.device, self.runtime, trust_code=self.trust_code)
+        encoder = load_encoder(
+            self.name(place_map), self.device, self.runtime, trust_code=self.trust_code
+        )
         place_map.require_model(encoder.fingerprint)
         return encoder
 

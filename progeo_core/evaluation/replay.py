@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.bags.camera_info import calibration_in
-from progeo_core.bags.reader import Bag
+from progeo_core.bags.reader import Bag, BagImage
 from progeo_core.descriptors.encoder import Encoder, require_finite
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, ImageError
@@ -77,6 +77,21 @@ class ReplayInput:
         if self.records is None:
             return f"{self.image_topic}@{self.stamp_ns[row]}"
         return str(self.records.images[row])
+
+    def taken(self) -> Iterator[BagImage]:
+        """Yield all images in full; those of files have the stamps and cameras of their records."""
+        if self.records is None:
+            with Bag(self.queries) as bag:
+                yield from bag.images(self.image_topic)
+        else:
+            stamps, cameras = self.records.stamp_ns.tolist(), self.records.camera
+            images = load_images(self.records.images)
+            for image, stamp_ns, camera in zip(images, stamps, cameras, strict=True):
+                yield BagImage(stamp_ns, stamp_ns, image, camera)
+
+    def odometry_of(self, row: int) -> FloatArray | None:
+        """Return the row of the odometry [3] of an image, None without any."""
+        return None if self.odometry is None else self.odometry[row]
 
     def read_images(self, rows: set[int]) -> Iterator[tuple[int, Image]]:
         """Yield some images again with their rows, ascending; those that fail are left out."""
@@ -242,12 +257,14 @@ def records_input(
         local.orientation,
         calibration,
         local,
+        local.odometry,
     )
 
 
 def replay_offline(
     source: ReplayInput,
     encoder: Encoder,
+    described: Iterable[DescribedImage | ImageError] | None = None,
     *,
     sequence: bool = LocalizerSettings.sequence,
     verification_ms: int = LocalizerSettings.verification_ms,
@@ -256,15 +273,16 @@ def replay_offline(
 ) -> Replay:
     """Answer every image, one after the other, singly and as a sequence.
 
-    sequence: whether to follow; else images are answered by themselves only. verification_ms: as
-    `LocalizerSettings` has it. extractor: see `PreparedMap`.
+    described: the images in their order, where others have described them; None lets the encoder do
+    so. sequence: whether to follow; else images are answered by themselves only. verification_ms:
+    as `LocalizerSettings` has it. extractor: see `PreparedMap`.
     Latency is the time from a decoded image to its answer. Images that cannot be used are dropped.
     """
     with PlaceMap.open(source.map_path) as place_map:
         answers = answer_drive(
             place_map,
             encoder,
-            _described(source, encoder),
+            _described(source, encoder) if described is None else described,
             sequence=sequence,
             intrinsics=source.intrinsics,
             extractor=extractor,
@@ -295,28 +313,27 @@ def _described(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedImage
 
 
 def _described_bag(source: ReplayInput, encoder: Encoder) -> Iterator[DescribedImage | ImageError]:
-    with Bag(source.queries) as bag:
-        for row, taken in enumerate(bag.images(source.image_topic)):
-            if isinstance(taken.image, ImageError):
-                yield taken.image
-                continue
-            started = time.perf_counter()
-            descriptor = encoder.encode([taken.image])[0]
-            encode_s = time.perf_counter() - started
-            try:
-                require_finite(descriptor)
-            except ImageError as error:
-                yield ImageError(f"{source.image_topic}@{taken.stamp_ns}: {error}")
-                continue
-            yield DescribedImage(
-                row,
-                taken.image,
-                taken.stamp_ns,
-                taken.camera,
-                descriptor,
-                encode_s,
-                None if source.odometry is None else source.odometry[row],
-            )
+    for row, taken in enumerate(source.taken()):
+        if isinstance(taken.image, ImageError):
+            yield taken.image
+            continue
+        started = time.perf_counter()
+        descriptor = encoder.encode([taken.image])[0]
+        encode_s = time.perf_counter() - started
+        try:
+            require_finite(descriptor)
+        except ImageError as error:
+            yield ImageError(f"{source.image_topic}@{taken.stamp_ns}: {error}")
+            continue
+        yield DescribedImage(
+            row,
+            taken.image,
+            taken.stamp_ns,
+            taken.camera,
+            descriptor,
+            encode_s,
+            source.odometry_of(row),
+        )
 
 
 def replay_of(

@@ -11,7 +11,12 @@ import numpy as np
 
 from progeo_core.descriptors.encoder import Encoder, Skipped
 from progeo_core.errors import DataError, UsageError
-from progeo_core.fleet.described_blocks import DescribedBlock, cut, describe_stretch
+from progeo_core.fleet.described_blocks import (
+    DescribedBlock,
+    cut,
+    describe_stretch,
+    of_one_runtime,
+)
 from progeo_core.fleet.push import (
     FROM_RECORDS,
     continued_session,
@@ -110,11 +115,8 @@ def build_fleet(
     advance(known)
     added = 0
     skipped: list[Skipped] = []
-    runtimes: set[str] = set()
     with contextlib.closing(describe(source, local, fresh)) as blocks:
-        for block in blocks:
-            runtimes.add(block.runs_in)
-            _require_one(runtimes)
+        for block in of_one_runtime(blocks):
             session = with_structure(session, block.note)
             new = _append(store, session, local, named, block)
             added += new
@@ -192,11 +194,3 @@ def _append(
     check_views(store.uri, places.views, places.image)
     rows = named.rows([one.row for one in block.described])
     return store.append(session, rows._replace(places=places, descriptors=descriptors))
-
-
-def _require_one(runtimes: set[str]) -> None:
-    if len(runtimes) > 1:
-        raise DataError(
-            f"processes describe images in different ways, {' and '.join(sorted(runtimes))}, whose"
-            " descriptors differ in their last digits: name one with --runtime"
-        )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from progeo_core.descriptors.encoder import Encoder, Skipped, runtime_of
+from progeo_core.errors import DataError
+from progeo_core.images.codec import Image
 from progeo_core.map.described_images import DescribedImage, describe_images
 from progeo_core.map.place_features import StructureNote, ViewFinder
 from progeo_core.map.places import IdArray
@@ -21,7 +26,8 @@ BLOCK = 128
 class FleetModel(NamedTuple):
     """Model that makes descriptors, where it runs, and how many local features there are of each.
 
-    features: 0 for none. The others: see `load_encoder`.
+    features: 0 for none. one_by_one: images are given to the network one at a time, as a robot's
+    come. The others: see `load_encoder`.
     """
 
     model: str
@@ -29,12 +35,15 @@ class FleetModel(NamedTuple):
     runtime: str
     trust_code: bool
     features: int
+    one_by_one: bool = False
 
     def load(self) -> tuple[Encoder, ViewFinder | None]:
         """Return the encoder, and what finds local features; see `load_encoder` for errors."""
         from progeo_core.inference.loading import load_encoder
 
         encoder = load_encoder(self.model, self.device, self.runtime, trust_code=self.trust_code)
+        if self.one_by_one:
+            encoder = _OneByOne(encoder)
         if not self.features:
             return encoder, None
         from progeo_core.inference.feature_extractor import shared_extractor
@@ -42,6 +51,17 @@ class FleetModel(NamedTuple):
 
         extractor = shared_extractor(self.device, self.runtime)
         return encoder, DepthViewFinder(extractor, self.features)
+
+
+class _OneByOne:
+    """Encoder that gives another one the images one at a time."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder, self.fingerprint = encoder, encoder.fingerprint
+        self.runs_in = runtime_of(encoder)
+
+    def encode(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        return np.concatenate([self._encoder.encode([image]) for image in images])
 
 
 class Stretch(NamedTuple):
@@ -68,6 +88,19 @@ class DescribedBlock(NamedTuple):
     skipped: list[Skipped]
     note: StructureNote | None
     runs_in: str
+
+
+def of_one_runtime(blocks: Iterable[DescribedBlock]) -> Iterator[DescribedBlock]:
+    """Yield blocks; raise `DataError` at the first that was described in another way."""
+    found: set[str] = set()
+    for block in blocks:
+        found.add(block.runs_in)
+        if len(found) > 1:
+            raise DataError(
+                f"processes describe images in different ways, {' and '.join(sorted(found))}, whose"
+                " descriptors differ in their last digits: name one with --runtime"
+            )
+        yield block
 
 
 def cut(source: ImageSource, records: Records, rows: IdArray, length: int) -> Iterator[Stretch]:

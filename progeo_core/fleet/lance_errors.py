@@ -24,7 +24,7 @@ _MEANINGS = (
         "the disk is full: free some room and try again",
     ),
     (
-        "AccessDenied|Forbidden|403|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
+        r"AccessDenied|Forbidden|\b403\b|InvalidAccessKeyId|SignatureDoesNotMatch|Unauthorized",
         "access is denied: set the object store's credentials in the environment (docs/fleet.md)",
     ),
     ("NoSuchBucket", "there is no such bucket: create it, or name another one"),
@@ -34,6 +34,20 @@ _MEANINGS = (
         " environment (docs/fleet.md)",
     ),
     ("credential", "there are no credentials: set the object store's in the environment"),
+)
+# Others, which are told as well; the last one fits all.
+_FAULTS = (
+    (
+        r"not found: .*\.lance/|table '\w+' was not found",
+        "a file of the store is missing: bring the store back if it is gone for now; if a part of"
+        " it was removed, restore that, or push the maps to a new one",
+    ),
+    (
+        "failed to fill whole buffer|file size is too small|invalid range",
+        "a file of the store is cut short, as by a power cut or an unfinished copy: restore it, or"
+        " push the maps to a new one",
+    ),
+    ("", "the store cannot be used: is it still there, and reachable?"),
 )
 _Result = TypeVar("_Result")
 
@@ -76,6 +90,7 @@ def _meaning(message: str) -> str:
     for pattern, meaning in _MEANINGS:
         if re.search(pattern, message, re.IGNORECASE):
             return meaning
+    fault = next(one for pattern, one in _FAULTS if re.search(pattern, message, re.IGNORECASE))
     # Without where in the engine's source it was raised.
     short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()[:_MAX_MESSAGE]
-    return f"the store cannot be used: is it still there, and reachable? ({short})"
+    return f"{fault} ({short})"

@@ -36,6 +36,12 @@ def test_commits_that_met_others_are_tried_again_and_nothing_else(monkeypatch):
         (RuntimeError("<Code>NoSuchBucket</Code>"), "there is no such bucket"),
         (RuntimeError("error sending request: timed out"), "cannot be reached"),
         (DamageError("place 7 does not match"), "damaged; restore .*place 7"),
+        (OSError("Not found: places.lance/data/9403a.lance"), r"is missing: bring .*403a\.lance"),
+        (ValueError("Table 'sessions' was not found"), "is missing: .*'sessions'"),
+        (
+            OSError("failed to fill whole buffer, /rustc/2d/ops.rs:2:5"),
+            r"cut short.*buffer\)$",
+        ),
         (OSError("Not found: a.lance, /root/lance/src/io.rs:7:9"), r"still there.*a\.lance\)$"),
     ],
 )

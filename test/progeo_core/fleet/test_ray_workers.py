@@ -17,7 +17,6 @@ from progeo_core.fleet.described_blocks import BLOCK, FleetModel
 from progeo_core.fleet.lance_store import open_fleet
 from progeo_core.fleet.ray_workers import RayCluster, _Worker
 from progeo_core.geo import Datum
-from progeo_core.inference.device import limit_threads
 from progeo_core.records.image_source import source_of_records
 from test.fleet_images import content, write_records
 
@@ -25,27 +24,6 @@ pytestmark = pytest.mark.slow
 
 COUNT = 5 * BLOCK + 10
 DATUM = "48.1,11.5"
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Start two nodes with a processor each; threads of networks are as in their workers."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("OMP_NUM_THREADS", "1")
-        limit_threads(1)
-        nodes = Cluster()
-        for _ in range(2):
-            nodes.add_node(
-                num_cpus=1,
-                include_dashboard=False,
-                include_log_monitor=False,
-                object_store_memory=100 << 20,
-            )
-        yield nodes
-        nodes.shutdown()
 
 
 @pytest.fixture(scope="module")
