@@ -210,19 +210,20 @@ def _reader(path: Path) -> sqlite3.Connection:
     try:
         return _snapshot(_connection(path, "mode=rw"))
     except sqlite3.OperationalError as error:
-        if may_write(path.resolve().parent):
+        # Full: not even the 32 KiB that readers share fit.
+        if may_write(path.resolve().parent) and "disk I/O" not in str(error):
             raise
-        return _reader_in_read_only_folder(path, error)
+        return _reader_without_log(path, error)
 
 
-def _reader_in_read_only_folder(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
+def _reader_without_log(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
     """Open where SQLite cannot make its log beside the map: nothing will change, so say so."""
     real = path.resolve()
     log = real.with_name(f"{real.name}-wal")
     if log.exists() and log.stat().st_size:
         raise DataError(
-            f"{path}: its writer did not finish, and this folder is read-only; copy the map and"
-            f" {log.name} to a folder where you may write"
+            f"{path}: its writer did not finish, and this folder is read-only or full; copy the map"
+            f" and {log.name} to a folder where you may write"
         ) from error
     return _snapshot(_connection(path, "mode=ro&immutable=1"))
 
