@@ -1,5 +1,6 @@
 """A robot of a fleet over DDS: the node in its own process, with a real store in a folder."""
 
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,15 @@ def fix_at(x_m: float, stamp_ns: int) -> NavSatFix:
     return message
 
 
+def store_process(node: int) -> int:
+    """Return the id of the process that asks the store for a node."""
+    for one in Path(f"/proc/{node}/task").glob("*/children"):
+        for child in map(int, one.read_text().split()):
+            if b"progeo_core.fleet.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return child
+    raise AssertionError(f"process {node} has none")
+
+
 class Robot:
     """A robot that sends one image at a time, with fixes where it has a receiver."""
 
@@ -189,6 +199,34 @@ def test_keyframes_count_as_shared_once_the_store_has_them(
     sessions = {one.key for one in open_fleet(str(uri)).info().sessions}
     assert "bob/own" in sessions
     assert fleet(health)["waiting"] == "0"
+
+
+def test_a_full_disk_leaves_the_region_in_use_and_what_waits(
+    robot, peer, health, active, parameters
+):
+    before, poses = fleet(health), len(robot.poses)
+    store = store_process(active.process.pid)
+    soft, hard = resource.prlimit(store, resource.RLIMIT_FSIZE)
+    resource.prlimit(store, resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        robot.drive(range(37, 46, 2))
+        assert peer.call(Trigger, f"{NODE}/save_map").success
+        for name in ("pull_failures", "push_failures"):
+            peer.wait_for(lambda name=name: int(fleet(health)[name]) > int(before[name]), name)
+        peer.wait_for(lambda: int(fleet(health)["waiting"]), "places to wait")
+    finally:
+        resource.prlimit(store, resource.RLIMIT_FSIZE, (soft, hard))
+    assert "its limit is reached" in fleet(health)["pull_fault"]
+    assert len(robot.poses) >= poses + 5
+    for name in ("regions", "region", "cached_places", "shared"):
+        assert fleet(health)[name] == before[name]
+    maps = {one.stem for one in Path(parameters["fleet.cache_folder"]).rglob("*region*")}
+    assert len(maps) == 1
+    with PlaceMap.open(parameters["map"]) as place_map:
+        mapped = len(place_map)
+    peer.wait_for(lambda: fleet(health)["shared"] == str(mapped), "the keyframes to be shared")
+    regions = str(int(before["regions"]) + 1)
+    peer.wait_for(lambda: fleet(health)["regions"] == regions, "the next region")
 
 
 def test_a_lost_robot_is_found_in_the_whole_store(robot, campus, peer, health):
