@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 _PERIOD_S = 1.0
 # A fix counts for this long (s).
 _FIX_S = 10.0
+# Of the thread: what answers images comes first.
+_NICENESS = 10
 
 
 class _Search(NamedTuple):
@@ -93,6 +97,9 @@ class FleetLink:
         )
 
     def _run(self) -> None:
+        # Linux gives every thread a priority of its own.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         while not self._stopping:
             self._step()
             try:

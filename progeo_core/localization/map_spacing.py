@@ -13,6 +13,8 @@ from progeo_core.map.place_map import PlaceMap, PlacePoses
 
 # Places whose neighbours are looked for; the medians need no more.
 _SAMPLE = 100
+# Nearer ones (m) are in the same spot: two drives from one table differ by how metres are rounded.
+_SAME_SPOT_M = 1e-3
 # Neighbours along one axis that are looked at first, to each side.
 _FIRST_REACH = 64
 
@@ -54,7 +56,7 @@ class _Line(NamedTuple):
             first, last = max(0, own - reach), min(count, own + reach + 1)
             offset = self.position[first:last] - self.position[own]
             distance = np.linalg.norm(offset, axis=1)
-            distance[distance == 0.0] = np.inf
+            distance[distance < _SAME_SPOT_M] = np.inf
             best = int(np.argmin(distance))
             before = -offset[0, self.axis] if first else np.inf
             after = offset[-1, self.axis] if last < count else np.inf

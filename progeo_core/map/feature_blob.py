@@ -40,7 +40,8 @@ def pack_features(features: PlaceFeatures, origin: FloatArray) -> FeatureBlob:
     """
     size = np.array(features.size, np.float64)
     scaled = np.maximum(np.round(size * min(1.0, MAX_SIDE / size.max())), 1.0)
-    points = np.clip(features.points * (scaled / size), 0.0, scaled)
+    # `np.clip` takes three times as long.
+    points = np.minimum(np.maximum(features.points * (scaled / size), 0.0), scaled)
     sigma_m = np.minimum(features.sigma_m, _MAX_FLOAT16)
     columns = (
         np.round(points * _STEPS_PER_PIXEL),

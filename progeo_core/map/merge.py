@@ -17,7 +17,7 @@ from progeo_core.map.leftovers import remove_leftovers
 from progeo_core.map.place_features import PlaceView, StructureNote, joined_structure
 from progeo_core.map.place_map import PlaceMap, Places, PlaceTable
 from progeo_core.map.places import IdArray
-from progeo_core.map.sqlite_file import check_name, move_file, scratch_folder
+from progeo_core.map.sqlite_file import check_name, finish_file, move_file, scratch_folder
 from progeo_core.map.write_lock import MapLock
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of, rotation_of
 from progeo_core.poses.transform import IDENTITY, Transform
@@ -99,10 +99,13 @@ def whole_map(
         opened.callback(lock.release)
         remove_leftovers(target)
         folder = opened.enter_context(scratch_folder(target))
-        opened.enter_context(_named(target, folder / target.name))
-        with PlaceMap.create(folder / target.name, fingerprint, datum) as place_map:
+        unfinished = folder / target.name
+        opened.enter_context(_named(target, unfinished))
+        with PlaceMap.create(unfinished, fingerprint, datum) as place_map:
+            place_map.leave_out_log()
             yield place_map
-        move_file(folder / target.name, target)
+        finish_file(unfinished)
+        move_file(unfinished, target)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class PlaceFeatures(NamedTuple):
     @property
     def has_landmark(self) -> NDArray[np.bool_]:
         """Whether the place of each feature is known [n]."""
-        return np.asarray(~np.isnan(self.landmarks).any(axis=1))
+        return _all_three(~np.isnan(self.landmarks))
 
     def rows(self, chosen: NDArray[np.int64]) -> PlaceFeatures:
         """Return some of the features, in the order of their rows [m]."""
@@ -173,8 +173,8 @@ def _feature_fault(features: PlaceFeatures) -> str | None:
         return f"it has {count} local features, more than {MAX_FEATURES}"
     # Written so that NaN counts as bad.
     inside = (points >= -_MARGIN_PX) & (points <= np.add(size, _MARGIN_PX))
-    known = (np.abs(landmarks) <= MAX_POSITION_M).all(axis=1)
-    unknown = np.isnan(landmarks).all(axis=1)
+    known = _all_three(np.abs(landmarks) <= MAX_POSITION_M)
+    unknown = _all_three(np.isnan(landmarks))
     deviation = np.isnan(sigma_m) | ((sigma_m >= 0.0) & np.isfinite(sigma_m))
     checks = (
         (descriptors.dtype == np.int8, "the descriptors of its local features are not int8"),
@@ -184,3 +184,8 @@ def _feature_fault(features: PlaceFeatures) -> str | None:
         (deviation.all(), "the standard deviations of its 3-D points are not finite"),
     )
     return next((fault for is_sound, fault in checks if not is_sound), None)
+
+
+def _all_three(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return where all of [n, 3] are true; NumPy's own `all` takes three times as long on these."""
+    return marks[:, 0] & marks[:, 1] & marks[:, 2]

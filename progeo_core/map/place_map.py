@@ -46,6 +46,7 @@ from progeo_core.map.sqlite_file import (
     check_name,
     create_file,
     explained,
+    leave_out_log,
     open_file,
     time_limit,
 )
@@ -76,6 +77,7 @@ class PlaceMap:
         self._real_path = path.resolve()
         self._identity = self._real_path.stat()
         self._log_path = self._real_path.with_name(f"{self._real_path.name}-wal")
+        self._has_log = True
         with self._guarded(), time_limit(file.connection):
             self._header = read_header(file.connection, file.version)
             self._projection = read_projection(
@@ -279,6 +281,12 @@ class PlaceMap:
         with self._guarded():
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def leave_out_log(self) -> None:
+        """Write half as much from now on; see `sqlite_file.leave_out_log`."""
+        with self._guarded():
+            leave_out_log(self._connection)
+            self._has_log = False
 
     def ids(self) -> IdArray:
         """Return the ids of all places, ascending; read as `poses` are."""
@@ -522,7 +530,7 @@ class PlaceMap:
                     self._connection.execute("ROLLBACK")
                 raise
             # What is written reaches the log first, which is found by its name, too.
-            if not (self._is_in_place() and self._log_path.exists()):
+            if not (self._is_in_place() and self._has_log == self._log_path.exists()):
                 raise DataError(
                     f"{self.path}: the map was moved, replaced or removed while it was written;"
                     " what this program writes from now on is lost: open the map again"

@@ -97,6 +97,26 @@ def scratch_folder(path: Path) -> Iterator[Path]:
         yield Path(folder.name)
 
 
+def leave_out_log(connection: sqlite3.Connection) -> None:
+    """Write each page once from now on, not to the log first: what a kill leaves is damaged.
+
+    For a file that counts only once it is whole; `finish_file` makes it a usual one.
+    """
+    connection.execute("PRAGMA journal_mode = MEMORY").fetchall()
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+def finish_file(closed: Path) -> None:
+    """Give a file that was written without a log its log again, once the disk has all of it."""
+    with explained(closed), contextlib.closing(_connection(closed, "mode=rw")) as file:
+        file.execute("PRAGMA journal_mode = WAL").fetchall()
+    try:
+        with closed.open("rb") as written:
+            os.fsync(written.fileno())
+    except OSError as error:
+        raise DataError(f"{closed}: {_MEANINGS['disk I/O']} ({error.strerror})") from error
+
+
 def move_file(closed: Path, path: Path) -> None:
     """Give a map that nobody has open its final name, where there is no map."""
     # Left by a map of that name that was deleted after a crash; SQLite would mix them in.
@@ -190,19 +210,20 @@ def _reader(path: Path) -> sqlite3.Connection:
     try:
         return _snapshot(_connection(path, "mode=rw"))
     except sqlite3.OperationalError as error:
-        if may_write(path.resolve().parent):
+        # Full: not even the 32 KiB that readers share fit.
+        if may_write(path.resolve().parent) and "disk I/O" not in str(error):
             raise
-        return _reader_in_read_only_folder(path, error)
+        return _reader_without_log(path, error)
 
 
-def _reader_in_read_only_folder(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
+def _reader_without_log(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
     """Open where SQLite cannot make its log beside the map: nothing will change, so say so."""
     real = path.resolve()
     log = real.with_name(f"{real.name}-wal")
     if log.exists() and log.stat().st_size:
         raise DataError(
-            f"{path}: its writer did not finish, and this folder is read-only; copy the map and"
-            f" {log.name} to a folder where you may write"
+            f"{path}: its writer did not finish, and this folder is read-only or full; copy the map"
+            f" and {log.name} to a folder where you may write"
         ) from error
     return _snapshot(_connection(path, "mode=ro&immutable=1"))
 

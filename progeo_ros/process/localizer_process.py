@@ -31,10 +31,19 @@ class LocalizerProcess:
     """Process that runs `progeo_localizer` with some parameters; a context manager ends it."""
 
     def __init__(
-        self, parameters: Mapping[str, object], environment: Mapping[str, str] | None = None
+        self,
+        parameters: Mapping[str, object],
+        environment: Mapping[str, str] | None = None,
+        namespace: str = "",
     ) -> None:
-        """Start the process; `parameters` are given as ROS arguments."""
+        """Start the process; `parameters` are given as ROS arguments.
+
+        namespace: such as /ada, of the node and its diagnostics.
+        """
+        self._service = f"{namespace}/{NODE}/change_state"
         arguments: list[str] = []
+        if namespace:
+            arguments += ["-r", f"__ns:={namespace}", "-r", "/diagnostics:=diagnostics"]
         for name, value in parameters.items():
             arguments += ["-p", f"{name}:={_yaml(value)}"]
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
@@ -54,7 +63,7 @@ class LocalizerProcess:
 
     def activate(self, node: Node, executor: Executor) -> None:
         """Configure and activate through the services; `ProgeoError` with the node's own words."""
-        client: Any = node.create_client(ChangeState, f"/{NODE}/change_state")
+        client: Any = node.create_client(ChangeState, self._service)
         try:
             self._wait(lambda: bool(client.wait_for_service(timeout_sec=1.0)))
             for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):

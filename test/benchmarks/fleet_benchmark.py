@@ -59,12 +59,12 @@ def rows(folder: Path) -> Iterator[Row]:
     given_bytes = fill(store, table, clusters, COUNT)
     yield _pull_row("pull before compact", store, table, folder)
     yield _append_row("append of 256 before compact", store, table, 0)
-    first_s = _processor_s(store.compact)
+    first_s = processor_s(store.compact)
     yield _pull_row("pull", store, table, folder)
     yield _append_row("append of 256", store, table, 1)
-    yield _nearest_row(store, table, clusters)
+    yield nearest_row(store, table, clusters)
     store.append(*drive(2, clusters, DAYS_PLACES))
-    yield Row("compact after 10,000 more", "s", _processor_s(store.compact), first_s)
+    yield Row("compact after 10,000 more", "s", processor_s(store.compact), first_s)
     info = store.info()
     indexes = sum(one.size_bytes or 0 for one in table.list_indices())
     # Files of earlier versions stay for a day.
@@ -78,19 +78,30 @@ def rows(folder: Path) -> Iterator[Row]:
     )
 
 
-def fill(store: FleetStore, table: Any, clusters: Clusters, count: int) -> int:
+def fill(
+    store: FleetStore,
+    table: Any,
+    clusters: Clusters,
+    count: int,
+    thumbnail_bytes: int = THUMBNAIL_BYTES,
+) -> int:
     """Add drives of so many places to a store; return the bytes of descriptors and thumbnails."""
     for start in range(0, count, PER_DRIVE):
-        session, places = drive(1000 + start // PER_DRIVE, clusters, PER_DRIVE, start)
+        number = 1000 + start // PER_DRIVE
+        session, places = drive(number, clusters, PER_DRIVE, start, thumbnail_bytes)
         store.append(session, places.rows([0]))
         # Without looking for what is there, which takes long without an index.
         rest = places.rows(np.arange(1, PER_DRIVE))
         table.add(lance_rows.table_of_places(rest, table.schema))
-    return count * (2 * DIMENSION + THUMBNAIL_BYTES)
+    return count * (2 * DIMENSION + thumbnail_bytes)
 
 
 def drive(
-    number: int, clusters: Clusters, count: int, start: int = 0
+    number: int,
+    clusters: Clusters,
+    count: int,
+    start: int = 0,
+    thumbnail_bytes: int = THUMBNAIL_BYTES,
 ) -> tuple[FleetSession, FleetPlaces]:
     """Return a drive along streets that turn by right angles, with the descriptors from a row."""
     random = np.random.default_rng(number)
@@ -109,7 +120,7 @@ def drive(
         camera=["front"] * count,
         traverse=names,
         image=[f"{one}.jpg" for one in numbers],
-        thumbnail=[random.bytes(THUMBNAIL_BYTES) for _ in numbers],
+        thumbnail=[random.bytes(thumbnail_bytes) for _ in numbers],
         views=[None] * count,
     )
     descriptors = clusters.around((start + numbers) // _PER_CLUSTER).astype(np.float16)
@@ -127,7 +138,7 @@ def _pull_row(case: str, store: FleetStore, table: Any, folder: Path) -> Row:
         region.contains(np.column_stack([found[name] for name in found.column_names]))
 
     row = compare(case, pulled, plain, repeats=3)
-    return row._replace(also={**row.also, "processor s": _processor_s(pulled), "places": pulled()})
+    return row._replace(also={**row.also, "processor s": processor_s(pulled), "places": pulled()})
 
 
 def _pull(store: FleetStore, region: Region, folder: Path) -> int:
@@ -149,7 +160,8 @@ def _append_row(case: str, store: FleetStore, table: Any, number: int) -> Row:
     return compare(case, lambda: store.append(session, next(batches)), plain, repeats=TIMED)
 
 
-def _nearest_row(store: FleetStore, table: Any, clusters: Clusters) -> Row:
+def nearest_row(store: FleetStore, table: Any, clusters: Clusters) -> Row:
+    """Return times and recall of searches in the whole store; plain: comparing all descriptors."""
     queries = clusters.queries(QUERIES).astype(np.float16)
     best = _best(table, queries)
     found = [store.nearest(query, NEIGHBOURS) for query in queries]
@@ -164,7 +176,7 @@ def _nearest_row(store: FleetStore, table: Any, clusters: Clusters) -> Row:
 
     row = compare("nearest", lambda: store.nearest(next(ours), NEIGHBOURS), searched, repeats=TIMED)
     processor_ms = (
-        1e3 * _processor_s(lambda: [store.nearest(one, NEIGHBOURS) for one in queries]) / QUERIES
+        1e3 * processor_s(lambda: [store.nearest(one, NEIGHBOURS) for one in queries]) / QUERIES
     )
     also = {**row.also, "recall@1": float(recall), "processor ms": processor_ms}
     return row._replace(also=also)
@@ -190,7 +202,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(single / np.linalg.norm(single, axis=1, keepdims=True))
 
 
-def _processor_s(function: Callable[[], object]) -> float:
+def processor_s(function: Callable[[], object]) -> float:
     """Return the processor time (s) of a function, which other programs do not change."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     function()

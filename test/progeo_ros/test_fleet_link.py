@@ -1,6 +1,8 @@
 """A robot of a fleet over DDS: the node in its own process, with a real store in a folder."""
 
+import resource
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_from_ns
 from progeo_ros.process.localizer_process import LocalizerProcess
-from test.progeo_ros.conftest import DATUM
+from test.progeo_ros.conftest import DATUM, Health
 from test.progeo_ros.test_localizer_over_dds import NODE, Camera
 
 pytest.importorskip("lancedb", reason="a fleet's store is the extra fleet")
@@ -102,13 +104,25 @@ def camera(peer, health, active, corridor_images) -> Camera:
 @pytest.fixture(scope="module")
 def fixes(peer, active):
     del active
-    publisher = peer.node.create_publisher(NavSatFix, "fix_reference", qos_profile_sensor_data)
+    return receiver(peer, "fix_reference")
+
+
+def receiver(peer, topic: str):
+    publisher = peer.node.create_publisher(NavSatFix, topic, qos_profile_sensor_data)
     peer.wait_for(publisher.get_subscription_count, "the node to hear fixes")
     return publisher
 
 
 def fleet(health) -> dict[str, str]:
     return health.values("fleet")
+
+
+def diagnostics(peer, namespace: str) -> Health:
+    health = Health()
+    topic = f"{namespace}/diagnostics"
+    peer.node.create_subscription(DiagnosticArray, topic, health.update, 10)
+    peer.wait_for(lambda: fleet(health), "the first diagnostics")
+    return health
 
 
 def fix_at(x_m: float, stamp_ns: int) -> NavSatFix:
@@ -119,13 +133,22 @@ def fix_at(x_m: float, stamp_ns: int) -> NavSatFix:
     return message
 
 
+def store_process(node: int) -> int:
+    """Return the id of the process that asks the store for a node."""
+    for one in Path(f"/proc/{node}/task").glob("*/children"):
+        for child in map(int, one.read_text().split()):
+            if b"progeo_core.fleet.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return child
+    raise AssertionError(f"process {node} has none")
+
+
 class Robot:
     """A robot that sends one image at a time, with fixes where it has a receiver."""
 
-    def __init__(self, peer, camera: Camera, images: list[Path], fixes) -> None:
+    def __init__(self, peer, camera: Camera, images: list[Path], fixes, node: str = NODE) -> None:
         self._peer, self._camera, self._images, self._fixes = peer, camera, images, fixes
-        self._answers = peer.collect(DiagnosticArray, f"{NODE}/status")
-        self.poses = peer.collect(PoseWithCovarianceStamped, f"{NODE}/pose")
+        self._answers = peer.collect(DiagnosticArray, f"{node}/status")
+        self.poses = peer.collect(PoseWithCovarianceStamped, f"{node}/pose")
 
     def show(self, image: Path, x_m: float | None = None) -> None:
         """Send an image, with a fix at metres of the corridor, and wait for its answer."""
@@ -189,6 +212,84 @@ def test_keyframes_count_as_shared_once_the_store_has_them(
     sessions = {one.key for one in open_fleet(str(uri)).info().sessions}
     assert "bob/own" in sessions
     assert fleet(health)["waiting"] == "0"
+
+
+def test_a_full_disk_leaves_the_region_in_use_and_what_waits(
+    robot, peer, health, active, parameters
+):
+    before, poses = fleet(health), len(robot.poses)
+    store = store_process(active.process.pid)
+    soft, hard = resource.prlimit(store, resource.RLIMIT_FSIZE)
+    resource.prlimit(store, resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        robot.drive(range(37, 46, 2))
+        assert peer.call(Trigger, f"{NODE}/save_map").success
+        for name in ("pull_failures", "push_failures"):
+            peer.wait_for(lambda name=name: int(fleet(health)[name]) > int(before[name]), name)
+        peer.wait_for(lambda: int(fleet(health)["waiting"]), "places to wait")
+    finally:
+        resource.prlimit(store, resource.RLIMIT_FSIZE, (soft, hard))
+    assert "its limit is reached" in fleet(health)["pull_fault"]
+    assert len(robot.poses) >= poses + 5
+    for name in ("regions", "region", "cached_places", "shared"):
+        assert fleet(health)[name] == before[name]
+    maps = {one.stem for one in Path(parameters["fleet.cache_folder"]).rglob("*region*")}
+    assert len(maps) == 1
+    with PlaceMap.open(parameters["map"]) as place_map:
+        mapped = len(place_map)
+    peer.wait_for(lambda: fleet(health)["shared"] == str(mapped), "the keyframes to be shared")
+    regions = str(int(before["regions"]) + 1)
+    peer.wait_for(lambda: fleet(health)["regions"] == regions, "the next region")
+
+
+def test_a_second_robot_is_killed_while_both_map_and_exchange(
+    robot, peer, health, parameters, uri, corridor_images, tmp_path
+):
+    """Robot eve, whose clock goes back by a year, beside the robot bob."""
+    given = {
+        **parameters,
+        "fleet.robot": "eve",
+        "fleet.cache_folder": str(tmp_path / "cache"),
+        "map": str(tmp_path / "own.progeo"),
+        "cameras": ["/eve/image_raw"],
+    }
+    with LocalizerProcess(given, namespace="/eve") as process:
+        process.activate(peer.node, peer.executor)
+        own = diagnostics(peer, "/eve")
+        camera = Camera(peer, own, "/eve/image_raw", corridor_images[0])
+        fixes = receiver(peer, "/eve/fix_reference")
+        eve = Robot(peer, camera, corridor_images, fixes, f"/eve{NODE}")
+        assert peer.call(SetBool, f"/eve{NODE}/set_mapping", SetBool.Request(data=True)).success
+        for step in range(10):
+            eve.drive(range(3 * step, 3 * step + 1))
+            robot.drive(range(44 - 2 * step, 45 - 2 * step))
+            if step == 5:
+                camera.stamp_ns -= 365 * 86_400 * 10**9
+        peer.wait_for(lambda: int(fleet(own)["regions"]) > 1, "eve's next region")
+        peer.wait_for(lambda: int(fleet(own)["shared"]), "eve's keyframes to be shared")
+        eve.drive(range(31, 38, 2))
+        assert peer.call(Trigger, f"/eve{NODE}/save_map").success
+        acknowledged = int(fleet(own)["shared"])
+        process.process.kill()
+        process.process.wait()
+    with PlaceMap.open(given["map"]) as place_map:
+        mapped = len(place_map)
+    assert mapped >= acknowledged
+    # Under another name, as the middleware takes a while to forget the one that was killed.
+    with LocalizerProcess(given, namespace="/back") as process:
+        process.activate(peer.node, peer.executor)
+        own = diagnostics(peer, "/back")
+        peer.wait_for(lambda: int(fleet(own).get("shared", 0)), "the rest to be shared")
+        peer.wait_for(lambda: fleet(own)["waiting"] == "0", "all to be shared")
+    assert peer.call(Trigger, f"{NODE}/save_map").success
+    with PlaceMap.open(parameters["map"]) as place_map:
+        bobs = len(place_map)
+    peer.wait_for(lambda: fleet(health)["shared"] == str(bobs), "bob's keyframes to be shared")
+    blocks = list(open_fleet(str(uri)).region(None))
+    ids = [one for block in blocks for one in block.ids]
+    assert len(set(ids)) == len(ids)
+    kept = Counter(key for block in blocks for key in block.sessions)
+    assert (kept["eve/own"], kept["bob/own"]) == (mapped, bobs)
 
 
 def test_a_lost_robot_is_found_in_the_whole_store(robot, campus, peer, health):

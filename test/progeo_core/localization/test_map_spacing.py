@@ -22,6 +22,14 @@ def test_spacing_is_the_median_distance_to_the_nearest_place_elsewhere(
     assert scale.spacing_m == pytest.approx(3.0)
 
 
+def test_what_differs_by_rounding_is_in_the_same_spot(
+    tmp_path, fingerprint, make_places, unit_vectors
+):
+    position = np.stack([[0.0, 1e-9, 3.0, 3.0 + 1e-9, 6.0, 6.0 + 1e-9]] * 3, axis=-1)
+    scale = scale_of(tmp_path, fingerprint, make_places(6, position), unit_vectors(6))
+    assert scale.spacing_m == pytest.approx(np.sqrt(27.0))
+
+
 def test_neighbours_that_look_alike_are_measured_so(tmp_path, fingerprint, make_places):
     rng = np.random.default_rng(0)
     steps = np.cumsum(rng.normal(size=(200, 8)), axis=0)

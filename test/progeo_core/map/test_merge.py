@@ -40,6 +40,10 @@ def test_merge_copies_everything(tmp_path, make_map, make_places, unit_vectors):
         both = np.concatenate([unit_vectors(3), unit_vectors(2, seed=1)])
         np.testing.assert_array_equal(merged.descriptors(), both.astype(np.float16))
     assert sorted(os.listdir(tmp_path)) == ["both.progeo", "first.progeo", "second.progeo"]
+    with PlaceMap.open(tmp_path / "both.progeo", writable=True) as merged:
+        merged.append(make_places(1), unit_vectors(1))
+        # As any other map, it is written to a log first.
+        assert (tmp_path / "both.progeo-wal").stat().st_size
 
 
 def test_merge_keeps_places_where_they_are_on_earth(tmp_path, make_map, make_places, unit_vectors):

@@ -1,4 +1,5 @@
 import os
+import resource
 import sqlite3
 import time
 from contextlib import closing
@@ -74,3 +75,13 @@ def test_a_writable_file_is_a_map_and_a_reader_cannot_change_it(filled_map):
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         connection.execute("DELETE FROM place")
+
+
+def test_a_map_opens_on_a_full_disk(filled_map):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with PlaceMap.open(filled_map) as place_map:
+            assert len(place_map.descriptors()) == 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
