@@ -202,12 +202,17 @@ def _described(
     from progeo_core.fleet.described_blocks import FleetModel
     from progeo_core.fleet.described_queries import described_queries
 
-    one_by_one = source.records is None
     model = FleetModel(
-        name, run_by.device, run_by.runtime, run_by.trust_code, features=0, one_by_one=one_by_one
+        name,
+        run_by.device,
+        run_by.runtime,
+        run_by.trust_code,
+        features=0,
+        one_by_one=source.records is None,
+        fingerprint=source.model,
     )
     with ray_describer(ray, model) as describe:
-        identity = f"{model} {source.model} {threads_of_networks()}"
+        identity = f"{model} {threads_of_networks()}"
         with contextlib.closing(described_queries(source, describe, identity)) as described:
             yield described
 

@@ -137,9 +137,9 @@ def _describer(model: FleetModel, ray: str | None) -> Iterator[tuple[ModelFinger
             encoder, finder = model.load()
         yield encoder.fingerprint, in_this_process(encoder, finder)
         return
-    with ray_describer(ray, model) as describe:
-        with waiting("loading the model"):
-            fingerprint = model._replace(features=0).load()[0].fingerprint
+    with waiting("loading the model"):
+        fingerprint = model._replace(features=0).load()[0].fingerprint
+    with ray_describer(ray, model._replace(fingerprint=fingerprint)) as describe:
         yield fingerprint, describe
 
 

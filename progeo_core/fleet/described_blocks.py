@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import platform
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder, Skipped, runtime_of
-from progeo_core.errors import DataError
+from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import DataError, ModelMismatchError
 from progeo_core.images.codec import Image
 from progeo_core.map.described_images import DescribedImage, describe_images
 from progeo_core.map.place_features import StructureNote, ViewFinder
@@ -27,7 +29,8 @@ class FleetModel(NamedTuple):
     """Model that makes descriptors, where it runs, and how many local features there are of each.
 
     features: 0 for none. one_by_one: images are given to the network one at a time, as a robot's
-    come. The others: see `load_encoder`.
+    come. fingerprint: of the model where the command runs, None to take any. The others: see
+    `load_encoder`.
     """
 
     model: str
@@ -36,12 +39,21 @@ class FleetModel(NamedTuple):
     trust_code: bool
     features: int
     one_by_one: bool = False
+    fingerprint: ModelFingerprint | None = None
 
     def load(self) -> tuple[Encoder, ViewFinder | None]:
-        """Return the encoder, and what finds local features; see `load_encoder` for errors."""
+        """Return the encoder, and what finds local features; see `load_encoder` for errors.
+
+        Raises `ModelMismatchError` where this machine has another model of that name.
+        """
         from progeo_core.inference.loading import load_encoder
 
         encoder = load_encoder(self.model, self.device, self.runtime, trust_code=self.trust_code)
+        if self.fingerprint not in {None, encoder.fingerprint}:
+            raise ModelMismatchError(
+                f"{self.model}: on {platform.node()} it is {encoder.fingerprint}, where the command"
+                f" runs {self.fingerprint}; give every machine of the cluster the same files"
+            )
         if self.one_by_one:
             encoder = _OneByOne(encoder)
         if not self.features:

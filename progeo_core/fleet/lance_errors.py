@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from progeo_core.errors import DataError, ProgeoError
@@ -49,6 +50,8 @@ _FAULTS = (
     ),
     ("", "the store cannot be used: is it still there, and reachable?"),
 )
+# What a version's file ends with once it is written in full.
+_LAST_BYTES = b"LANC"
 _Result = TypeVar("_Result")
 
 
@@ -83,10 +86,16 @@ def explained(uri: str) -> Iterator[None]:
             f" new one ({error})"
         ) from error
     except (RuntimeError, OSError, ValueError, LookupError) as error:
-        raise DataError(f"{uri}: {_meaning(str(error))}") from error
+        raise DataError(f"{uri}: {_meaning(uri, str(error))}") from error
 
 
-def _meaning(message: str) -> str:
+def _meaning(uri: str, message: str) -> str:
+    cut = "" if "://" in uri else " and ".join(map(str, _cut_versions(Path(uri))))
+    if cut:
+        return (
+            f"the newest version is cut short, as by a power cut: remove {cut} and the store is as"
+            " it was before its last change, which the same command makes again"
+        )
     for pattern, meaning in _MEANINGS:
         if re.search(pattern, message, re.IGNORECASE):
             return meaning
@@ -94,3 +103,13 @@ def _meaning(message: str) -> str:
     # Without where in the engine's source it was raised.
     short = re.sub(r",?\s*/\S+\.rs:\d+(:\d+)?", "", message).strip()[:_MAX_MESSAGE]
     return f"{fault} ({short})"
+
+
+def _cut_versions(folder: Path) -> Iterator[Path]:
+    """Yield the newest version of each table in a folder that was not written in full."""
+    with contextlib.suppress(OSError):
+        for table in sorted(folder.glob("*.lance")):
+            # Names count downwards.
+            newest = min((table / "_versions").glob("*.manifest"), default=None)
+            if newest is not None and not newest.read_bytes().endswith(_LAST_BYTES):
+                yield newest

@@ -214,6 +214,7 @@ class LanceStore:
         """Drop places, join files, bring indexes up to date; see `FleetStore.compact`."""
         cleared = dict.fromkeys(CLEARED_COLUMNS)
         with explained(self.uri):
+            self._drop_twins(self._ids_of_twins())
             for where in _any_of(drop):
                 retried(partial(self._places.update, where=where, values=cleared))
             for table in (self._sessions, self._cameras, self._places):
@@ -276,6 +277,18 @@ class LanceStore:
         for version, extra in later.items():
             for where in _any_of(extra):
                 retried(partial(self._places.delete, f"{where} AND {_CREATED} = {version}"))
+
+    def _ids_of_twins(self) -> list[str]:
+        """Return the ids that several rows have; reads all ids."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        ids = self._places.search().select(["id"]).to_arrow()["id"]
+        # Together they may be more than 2 GB.
+        counted = ids.cast(pa.large_string()).value_counts()
+        values, counts = counted.field("values"), counted.field("counts")
+        twins: list[str] = values.filter(pc.greater(counts, 1)).to_pylist()
+        return twins
 
     def _all_sessions(self) -> Iterator[FleetSession]:
         return map(lance_rows.session_of, self._sessions.to_arrow().to_pylist())

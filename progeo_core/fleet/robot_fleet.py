@@ -78,6 +78,7 @@ class FleetCounts(NamedTuple):
     """What a robot has of the fleet's store, and the store of it.
 
     shared: places that the store has acknowledged in this run. waiting: places that are to go up.
+    without_datum: places mapped in this run that cannot, as nobody knows where on earth they are.
     """
 
     region: str
@@ -89,6 +90,7 @@ class FleetCounts(NamedTuple):
     waiting: int
     push_failures: int
     push_fault: str
+    without_datum: int = 0
 
 
 class RobotFleet:
@@ -109,6 +111,8 @@ class RobotFleet:
         self._store = StoreProcess(uri)
         self._pulls, self._pushes = RetryDelay(time.monotonic), RetryDelay(time.monotonic)
         self._regions, self._empty, self._shared = 0, 0, 0
+        # Places of maps without a datum, by their paths.
+        self._without_datum: dict[str, int] = {}
         self._version, self._look_s = -1, -math.inf
 
     def open(self) -> None:
@@ -150,6 +154,7 @@ class RobotFleet:
             sum(one.waiting for one in uploads),
             self._pushes.failures,
             self._pushes.fault,
+            sum(list(self._without_datum.values())),
         )
 
     def next_region(
@@ -277,7 +282,10 @@ class RobotFleet:
             raise DataError(f"{upload.map_path}: the map is gone before its places were shared")
         waits = {"map_path": upload.map_path, "after": upload.upto}
         # Without the store, so that it is known while that cannot be reached.
-        upload.waiting = int(self._store.ask(_PUSH_S, job="count", **waits)["waiting"])
+        counted = self._store.ask(_PUSH_S, job="count", **waits)
+        upload.waiting = int(counted["waiting"])
+        if not counted["has_datum"]:
+            self._note_without_datum(upload)
         if not upload.waiting:
             return 0
         answer = self._store.ask(_PUSH_S, job="push", robot=self._robot, before=before, **waits)
@@ -285,6 +293,18 @@ class RobotFleet:
         self._shared += sent
         upload.upto, upload.waiting = int(answer["upto"]), int(answer["waiting"])
         return sent
+
+    def _note_without_datum(self, upload: Upload) -> None:
+        """Count places that never go up, and say so once for each map."""
+        if upload.waiting and not self._without_datum.get(upload.map_path):
+            _log.warning(
+                "%s: its places are not shared with the fleet, as the map has no datum: map with"
+                " mapping_reference: fix, extend a map that has a datum, or begin by ~/set_mapping"
+                " while a region of the fleet's map is in use",
+                upload.map_path,
+            )
+        self._without_datum[upload.map_path] = upload.waiting
+        upload.waiting = 0
 
     def _note_pull_failure(self, error: ProgeoError) -> None:
         if self._pulls.failed(str(error)):

@@ -102,8 +102,9 @@ class FleetChanges(NamedTuple):
 class FleetInfo(NamedTuple):
     """What a store holds.
 
-    version: grows with every change. dropped: how many places were pruned. indexed: how many
-    places the index of descriptors covers. size_bytes: of the newest version of the places.
+    version: grows with every change. places: counts those that a killed writer left twice until the
+    next push of them or `compact`. dropped: how many places were pruned. indexed: how many places
+    the index of descriptors covers. size_bytes: of the newest version of the places.
     """
 
     version: int

@@ -98,7 +98,8 @@ class Worker:
 
 def _count(map_path: str, after: int) -> dict[str, Any]:
     with PlaceMap.open(map_path) as place_map:
-        return {"waiting": int(np.count_nonzero(place_map.ids() > after))}
+        waiting = int(np.count_nonzero(place_map.ids() > after))
+        return {"waiting": waiting, "has_datum": place_map.datum is not None}
 
 
 def main(uri: str) -> None:

@@ -133,6 +133,12 @@ def fleet_status(uri: str, places: int, counts: FleetCounts) -> DiagnosticStatus
     """Return the status of the link to a fleet's store; places: of the map in use."""
     level, message = DiagnosticStatus.OK, counts.region or "no region of the fleet's map yet"
     fault = counts.pull_fault or counts.push_fault
+    if counts.without_datum:
+        level = DiagnosticStatus.WARN
+        message = (
+            f"{counts.without_datum} places are not shared, as their map has no datum: map with"
+            " mapping_reference: fix, or begin while a region of the fleet's map is in use"
+        )
     if fault:
         level = DiagnosticStatus.WARN
         message = f"localizing goes on with what is here, and the store is tried again: {fault}"

@@ -1,7 +1,12 @@
 """Images described a block at a time, however they are cut."""
 
-import numpy as np
+import dataclasses
+import platform
 
+import numpy as np
+import pytest
+
+from progeo_core.errors import ModelMismatchError
 from progeo_core.fleet import described_blocks
 from progeo_core.fleet.described_blocks import FleetModel, cut, describe_stretch
 from progeo_core.records.image_source import source_of_records
@@ -36,3 +41,13 @@ def test_a_model_comes_with_what_finds_local_features_or_without(small_model):
     _, finder = model._replace(features=64).load()
     assert isinstance(finder, DepthViewFinder)
     assert finder.features == 64
+
+
+def test_a_machine_with_other_weights_under_that_name_is_refused(small_model, small_encoder):
+    wanted = dataclasses.replace(small_encoder.fingerprint, weights_sha256="ab" * 32)
+    model = FleetModel(str(small_model), "cpu", "auto", False, 0, fingerprint=wanted)
+    found = small_encoder.fingerprint.weights_sha256[:12]
+    with pytest.raises(ModelMismatchError, match=rf"on .+{found}.+command runs .+{'ab' * 6}") as no:
+        model.load()
+    assert platform.node() in str(no.value)
+    model._replace(fingerprint=small_encoder.fingerprint).load()

@@ -1,9 +1,11 @@
 """A fleet's store on a real LanceDB in a folder."""
 
+import re
 import resource
 import shutil
 import threading
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +124,10 @@ def test_what_a_killed_writer_left_twice_is_read_once_and_mended_by_the_next(sto
     assert (len(matches.similarity), matches.places.places.image[0]) == (20, "7.jpg")
     assert store.append(SESSION, given) == PLACES - 20
     assert store.info().places == PLACES
+    store._places.add(twice)
+    store.compact([given.ids[0]])
+    assert store.info()[1:3] == (PLACES - 1, 1)
+    assert sorted(held(store)) == sorted(given.ids[1:])
 
 
 def test_the_index_of_descriptors_grows_with_the_store(store, monkeypatch):
@@ -147,6 +153,22 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_kept(store):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert held(store) == given.ids[:20]
     assert store.append(SESSION, given) == 980
+
+
+@pytest.mark.parametrize("left", [0, 100])
+def test_a_version_that_a_power_cut_left_is_named_and_the_one_before_it_stays(store, left):
+    given = some_places()
+    for rows in (range(20), range(20, 40)):
+        store.append(SESSION, given.rows(rows))
+    newest = min(Path(store.uri, "places.lance", "_versions").glob("*.manifest"))
+    newest.write_bytes(newest.read_bytes()[:left])
+    named = re.escape(f"remove {newest} and")
+    with pytest.raises(DataError, match=f"newest version is cut short, .*{named}"):
+        open_fleet(store.uri).info()
+    newest.unlink()
+    mended = open_fleet(store.uri)
+    assert held(mended) == given.ids[:20]
+    assert (mended.append(SESSION, given), len(held(mended))) == (40, PLACES)
 
 
 def test_a_store_that_goes_while_it_is_read_is_named(store):

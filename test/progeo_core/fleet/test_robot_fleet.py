@@ -122,7 +122,7 @@ def test_places_go_up_in_batches_and_count_once_they_are_acknowledged(fleet, tmp
     yard = tmp_path / "yard.progeo"
     yard.write_bytes(b"")
     fleet.link.share(yard, "aa", 20)
-    fleet.answers["count"] = {"waiting": 300}
+    fleet.answers["count"] = {"waiting": 300, "has_datum": True}
     fleet.answers["push"] = DataError("away")
     fleet.link.upload(yard, 500)
     assert fleet.asked[-1] == {
@@ -142,7 +142,7 @@ def test_places_go_up_in_batches_and_count_once_they_are_acknowledged(fleet, tmp
     assert fleet.asked[-1]["after"] == 276
     counts = fleet.link.counts()
     assert (counts.shared, counts.waiting, counts.push_fault) == (300, 0, "")
-    fleet.answers["count"] = {"waiting": 0}
+    fleet.answers["count"] = {"waiting": 0, "has_datum": True}
     fleet.link.upload(None, None)
     asked = len(fleet.asked)
     fleet.now += 6.0
@@ -155,7 +155,8 @@ def test_a_map_that_cannot_go_up_keeps_no_other_waiting(fleet, tmp_path):
     dock.write_bytes(b"")
     fleet.link.share(gone, "aa", 0)
     fleet.link.share(dock, "bb", 0)
-    fleet.answers = {"count": {"waiting": 1}, "push": {"upto": 1, "shared": 1, "waiting": 0}}
+    fleet.answers["count"] = {"waiting": 1, "has_datum": True}
+    fleet.answers["push"] = {"upto": 1, "shared": 1, "waiting": 0}
     fleet.link.upload(None, None)
     assert fleet.link.counts().shared == 1
     assert fleet.link.counts().push_failures == 1
@@ -164,6 +165,26 @@ def test_a_map_that_cannot_go_up_keeps_no_other_waiting(fleet, tmp_path):
     fleet.now += 600.0
     fleet.link.upload(None, None)
     assert len(fleet.asked) == 2
+
+
+def test_a_map_without_a_datum_is_told_once_and_is_no_failure(fleet, tmp_path, caplog):
+    yard = tmp_path / "yard.progeo"
+    yard.write_bytes(b"")
+    fleet.link.share(yard, "aa", 0)
+    with caplog.at_level(logging.WARNING, "progeo_core"):
+        for waiting in (0, 3, 8):
+            fleet.answers["count"] = {"waiting": waiting, "has_datum": False}
+            fleet.link.upload(yard, 9)
+            fleet.now += 6.0
+    assert caplog.text.count("yard.progeo: its places are not shared with the fleet") == 1
+    counts = fleet.link.counts()
+    assert (counts.without_datum, counts.waiting, counts.push_failures) == (8, 0, 0)
+    # Once it is closed, nothing of it is left to do.
+    fleet.link.upload(None, None)
+    fleet.now += 6.0
+    fleet.link.upload(None, None)
+    assert {one["job"] for one in fleet.asked} == {"count"}
+    assert (len(fleet.asked), fleet.link.counts().without_datum) == (4, 8)
 
 
 def test_regions_like_an_image_are_distinct_and_few(fleet):

@@ -89,7 +89,10 @@ def test_what_goes_wrong_is_answered_by_its_kind(uri, tmp_path):
     assert "the nearest session, 'ada/site'" in empty["error"]
     assert worker.answer({**pull, "radius_m": -1.0, "datum": []})["kind"] == "UsageError"
     count = {"job": "count", "map_path": str(tmp_path / "own.progeo"), "after": 0}
-    assert worker.answer(count)["kind"] == "DataError"
+    assert worker.answer(count.copy())["kind"] == "DataError"
+    with PlaceMap.create(tmp_path / "own.progeo", MODEL):
+        pass
+    assert worker.answer(count.copy()) == {"waiting": 0, "has_datum": False}
     other = dataclasses.replace(MODEL, weights_sha256="11" * 32)
     with PlaceMap.create(tmp_path / "other.progeo", other, SESSION.datum):
         pass

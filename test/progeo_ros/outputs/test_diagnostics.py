@@ -166,5 +166,8 @@ def test_the_link_to_a_fleet_tells_its_region_or_what_is_wrong() -> None:
     status = fleet_status("s3://fleet/places", 111, counts._replace(push_fault="it is away"))
     assert status.level == DiagnosticStatus.WARN
     assert status.message.endswith("the store is tried again: it is away")
+    status = fleet_status("s3://fleet/places", 111, counts._replace(without_datum=9))
+    assert status.level == DiagnosticStatus.WARN
+    assert status.message.startswith("9 places are not shared, as their map has no datum")
     counts = FleetCounts("", 0, 0, 0, "", 0, 0, 0, "")
     assert fleet_status("fleet", 0, counts).message == "no region of the fleet's map yet"
