@@ -235,6 +235,19 @@ def fit_all(
     return fitted
 
 
+def with_others(
+    fitted: dict[str | None, Constants], known: dict[str | None, Constants], groups: Sequence[str]
+) -> dict[str | None, Constants]:
+    """Return fitted constants; groups that were not fitted are as known without the same site.
+
+    Else a site that was left out of some groups would have had its say in the others.
+    """
+    return {
+        site: known.get(site, one)._replace(**{group: getattr(one, group) for group in groups})
+        for site, one in fitted.items()
+    }
+
+
 def known_constants(sites: Set[str]) -> dict[str | None, Constants]:
     """Return the constants as they are (None), and those of the last fit without each site."""
     left_out = json.loads(_SUMMARY.read_text(encoding="utf-8"))["left_out"]
@@ -337,20 +350,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             _start_worker,
             (options, Path(folder)),
         ) as pool:
+            fitted = known_constants({scene.site for scene in scenes})
             if arguments.fit:
                 bench = Bench(scenes[count:], pool, count)
-                fitted = fit_all(bench, Constants(), arguments.groups, arguments.rounds)
-            else:
-                fitted = known_constants({scene.site for scene in scenes})
-            found = summary(Bench(scenes[:count], pool), fitted)
-    print_table(found["scenes"])
-    for group, values in found["constants"].items():
+                found = fit_all(bench, Constants(), arguments.groups, arguments.rounds)
+                fitted = with_others(found, fitted, arguments.groups)
+            measured = summary(Bench(scenes[:count], pool), fitted)
+    print_table(measured["scenes"])
+    for group, values in measured["constants"].items():
         print(group, *(f"{name}={value:g}" for name, value in values.items()))
     if arguments.write:
         _FITTED.write_text(
             written(_FITTED.read_text(encoding="utf-8"), fitted[None]), encoding="utf-8"
         )
-        _SUMMARY.write_text(as_json(found), encoding="utf-8")
+        _SUMMARY.write_text(as_json(measured), encoding="utf-8")
         print(f"written: {_FITTED}, {_SUMMARY}")
 
 

@@ -69,6 +69,19 @@ def test_a_second_round_goes_on_where_the_first_came_to(script, bench):
     assert fitted["b"].single.gap_slope == pytest.approx(30.0)
 
 
+def test_groups_that_are_not_fitted_are_those_of_the_last_fit_without_the_site(script):
+    start = script.Constants()
+    unseen = start._replace(
+        sequence=start.sequence._replace(level_slope=0.5),
+        verification=start.verification._replace(slope=1.0),
+    )
+    steeper = start._replace(verification=start.verification._replace(slope=9.0))
+    fitted = dict.fromkeys([None, "tower", "yard"], steeper)
+    found = script.with_others(fitted, {None: start, "tower": unseen}, ["verification"])
+    assert found["tower"] == unseen._replace(verification=steeper.verification)
+    assert found[None] == found["yard"] == steeper
+
+
 def test_constants_are_those_that_were_fitted(script):
     summary = json.loads((TRAINING / "fitted_localization.json").read_text())
     today = script.Constants()
