@@ -102,7 +102,7 @@ def compare(
         write_json(json_path, comparison.to_json() | files | {"versions": versions()})
     if str(json_path) != "-":
         _print(comparison, f"{queries} in {database}")
-    warn_of_wide_radius(comparison.radius_m, comparison.chance)
+        warn_of_wide_radius(comparison.radius_m, comparison.chance)
     if picture is not None:
         _draw(comparison, picture)
 

@@ -138,7 +138,6 @@ def evaluate(
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
         print_poses(run.poses)
-    warn_of_wide_radius(run.evaluation.radius_m, run.evaluation.chance)
     if report is not None:
         from progeo_core.evaluation.replay_folder import write_replay
 
@@ -268,6 +267,7 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
         f" among {evaluation.database}; all of them count.",
         highlight=False,
     )
+    warn_of_wide_radius(evaluation.radius_m, evaluation.chance)
 
 
 def warn_of_wide_radius(radius_m: float, chance: float) -> None:

@@ -10,12 +10,7 @@ import typer
 from progeo_core.bags.recognition import BagTopics, choose_topics, recognize, require_new
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, waiting
-from progeo_core.commands.evaluate import (
-    answer_offline,
-    print_evaluation,
-    print_poses,
-    warn_of_wide_radius,
-)
+from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
 from progeo_core.commands.map_images import CameraPosesFlag, ImageTopicOption
 from progeo_core.errors import UsageError
 from progeo_core.map.sqlite_file import require_file
@@ -191,7 +186,6 @@ def _print_replay(run: Replay, files: ReplayFolder) -> None:
 
     source = run.source
     print_evaluation(run.evaluation, f"{source.queries} against {source.map_path}, {run.mode}")
-    warn_of_wide_radius(run.evaluation.radius_m, run.evaluation.chance)
     if run.has_full_poses:
         print_poses(run.poses)
     p50, p95, p99 = np.percentile(run.latency_ms, [50, 95, 99])
