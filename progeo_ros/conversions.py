@@ -22,7 +22,6 @@ from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.poses.pose_messages import nanoseconds
 from progeo_core.poses.transform import level_quaternion
 from progeo_ros.raw_images import rgb_of
-from progeo_ros.settings import NODE
 
 try:
     from geographic_msgs import msg as geographic_msgs
@@ -128,8 +127,7 @@ def status_message(answer: Localization, frame_id: str, latency_ms: float) -> Di
         "landmarks": 0 if answer.metric is None else answer.metric.landmarks,
     }
     status = DiagnosticStatus(
-        name=f"{NODE}: {answer.camera}",
-        hardware_id=NODE,
+        name=answer.camera,
         level=DiagnosticStatus.OK if answer.accepted else DiagnosticStatus.WARN,
         message=f"{answer.state}: {answer.reason}",
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],

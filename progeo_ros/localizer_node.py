@@ -6,8 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.clock import Clock, ClockType
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from progeo_core.errors import ProgeoError
@@ -21,7 +20,7 @@ from progeo_ros.fleet_link import FleetLink
 from progeo_ros.loaded_map import LocalizerOptions
 from progeo_ros.localizer_services import LocalizerServices
 from progeo_ros.mapping_session import SessionOptions
-from progeo_ros.outputs.diagnostics import NodeHealth, node_status
+from progeo_ros.outputs.diagnostics import NodeHealth, node_status, publish_diagnostics
 from progeo_ros.parameters import NodeParameters
 from progeo_ros.pipeline import Pipeline
 from progeo_ros.process.guarded_node import GuardedLifecycleNode
@@ -56,11 +55,7 @@ class LocalizerNode(GuardedLifecycleNode):
             is_configured=lambda: self._pipeline is not None,
             on_change=self._on_parameters,
         )
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Health is published in real time, also where simulated time stands still.
-        self.create_timer(
-            1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        publish_diagnostics(self, self._statuses)
         LocalizerServices(self, lambda: self._pipeline, lambda: self._fleet)
 
     @property
@@ -179,7 +174,7 @@ class LocalizerNode(GuardedLifecycleNode):
         if self._pipeline is not None:
             self._pipeline.adopt(self.options)
 
-    def _publish_diagnostics(self) -> None:
+    def _statuses(self) -> list[DiagnosticStatus]:
         pipeline = self._pipeline
         cameras = (
             [] if pipeline is None else pipeline.camera_statuses(self.settings.image_timeout_s)
@@ -187,10 +182,7 @@ class LocalizerNode(GuardedLifecycleNode):
         session = [] if pipeline is None else [pipeline.session.status()]
         fleet = self._fleet
         link = [] if fleet is None else [fleet.status()]
-        statuses = [node_status(self._health(pipeline)), *session, *link, *cameras]
-        message = DiagnosticArray(status=statuses)
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return [node_status(self._health(pipeline)), *session, *link, *cameras]
 
     def _health(self, pipeline: Pipeline | None) -> NodeHealth:
         loaded = None if pipeline is None else pipeline.loaded

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
-from progeo_ros.outputs.diagnostics import failure_values, has_failed
+from progeo_ros.outputs.diagnostics import diagnostic_status, failure_values, has_failed
 from progeo_ros.pose_graph_inputs import GraphCounts
 from progeo_ros.process.guarded_node import FailureCounts
-
-_NAME = "progeo_pose_graph"
 
 
 class GraphHealth(NamedTuple):
@@ -52,10 +50,4 @@ def graph_status(health: GraphHealth) -> DiagnosticStatus:
         "correction_ms": f"{health.seconds * 1e3:.1f}",
         **failure_values(health.failures),
     }
-    return DiagnosticStatus(
-        name=f"{_NAME}: drive",
-        hardware_id=_NAME,
-        level=level,
-        message=message,
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-    )
+    return diagnostic_status("drive", level, message, values)

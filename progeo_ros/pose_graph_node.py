@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Point, Pose, PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry, Path
 from rclpy.clock import Clock, ClockType
@@ -19,6 +19,7 @@ from progeo_core.localization.pose_stream import OdomInMap
 from progeo_core.slam.pose_graph import OptimizedTrajectory, PoseGraph, PoseGraphSettings
 from progeo_ros.conversions import quaternion_from_yaw, stamp_from_ns
 from progeo_ros.inputs.odometry import OdometryInput, OdometryPose
+from progeo_ros.outputs.diagnostics import publish_diagnostics
 from progeo_ros.outputs.map_to_odom import AT_ORIGIN, MapToOdom, transform_message
 from progeo_ros.parameters import POSE_GRAPH_GROUPS, NodeParameters
 from progeo_ros.pose_graph_diagnostics import GraphHealth, graph_status
@@ -60,14 +61,13 @@ class PoseGraphNode(GuardedNode):
         self._path = self.create_publisher(Path, "~/path", _LATCHED)
         self._odometry = self.create_publisher(Odometry, "~/odometry", 10)
         self._transform = self.create_publisher(TransformStamped, "~/map_to_odom", _LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._input = OdometryInput(self, self._on_odometry)
         self.create_subscription(Odometry, "loop_closure", self._on_loop, 100)
         if self.settings.use_pose:
             self.create_subscription(PoseWithCovarianceStamped, "pose", self._on_pose, 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(self.settings.period_s, self._on_time, clock=steady)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        publish_diagnostics(self, self._statuses)
 
     def destroy_node(self) -> None:
         """Finish the correction at work."""
@@ -150,7 +150,7 @@ class PoseGraphNode(GuardedNode):
         message.pose.pose.position.z = odometry.position[2]
         return message
 
-    def _publish_diagnostics(self) -> None:
+    def _statuses(self) -> list[DiagnosticStatus]:
         solved = self._solved
         status = graph_status(
             GraphHealth(
@@ -164,9 +164,7 @@ class PoseGraphNode(GuardedNode):
                 failures=self.callback_failures.counts(),
             )
         )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return [status]
 
 
 def _pose(planar: FloatArray) -> Pose:

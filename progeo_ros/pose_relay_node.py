@@ -13,15 +13,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.clock import Clock, ClockType
 from std_srvs.srv import Trigger
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.tracker_monitor import TrackerMonitor, TrackerSettings
 from progeo_core.poses.pose_messages import read_pose
-from progeo_ros.outputs.diagnostics import failure_values, has_failed
+from progeo_ros.outputs.diagnostics import (
+    diagnostic_status,
+    failure_values,
+    has_failed,
+    publish_diagnostics,
+)
 from progeo_ros.parameters import POSE_RELAY_GROUPS, NodeParameters
 from progeo_ros.process.guarded_node import GuardedNode
 from progeo_ros.process.log_forwarding import forward_logs, stop_forwarding
@@ -55,9 +59,7 @@ class PoseRelayNode(GuardedNode):
         self.create_subscription(kind, "pose", self._on_pose, _DEPTH)
         self.create_subscription(kind, "tracked_pose", self._on_tracked, _DEPTH)
         self.create_service(Trigger, "~/start_tracker", self._on_start)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", _DEPTH)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        publish_diagnostics(self, self._statuses)
 
     def destroy_node(self) -> None:
         """Remove the node."""
@@ -93,7 +95,7 @@ class PoseRelayNode(GuardedNode):
         response.success, response.message = True, "the tracker starts with the next pose"
         return response
 
-    def _publish_diagnostics(self) -> None:
+    def _statuses(self) -> list[DiagnosticStatus]:
         failures = self.callback_failures.counts()
         values = {
             "poses": self._passed,
@@ -101,14 +103,10 @@ class PoseRelayNode(GuardedNode):
             "tracker_starts": self._starts,
             **failure_values(failures),
         }
-        status = DiagnosticStatus(name=f"{NODE}: relay", hardware_id=NODE)
-        status.message = f"{self._passed} poses passed on"
+        level, message = DiagnosticStatus.OK, f"{self._passed} poses passed on"
         if has_failed(failures):
-            status.level, status.message = DiagnosticStatus.WARN, f"failed: {failures.last}"
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+            level, message = DiagnosticStatus.WARN, f"failed: {failures.last}"
+        return [diagnostic_status("relay", level, message, values)]
 
     def _of_base(self, message: PoseWithCovarianceStamped) -> PoseWithCovarianceStamped:
         named = copy.copy(message)

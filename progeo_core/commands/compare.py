@@ -19,7 +19,7 @@ from progeo_core.commands.console import (
     waiting,
     write_json,
 )
-from progeo_core.commands.evaluate import JsonOption, QueriesOption
+from progeo_core.commands.evaluate import JsonOption, QueriesOption, warn_of_wide_radius
 from progeo_core.commands.options import (
     MODEL,
     PROTOCOL,
@@ -102,6 +102,7 @@ def compare(
         write_json(json_path, comparison.to_json() | files | {"versions": versions()})
     if str(json_path) != "-":
         _print(comparison, f"{queries} in {database}")
+        warn_of_wide_radius(comparison.radius_m, comparison.chance)
     if picture is not None:
         _draw(comparison, picture)
 

@@ -22,6 +22,7 @@ from progeo_core.commands import options
 from progeo_core.commands.console import (
     print_fields,
     progress,
+    say_problem,
     say_skipped,
     tables,
     waiting,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from progeo_core.evaluation.metrics import Evaluation
     from progeo_core.evaluation.replay import Replay, ReplayInput
     from progeo_core.images.intrinsics import Intrinsics
+
+# Of a place taken at random: a recall above it says little.
+_WIDE = 0.5
 
 QueriesOption = Annotated[
     Path,
@@ -263,6 +267,17 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
         f" among {evaluation.database}; all of them count.",
         highlight=False,
     )
+    warn_of_wide_radius(evaluation.radius_m, evaluation.chance)
+
+
+def warn_of_wide_radius(radius_m: float, chance: float) -> None:
+    """Warn where most places count as right; chance: recall of a place taken at random."""
+    if chance > _WIDE:
+        say_problem(
+            "warning",
+            f"{chance:.0%} of the places lie within {radius_m:g} m of a query and count as right,"
+            " so these figures say little; give a smaller --radius",
+        )
 
 
 def _table(title: str) -> Table:

@@ -81,8 +81,9 @@ class Evaluation:
     """Metrics of one run over queries with known positions.
 
     error_m, right, accepted, localizable: [n], one per query in order; localizable: whether the
-    database has a place within the radius. sequence: the same for the answers of the place filter.
-    follows: whether these are its answers themselves.
+    database has a place within the radius. chance: recall of a place taken at random, the share of
+    the database within the radius of a query. sequence: the same for the answers of the place
+    filter. follows: whether these are its answers themselves.
     """
 
     radius_m: float
@@ -92,6 +93,7 @@ class Evaluation:
     right: BoolArray
     accepted: BoolArray
     localizable: BoolArray
+    chance: float
     precision_recall: PrecisionRecall
     reliability: Reliability
     consistency: Consistency
@@ -209,7 +211,8 @@ def evaluate(
     error = np.linalg.norm(offset, axis=1)
     confidence = np.array([answer.estimate.confidence for answer in localizations])
     accepted = np.array([answer.accepted for answer in localizations])
-    localizable = _localizable(truth_position, database_position, radius_m)
+    share = _share_within(truth_position, database_position, radius_m)
+    localizable = share > 0.0
     right = error <= radius_m
     return Evaluation(
         radius_m=radius_m,
@@ -219,6 +222,7 @@ def evaluate(
         right=right,
         accepted=accepted,
         localizable=localizable,
+        chance=float(share.mean()),
         precision_recall=precision_recall(confidence, right, int(localizable.sum())),
         reliability=reliability(confidence, right),
         consistency=_consistency(localizations, offset, accepted),
@@ -272,10 +276,10 @@ def _recall_at(
     return {n: float(np.mean(first_hit < n)) for n in _RECALL_AT}
 
 
-def _localizable(truth: FloatArray, database: FloatArray, radius_m: float) -> BoolArray:
-    """Return which true positions [n] have a place of the database within the radius."""
+def _share_within(truth: FloatArray, database: FloatArray, radius_m: float) -> FloatArray:
+    """Return which share of the database lies within the radius of each true position [n]."""
     return np.array(
-        [(np.linalg.norm((database - point)[:, :2], axis=1) <= radius_m).any() for point in truth]
+        [(np.linalg.norm((database - point)[:, :2], axis=1) <= radius_m).mean() for point in truth]
     )
 
 

@@ -52,7 +52,7 @@ class MapLock:
             except OSError as error:
                 raise DataError(
                     f"{map_path}: the map cannot be written, as {self._path} cannot be made"
-                    f" ({error.strerror}); open it read-only or copy it to a folder of yours"
+                    f" ({error.strerror}); use a folder that you may write in, or open it read-only"
                 ) from error
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,13 +17,14 @@ from progeo_core.records.stamps import UNKNOWN, stamp_from_time
 
 _GPS = PIL.ExifTags.GPS
 _TAG = PIL.ExifTags.Base
+_POSITION = (_GPS.GPSLatitudeRef, _GPS.GPSLatitude, _GPS.GPSLongitudeRef, _GPS.GPSLongitude)
 _VOID = "V"  # the receiver had no fix
 
 
 class PhotoTags(NamedTuple):
     """Place and time at which a photo was taken; unknown is NaN, or stamp 0.
 
-    The heading is in degrees clockwise from true north.
+    The heading is in degrees clockwise from true north. position_problem: why there is no position.
     """
 
     lat_deg: float
@@ -31,6 +32,7 @@ class PhotoTags(NamedTuple):
     alt_m: float
     heading_deg: float
     stamp_ns: int
+    position_problem: str = ""
 
 
 def read_photo_tags(path: Path) -> PhotoTags:
@@ -53,7 +55,8 @@ def read_photo_tags(path: Path) -> PhotoTags:
             raise ImageError(f"{path}: its EXIF tags cannot be read ({error})") from error
     lat_deg = _angle(gps, _GPS.GPSLatitude, _GPS.GPSLatitudeRef, {"N": 1.0, "S": -1.0})
     lon_deg = _angle(gps, _GPS.GPSLongitude, _GPS.GPSLongitudeRef, {"E": 1.0, "W": -1.0})
-    if _text(gps.get(_GPS.GPSStatus)).upper() == _VOID or not is_fix(lat_deg, lon_deg):
+    problem = _position_problem(gps, lat_deg, lon_deg)
+    if problem:
         lat_deg = lon_deg = math.nan
     true_north = _text(gps.get(_GPS.GPSImgDirectionRef)) == "T"
     return PhotoTags(
@@ -62,7 +65,23 @@ def read_photo_tags(path: Path) -> PhotoTags:
         alt_m=known_altitude(_altitude(gps)),
         heading_deg=_number(gps.get(_GPS.GPSImgDirection)) if true_north else math.nan,
         stamp_ns=_stamp(details),
+        position_problem=problem,
     )
+
+
+def _position_problem(gps: Mapping[int, Any], lat_deg: float, lon_deg: float) -> str:
+    """Return why the tags tell no position, "" where they do."""
+    missing = [tag.name for tag in _POSITION if gps.get(tag) in (None, "")]
+    if len(missing) == len(_POSITION):
+        return "no GPS position in its EXIF tags"
+    if missing:
+        return f"no GPS position in its EXIF tags: {' and '.join(missing)} missing"
+    if _text(gps.get(_GPS.GPSStatus)).upper() == _VOID:
+        return "no GPS position in its EXIF tags: the receiver had no fix (GPSStatus V)"
+    if not is_fix(lat_deg, lon_deg):
+        given = ", ".join(_text(gps[tag]) or str(gps[tag]) for tag in _POSITION)
+        return f"no GPS position in its EXIF tags: {given} is no place"
+    return ""
 
 
 def _angle(gps: Mapping[int, Any], tag: int, ref: int, signs: Mapping[str, float]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -327,10 +326,10 @@ def _records_of_photos(images: ImageList) -> PlacedRecords:
         except ImageError as error:
             unplaced.append(str(error))
             continue
-        if not math.isnan(tags.lat_deg):
-            placed.append((path, tags))
+        if tags.position_problem:
+            unplaced.append(f"{path}: {tags.position_problem}")
         else:
-            unplaced.append(f"{path}: no GPS position in its EXIF tags")
+            placed.append((path, tags))
     if not placed:
         raise DataError(
             f"{images.folder}: none of {len(images)} images has a position: give '@' names, photos"

@@ -12,6 +12,8 @@ _SUFFIXES = {"raw": "", "compressed": "/compressed"}
 # Silence that goes on is logged again after this long (s).
 _AGAIN_S = 60.0
 _MAX_NAMED = 3
+# What localizers publish, this one and those of other robots: no camera.
+_ANSWERS = "/match_image"
 
 
 class SilenceLog:
@@ -98,7 +100,9 @@ def _images_elsewhere(node: Node) -> str:
     topics = sorted(
         name
         for name, types in node.get_topic_names_and_types()
-        if set(types) & set(_TYPES.values()) and node.count_publishers(name)
+        if set(types) & set(_TYPES.values())
+        and not name.endswith(_ANSWERS)
+        and node.count_publishers(name)
     )
     named = ", ".join(topics[:_MAX_NAMED]) + (", …" if len(topics) > _MAX_NAMED else "")
     return f"; images are on {named}" if topics else ""

@@ -26,6 +26,7 @@ from progeo_ros.conversions import (
     pose_message,
     status_message,
 )
+from progeo_ros.outputs.diagnostics import of_node
 from progeo_ros.outputs.match_markers import match_markers
 from progeo_ros.settings import NodeSettings
 
@@ -83,7 +84,9 @@ class AnswerPublishers:
         latency_ms: from the image's arrival until its pose was published.
         """
         self._send(self._markers, match_markers(answer, self._map_frame))
-        return self._send(self._status, status_message(answer, camera_frame, latency_ms))
+        message = status_message(answer, camera_frame, latency_ms)
+        message.status = [of_node(self._node, status) for status in message.status]
+        return self._send(self._status, message)
 
     def _publish_geodetic(self, answer: Localization, camera_frame: str) -> None:
         if answer.geodetic is None:

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
 
 from progeo_core.fleet.robot_fleet import FleetCounts
 from progeo_ros.inputs.camera_statistics import CameraCounts
 from progeo_ros.process.guarded_node import FailureCounts
-from progeo_ros.settings import NODE
 
 # How long (s) after a bad image or another failure the status stays a warning.
 _FAILURE_SHOWN_S = 5.0
+
+
+def publish_diagnostics(node: Node, statuses: Callable[[], list[DiagnosticStatus]]) -> None:
+    """Publish a node's statuses on /diagnostics once a second, named after the node.
+
+    It is real time, so that this goes on where simulated time stands still.
+    """
+    publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def publish() -> None:
+        message = DiagnosticArray(status=[of_node(node, status) for status in statuses()])
+        message.header.stamp = node.get_clock().now().to_msg()
+        publisher.publish(message)
+
+    node.create_timer(1.0, publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
+def of_node(node: Node, status: DiagnosticStatus) -> DiagnosticStatus:
+    """Put a node's full name, without its leading slash, before the name of a status.
+
+    Robots that share /diagnostics differ in their namespaces alone.
+    """
+    name = node.get_fully_qualified_name().lstrip("/")
+    status.name, status.hardware_id = f"{name}: {status.name}", name
+    return status
 
 
 class NodeHealth(NamedTuple):
@@ -55,7 +82,7 @@ def node_status(health: NodeHealth) -> DiagnosticStatus:
         "publish_failures": health.publish_failures,
         **failure_values(health.failures),
     }
-    return _status(f"{NODE}: node", level, message, values)
+    return diagnostic_status("node", level, message, values)
 
 
 def has_failed(failures: FailureCounts) -> bool:
@@ -109,7 +136,7 @@ def session_status(health: SessionHealth) -> DiagnosticStatus:
         name: f"{value:.1f}" if isinstance(value, float) else value
         for name, value in health._asdict().items()
     }
-    return _status(f"{NODE}: drive", level, message, values)
+    return diagnostic_status("drive", level, message, values)
 
 
 def _session_message(health: SessionHealth) -> tuple[bytes, str]:
@@ -147,7 +174,7 @@ def fleet_status(uri: str, places: int, counts: FleetCounts) -> DiagnosticStatus
         "cached_places": places,
         **counts._asdict(),
     }
-    return _status(f"{NODE}: fleet", level, message, values)
+    return diagnostic_status("fleet", level, message, values)
 
 
 def camera_status(
@@ -187,7 +214,7 @@ def camera_status(
         "last_failure": counts.last_failure,
         "incompatible_qos": counts.incompatible_qos,
     }
-    return _status(f"{NODE}: camera {topic}", level, message, values)
+    return diagnostic_status(f"camera {topic}", level, message, values)
 
 
 def _camera_message(
@@ -217,10 +244,12 @@ def _camera_message(
     return level, problem or f"{counts.rate_hz:.1f} images/s"
 
 
-def _status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+def diagnostic_status(
+    name: str, level: bytes, message: str, values: dict[str, object]
+) -> DiagnosticStatus:
+    """Return a status of a part of a node, called `name`; `of_node` adds whose it is."""
     return DiagnosticStatus(
         name=name,
-        hardware_id=NODE,
         level=level,
         message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],

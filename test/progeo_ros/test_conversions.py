@@ -111,7 +111,7 @@ def test_the_status_tells_everything_about_an_answer(answer: Localization, accep
     (status,) = message.status
     values = {pair.key: pair.value for pair in status.values}
     assert stamp_to_ns(message.header.stamp) == STAMP_NS
-    assert status.name == "progeo_localizer: /camera/image_raw"
+    assert status.name == "/camera/image_raw"
     assert status.level == (status.OK if accepted else status.WARN)
     assert status.message.endswith(": one place stands out: confidence 0.95")
     assert values["accepted"] == str(accepted)

@@ -63,7 +63,8 @@ class Comparison:
     """Figures of several models on one set.
 
     database, queries: usable images. with_positives: queries with an image of the database within
-    the radius. skipped: why each image that cannot be used is left out.
+    the radius. skipped: why each image that cannot be used is left out. chance: recall of an image
+    of the database taken at random.
     """
 
     radius_m: float
@@ -72,6 +73,7 @@ class Comparison:
     with_positives: int
     models: tuple[ComparedModel, ...]
     skipped: tuple[str, ...]
+    chance: float
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures by their documented JSON keys."""
@@ -139,6 +141,7 @@ def compare_models(
         int(found.single.localizable.sum()),
         tuple(compared),
         (*maps.skipped, *found.skipped),
+        found.single.chance,
     )
 
 

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from progeo_core.commands.evaluate import warn_of_wide_radius
+
 
 @pytest.fixture
 def odd_frames(campus_loop, tmp_path):
@@ -162,3 +164,10 @@ def test_full_poses_against_a_map_with_landmarks(progeo, office, small_model, tm
     (answer,) = json.loads(without.out)["answers"]
     assert answer["method"] == "place"
     assert answer["camera_pose"] is None
+
+
+def test_a_radius_as_wide_as_the_map_is_warned_of(capsys):
+    warn_of_wide_radius(25.0, 0.5)
+    assert capsys.readouterr().err == ""
+    warn_of_wide_radius(25.0, 0.97)
+    assert "warning: 97% of the places lie within 25 m of a query" in capsys.readouterr().err

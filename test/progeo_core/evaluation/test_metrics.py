@@ -41,6 +41,11 @@ def test_queries_without_positives_stay_in_the_denominator_and_are_counted_when_
     assert found.to_json()["protocol"]["with_positives"] == 1
 
 
+def test_the_recall_of_chance_is_the_share_of_places_within_the_radius():
+    answers = [answer(0), answer(0)]
+    assert evaluate(answers, truth(0, 500), DATABASE, 10.0).chance == pytest.approx((0.2 + 0) / 2)
+
+
 def test_heights_do_not_count():
     found = evaluate([answer(0, places=[0])], np.array([[0.0, 0.0, 99.0]]), DATABASE, 5.0)
     assert found.recall_at[1] == 1.0

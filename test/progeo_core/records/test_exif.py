@@ -70,11 +70,14 @@ def test_half_a_latitude_is_unknown(tagged, missing):
     tags = read_photo_tags(tagged({key: SOUTH_WEST[key] for key in SOUTH_WEST if key != missing}))
     assert math.isnan(tags.lat_deg)
     assert math.isnan(tags.lon_deg)
+    name = {1: "GPSLatitudeRef", 2: "GPSLatitude"}[missing]
+    assert tags.position_problem == f"no GPS position in its EXIF tags: {name} missing"
 
 
 def test_no_tags_at_all():
     tags = read_photo_tags(PHOTO)
     assert np.isnan(tags[:4]).all()
+    assert tags.position_problem == "no GPS position in its EXIF tags"
     assert tags.stamp_ns == 0
 
 
@@ -104,13 +107,20 @@ def test_what_is_no_image_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{9: "V"}, {2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, {2: (95.0, 0.0, 0.0)}]
+    ("change", "words"),
+    [
+        ({9: "V"}, "the receiver had no fix"),
+        ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, "S, (0.0, 0.0, 0.0), W, (0.0, 0.0, 0.0)"),
+        ({2: (95.0, 0.0, 0.0)}, "S, (95.0, 0.0, 0.0), W, (70.0, 30.0, 0.0) is no place"),
+        ({1: "?"}, "?, (33.0, 51.0, 24.5), W"),
+    ],
 )
-def test_a_receiver_without_a_fix_has_no_position(tagged, change):
+def test_a_receiver_without_a_fix_has_no_position(tagged, change, words):
     tags = read_photo_tags(tagged(SOUTH_WEST | change))
     assert math.isnan(tags.lat_deg)
     assert math.isnan(tags.lon_deg)
     assert tags.heading_deg == pytest.approx(123.5)
+    assert words in tags.position_problem
 
 
 def test_a_void_altitude_is_unknown(tagged):

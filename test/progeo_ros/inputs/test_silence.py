@@ -51,6 +51,16 @@ def test_what_is_published_instead_is_named_with_the_fix(
     peer.wait_for(lambda: not peer.node.count_publishers(published), "its end")
 
 
+def test_images_of_answers_are_no_camera(peer) -> None:
+    for name in ("/ada/progeo_localizer/match_image", "/ada/camera"):
+        publisher = peer.node.create_publisher(CompressedImage, name, 1)
+        peer.wait_for(lambda name=name: peer.node.count_publishers(name), "the publisher")
+        reason = reason_for_silence(peer.node, "/misspelt", "raw", **NOTHING)
+        assert "match_image" not in reason
+        assert ("images are on /ada/camera" in reason) == (name == "/ada/camera")
+        peer.node.destroy_publisher(publisher)
+
+
 def test_a_publisher_that_is_silent_lost_or_does_not_match_is_told_apart(peer) -> None:
     def reason(**known: Any) -> str:
         return reason_for_silence(peer.node, "/camera", "raw", **{**NOTHING, **known})

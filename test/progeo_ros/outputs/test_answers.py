@@ -62,6 +62,7 @@ def test_only_accepted_answers_are_poses_and_fixes(
         assert publishers.publish_details(one, "camera_link", latency_ms=5.0)
     peer.wait_for(lambda: len(statuses) == len(markers) == 3 and fixes, "every answer")
     assert (len(poses), len(fixes)) == (2, 1)
+    assert statuses[0].status[0].name == f"{node.get_name()}: /camera/image_raw"
     # A place is where the robot was; landmarks tell the camera, until its mount makes it the robot.
     assert fixes[0].header.frame_id == "base_link"
     pose = CameraPose(np.zeros(3), np.array([0.0, 0.0, 0.0, 1.0]))

@@ -2,7 +2,8 @@ import math
 from typing import Any
 
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
 
 from progeo_core.fleet.robot_fleet import FleetCounts
 from progeo_ros.inputs.camera_statistics import CameraStatistics
@@ -12,6 +13,7 @@ from progeo_ros.outputs.diagnostics import (
     camera_status,
     fleet_status,
     node_status,
+    publish_diagnostics,
     session_status,
 )
 from progeo_ros.process.guarded_node import FailureCounts
@@ -95,7 +97,7 @@ def test_failed_callbacks_are_counted() -> None:
 )
 def test_a_session_says_what_it_waits_for(change: dict[str, Any], level: bytes, words: str) -> None:
     status = session_status(SESSION._replace(**change))
-    assert status.name == "progeo_localizer: drive"
+    assert status.name == "drive"
     assert (status.level, words in status.message) == (level, True)
     assert values_of(status)["latency_p50_ms"] == "1.2"
     assert values_of(status)["reference_dropped"] == "0"
@@ -112,7 +114,7 @@ def test_a_camera_names_its_most_urgent_trouble() -> None:
             timeout_s=timeout_s,
             silence="nobody publishes the topic",
         )
-        assert status.name == "progeo_localizer: camera /front"
+        assert status.name == "camera /front"
         return status.level, status.message
 
     assert message_of(None) == (DiagnosticStatus.OK, "not listening: the node is not active")
@@ -171,3 +173,25 @@ def test_the_link_to_a_fleet_tells_its_region_or_what_is_wrong() -> None:
     assert status.message.startswith("9 places are not shared, as their map has no datum")
     counts = FleetCounts("", 0, 0, 0, "", 0, 0, 0, "")
     assert fleet_status("fleet", 0, counts).message == "no region of the fleet's map yet"
+
+
+def test_robots_in_namespaces_are_told_apart(peer) -> None:
+    messages = peer.collect(DiagnosticArray, "/diagnostics")
+    robots = [Node("localizer", namespace=name) for name in ("", "ada", "/fleet/bob")]
+    names = {"localizer", "ada/localizer", "fleet/bob/localizer"}
+    try:
+        for robot in robots:
+            publish_diagnostics(robot, lambda: [node_status(HEALTH)])
+            peer.executor.add_node(robot)
+        peer.wait_for(
+            lambda: (
+                {status.hardware_id for message in messages for status in message.status} == names
+            ),
+            "the statuses of all robots",
+        )
+    finally:
+        for robot in robots:
+            robot.destroy_node()
+    said = {status.name for message in messages for status in message.status}
+    assert said == {f"{name}: node" for name in names}
+    assert all(message.header.stamp.sec for message in messages)

@@ -14,7 +14,7 @@ def test_every_model_is_drawn_with_its_recalls_and_costs():
         ComparedModel(f"model {n}", 512 * n, "torch", 20.0 + n, 6_000_000, single, verified)
         for n in (1, 2, 3)
     )
-    drawn = draw_comparison(Comparison(2.5, 10, 9, 8, models, ()))
+    drawn = draw_comparison(Comparison(2.5, 10, 9, 8, models, (), 0.1))
     ElementTree.fromstring(drawn)
     for text in ("model 1", "model 3", "1536 values, 23 ms, 6.0 MB", "0.81", "0.90", "N = 20"):
         assert f"<!-- {text} -->" in drawn
