@@ -89,7 +89,7 @@ def evaluate(
     queries: QueriesOption,
     image_topic: ImageTopicOption = None,
     pose_topic: TruthTopicOption = None,
-    radius: options.RadiusOption = options.PROTOCOL.radius_m,
+    radius: options.MapRadiusOption = None,
     sequence: SequenceFlag = False,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
@@ -111,7 +111,7 @@ def evaluate(
     With --ray many processes describe the images; an interrupted run goes on when given again.
 
         progeo evaluate --map city.progeo --queries site/test/queries \\
-            --report report/
+            --radius 25 --report report/
         progeo evaluate --map lab.progeo --queries lap2.csv --json out.json
         progeo evaluate --map lab.progeo --queries walk.csv \\
             --camera-info camera.yaml
@@ -150,7 +150,7 @@ def _read_queries(
     queries: Path,
     map_path: Path,
     topics: BagTopics,
-    radius: float,
+    radius: float | None,
     calibration: Intrinsics | None,
 ) -> ReplayInput:
     """Return the queries of a table, folder or bag with their truth."""

@@ -90,6 +90,19 @@ DeviceOption = Annotated[str, setting_option(ModelSettings, "device", "--device"
 RuntimeOption = Annotated[str, setting_option(ModelSettings, "runtime", "--runtime", "RUNTIME")]
 TrustFlag = Annotated[bool, setting_option(ModelSettings, "trust_code", "--trust-code")]
 RadiusOption = Annotated[float, setting_option(ProtocolSettings, "radius_m", "--radius", "M")]
+MapRadiusOption = Annotated[
+    float | None,
+    typer.Option(
+        "--radius",
+        metavar="M",
+        help="An answer is right within this horizontal distance (m) of the truth. Default: what"
+        " confidences are about, 2.5 m, or one and a half spacings of the map where these are more;"
+        " 25 m is the usual benchmark of cities.",
+        min=0.001,
+        max=1e6,
+        show_default=False,
+    ),
+]
 VerificationOption = Annotated[
     int, setting_option(LocalizerSettings, "verification_ms", "--verification-ms", "MS")
 ]

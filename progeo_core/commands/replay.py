@@ -81,7 +81,7 @@ def replay(
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
     camera_info: options.CameraInfoOption = None,
     camera_poses: CameraPosesFlag = False,
-    radius: options.RadiusOption = options.PROTOCOL.radius_m,
+    radius: options.MapRadiusOption = None,
     bag_out: BagOutOption = None,
     force: options.ForceFlag = False,
     model: options.MapModelOption = None,

@@ -24,7 +24,9 @@ from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
 from progeo_core.images.codec import Image, load_images
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
+from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.map_spacing import spacing_of
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
@@ -168,7 +170,7 @@ def read_input(
     map_path: Path,
     image_topic: str,
     ground_truth_topic: str,
-    radius_m: float,
+    radius_m: float | None = None,
     max_pose_gap_s: float = MAX_POSE_GAP_S,
     *,
     calibration: Intrinsics | None = None,
@@ -177,7 +179,8 @@ def read_input(
 ) -> ReplayInput:
     """Read stamps, ground truth and places; nothing is decoded and no model is needed.
 
-    radius_m: distance within which an answer is right. max_pose_gap_s: an image has ground truth if
+    radius_m: distance within which an answer is right, None for what confidences in this map are
+    about. max_pose_gap_s: an image has ground truth if
     there are poses on either side within this time (s). calibration: of the camera; without it
     `camera_info` beside the image topic is read. camera_poses: the ground truth is that of the
     camera's optical frame, so that its rotation is known. odometry_topic: moves the sequence, as
@@ -210,7 +213,7 @@ def read_input(
         map_path,
         image_topic,
         ground_truth_topic,
-        radius_m,
+        _radius(places, radius_m),
         stamps,
         truth,
         places,
@@ -220,6 +223,12 @@ def read_input(
         intrinsics,
         odometry=odometry,
     )
+
+
+def _radius(places: PlaceTable, given_m: float | None) -> float:
+    if given_m is not None:
+        return given_m
+    return ConsensusSettings().widened(spacing_of(places.position)).place_radius_m
 
 
 def _odometry(bag: Bag, topic: str, stamps: NDArray[np.int64]) -> FloatArray:
@@ -232,7 +241,7 @@ def records_input(
     path: Path,
     map_path: Path,
     records: Records,
-    radius_m: float,
+    radius_m: float | None = None,
     calibration: Intrinsics | None = None,
 ) -> ReplayInput:
     """Return the input of a replay of image files; arguments as `read_input` has them.
@@ -248,7 +257,7 @@ def records_input(
         map_path,
         "",
         "",
-        radius_m,
+        _radius(places, radius_m),
         local.stamp_ns,
         PosesAt(local.position, local.yaw_rad),
         places,

@@ -69,17 +69,41 @@ def measure_spacing(
     places: PlacePoses, place_map: PlaceMap, standardization: Standardization
 ) -> MapSpacing:
     """Measure the spacing on a hundred places, evenly taken, so that large maps open quickly."""
-    sampled, nearest, distances = [], [], []
-    line = _Line.along_widest_axis(places.position)
-    for row in range(0, len(places.ids), -(-len(places.ids) // _SAMPLE)):
-        other, distance = line.nearest_elsewhere(row)
-        if np.isfinite(distance):
-            sampled.append(row)
-            nearest.append(other)
-            distances.append(distance)
-    if not sampled:
+    sample = _Sample.of(places.position)
+    if not sample.rows:
         return MapSpacing(0.0, 0.0)
-    own = standardization.apply(place_map.descriptors(places.ids[sampled]))
-    others = standardization.apply(place_map.descriptors(places.ids[nearest]))
+    own = standardization.apply(place_map.descriptors(places.ids[sample.rows]))
+    others = standardization.apply(place_map.descriptors(places.ids[sample.nearest]))
     similarity = np.sum(own * others, axis=1)
-    return MapSpacing(float(np.median(distances)), float(np.median(similarity)))
+    return MapSpacing(sample.spacing_m, float(np.median(similarity)))
+
+
+def spacing_of(position: FloatArray) -> float:
+    """Return the spacing (m) of places at positions [n, 3], as `MapSpacing` has it."""
+    return _Sample.of(position).spacing_m
+
+
+class _Sample(NamedTuple):
+    """Some places, evenly taken, the nearest place elsewhere of each, and its distance (m)."""
+
+    rows: list[int]
+    nearest: list[int]
+    distance_m: list[float]
+
+    @classmethod
+    def of(cls, position: FloatArray) -> _Sample:
+        sample = cls([], [], [])
+        if not len(position):
+            return sample
+        line = _Line.along_widest_axis(position)
+        for row in range(0, len(position), -(-len(position) // _SAMPLE)):
+            other, distance = line.nearest_elsewhere(row)
+            if np.isfinite(distance):
+                sample.rows.append(row)
+                sample.nearest.append(other)
+                sample.distance_m.append(distance)
+        return sample
+
+    @property
+    def spacing_m(self) -> float:
+        return float(np.median(self.distance_m)) if self.rows else 0.0

@@ -2,9 +2,11 @@ import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from progeo_core.commands.evaluate import warn_of_wide_radius
+from progeo_core.map.place_map import PlaceMap
 
 
 @pytest.fixture
@@ -53,7 +55,12 @@ def test_json_on_stdout_is_all_there_is(progeo, campus_map, odd_frames, small_mo
     done = progeo(*command, "--json", "-")
     document = json.loads(done.out)
     assert document["queries"] == 12
-    assert document["protocol"]["radius_m"] == 25.0
+    with PlaceMap.open(campus_map) as place_map:
+        position = place_map.places().position
+    apart = np.linalg.norm(position[:, None] - position, axis=-1) + np.diag(
+        [np.inf] * len(position)
+    )
+    assert document["protocol"]["radius_m"] == pytest.approx(1.5 * np.median(apart.min(axis=1)))
     assert "sequence" not in document
     (skipped,) = document["skipped"]
     assert str(broken) in skipped
