@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,101 @@ def test_belief_that_leads_off_the_end_of_the_map_leaves_it():
         belief = step(place_filter, 59, alike=0.12)
     assert at_end < 0.1
     assert belief.off_map > 0.3
+
+
+def follow(place_filter, rows, at, **motion):
+    """Look like one place after the other; at: positions [n, 3]."""
+    every = np.arange(len(at))
+    for row in rows:
+        carried = place_filter.predict(**motion)
+        order = np.concatenate([carried, np.setdiff1d(every, carried)])
+        offset = np.linalg.norm(at[order] - at[row], axis=1)
+        alike = np.where(offset < 0.5, ALIKE, np.where(offset < 1.5, ALIKE / 2, UNLIKE))
+        belief = update(place_filter, order, alike)
+    return belief
+
+
+MOTIONS: dict[str, dict[str, Any]] = {
+    "no times": {"elapsed_s": None},
+    "times": {"elapsed_s": 1.0},
+    "odometry": {"elapsed_s": 1.0, "travel": Travel(1.0, 0.0)},
+}
+driven = pytest.mark.parametrize("motion", MOTIONS.values(), ids=MOTIONS)
+
+
+@driven
+def test_what_still_looks_like_the_last_place_is_off_the_map_when_it_drives_on(motion):
+    place_filter = PlaceFilter(LINE, 1.0)
+    assert follow(place_filter, range(45, 60), LINE, **motion).off_map < 0.1
+    for _ in range(3):
+        belief = follow(place_filter, [59], LINE, **motion)
+    for _ in range(12):
+        belief = follow(place_filter, [59], LINE, **motion)
+        assert belief.off_map > 0.9
+    for _ in range(3):
+        belief = place_filter.weigh(belief, np.where(belief.rows == 59, 4.5, -4.5))
+    assert belief.off_map > 0.9
+
+
+@driven
+def test_camera_that_turned_beyond_the_end_is_found_when_it_comes_back(motion):
+    place_filter = PlaceFilter(LINE, 1.0)
+    follow(place_filter, [*range(45, 60), 59, 59, 59, 59, 59], LINE, **motion)
+    if "travel" in motion:
+        follow(place_filter, [59], LINE, elapsed_s=1.0, travel=Travel(1.0, np.pi))
+    belief = follow(place_filter, [59, 59, 58, 57, 56, 55, 54], LINE, **motion)
+    assert probability_at(belief, 54) > 0.8
+
+
+def test_camera_that_stands_at_the_end_stays_there():
+    place_filter = PlaceFilter(LINE, 1.0)
+    follow(place_filter, range(45, 60), LINE, **MOTIONS["odometry"])
+    belief = follow(place_filter, [59] * 10, LINE, elapsed_s=1.0, travel=Travel(0.0, 0.0))
+    assert probability_at(belief, 59, within=0) > 0.9
+
+
+@driven
+def test_seam_of_a_loop_and_its_bend_are_no_end(motion):
+    angle = 2.0 * np.pi * np.arange(40) / 40
+    ring = np.stack([np.cos(angle), np.sin(angle), 0.0 * angle], axis=-1) * 40 / (2.0 * np.pi)
+    if "travel" in motion:
+        motion = {"elapsed_s": 1.0, "travel": Travel(1.0, 2.0 * np.pi / 40)}
+    place_filter = PlaceFilter(ring, 1.0)
+    for row in range(30, 60):
+        belief = follow(place_filter, [row % 40], ring, **motion)
+        assert row < 35 or probability_at(belief, row % 40) > 0.9
+
+
+@pytest.mark.parametrize("turns", [False, True], ids=["straight on", "round the corner"])
+@driven
+def test_where_the_map_turns_off_the_drive_may_turn_or_not(motion, turns):
+    corner = np.concatenate([LINE[:20], [[19.0, y, 0.0] for y in range(1, 20)]])
+    place_filter = PlaceFilter(corner, 1.0)
+    follow(place_filter, range(10, 20), corner, **motion)
+    if turns:
+        first = {**motion, "travel": Travel(1.0, np.pi / 2)} if "travel" in motion else motion
+        follow(place_filter, [20], corner, **first)
+        belief = follow(place_filter, [21, 22, 23], corner, **motion)
+        assert probability_at(belief, 23) > 0.9
+    else:
+        assert follow(place_filter, [19] * 6, corner, **motion).off_map > 0.9
+
+
+@driven
+def test_gap_in_a_map_is_crossed(motion):
+    gap = np.delete(LINE, np.arange(25, 31), axis=0)
+    place_filter = PlaceFilter(gap, 1.0)
+    follow(place_filter, range(15, 25), gap, **motion)
+    assert follow(place_filter, [24, 24, 24, 24], gap, **motion).off_map > 0.9
+    belief = follow(place_filter, [24, 24, 25, 26], gap, **motion)
+    assert probability_at(belief, 26) > 0.9
+
+
+def test_filter_over_a_grown_map_knows_that_the_camera_is_beyond_the_old_end():
+    before, after = PlaceFilter(LINE, 1.0), PlaceFilter(LINE[::-1].copy(), 1.0)
+    follow(before, [*range(45, 60), 59, 59, 59, 59], LINE, elapsed_s=1.0)
+    after.continue_from(before)
+    assert follow(after, [0], LINE[::-1].copy(), elapsed_s=1.0).off_map > 0.9
 
 
 def test_carried_off_camera_is_found_again():
