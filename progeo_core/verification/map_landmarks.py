@@ -13,7 +13,7 @@ from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.progress import Advance, no_progress
-from progeo_core.verification.adjusted_views import adjusted_views, moved_back
+from progeo_core.verification.adjusted_views import adjusted_tracks, moved_back
 from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
 from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts, rows_to_ask
@@ -108,8 +108,7 @@ class _Places:
             for row, view in zip(rows, views, strict=True)
             if view and view.features and not view.features.has_landmark.any() and self._known(row)
         ]
-        tracks = {row: self._tracks.of(row) for row in lacking}
-        adjusted = adjusted_views(self._sure, tracks)
+        tracks, adjusted = adjusted_tracks(self._tracks, lacking)
         return [
             self._triangulated(row, view, tracks[row], adjusted)
             if row in tracks
@@ -128,8 +127,9 @@ class _Places:
         ]
         found = triangulate(own, others, tracks.features)
         assert view.features is not None
-        landmarks = moved_back(found.landmarks, views, given)
-        features = view.features._replace(landmarks=landmarks, sigma_m=found.sigma_m)
+        moved = moved_back(found.landmarks, views, given)
+        sigma_m = np.hypot(found.sigma_m, moved.shared_m).astype(np.float32)
+        features = view.features._replace(landmarks=moved.points, sigma_m=sigma_m)
         surest = np.argsort(found.sigma_m / own.distance_to(found.landmarks), kind="stable")
         features = features.rows(surest[: self._features])
         count = int(features.has_landmark.sum())

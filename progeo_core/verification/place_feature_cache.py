@@ -37,7 +37,8 @@ class KnownPlace:
 
     points: [n, 2] pixels of an image of `size` (width, height). descriptors: [n, 64] of unit
     length. landmarks: [n, 3] metres, NaN unknown. intrinsics: of its camera, None unknown.
-    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown.
+    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown. sigma_m: [n]
+    standard deviation of a landmark, NaN unknown; None where no landmark is known.
     """
 
     points: NDArray[np.float32]
@@ -46,6 +47,7 @@ class KnownPlace:
     landmarks: FloatArray
     intrinsics: Intrinsics | None
     yaw_rad: float = math.nan
+    sigma_m: NDArray[np.float32] | None = None
 
     @functools.cached_property
     def rays(self) -> FloatArray | None:
@@ -133,10 +135,10 @@ class PlaceFeatureCache:
     def _known(self, place_id: int, view: PlaceView | None) -> KnownPlace | None:
         intrinsics = None if view is None else view.intrinsics
         if view is not None and view.features is not None:
-            points, kept, landmarks, _, size = view.features
+            points, kept, landmarks, sigma_m, size = view.features
             descriptors = unit_descriptors(kept)
             yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
-            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
+            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad, sigma_m)
         jpeg = self._map.thumbnail(place_id)
         if not jpeg:
             return None
