@@ -18,9 +18,6 @@ from progeo_core.verification.triangulation import MAX_ERROR_PX, triangulate
 # they are not, matches are looked for within so many times that, in so many rounds; beyond the last
 # (pixels), they are not of the same points.
 _MAX_ERROR_PX, _BAND_ERRORS, _ROUNDS, _MAX_ROUGH_PX = 2.0, 4.0, 3, 16.0
-# Errors of neighbouring poses are alike: their mean is this many times less certain than if they
-# were not.
-_SHARED = 2.0
 # Points of one place that take part, those first that most places see.
 _POINTS = 80
 
@@ -92,32 +89,48 @@ def adjusted_views(
     return dict(zip(places.tolist(), adjusted, strict=True))
 
 
-class MovedBack(NamedTuple):
-    """Points [n, 3] (m), and deviations [n] (m) of an error that they share with those around."""
+class PoseErrors(NamedTuple):
+    """How far the poses of a map are from those that its images tell, as if all were equally wrong.
 
-    points: FloatArray
-    shared_m: FloatArray
+    position_m, turn_rad: standard deviation on each axis.
+    """
+
+    position_m: float
+    turn_rad: float
+
+
+def pose_errors(adjusted: Sequence[KnownView], given: Sequence[KnownView]) -> PoseErrors:
+    """Return how far given poses are from adjusted ones, wherever these are as a whole."""
+    turn, center, goal = _between(adjusted, given)
+    moved = np.stack([view.pose.position for view in adjusted])
+    offset = (moved - center) @ turn.T + goal - np.stack([view.pose.position for view in given])
+    turns = [
+        view.rotation @ (turn @ other.rotation).T
+        for view, other in zip(given, adjusted, strict=True)
+    ]
+    turned = Rotation.from_matrix(np.stack(turns)).as_rotvec()
+    return PoseErrors(*(float(np.sqrt((one**2).mean())) for one in (offset, turned)))
 
 
 def moved_back(
     points: FloatArray, adjusted: Sequence[KnownView], given: Sequence[KnownView]
-) -> MovedBack:
+) -> FloatArray:
     """Return points [n, 3] (m) among adjusted views where they are among the given poses.
 
     Small errors that all images share, as of a calibration, make an adjustment drift. The given
-    poses of a neighbourhood are right on average: views are moved and turned as one to these. What
-    each is off from that tells how wrong the average may be.
+    poses of a neighbourhood are right on average: views are moved and turned as one to these.
     """
+    turn, center, goal = _between(adjusted, given)
+    return np.asarray((points - center) @ turn.T + goal)
+
+
+def _between(
+    adjusted: Sequence[KnownView], given: Sequence[KnownView]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the turn [3, 3] of adjusted views to given ones, and the centres [3] (m) of both."""
     turns = [view.rotation @ other.rotation.T for view, other in zip(given, adjusted, strict=True)]
     turn = Rotation.from_matrix(np.stack(turns)).mean().as_matrix()
     center, goal = (
         np.mean([view.pose.position for view in views], axis=0) for views in (adjusted, given)
     )
-    moved = np.asarray((points - center) @ turn.T + goal)
-    centers = np.stack([view.pose.position for view in adjusted])
-    left = (centers - center) @ turn.T + goal - np.stack([view.pose.position for view in given])
-    still = Rotation.from_matrix(turn.T @ np.stack(turns)).as_rotvec()
-    share = _SHARED / np.sqrt(len(given))
-    position_m, turn_rad = (share * np.sqrt((one**2).mean()) for one in (left, still))
-    distance = np.linalg.norm(moved - goal, axis=1)
-    return MovedBack(moved, np.hypot(position_m, turn_rad * distance))
+    return turn, center, goal

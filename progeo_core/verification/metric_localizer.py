@@ -52,8 +52,9 @@ _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 _MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.09
 # Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
 _TRIANGULATED_INFLATION = 1.5
-# Of all landmarks of a pose, this share has hardly more than the error that all of them share.
-_SUREST = 0.1
+# Landmarks around a place share the error of the mean of the map's poses there: this share of that
+# of one pose.
+_SHARED = 0.4
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -144,12 +145,11 @@ class MetricLocalizer:
         covariance, max_sigma_m = refined.covariance, _MAX_SIGMA_M
         if self._features.triangulated:
             covariance = covariance * _TRIANGULATED_INFLATION**2
-            shared_m = self._shared_m(_chosen(pairs, refined.inliers))
-            covariance[range(3), range(3)] += shared_m**2
             max_sigma_m = _MAX_SIGMA_TRIANGULATED_M
         sigma_m = np.sqrt(np.trace(covariance[:3, :3]))
         if sigma_m > max_sigma_m:
             return NoPose(f"landmarks leave its position uncertain by {sigma_m:.2f} m")
+        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
         assert query.intrinsics is not None
         everything = _once(_joined([matched, expected]))
         lens = fitting_lens(rays[everything.rows], everything.landmarks, refined.pose)
@@ -166,16 +166,6 @@ class MetricLocalizer:
             tuple(self._places.ids[np.unique(pairs.place)].tolist()),
             self._best(query, pairs),
         )
-
-    def _shared_m(self, pairs: _Pairs) -> float:
-        """Return the deviation (m) that even the surest of the pairs' landmarks have."""
-        rows = np.unique(pairs.place)
-        sigma_m = [
-            place.sigma_m[pairs.features[pairs.place == row]]
-            for row, place in zip(rows, self._known(rows), strict=True)
-            if place is not None and place.sigma_m is not None
-        ]
-        return float(np.quantile(np.concatenate(sigma_m), _SUREST))
 
     def _best(self, query: QueryView, pairs: _Pairs) -> SeenPlace | None:
         """Return the place of most pairs, and where both images show these."""

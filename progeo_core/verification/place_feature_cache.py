@@ -37,8 +37,7 @@ class KnownPlace:
 
     points: [n, 2] pixels of an image of `size` (width, height). descriptors: [n, 64] of unit
     length. landmarks: [n, 3] metres, NaN unknown. intrinsics: of its camera, None unknown.
-    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown. sigma_m: [n]
-    standard deviation of a landmark, NaN unknown; None where no landmark is known.
+    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown.
     """
 
     points: NDArray[np.float32]
@@ -47,7 +46,6 @@ class KnownPlace:
     landmarks: FloatArray
     intrinsics: Intrinsics | None
     yaw_rad: float = math.nan
-    sigma_m: NDArray[np.float32] | None = None
 
     @functools.cached_property
     def rays(self) -> FloatArray | None:
@@ -108,6 +106,12 @@ class PlaceFeatureCache:
         note = self._map.structure
         return note is not None and "triangulated" in note.source
 
+    @property
+    def pose_errors(self) -> tuple[float, float]:
+        """Return how wrong the map's poses are by themselves (m, rad), 0 where they are not."""
+        note = self._map.structure
+        return (0.0, 0.0) if note is None else note.pose_errors
+
     def query(self, image: Image, intrinsics: Intrinsics | None) -> QueryView:
         """Return the view of a query; that of the same image as before has its features ready."""
         last = self._query
@@ -135,10 +139,10 @@ class PlaceFeatureCache:
     def _known(self, place_id: int, view: PlaceView | None) -> KnownPlace | None:
         intrinsics = None if view is None else view.intrinsics
         if view is not None and view.features is not None:
-            points, kept, landmarks, sigma_m, size = view.features
+            points, kept, landmarks, _, size = view.features
             descriptors = unit_descriptors(kept)
             yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
-            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad, sigma_m)
+            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
         jpeg = self._map.thumbnail(place_id)
         if not jpeg:
             return None
