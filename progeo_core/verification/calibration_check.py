@@ -21,15 +21,18 @@ from progeo_core.verification.absolute_pose import FINAL_ERROR_PX, FOCAL_PX
 
 # Scales (pixels) of Cauchy's loss, one iteration each.
 _LOSS_PX = (8.0, 8.0, 4.0, 4.0, 2.0, 2.0, 1.0, 1.0)
-# Right calibrations were refined by up to 12 pixels (root mean square over the landmarks), or by
-# up to an eighth more landmarks. Where those that fit are few, their errors bend a lens as well.
-_MAX_SHIFT_PX, _MAX_GAIN, _MIN_SHIFT_PX = 14.0, 1.15, 4.0
+# A wrong calibration hides landmarks that fit: this many times as many fit the right one, which
+# moves rays by so much (pixels, root mean square). Right ones gained up to an eighth.
+_MAX_GAIN, _MIN_SHIFT_PX = 1.14, 4.0
+# Where landmarks are by depth, right calibrations were moved by up to 12 pixels, where they are
+# triangulated, and wrong together, by up to 31.
+MAX_SHIFT_PX, MAX_SHIFT_TRIANGULATED_PX = 14.0, 32.0
 # Over so many images from points this far apart (m), the medians of the focal length's error and of
 # the radial term that a right calibration lacks stayed below half of these.
 _IMAGES, _APART_M, _MAX_ZOOM, _MAX_RADIAL = 12, 0.25, 0.05, 0.08
 # From so far off on, it is the focal length that is named.
 _FOCAL_RATIO = 0.03
-_MIN_DEPTH_M, _FAR_PX, _DAMPING = 0.05, 1e6, 1e-9
+_MIN_DEPTH_M, _MAX_RAY, _FAR_PX, _DAMPING = 0.05, 2.0, 1e6, 1e-9
 
 
 class Lens(NamedTuple):
@@ -46,12 +49,13 @@ class Lens(NamedTuple):
     shift_px: float
     gain: float
 
-    @property
-    def contradicts(self) -> bool:
-        """Whether one image shows that the stated calibration is not that of the camera."""
-        return self.shift_px > _MAX_SHIFT_PX or (
-            self.gain > _MAX_GAIN and self.shift_px > _MIN_SHIFT_PX
-        )
+    def contradicts(self, max_shift_px: float = MAX_SHIFT_PX) -> bool:
+        """Whether one image shows that the stated calibration is not that of the camera.
+
+        max_shift_px: what the errors of landmarks make of a right one.
+        """
+        hides = self.gain > _MAX_GAIN and self.shift_px > _MIN_SHIFT_PX
+        return hides or (self.gain > 1.0 and self.shift_px > max_shift_px)
 
     @property
     def fault(self) -> str:
@@ -74,8 +78,9 @@ class LensHistory:
     says more.
     """
 
-    def __init__(self) -> None:
-        """Start without images."""
+    def __init__(self, max_shift_px: float = MAX_SHIFT_PX) -> None:
+        """Start without images; max_shift_px: see `Lens.contradicts`."""
+        self._max_shift_px = max_shift_px
         self._camera: Intrinsics | None = None
         self._lenses: collections.deque[Lens] = collections.deque(maxlen=_IMAGES)
         self._position = np.full(3, np.inf)
@@ -91,7 +96,7 @@ class LensHistory:
         if not np.linalg.norm(position - self._position) < _APART_M:
             self._lenses.append(lens)
             self._position = position
-        if lens.contradicts:
+        if lens.contradicts(self._max_shift_px):
             return lens.fault
         if len(self._lenses) < _IMAGES:
             return ""
@@ -123,6 +128,8 @@ def fitting_lens(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> L
     fits = _fits(residual)
     seen = (landmarks[fits] - position) @ axes
     points = seen[:, :2] / seen[:, 2:]
+    # Farther from the axis, a lens may fold back upon what it is to fit.
+    points = points[np.hypot(*points.T) < _MAX_RAY]
     moved = (lens[0] + lens[1] * (points**2).sum(axis=1, keepdims=True)) * points
     shift_px = FOCAL_PX * np.sqrt((moved**2).sum() / max(1, len(points)))
     return Lens(

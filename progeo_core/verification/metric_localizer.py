@@ -20,7 +20,12 @@ from progeo_core.verification.absolute_pose import (
     absolute_pose,
     fitted_pose,
 )
-from progeo_core.verification.calibration_check import LensHistory, fitting_lens
+from progeo_core.verification.calibration_check import (
+    MAX_SHIFT_PX,
+    MAX_SHIFT_TRIANGULATED_PX,
+    LensHistory,
+    fitting_lens,
+)
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.nearby_matching import matches_nearby
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
@@ -108,7 +113,9 @@ class MetricLocalizer:
     def __init__(self, places: PlacePoses, features: PlaceFeatureCache) -> None:
         """Localize against the landmarks of places [n]."""
         self._places, self._features = places, features
-        self._lenses = LensHistory()
+        self._lenses = LensHistory(
+            MAX_SHIFT_TRIANGULATED_PX if features.triangulated else MAX_SHIFT_PX
+        )
 
     def localize(self, query: QueryView, rows: IntArray) -> MetricPose | NoPose:
         """Return the pose of an image, or why landmarks do not tell it.
