@@ -28,8 +28,10 @@ _MAX_GAIN, _MIN_SHIFT_PX = 1.14, 4.0
 # triangulated, and wrong together, by up to 31.
 MAX_SHIFT_PX, MAX_SHIFT_TRIANGULATED_PX = 14.0, 32.0
 # Over so many images from points this far apart (m), the medians of the focal length's error and of
-# the radial term that a right calibration lacks stayed below half of these.
+# the radial term that a right calibration lacks stayed below half of these. Fewer images, but this
+# many at least, must show as much more as they are fewer.
 _IMAGES, _APART_M, _MAX_ZOOM, _MAX_RADIAL = 12, 0.25, 0.05, 0.08
+_MIN_IMAGES = 4
 # From so far off on, it is the focal length that is named.
 _FOCAL_RATIO = 0.03
 _MIN_DEPTH_M, _MAX_RAY, _FAR_PX, _DAMPING = 0.05, 2.0, 1e6, 1e-9
@@ -98,10 +100,12 @@ class LensHistory:
             self._position = position
         if lens.contradicts(self._max_shift_px):
             return lens.fault
-        if len(self._lenses) < _IMAGES:
+        if len(self._lenses) < _MIN_IMAGES:
             return ""
+        times = _IMAGES / len(self._lenses)
         usual = Lens(*np.median(self._lenses, axis=0).tolist())
-        wrong = abs(usual.scale - 1.0) > _MAX_ZOOM or abs(usual.radial) > _MAX_RADIAL
+        zoomed = abs(usual.scale - 1.0) > _MAX_ZOOM * times
+        wrong = zoomed or abs(usual.radial) > _MAX_RADIAL * times
         return usual.fault if wrong else ""
 
 
