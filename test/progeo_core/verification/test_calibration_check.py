@@ -86,5 +86,6 @@ def test_many_images_tell_more_than_one():
 def test_right_calibrations_err_to_both_sides():
     camera, history = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0), LensHistory()
     for step in range(30):
-        lens = Lens(1.0 + 0.08 * (-1) ** step, 0.1 * (-1) ** step, 10.0, 1.05)
+        side = (0, 1, -1)[step % 3]
+        lens = Lens(1.0 + 0.08 * side, 0.1 * side, 10.0, 1.05)
         assert history.fault(camera, lens, np.array([0.3 * step, 0.0, 0.0])) == ""
