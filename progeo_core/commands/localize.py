@@ -24,7 +24,7 @@ from progeo_core.commands.options import (
     TrustFlag,
     read_intrinsics,
 )
-from progeo_core.errors import DataError, ImageError, UsageError
+from progeo_core.errors import DataError, ImageError
 from progeo_core.geo import heading_from_yaw
 from progeo_core.map.sqlite_file import require_file
 
@@ -151,15 +151,13 @@ def _image_files(paths: list[Path]) -> list[Path]:
 class _Answer(NamedTuple):
     """Answer to an image, or why it cannot be used.
 
-    picture: of the match, None where none is drawn. no_pose: why a calibrated image has no full
-    pose, "" where it has one or no calibration. less_alike: for the best matches, which share of
-    pairs of places far apart is less alike.
+    picture: of the match, None where none is drawn. less_alike: for the best matches, which share
+    of pairs of places far apart is less alike.
     """
 
     path: Path
     result: Localization | ImageError
     picture: Path | None = None
-    no_pose: str = ""
     less_alike: tuple[float, ...] = ()
 
 
@@ -203,15 +201,8 @@ def _answer(
         thumbnail = None if place is None else prepared.place_map.thumbnail(place)
         with replaced_file(picture) as unfinished:
             unfinished.write_bytes(encode_jpeg(draw_match(image, result, thumbnail)))
-    no_pose = ""
-    if intrinsics is not None and result.metric is None:
-        no_pose = "too few landmarks of the map fit one"
-        try:
-            intrinsics.scaled(image.shape[1], image.shape[0])
-        except UsageError as error:
-            no_pose = str(error)
     alike = (prepared.share_less_alike(one.similarity) for one in result.matches[:_SHOWN_MATCHES])
-    return _Answer(path, result, picture, no_pose, tuple(alike))
+    return _Answer(path, result, picture, tuple(alike))
 
 
 def _print_answer(answer: _Answer) -> None:
@@ -221,8 +212,6 @@ def _print_answer(answer: _Answer) -> None:
     fields = {"answer": f"{result.state}: {result.reason}", "position": _position(result)}
     if result.metric is not None:
         fields["camera"] = _direction(result.metric.pose)
-    elif answer.no_pose:
-        fields["full pose"] = f"none: {answer.no_pose}"
     if result.geodetic is not None:
         latitude, longitude, _ = result.geodetic
         fields["on earth"] = f"latitude {latitude:.6f}°, longitude {longitude:.6f}°"

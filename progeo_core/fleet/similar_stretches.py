@@ -17,6 +17,7 @@ from progeo_core.fleet.frame_fit import SharedPlaces, fit_frames, moved_by
 from progeo_core.geo import FloatArray
 from progeo_core.poses.transform import Transform
 from progeo_core.slam.pair_consistency import Ends, consistent_pairs, grow_clique
+from progeo_core.verification.metric_localizer import NoPose
 
 IntArray = NDArray[np.int64]
 
@@ -79,7 +80,7 @@ def locate(fixed: Drive, moved: Drive) -> dict[int, Located]:
         if place is None or view is None or view.pose is None:
             continue
         seen = fixed.metric.localize(view_of(place), candidates)
-        if seen is None:
+        if isinstance(seen, NoPose):
             continue
         camera = Transform(*view.pose).inverse()
         frame = Transform(*seen.pose).then(camera)

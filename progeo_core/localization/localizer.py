@@ -181,7 +181,7 @@ class Localizer:
         query = Query(stamp_ns, camera, kept, standardized, candidates, compared, intrinsics)
         ranker = self._sequence if settings.sequence else self._single
         rows, similarity, estimate, decision = ranker.rank(query, settings)
-        metric = self._metric_pose(image, intrinsics, rows)
+        metric, no_metric = self._metric_pose(image, intrinsics, rows)
         if metric is not None:
             estimate, decision = decide_metric(metric, estimate, settings.min_confidence)
         elif compared is not None and intrinsics and decision.accepted:
@@ -194,7 +194,7 @@ class Localizer:
             geodetic=self._map.geodetic(estimate.position),
             accepted=decision.accepted,
             state=decision.state,
-            reason=decision.reason,
+            reason=decision.reason + (f"; no metric pose: {no_metric}" if no_metric else ""),
             matches=self._map.matches(rows[: settings.top_k], similarity[: settings.top_k]),
             descriptor=descriptor,
             seconds=StepSeconds(search=searched - started, estimate=finished - searched),
@@ -203,12 +203,18 @@ class Localizer:
 
     def _metric_pose(
         self, image: Image | None, intrinsics: Intrinsics | None, rows: NDArray[np.int64]
-    ) -> MetricPose | None:
-        """Return the pose of an image by landmarks; None without a calibration or landmarks."""
-        if image is None or intrinsics is None or not self._map.place_map.has_views:
-            return None
+    ) -> tuple[MetricPose | None, str]:
+        """Return the pose of an image by landmarks, or None and why a calibrated one has none."""
+        if image is None or intrinsics is None:
+            return None, ""
+        if not self._map.place_map.has_views:
+            return None, "the map has no 3-D points"
         query = self._map.features.query(image, intrinsics)
-        return self._map.metric.localize(query, rows[:_METRIC_CANDIDATES])
+        found = self._map.metric.localize(query, rows[:_METRIC_CANDIDATES])
+        # Only localizing needs this module.
+        from progeo_core.verification.metric_localizer import NoPose
+
+        return (None, found.reason) if isinstance(found, NoPose) else (found, "")
 
 
 def _require_unit_length(descriptor: NDArray[np.float32]) -> None:

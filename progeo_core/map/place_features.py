@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -96,6 +98,30 @@ class StructureNote(NamedTuple):
 
     extractor: str
     source: str
+
+    @property
+    def pose_errors(self) -> tuple[float, float]:
+        """Return how wrong the map's poses are by themselves (m, rad), 0 where they are not rough.
+
+        Of landmarks that came in parts, the roughest counts.
+        """
+        found = [(0.0, 0.0)]
+        for part in _ROUGH.finditer(self.source):
+            position_m, turn_deg = map(float, part.groups())
+            found.append((position_m, math.radians(turn_deg)))
+        return max(found)
+
+
+# Poses that images contradict by no more than this (m, rad) on each axis are not called rough.
+_EXACT_M, _EXACT_RAD = 0.012, 0.004
+_ROUGH = re.compile(r"whose poses err by (\d+\.\d+) m and (\d+\.\d+)°")
+
+
+def rough_poses(source: str, position_m: float, turn_rad: float) -> str:
+    """Return what a note's source says of places whose poses err by so much on each axis."""
+    if position_m <= _EXACT_M and turn_rad <= _EXACT_RAD:
+        return source
+    return f"{source} whose poses err by {position_m:.3f} m and {math.degrees(turn_rad):.2f}°"
 
 
 class ViewFinder(Protocol):

@@ -18,10 +18,10 @@ from progeo_core.poses.camera_pose import CameraPose, quaternion_of
 
 # Fewer pairs than this do not make a pose worth its name.
 MIN_INLIERS = 12
-# Distance (pixels of a camera of _FOCAL_PX) within which a pair fits a first pose and a final one.
+# Distance (pixels of a camera of FOCAL_PX) within which a pair fits a first pose and a final one.
 FIRST_ERROR_PX, FINAL_ERROR_PX = 6.0, 3.0
 # Rays are given to the solver as pixels of a camera without distortion and of this focal length.
-_FOCAL_PX = 500.0
+FOCAL_PX = 500.0
 _MIN_ITERATIONS, _MAX_ITERATIONS = 50, 1000
 # A pose to begin with, where most pairs fit it, leaves little to find: a third of the time.
 _FROM_EXPECTED = {"min_iterations": 10, "dyn_num_trials_mult": 1.0}
@@ -87,7 +87,7 @@ def fitted_pose(
         "model": "SIMPLE_PINHOLE",
         "width": 0,
         "height": 0,
-        "params": [_FOCAL_PX, 0.0, 0.0],
+        "params": [FOCAL_PX, 0.0, 0.0],
     }
     options: dict[str, float] = {
         "max_reproj_error": max_error_px,
@@ -103,7 +103,7 @@ def fitted_pose(
         start.R = expected.rotation.T
         start.t = expected.to_camera(center)[0]
     found, info = poselib.estimate_absolute_pose(
-        np.asarray(rays * _FOCAL_PX, np.float64),
+        np.asarray(rays * FOCAL_PX, np.float64),
         np.asarray(landmarks - center, np.float64),
         camera,
         options,
@@ -135,8 +135,8 @@ def _covariance(rays: FloatArray, offsets: FloatArray, rotation: FloatArray) -> 
     cross[:, 1, 0], cross[:, 1, 2] = offsets[:, 2], -offsets[:, 0]
     cross[:, 2, 0], cross[:, 2, 1] = -offsets[:, 1], offsets[:, 0]
     jacobian = np.concatenate([projection @ -rotation, projection @ (rotation @ cross)], axis=2)
-    jacobian = jacobian.reshape(-1, 6) * _FOCAL_PX
-    residual = (np.stack([x / z, y / z], 1) - rays).reshape(-1) * _FOCAL_PX
+    jacobian = jacobian.reshape(-1, 6) * FOCAL_PX
+    residual = (np.stack([x / z, y / z], 1) - rays).reshape(-1) * FOCAL_PX
     sigma_px = max(1.4826 * float(np.median(np.abs(residual))), _MIN_SIGMA_PX)
     # As Cauchy's loss weighs them.
     weight = np.repeat(

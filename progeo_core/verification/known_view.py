@@ -21,8 +21,8 @@ from progeo_core.verification.feature_matching import (
 
 IntArray = NDArray[np.int64]
 
-# Distance (pixels) of a match from its epipolar line.
-_BAND_PX = 4.0
+# Distance (pixels) of a match from its epipolar line, where poses are right.
+BAND_PX = 4.0
 # Matches of two images without regard to their poses: from so many on, the share that fits the
 # poses says whether these and the calibration are right.
 _MIN_MATCHES, MIN_AGREEMENT = 15, 0.4
@@ -75,12 +75,13 @@ class PairMatches(NamedTuple):
     """Rows [m] of features of two views that match and fit their poses.
 
     agreement: share of the matches without regard to the poses that fits them, NaN where there are
-    too few to tell.
+    too few to tell. error_px: how far each of these is from its epipolar line (pixels).
     """
 
     first: IntArray
     second: IntArray
     agreement: float
+    error_px: NDArray[np.float32]
 
     @property
     def contradict(self) -> bool:
@@ -88,21 +89,31 @@ class PairMatches(NamedTuple):
         return self.agreement < MIN_AGREEMENT
 
 
-NO_MATCHES = PairMatches(np.empty(0, np.int64), np.empty(0, np.int64), np.nan)
+_NONE = np.empty(0, np.int64)
+NO_MATCHES = PairMatches(_NONE, _NONE, np.nan, np.empty(0, np.float32))
 
 
-def match_views(view: KnownView, other: KnownView) -> PairMatches:
-    """Return the matches of two views along the epipolar lines that their poses give."""
+def match_views(view: KnownView, other: KnownView, band_px: float = BAND_PX) -> PairMatches:
+    """Return the matches of two views along the epipolar lines that their poses give.
+
+    band_px: how far (pixels) from these.
+    """
     cosine = view.descriptors @ other.descriptors.T
-    near = _near_epipolar(view, other)
+    squared_px = _squared_distance(view, other)
     first, second = most_similar_pairs(cosine, MIN_COSINE)
-    agreement = near[first, second].mean() if len(first) >= _MIN_MATCHES else np.nan
-    cosine[~near] = -1.0
-    return PairMatches(*most_similar_pairs(cosine, MIN_COSINE_NEAR), float(agreement))
+    error_px = np.sqrt(squared_px[first, second])
+    agreement = float("nan")
+    if len(first) >= _MIN_MATCHES:
+        agreement = float((error_px < band_px).mean())
+    cosine[~(squared_px < band_px**2)] = -1.0
+    return PairMatches(*most_similar_pairs(cosine, MIN_COSINE_NEAR), agreement, error_px)
 
 
-def _near_epipolar(view: KnownView, other: KnownView) -> NDArray[np.bool_]:
-    """Return which rays of a view may see what those of another see, as [n, m]."""
+def _squared_distance(view: KnownView, other: KnownView) -> NDArray[np.float32]:
+    """Return the distances (pixels²) of all rays [n, m] from the epipolar lines of others.
+
+    NaN where a ray is unknown.
+    """
     turn = other.rotation.T @ view.rotation
     x, y, z = other.rotation.T @ (view.pose.position - other.pose.position)
     essential = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]]) @ turn
@@ -113,7 +124,8 @@ def _near_epipolar(view: KnownView, other: KnownView) -> NDArray[np.bool_]:
     lines, back = first @ essential.T, second @ essential
     residual = lines.astype(np.float32) @ second.T.astype(np.float32)
     # Sampson's distance.
-    limit = _BAND_PX * max(view.pixel, other.pixel)
-    scales = ((one[:, :2] ** 2).sum(axis=1).astype(np.float32) for one in (lines, back))
-    ahead, behind = (np.float32(limit**2) * scale for scale in scales)
-    return np.asarray(residual * residual < ahead[:, None] + behind)
+    pixel = max(view.pixel, other.pixel)
+    scales = ((one[:, :2] ** 2).sum(axis=1) * pixel**2 for one in (lines, back))
+    ahead, behind = (scale.astype(np.float32) for scale in scales)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(residual * residual / (ahead[:, None] + behind))

@@ -20,7 +20,7 @@ _MIN_MATCHES = 20
 # A landmark is this close (pixels) to where another place sees it, if poses and depth are right.
 _MAX_ERROR_PX = 12.0
 # Of the matches with most of the places that have a say, a smaller share than this contradicts.
-_MIN_AGREEMENT = 0.25
+_MIN_AGREEMENT = 0.5
 
 
 def rows_to_ask(row: int, count: int, neighbors: IntArray) -> IntArray:

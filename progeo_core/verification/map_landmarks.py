@@ -8,12 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from progeo_core.map.place_features import PLACE_FEATURES, PlaceView, StructureNote
+from progeo_core.map.place_features import PLACE_FEATURES, PlaceView, StructureNote, rough_poses
 from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.progress import Advance, no_progress
-from progeo_core.verification.adjusted_views import adjusted_views, moved_back
+from progeo_core.verification.adjusted_views import (
+    PoseErrors,
+    adjusted_tracks,
+    moved_back,
+    pose_errors,
+)
 from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
 from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
 from progeo_core.verification.landmark_check import contradicts, rows_to_ask
@@ -74,7 +79,7 @@ def add_landmarks(
         ),
         _reason(place_map, table, results),
     )
-    _write_note(place_map, report, any(one.triangulated for one in results))
+    _write_note(place_map, report, _how(results))
     return report
 
 
@@ -82,6 +87,7 @@ class _Result(NamedTuple):
     """View of a place, how many landmarks it has, and how that came.
 
     agreement: median share of the matches with its neighbours that fit the poses, NaN unknown.
+    errors: of the poses around it, None unknown.
     """
 
     view: PlaceView | None
@@ -89,6 +95,7 @@ class _Result(NamedTuple):
     triangulated: bool
     refused: bool
     agreement: float
+    errors: PoseErrors | None = None
 
 
 class _Places:
@@ -108,8 +115,7 @@ class _Places:
             for row, view in zip(rows, views, strict=True)
             if view and view.features and not view.features.has_landmark.any() and self._known(row)
         ]
-        tracks = {row: self._tracks.of(row) for row in lacking}
-        adjusted = adjusted_views(self._sure, tracks)
+        tracks, adjusted = adjusted_tracks(self._tracks, lacking)
         return [
             self._triangulated(row, view, tracks[row], adjusted)
             if row in tracks
@@ -141,6 +147,7 @@ class _Places:
             count > 0,
             not count and agreement < MIN_AGREEMENT,
             agreement,
+            pose_errors(views, given) if count else None,
         )
 
     def _checked(self, row: int, view: PlaceView) -> _Result:
@@ -207,14 +214,25 @@ def _reason(place_map: PlaceMap, usable: ViewTable, results: list[_Result]) -> s
     return next(reason for applies, reason in reasons if applies)
 
 
-def _write_note(place_map: PlaceMap, report: LandmarkReport, triangulated: bool) -> None:
-    """Say in a map what was done, in the place of what was said before."""
+def _how(results: list[_Result]) -> str:
+    """Return how places were triangulated, "" where none was."""
+    errors = [one.errors for one in results if one.triangulated and one.errors]
+    if not errors:
+        return ""
+    rough = PoseErrors(*np.median(errors, axis=0).tolist())
+    return rough_poses(TRIANGULATED, *rough)
+
+
+def _write_note(place_map: PlaceMap, report: LandmarkReport, how: str) -> None:
+    """Say in a map what was done, in the place of what was said before.
+
+    how: it was triangulated, "" where it was not.
+    """
     note = place_map.structure
     if note is None:
         return
     parts = [one for one in note.source.split("; ") if not one.startswith((_NONE, _REFUSED))]
-    if triangulated:
-        parts.append(TRIANGULATED)
+    parts.append(how)
     if report.reason:
         parts = [f"{_NONE}: {report.reason}"]
     elif report.contradicting:

@@ -16,8 +16,15 @@ from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.absolute_pose import (
     FINAL_ERROR_PX,
     FIRST_ERROR_PX,
+    FOCAL_PX,
     absolute_pose,
     fitted_pose,
+)
+from progeo_core.verification.calibration_check import (
+    MAX_SHIFT_PX,
+    MAX_SHIFT_TRIANGULATED_PX,
+    LensHistory,
+    fitting_lens,
 )
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.nearby_matching import matches_nearby
@@ -39,6 +46,10 @@ _RAD_PER_M = 0.26
 _REACH_M = 10.0
 # How far (rad of a ray) a landmark may be from where a first pose expects it.
 _NEAR_RAD = 0.016
+# A pose that most of the rest of the matches fit, against those that fit the first one, contradicts
+# it. The rest is this many times the error of a match that fits away, the other pose so far (m).
+_RIVAL_SHARE, _REST_ERRORS, _MIN_RIVAL_M = 0.5, 3.0, 0.5
+_TOO_FEW = "too few landmarks of the map fit one"
 # Landmarks that must fit a first pose and a final one: views of another corner reach 12 and 35.
 _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 # A pose whose position is less certain than this (m) says little more than its place does. Against
@@ -46,6 +57,9 @@ _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 _MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.09
 # Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
 _TRIANGULATED_INFLATION = 1.5
+# Landmarks around a place share the error of the mean of the map's poses there: this share of that
+# of one pose.
+_SHARED = 0.4
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -75,6 +89,12 @@ class MetricPose(NamedTuple):
     best: SeenPlace | None = None
 
 
+class NoPose(NamedTuple):
+    """Why the landmarks of a map do not tell the pose of a camera, in words."""
+
+    reason: str
+
+
 class _Pairs(NamedTuple):
     """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n].
 
@@ -93,43 +113,58 @@ class MetricLocalizer:
     def __init__(self, places: PlacePoses, features: PlaceFeatureCache) -> None:
         """Localize against the landmarks of places [n]."""
         self._places, self._features = places, features
+        self._lenses = LensHistory(
+            MAX_SHIFT_TRIANGULATED_PX if features.triangulated else MAX_SHIFT_PX
+        )
 
-    def localize(self, query: QueryView, rows: IntArray) -> MetricPose | None:
-        """Return the pose of an image, None where too few landmarks fit one.
+    def localize(self, query: QueryView, rows: IntArray) -> MetricPose | NoPose:
+        """Return the pose of an image, or why landmarks do not tell it.
 
         Its camera need not be the map's. rows: of the most similar places, best first.
         """
         if query.camera is None:
-            return None
+            return NoPose(query.camera_fault)
         seen: QueryView | None = None
+        found: MetricPose | NoPose = NoPose("the most similar places have no 3-D points")
         for count in (_FIRST, _RETRY):
             first = self._distinct(rows, count)
             places = [place for place in self._known(first) if place and len(place.landmark_rows)]
             if not places:
                 continue
             seen = seen or _as_seen_by(query, query.camera, places)
-            found = None if seen.rays is None else self._solved(seen, seen.rays, first)
-            if found is not None or len(first) < count:
-                return found
-        return None
+            assert seen.rays is not None
+            found = self._solved(seen, seen.rays, first)
+            if isinstance(found, MetricPose) or len(first) < count:
+                break
+        return found
 
-    def _solved(self, query: QueryView, rays: FloatArray, first: IntArray) -> MetricPose | None:
+    def _solved(self, query: QueryView, rays: FloatArray, first: IntArray) -> MetricPose | NoPose:
         """Return the pose that fits the places `first`, and those which it expects in view."""
-        pairs = self._matched(query, rays, first)
-        found = fitted_pose(rays[pairs.rows], pairs.landmarks, FIRST_ERROR_PX)
+        matched = self._matched(query, rays, first)
+        found = fitted_pose(rays[matched.rows], matched.landmarks, FIRST_ERROR_PX)
         if found is None or np.count_nonzero(found.inliers) < _MIN_FIRST:
-            return None
+            return NoPose(_TOO_FEW)
         expected = self._expected(query, rays, found.pose, first)
-        pairs = _once(_joined([_chosen(pairs, found.inliers), expected]))
+        pairs = _once(_joined([_chosen(matched, found.inliers), expected]))
         refined = absolute_pose(rays[pairs.rows], pairs.landmarks, FINAL_ERROR_PX, found.pose)
         if refined is None or np.count_nonzero(refined.inliers) < _MIN_LANDMARKS:
-            return None
+            return NoPose(_TOO_FEW)
         covariance, max_sigma_m = refined.covariance, _MAX_SIGMA_M
         if self._features.triangulated:
             covariance = covariance * _TRIANGULATED_INFLATION**2
             max_sigma_m = _MAX_SIGMA_TRIANGULATED_M
-        if np.sqrt(np.trace(covariance[:3, :3])) > max_sigma_m:
-            return None
+        sigma_m = np.sqrt(np.trace(covariance[:3, :3]))
+        if sigma_m > max_sigma_m:
+            return NoPose(f"landmarks leave its position uncertain by {sigma_m:.2f} m")
+        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
+        assert query.intrinsics is not None
+        everything = _once(_joined([matched, expected]))
+        lens = fitting_lens(rays[everything.rows], everything.landmarks, refined.pose)
+        fault = _rival(rays, matched, refined.pose) or self._lenses.fault(
+            query.intrinsics, lens, refined.pose.position
+        )
+        if fault:
+            return NoPose(fault)
         pairs = _chosen(pairs, refined.inliers)
         return MetricPose(
             refined.pose,
@@ -222,6 +257,26 @@ class MetricLocalizer:
             turn = np.abs(wrap_angle(self._places.yaw_rad[rows] - self._places.yaw_rad[rows[0]]))
             rows = rows[(apart > _APART_M) | (turn > _APART_RAD)]
         return np.array(chosen, np.int64)
+
+
+def _rival(rays: FloatArray, matched: _Pairs, pose: CameraPose) -> str:
+    """Return which other pose many of the landmarks fit, "" where they fit none.
+
+    matched: pairs without regard to the pose.
+    """
+    error = rays[matched.rows] - _expected_rays(matched.landmarks, pose)
+    error_px = FOCAL_PX * np.hypot(*error.T)
+    fitting = np.count_nonzero(error_px < FIRST_ERROR_PX)
+    rest = _chosen(matched, ~(error_px < _REST_ERRORS * FIRST_ERROR_PX))
+    if len(rest.rows) < _RIVAL_SHARE * fitting:
+        return ""
+    rival = fitted_pose(rays[rest.rows], rest.landmarks, FIRST_ERROR_PX)
+    if rival is None or np.count_nonzero(rival.inliers) < _RIVAL_SHARE * fitting:
+        return ""
+    apart_m = np.linalg.norm(rival.pose.position - pose.position)
+    if apart_m < _MIN_RIVAL_M:
+        return ""
+    return f"landmarks fit a pose {apart_m:.1f} m from another one that as many fit"
 
 
 def _as_seen_by(query: QueryView, camera: Intrinsics, places: list[KnownPlace]) -> QueryView:

@@ -106,6 +106,12 @@ class PlaceFeatureCache:
         note = self._map.structure
         return note is not None and "triangulated" in note.source
 
+    @property
+    def pose_errors(self) -> tuple[float, float]:
+        """Return how wrong the map's poses are by themselves (m, rad), 0 where they are not."""
+        note = self._map.structure
+        return (0.0, 0.0) if note is None else note.pose_errors
+
     def query(self, image: Image, intrinsics: Intrinsics | None) -> QueryView:
         """Return the view of a query; that of the same image as before has its features ready."""
         last = self._query

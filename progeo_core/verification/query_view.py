@@ -35,15 +35,24 @@ class QueryView:
         """Take an image; nothing is found yet."""
         self.image, self.intrinsics, self._find, self._side = image, intrinsics, find, side
 
-    @functools.cached_property
+    @property
     def camera(self) -> Intrinsics | None:
         """Return the calibration for the pixels of the image, None where it is of other images."""
+        return self._camera_and_fault[0]
+
+    @property
+    def camera_fault(self) -> str:
+        """Return why `camera` is None, "" where it is not."""
+        return self._camera_and_fault[1]
+
+    @functools.cached_property
+    def _camera_and_fault(self) -> tuple[Intrinsics | None, str]:
         if self.intrinsics is None:
-            return None
+            return None, "the calibration of the camera is unknown"
         try:
-            return self.intrinsics.scaled(self.image.shape[1], self.image.shape[0])
-        except UsageError:
-            return None
+            return self.intrinsics.scaled(self.image.shape[1], self.image.shape[0]), ""
+        except UsageError as error:
+            return None, str(error)
 
     @functools.cached_property
     def features(self) -> Keypoints:

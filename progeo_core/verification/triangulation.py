@@ -19,8 +19,8 @@ from progeo_core.verification.known_view import KnownView
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# Distance (pixels) of an observation from its landmark.
-_MAX_ERROR_PX = 3.0
+# Distance (pixels) of an observation from its landmark, where poses are right.
+MAX_ERROR_PX = 3.0
 # Views that must agree on a landmark, and the angle (rad) that its rays must span.
 _MIN_VIEWS, _MIN_PARALLAX_RAD = 3, np.radians(2.0)
 # Fewer landmarks of one view than this are those that chance makes.
@@ -46,11 +46,15 @@ class Triangulated(NamedTuple):
 
 
 def triangulate(
-    view: KnownView, others: Sequence[KnownView], tracks: Sequence[IntArray]
+    view: KnownView,
+    others: Sequence[KnownView],
+    tracks: Sequence[IntArray],
+    max_error_px: float = MAX_ERROR_PX,
 ) -> Triangulated:
     """Return the landmarks of a view's features from where other views see them.
 
     tracks: one [n] for each of the others, the row of its feature that shows the same; -1 none.
+    max_error_px: of an observation that agrees with its landmark.
     """
     count = len(view.rays)
     landmarks = np.full((count, 3), np.nan)
@@ -62,7 +66,7 @@ def triangulate(
         seen[row, known] = other.rays[track[known]]
     rows = np.flatnonzero(np.isfinite(seen[..., 0]).sum(axis=0) >= _MIN_VIEWS - 1)
     if rows.size:
-        star = _Star.of(view, others, rows, seen[:, rows])
+        star = _Star.of(view, others, rows, seen[:, rows], max_error_px)
         points, deviation, fits = star.points()
         if np.count_nonzero(np.isfinite(deviation)) >= _MIN_LANDMARKS:
             landmarks[rows], sigma_m[rows] = view.pose.to_map(points), deviation
@@ -74,7 +78,8 @@ class _Star(NamedTuple):
     """Features of one view with their observations in its neighbours.
 
     rays: [n, 3] of the view. turn: [k, 3, 3] and shift: [k, 3] take points of the view's frame into
-    a neighbour's. seen: [k, n, 2] rays of the neighbours, NaN unknown. pixel: [k].
+    a neighbour's. seen: [k, n, 2] rays of the neighbours, NaN unknown. pixel: [k]. max_error_px: of
+    an observation that agrees with its landmark.
     """
 
     rays: FloatArray
@@ -82,10 +87,16 @@ class _Star(NamedTuple):
     shift: FloatArray
     seen: FloatArray
     pixel: FloatArray
+    max_error_px: float
 
     @classmethod
     def of(
-        cls, view: KnownView, neighbors: Sequence[KnownView], rows: IntArray, seen: FloatArray
+        cls,
+        view: KnownView,
+        neighbors: Sequence[KnownView],
+        rows: IntArray,
+        seen: FloatArray,
+        max_error_px: float,
     ) -> _Star:
         turn = np.stack([other.rotation.T @ view.rotation for other in neighbors])
         shift = np.stack(
@@ -100,6 +111,7 @@ class _Star(NamedTuple):
             np.concatenate([np.zeros((1, 3)), shift]),
             np.concatenate([own, seen]),
             np.array([view.pixel, *(other.pixel for other in neighbors)]),
+            max_error_px,
         )
 
     def points(self) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -150,7 +162,7 @@ class _Star(NamedTuple):
         inside, rays = self._projected(points)
         with np.errstate(invalid="ignore"):
             error = np.linalg.norm(rays - self.seen, axis=2)
-            near = error < _MAX_ERROR_PX * self.pixel[:, None]
+            near = error < self.max_error_px * self.pixel[:, None]
             return np.asarray(near & (inside[..., 2] > 0.0))
 
     def _normal_equations(

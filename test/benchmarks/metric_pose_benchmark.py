@@ -56,7 +56,7 @@ class Bench(NamedTuple):
     image: np.ndarray
     rows: np.ndarray
 
-    def localize(self) -> metric_localizer.MetricPose | None:
+    def localize(self) -> metric_localizer.MetricPose | metric_localizer.NoPose:
         """Return the pose of the image, whose features are found again."""
         intrinsics = read_intrinsics()
         return self.localizer.localize(self.cache.query(self.image.copy(), intrinsics), self.rows)

@@ -112,6 +112,6 @@ def test_a_full_pose_is_printed_with_a_picture_of_its_match(
     # The truth: 1.289, 2.418, 0.108, a heading of 220.4° and 22.0° down.
     assert re.search(r"1\.[23]\d\d m east, 2\.[34]\d\d m north, 0\.\d\d\d m up \(± 0\.\d", done.out)
     assert re.search(r"heading 2(19|20|21)\.\d°, looks 2[123]\.\d° down, tilted \d\.\d°", done.out)
-    assert "none: the calibration is for images of 540x360 pixels" in done.out
+    assert "no metric pose: the calibration is for images of 540x360 pixels" in done.out
     lines, plain = (read_image(tmp_path / "out" / f"{n}_0355.jpg") for n in (1, 2))
     assert lines.shape[0] == plain.shape[0] == 268

@@ -10,6 +10,7 @@ from progeo_core.map.place_features import (
     descriptor_bytes,
     fault_of,
     joined_structure,
+    rough_poses,
     unit_descriptors,
 )
 from test.place_views import make_view
@@ -82,3 +83,13 @@ def test_descriptors_in_8_bits_are_of_unit_length_again():
     assert (found * descriptors).sum(axis=1).min() > 0.999
     # One that is all zero has no direction.
     assert not unit_descriptors(np.zeros((1, 64), np.int8)).any()
+
+
+def test_a_note_says_how_rough_poses_are():
+    exact = StructureNote("xfeat", rough_poses("triangulated", 0.01, 0.003))
+    assert exact.source == "triangulated"
+    assert exact.pose_errors == (0.0, 0.0)
+    slight, rough = rough_poses("triangulated", 0.014, 0.002), rough_poses("again", 0.05, 0.01)
+    assert slight == "triangulated whose poses err by 0.014 m and 0.11°"
+    joined = joined_structure(StructureNote("xfeat", rough), StructureNote("xfeat", slight))
+    assert joined.pose_errors == pytest.approx((0.05, 0.01), abs=1e-4)

@@ -2,7 +2,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of
-from progeo_core.verification.adjusted_views import adjusted_views, moved_back
+from progeo_core.verification.adjusted_views import (
+    adjusted_tracks,
+    adjusted_views,
+    moved_back,
+    pose_errors,
+)
 from progeo_core.verification.feature_tracks import FeatureTracks
 from test.known_views import camera, make_scene, moved
 
@@ -46,3 +51,39 @@ def test_points_of_views_that_drifted_together_are_moved_back():
     points = scene.points @ turn.T + shift
     np.testing.assert_allclose(moved_back(points, drifted, given), scene.points, atol=1e-9)
     np.testing.assert_allclose(moved_back(scene.points, given, given), scene.points, atol=1e-9)
+
+
+def test_rough_poses_are_adjusted_by_matches_farther_from_where_they_expect_them():
+    scene, random = make_scene(), np.random.default_rng(0)
+    truth = [camera(scene, [0.4 * row, 0.1 * row, 0.2 * row], 2, 0.3, row) for row in range(6)]
+    views = []
+    for view in truth:
+        turn = Rotation.from_rotvec(random.normal(0.0, 0.01, 3)).as_matrix() @ view.rotation
+        pose = CameraPose(view.pose.position, quaternion_of(turn))
+        views.append(view._replace(pose=pose, rotation=turn))
+    given = FeatureTracks(Everyone().of, lambda row: views[row])
+    before = given.of_all(range(6))
+    assert np.median([one.agreement for one in before.values()]) < 0.6
+    tracks, found = adjusted_tracks(given, list(range(6)))
+    for row in range(6):
+        assert (tracks[row].agreement > 0.9).all()
+        turns = (
+            found[0].rotation.T @ found[row].rotation,
+            truth[0].rotation.T @ truth[row].rotation,
+        )
+        assert Rotation.from_matrix(turns[0].T @ turns[1]).magnitude() < 0.003
+
+
+def test_the_errors_of_rough_poses_are_those_that_images_tell():
+    scene, random = make_scene(), np.random.default_rng(1)
+    truth = [camera(scene, [0.4 * row, 0, 0], 2, 0.3, row) for row in range(16)]
+    offsets = random.normal(0.0, 0.05, (16, 3))
+    given = []
+    for view, offset in zip(truth, offsets, strict=True):
+        turn = Rotation.from_rotvec(random.normal(0.0, 0.01, 3)).as_matrix() @ view.rotation
+        pose = CameraPose(view.pose.position + offset, quaternion_of(turn))
+        given.append(view._replace(pose=pose, rotation=turn))
+    errors = pose_errors(truth, given)
+    assert 0.035 < errors.position_m < 0.06
+    assert 0.007 < errors.turn_rad < 0.012
+    assert max(pose_errors(truth, truth)) < 1e-7

@@ -1,3 +1,6 @@
+import dataclasses
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.poses.camera_pose import rotation_of
 from progeo_core.records.records import read_records
-from progeo_core.verification.metric_localizer import MetricLocalizer
+from progeo_core.verification.metric_localizer import MetricLocalizer, MetricPose
 from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 
 
@@ -17,6 +20,11 @@ from progeo_core.verification.place_feature_cache import PlaceFeatureCache
 def place_map(office_map):
     with PlaceMap.open(office_map) as opened:
         yield opened
+
+
+TOO_FEW = "too few landmarks of the map fit one"
+# What landmarks between poses that err by 2 cm and 0.5° share.
+ROUGH = 0.4 * np.repeat([0.02, np.radians(0.5)], 3)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +65,7 @@ def test_centimetres_and_a_degree_on_another_visit(office, place_map, localize, 
     queries = read_records(office / "query.csv")
     rows = rows_by_distance(place_map, queries.position[row])
     found = localize(read_image(queries.images[row]), intrinsics, rows)
-    assert found is not None
+    assert isinstance(found, MetricPose)
     assert np.linalg.norm(found.pose.position - queries.position[row]) < 0.10
     turn = found.pose.rotation.T @ rotation_of(queries.orientation[row])
     assert np.degrees(np.arccos((np.trace(turn) - 1.0) / 2.0)) < 2.0
@@ -76,7 +84,7 @@ def test_the_right_places_may_come_after_wrong_ones(office, place_map, localize,
     nearest = rows_by_distance(place_map, queries.position[1])
     found = localize(image, intrinsics, np.concatenate([nearest[-3:], nearest[:-3]]))
     assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.10
-    assert localize(image, intrinsics, nearest[-3:]) is None
+    assert localize(image, intrinsics, nearest[-3:]).reason == TOO_FEW
 
 
 @pytest.mark.parametrize("row", range(4))
@@ -94,7 +102,7 @@ def test_a_camera_with_half_the_focal_length(office, place_map, localize, intrin
         0.5 * (intrinsics.center_y + 0.5) - 0.5 - 10.0,
     )
     found = localize(image, wide, rows_by_distance(place_map, queries.position[row]))
-    assert found is not None
+    assert isinstance(found, MetricPose)
     assert np.linalg.norm(found.pose.position - queries.position[row]) < 0.15
 
 
@@ -113,7 +121,7 @@ def test_a_camera_with_a_wider_lens(office, place_map, localize, intrinsics):
         0.75 * (intrinsics.center_y + 0.5) - 0.5 + 45.0,
     )
     found = localize(small, wide, rows_by_distance(place_map, queries.position[1]))
-    assert found is not None
+    assert isinstance(found, MetricPose)
     assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.15
 
 
@@ -121,27 +129,31 @@ def test_another_room_has_no_pose(corridor, place_map, localize, intrinsics):
     rows = np.arange(len(place_map))
     wide = Intrinsics(160, 120, 150.0, 150.0, 80.0, 60.0)
     for path in sorted(corridor.rglob("*.jpg"))[:6]:
-        assert localize(read_image(path), wide, rows) is None
+        assert localize(read_image(path), wide, rows).reason == TOO_FEW
 
 
 def test_a_calibration_of_other_images_has_no_pose(office, localize, intrinsics):
     image = read_image(office / "images" / "0355.jpg")
-    assert localize(image[:, :300], intrinsics, np.arange(5)) is None
+    found = localize(image[:, :300], intrinsics, np.arange(5))
+    assert "is for images of 540x360 pixels and does not fit one of 300x360" in found.reason
 
 
 def test_a_black_image_has_no_pose(localize, intrinsics):
     black = np.zeros((360, 540, 3), np.uint8)
-    assert localize(black, intrinsics, np.arange(5)) is None
+    assert localize(black, intrinsics, np.arange(5)).reason == TOO_FEW
 
 
+@pytest.mark.parametrize(
+    ("rough", "more"), [("", np.zeros(6)), (" whose poses err by 0.020 m and 0.50°", ROUGH)]
+)
 def test_poses_by_triangulated_landmarks_are_stated_less_certain(
-    office, office_copy, localize, intrinsics
+    office, office_copy, localize, intrinsics, rough, more
 ):
     queries = read_records(office / "query.csv")
     image = read_image(queries.images[1])
     with PlaceMap.open(office_copy, writable=True) as place_map:
         place_map.add_structure(
-            place_map.structure._replace(source="triangulated between known poses")
+            place_map.structure._replace(source=f"triangulated between known poses{rough}")
         )
         rows = rows_by_distance(place_map, queries.position[1])
         cache = PlaceFeatureCache(place_map, FeatureExtractor("cpu"))
@@ -150,4 +162,26 @@ def test_poses_by_triangulated_landmarks_are_stated_less_certain(
             cache.query(image, intrinsics), rows
         )
     by_depth = localize(image, intrinsics, rows)
-    np.testing.assert_allclose(found.covariance, 2.25 * by_depth.covariance, rtol=1e-6)
+    expected = 2.25 * by_depth.covariance + np.diag(more**2)
+    np.testing.assert_allclose(found.covariance, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.3])
+def test_a_calibration_of_another_focal_length_is_refused(
+    office, place_map, localize, intrinsics, scale
+):
+    queries = read_records(office / "query.csv")
+    wrong = dataclasses.replace(
+        intrinsics, focal_x=scale * intrinsics.focal_x, focal_y=scale * intrinsics.focal_y
+    )
+    rows = rows_by_distance(place_map, queries.position[0])
+    found = localize(read_image(queries.images[0]), wrong, rows)
+    assert "landmarks fit a focal length of" in found.reason
+
+
+def test_an_image_of_two_places_at_once_has_no_pose(office, localize, intrinsics):
+    image = read_image(office / "images" / "0256.jpg").copy()
+    # The left half is of a place 8 m away.
+    image[:, :270] = read_image(office / "images" / "0000.jpg")[:, :270]
+    found = localize(image, intrinsics, np.array([0, 11, *range(4, 11)]))
+    assert re.search(r"fit a pose [78]\.\d m from another one that as many fit", found.reason)
