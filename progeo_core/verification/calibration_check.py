@@ -32,6 +32,8 @@ MAX_SHIFT_PX, MAX_SHIFT_TRIANGULATED_PX = 14.0, 32.0
 # many at least, must show as much more as they are fewer.
 _IMAGES, _APART_M, _MAX_ZOOM, _MAX_RADIAL = 12, 0.25, 0.05, 0.08
 _MIN_IMAGES = 4
+# Calibrations with a history, as of the cameras of a rig.
+_CAMERAS = 8
 # From so far off on, it is the focal length that is named.
 _FOCAL_RATIO = 0.03
 _MIN_DEPTH_M, _MAX_RAY, _FAR_PX, _DAMPING = 0.05, 2.0, 1e6, 1e-9
@@ -74,32 +76,47 @@ class Lens(NamedTuple):
 
 
 class LensHistory:
-    """Lenses that fitted the images of a camera last, each from another point than the one before.
+    """Lenses that fitted each camera's images last, each from another point than the one before.
 
     One image says little of a lens: few landmarks, all at one distance, leave it open. Their median
-    says more.
+    says more. Cameras of a rig take turns: each calibration has a history of its own, of the
+    cameras that were used last.
     """
 
     def __init__(self, max_shift_px: float = MAX_SHIFT_PX) -> None:
         """Start without images; max_shift_px: see `Lens.contradicts`."""
         self._max_shift_px = max_shift_px
-        self._camera: Intrinsics | None = None
-        self._lenses: collections.deque[Lens] = collections.deque(maxlen=_IMAGES)
-        self._position = np.full(3, np.inf)
+        self._seen: collections.OrderedDict[Intrinsics, _Seen] = collections.OrderedDict()
 
     def fault(self, camera: Intrinsics, lens: Lens, position: FloatArray) -> str:
         """Add the lens that fits an image from a position [3] (m).
 
         Return what is wrong with the calibration of its camera, "" where nothing is known to be.
         """
-        if camera != self._camera:
-            self._camera, self._position = camera, np.full(3, np.inf)
-            self._lenses.clear()
+        seen = self._seen.setdefault(camera, _Seen())
+        self._seen.move_to_end(camera)
+        if len(self._seen) > _CAMERAS:
+            self._seen.popitem(last=False)
+        seen.add(lens, position)
+        return lens.fault if lens.contradicts(self._max_shift_px) else seen.fault
+
+
+class _Seen:
+    """Lenses that fitted the images of one calibration last."""
+
+    def __init__(self) -> None:
+        self._lenses: collections.deque[Lens] = collections.deque(maxlen=_IMAGES)
+        self._position = np.full(3, np.inf)
+
+    def add(self, lens: Lens, position: FloatArray) -> None:
+        """Add the lens of an image, if it is from another point than the one before."""
         if not np.linalg.norm(position - self._position) < _APART_M:
             self._lenses.append(lens)
             self._position = position
-        if lens.contradicts(self._max_shift_px):
-            return lens.fault
+
+    @property
+    def fault(self) -> str:
+        """Return what all images together show to be wrong, "" where nothing is known to be."""
         if len(self._lenses) < _MIN_IMAGES:
             return ""
         times = _IMAGES / len(self._lenses)

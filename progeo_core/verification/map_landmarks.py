@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from progeo_core.map.place_features import PLACE_FEATURES, PlaceView, StructureNote, rough_poses
+from progeo_core.map.place_features import (
+    PLACE_FEATURES,
+    PlaceFeatures,
+    PlaceView,
+    StructureNote,
+    rough_poses,
+)
 from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
@@ -116,13 +122,16 @@ class _Places:
             if view and view.features and not view.features.has_landmark.any() and self._known(row)
         ]
         tracks, adjusted = adjusted_tracks(self._tracks, lacking)
-        return [
-            self._triangulated(row, view, tracks[row], adjusted)
+        known = {row: view for row, view in zip(rows, views, strict=True) if view is not None}
+        results = {
+            row: self._triangulated(row, view, tracks[row], adjusted)
+            for row, view in known.items()
             if row in tracks
-            else self._checked(row, view)
-            for row, view in zip(rows, views, strict=True)
-            if view is not None
-        ]
+        }
+        results |= _unless_most_refused(
+            {row: self._checked(row, view) for row, view in known.items() if row not in tracks}
+        )
+        return [results[row] for row in known]
 
     def _triangulated(
         self, row: int, view: PlaceView, tracks: Tracks, adjusted: Mapping[int, KnownView]
@@ -158,8 +167,7 @@ class _Places:
         rows = rows_to_ask(row, len(self._ids), self._neighbors.of(row)).tolist()
         others = [other for other in map(self._known, rows) if other is not None]
         if contradicts(known, features.landmarks, others):
-            bare = features.without_landmarks()
-            return _Result(view._replace(features=bare), 0, False, True, np.nan)
+            return _refused(view, features)
         return _Result(view, int(features.has_landmark.sum()), False, False, np.nan)
 
     def _sure(self, row: int) -> KnownView:
@@ -177,6 +185,27 @@ class _Places:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(row)
         return self._kept[row]
+
+
+def _refused(view: PlaceView, features: PlaceFeatures) -> _Result:
+    """Return a view whose features lose their landmarks, as other places contradict them."""
+    return _Result(view._replace(features=features.without_landmarks()), 0, False, True, np.nan)
+
+
+def _unless_most_refused(checked: dict[int, _Result]) -> dict[int, _Result]:
+    """Return what a check of landmarks by depth says; where it refuses most of them, it is all.
+
+    Depth in another unit is wrong, too, where few other places see it.
+    """
+    with_depth = [row for row, one in checked.items() if one.landmarks or one.refused]
+    if 2 * sum(checked[row].refused for row in with_depth) <= len(with_depth):
+        return checked
+    views = {row: checked[row].view for row in with_depth}
+    return checked | {
+        row: _refused(view, view.features)
+        for row, view in views.items()
+        if view is not None and view.features is not None
+    }
 
 
 def _usable(table: ViewTable) -> ViewTable:
@@ -208,6 +237,10 @@ def _reason(place_map: PlaceMap, usable: ViewTable, results: list[_Result]) -> s
             known and np.median(known) < MIN_AGREEMENT,
             "images contradict the poses and the calibration (poses of another frame than the"
             " camera's, or rectified images with the calibration of raw ones)",
+        ),
+        (
+            any(one.refused for one in results),
+            "images contradict the depth (another unit, or not registered to them) or the poses",
         ),
         (True, "too few places overlap and were seen from points apart"),
     )

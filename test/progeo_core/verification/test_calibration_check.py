@@ -83,6 +83,25 @@ def test_many_images_tell_more_than_one():
     assert history.fault(other, slight, start) == ""
 
 
+def test_cameras_of_a_rig_that_take_turns_are_judged_one_by_one():
+    left = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
+    right = dataclasses.replace(left, focal_x=300.0, focal_y=300.0)
+    history = LensHistory()
+    slight, fitting = Lens(1.07, 0.0, 10.0, 1.05), Lens(1.0, 0.0, 1.0, 1.0)
+    said = []
+    for step in range(12):
+        position = np.array([0.3 * step, 0.0, 0.0])
+        said.append(history.fault(left, slight, position))
+        assert history.fault(right, fitting, position) == ""
+    assert not any(said[:6])
+    assert "a focal length of 1.07 times" in said[-1]
+    # Of many cameras, as of one that zooms, those used last are remembered.
+    for step in range(8):
+        other = dataclasses.replace(left, focal_x=600.0 + step)
+        assert history.fault(other, fitting, np.zeros(3)) == ""
+    assert history.fault(left, slight, np.array([9.0, 0.0, 0.0])) == ""
+
+
 def test_right_calibrations_err_to_both_sides():
     camera, history = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0), LensHistory()
     for step in range(30):

@@ -106,6 +106,22 @@ def test_depth_that_other_images_contradict_is_refused(office_copy):
         assert add_landmarks(place_map, ids[:3]).places == 4
 
 
+def test_depth_in_half_millimetres_is_refused_everywhere(office_copy):
+    def halved(view):
+        eye, features = view.pose.position, view.features
+        landmarks = eye + (features.landmarks - eye) / 2.0
+        return view._replace(features=features._replace(landmarks=landmarks))
+
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        ids = place_map.ids()
+        replaced(place_map, ids, halved)
+        report = add_landmarks(place_map, ids)
+        assert report.contradicting == tuple(ids.tolist())
+        assert "contradict the depth (another unit" in report.reason
+        assert landmarks_of(place_map) == [0] * 18
+        assert place_map.structure.source == f"none: {report.reason}"
+
+
 def test_a_map_without_landmarks_says_why(flat_office):
     def why():
         report = add_landmarks(place_map)
