@@ -123,7 +123,8 @@ def test_interrupting_a_build_is_clean_and_loses_nothing_committed(corridor, sma
     path = tmp_path / "corridor.progeo"
     # Enough images for many transactions: the build goes on long after the first is committed.
     lines = (corridor / "ref.csv").read_text().splitlines()
-    rows = [f"{corridor}/{line}" for line in lines[1:] * 300]
+    # Drives of other names, as a row that names an image again counts once.
+    rows = [f"{corridor}/{line}{drive}" for drive in range(300) for line in lines[1:]]
     records = tmp_path / "many.csv"
     records.write_text("\n".join([lines[0], *rows]) + "\n")
     command = ["map", "build", path, "--records", records, "--model", small_model]
