@@ -1,10 +1,11 @@
-"""How belief over places moves on: along a velocity, round a bend, beyond the end of the map."""
+"""How belief over places moves on: along a velocity, over gaps, round bends, beyond the map."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.learned_motion import LearnedMotion
@@ -12,9 +13,14 @@ from progeo_core.localization.place_grid import Pairs, PlaceGrid
 from progeo_core.localization.place_tracks import Arrivals, IntArray, PlaceTracks, arrived
 from progeo_core.poses.pose_buffer import Travel
 
+BoolArray = NDArray[np.bool_]
+
 # Width of a step's prediction, in map spacings: a camera is seldom exactly at a place. A place
 # farther than the latter from where a step leads is not where it ends.
 _SIGMA, _NEAR = 0.4, 1.2
+# Where places take less than this share of what is led there, it is in a gap of the map if a place
+# is at most so many spacings ahead, in a direction whose cosine to the step's is more than this.
+_COVERED, _GAP, _STRAIGHT = 0.5, 2.0, 0.9
 # How much a place's own position corrects the predicted position and velocity (alpha-beta filter).
 _POSITION_GAIN, _VELOCITY_GAIN = 0.8, 0.2
 # Tracks with less than this share of the most belief, or less than so much, are not worth a search.
@@ -58,9 +64,11 @@ class BeliefStep:
         step = _displacement(old.velocity, elapsed_s, travel)
         steady = old.mass * old.steady * (1.0 - turn_rate)
         led, covered = self._lead(old, steady, step)
-        # A velocity that has not led to any place yet may be wrong, so its belief is just lost.
-        missed = steady * old.led * (1.0 - covered)
-        turned, goes_on = self._bend(old, missed, step)
+        missed = steady * (1.0 - covered)
+        in_gap = self._is_in_gap(old, np.where(covered < _COVERED, missed, 0.0), step)
+        # A velocity that has not led to any place yet may be wrong: elsewhere its belief is lost.
+        missed *= np.where(in_gap, 1.0, old.led)
+        turned, goes_on = self._bend(old, np.where(in_gap, 0.0, missed), step)
         if travel is not None:
             # Odometry tells that the camera did not turn: what would follow the map is lost.
             turned = turned.first(0)
@@ -90,6 +98,17 @@ class BeliefStep:
         step = step[near.point] + _VELOCITY_GAIN * innovation
         return Arrivals(near.row, mass, camera, step), np.minimum(found, 1.0)
 
+    def _is_in_gap(self, old: PlaceTracks, missed: FloatArray, step: FloatArray) -> BoolArray:
+        """Return which belief [s] is led between places that are far apart: one is ahead."""
+        length_m, in_gap = np.linalg.norm(step, axis=1), np.zeros(len(step), bool)
+        which = _worth_it(missed)
+        expected = old.camera[which] + step[which]
+        near = self._grid.near(expected, _GAP * self._spacing_m)
+        origin = which[near.point]
+        along = np.einsum("pi,pi->p", self._position[near.row] - expected[near.point], step[origin])
+        in_gap[origin[along > _STRAIGHT * near.distance_m * length_m[origin]]] = True
+        return in_gap
+
     def _bend(
         self, old: PlaceTracks, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, FloatArray]:
@@ -117,7 +136,7 @@ class BeliefStep:
     def _drive_on(
         self, old: PlaceTracks, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, Arrivals]:
-        """Return where belief [s] arrives that drives on where the map ends: near it, and beyond.
+        """Return where belief [s] arrives that drives on without places: near some, and beyond.
 
         Its cameras are where they were led to, as nothing that they see tells how far that is.
         """

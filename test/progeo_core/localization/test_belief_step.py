@@ -29,6 +29,17 @@ def test_between_places_no_belief_is_lost():
     assert beyond.total == 0.0
 
 
+@pytest.mark.parametrize("led", [0.0, 1.0])
+def test_where_places_are_farther_apart_the_camera_goes_on_as_before(led):
+    # Any two places and a gap: the nearest ones are a spacing before and behind the camera.
+    gaps = LINE[np.arange(30) % 3 != 2]
+    on_map, beyond = move(gaps, [10.0, 0.0, 0.0], [1.0, 0.0, 0.0], led=led)
+    assert on_map.total == pytest.approx(1.0)
+    assert on_map.mass @ on_map.camera[:, 0] == pytest.approx(11.0, abs=0.1)
+    assert on_map.mass @ on_map.velocity[:, 0] == pytest.approx(1.0, abs=0.1)
+    assert beyond.total == 0.0
+
+
 def test_just_behind_the_last_place_the_camera_is_where_it_was_led_to():
     on_map, beyond = move(LINE, [29.1, 0.0, 0.0], [1.0, 0.0, 0.0])
     assert on_map.rows[0] == 29

@@ -164,6 +164,21 @@ def test_gap_in_a_map_is_crossed(motion):
     assert probability_at(belief, 26) > 0.9
 
 
+@driven
+def test_two_drives_alike_are_told_apart_though_every_third_place_is_missing(motion):
+    # Where a place is missing, the camera sees what the one before it shows; the decoys jump about.
+    gaps = LINE[np.arange(60) % 3 != 2]
+    place_filter = PlaceFilter(gaps, 1.0)
+    drive = [row for first in range(0, 16, 2) for row in (first, first + 1, first + 1)]
+    decoys = [20, 31, 24, 36, 28, 33, 22, 39] * 3
+    every = np.arange(len(gaps))
+    for row, decoy in zip(drive, decoys, strict=True):
+        carried = place_filter.predict(**motion)
+        rows = np.concatenate([carried, np.setdiff1d(every, carried)])
+        belief = update(place_filter, rows, similarity(rows, [row, decoy]))
+    assert probability_at(belief, drive[-1]) > 0.9
+
+
 def test_filter_over_a_grown_map_knows_that_the_camera_is_beyond_the_old_end():
     before, after = PlaceFilter(LINE, 1.0), PlaceFilter(LINE[::-1].copy(), 1.0)
     follow(before, [*range(45, 60), 59, 59, 59, 59], LINE, elapsed_s=1.0)
