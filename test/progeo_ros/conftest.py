@@ -40,7 +40,8 @@ DATUM = Datum(-27.5, 153.0, 12.0)
 class Health:
     """The newest diagnostics of the node."""
 
-    def __init__(self) -> None:
+    def __init__(self, node: str = "progeo_localizer") -> None:
+        self._node = node
         self.statuses: dict[str, DiagnosticStatus] = {}
         self.stamp_ns = 0
 
@@ -50,7 +51,7 @@ class Health:
 
     def status(self, what: str) -> DiagnosticStatus:
         """Return the status of the node, or of a camera; an empty one before the first."""
-        return self.statuses.get(f"progeo_localizer: {what}", DiagnosticStatus())
+        return self.statuses.get(f"{self._node}: {what}", DiagnosticStatus())
 
     def values(self, what: str) -> dict[str, str]:
         return values_of(self.status(what))

@@ -118,7 +118,7 @@ def fleet(health) -> dict[str, str]:
 
 
 def diagnostics(peer, namespace: str) -> Health:
-    health = Health()
+    health = Health(f"{namespace[1:]}{NODE}")
     topic = f"{namespace}/diagnostics"
     peer.node.create_subscription(DiagnosticArray, topic, health.update, 10)
     peer.wait_for(lambda: fleet(health), "the first diagnostics")
