@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import shutil
 import zipfile
@@ -14,6 +13,7 @@ import numpy as np
 
 from progeo_core.atomic_file import replaced_file
 from progeo_core.descriptors.encoder import Skipped
+from progeo_core.descriptors.files_key import files_key
 from progeo_core.errors import ImageError
 from progeo_core.fleet.described_blocks import DescribedBlock
 from progeo_core.inference.runtime_memory import cache_folder
@@ -29,15 +29,9 @@ class KeptBlocks:
     """
 
     def __init__(self, identity: str, files: Iterable[Path]) -> None:
-        """Name the run by what its descriptors depend on, and by the files that it reads.
-
-        A file is the same one as long as its size and the time of its last change are.
-        """
-        digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace"))
-        for path in files:
-            text = f"\0{path.resolve()}\0{_state(path)}"
-            digest.update(text.encode("utf-8", "backslashreplace"))
-        self._folder = cache_folder() / "described" / digest.hexdigest()[:32]
+        """Name the run by what its descriptors depend on, and by the files that it reads."""
+        key = files_key(identity, (path.resolve() for path in files))
+        self._folder = cache_folder() / "described" / key
 
     def read(self) -> Iterator[DescribedBlock]:
         """Yield what an interrupted run has kept; damaged files count as missing."""
@@ -66,14 +60,6 @@ class KeptBlocks:
     def remove(self) -> None:
         """Remove what was kept: the run is done."""
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _state(path: Path) -> str:
-    try:
-        found = path.stat()
-    except OSError:
-        return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _block_in(path: Path) -> DescribedBlock:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from progeo_core.descriptors.files_key import files_key
 from progeo_core.errors import DataError, ImageError
 from progeo_core.images.codec import load_images
 from progeo_core.progress import Advance, no_progress
@@ -90,7 +90,7 @@ def cached_descriptors(
     process describes its share, all into one file, so `folder` must be the same place for all of
     them. Images that could not be read are named in every process and every time.
     """
-    path = folder / f"{processes.from_main(lambda: _key(describer.identity, images))}.npy"
+    path = folder / f"{processes.from_main(lambda: files_key(describer.identity, images))}.npy"
     skipped: tuple[str, ...] = ()
     shape = (len(images), describer.dimension)
     if not processes.from_main(lambda: _is_whole(path, shape)):
@@ -190,19 +190,3 @@ def _remove_partial(folder: Path) -> None:
         with contextlib.suppress(OSError), leftover.open("rb") as file:
             if lock_file(file.fileno()):
                 leftover.unlink()
-
-
-def _key(identity: str, images: Iterable[Path]) -> str:
-    digest = hashlib.sha256(identity.encode())
-    for image in images:
-        digest.update(f"\0{image}\0{_version(image)}".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:32]
-
-
-def _version(image: Path) -> str:
-    """Return a text that differs after an image file was changed or replaced."""
-    try:
-        status = image.stat()
-    except OSError:
-        return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
