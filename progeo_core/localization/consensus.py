@@ -52,6 +52,11 @@ class ConsensusSettings(Settings):
         return dataclasses.replace(self, place_radius_m=radius_m)
 
 
+def usual_place_radius_m(spacing_m: float) -> float:
+    """Return the radius (m) of a place in a map of this spacing, where no setting says another."""
+    return ConsensusSettings().widened(spacing_m).place_radius_m
+
+
 def estimate_pose(
     similarity: NDArray[np.floating],
     position: FloatArray,

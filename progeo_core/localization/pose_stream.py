@@ -31,7 +31,7 @@ from progeo_core.localization.pose_correction import (
     first_belief,
 )
 from progeo_core.poses.planar_pose import between, compose
-from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
+from progeo_core.poses.pose_buffer import MAX_SPEED_MPS, BufferedPose, PoseBuffer
 from progeo_core.poses.pose_estimate import PoseEstimate
 
 # Answers that tell the speed of a robot without odometry.
@@ -69,6 +69,7 @@ class PoseStream:
         self._origin: OdomInMap | None = None
         self._target: OdomInMap | None = None
         self._origin_ns = 0
+        self._jumps = False
         self.reset()
 
     def reset(self) -> None:
@@ -81,9 +82,12 @@ class PoseStream:
     def follow(self, answer: Localization) -> Localization:
         """Return an answer with the pose that continues those before it, if it is accepted.
 
-        `relocalized` says where it does not: at first, and where the robot was found elsewhere.
+        `relocalized` says where it does not: at first, where the robot was found elsewhere, and of
+        an image without a stamp.
         """
-        if not (answer.accepted and answer.stamp_ns):
+        if not answer.stamp_ns:
+            return answer._replace(relocalized=answer.accepted)
+        if not answer.accepted:
             return answer
         robot = self._odometry.at(answer.stamp_ns)
         last = self._last
@@ -121,18 +125,23 @@ class PoseStream:
     def aim(self, answer: Localization) -> None:
         """Lead the odometry's origin to an accepted answer, at once where it is a relocalization.
 
-        Nothing changes without odometry at its time, or without its yaw.
+        Nothing changes without odometry at its time, or without its yaw; then the next answer that
+        has them leads it, and at once where this one is a relocalization.
         """
+        if not answer.accepted:
+            return
+        self._jumps = self._jumps or (answer.relocalized and answer.stamp_ns > 0)
         robot = self._odometry.at(answer.stamp_ns)
-        if robot is None or not answer.accepted:
+        if robot is None:
             return
         target = odom_in_map(answer.estimate, robot)
         if not np.isfinite([*target.planar, target.z_m]).all():
             return
         with self._lock:
             self._target = target
-            if self._origin is None or answer.relocalized:
+            if self._origin is None or self._jumps:
                 self._origin = target
+        self._jumps = False
 
     def origin_at(self, stamp_ns: int, robot: BufferedPose) -> OdomInMap | None:
         """Return the odometry's origin at a pose of the odometry, None before any answer.
@@ -174,12 +183,13 @@ class PoseStream:
         return expected_by_odometry(position, float(planar[2]), last.pose.belief, step, elapsed_s)
 
     def _speed_mps(self) -> float:
-        """Return how fast the latest answers went."""
+        """Return how fast the latest answers went, no faster than robots do: one may be a jump."""
         if len(self._recent) < 2:
             return 0.0
         elapsed_s = (self._recent[-1][0] - self._recent[0][0]) * 1e-9
         points = [position for _, position in self._recent]
-        return sum(itertools.starmap(math.dist, itertools.pairwise(points))) / elapsed_s
+        path_m = sum(itertools.starmap(math.dist, itertools.pairwise(points)))
+        return min(path_m / elapsed_s, MAX_SPEED_MPS)
 
 
 def odom_in_map(estimate: PoseEstimate, robot: BufferedPose) -> OdomInMap:

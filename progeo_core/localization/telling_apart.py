@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from progeo_core.localization.consensus import ConsensusSettings
+from progeo_core.localization.consensus import usual_place_radius_m
 from progeo_core.localization.look_alikes import alike_by_chance
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
@@ -26,7 +26,6 @@ def _in_words(prepared: PreparedMap) -> str:
     spacing, spread = prepared.spacing, prepared.far_spread
     if spacing.neighbour_similarity < _STANDS_OUT * spread:
         return f"neighbours look no more alike than places far apart: {_TWO_REASONS}"
-    radius_m = ConsensusSettings().widened(spacing.spacing_m).place_radius_m
-    share = prepared.look_alikes(radius_m)
+    share = prepared.look_alikes(usual_place_radius_m(spacing.spacing_m))
     line = f"{share:.0%} of the places look more like one far away than like their neighbours"
     return f"{_POORLY}{line}" if share and alike_by_chance(spread) else line

@@ -6,12 +6,14 @@ import re
 
 from torch import nn
 
+from progeo_core.model.mobilenet import STAGE_OF_LAYER
 from progeo_core.model.network import ProgeoNetwork
 
 _RESNET_STEM = re.compile(r"(conv|bn)\d\.")
 _RESNET_STAGE = re.compile(r"layer(\d+)\.")
 _MOBILENET_STEM = re.compile(r"trunk\.(conv_stem|bn1)\.")
 _MOBILENET_STAGE = re.compile(r"trunk\.blocks\.(\d+)\.")
+_TRUNK_LAYER = re.compile(r"(\d+)\.")
 _TRANSFORMER_STEM = re.compile(r"(conv1|ln_pre)\.")
 _TRANSFORMER_BLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.")
 
@@ -25,10 +27,10 @@ def freeze_layers(
 ) -> None:
     """Choose the trainable parameters of stage 2 as the authors do.
 
-    CLIP's ResNets train from stage `freeze_cnn` + 1 on (timm's MobileNets likewise), its
-    transformers all but the patch convolution, `ln_pre` and the first `freeze_trans` blocks. The
-    head always trains, the text side never does. Backbones of other layouts, and all with
-    `train_all_layers`, train every weight.
+    CLIP's ResNets train from stage `freeze_cnn` + 1 on (MobileNetV2 and timm's MobileNets
+    likewise), its transformers all but the patch convolution, `ln_pre` and the first
+    `freeze_trans` blocks. The head always trains, the text side never does. Backbones of other
+    layouts, and all with `train_all_layers`, train every weight.
     """
     for name, parameter in network.named_parameters():
         part, _, layer = name.partition(".")
@@ -49,6 +51,8 @@ def _is_frozen(layer: str, freeze_cnn: int, freeze_trans: int) -> bool:
         return int(stage[1]) <= freeze_cnn
     if stage := _MOBILENET_STAGE.match(layer):
         return int(stage[1]) < freeze_cnn
+    if trunk := _TRUNK_LAYER.match(layer):
+        return int(trunk[1]) < len(STAGE_OF_LAYER) and STAGE_OF_LAYER[int(trunk[1])] <= freeze_cnn
     if block := _TRANSFORMER_BLOCK.match(layer):
         return int(block[1]) < freeze_trans
     stems = (_RESNET_STEM, _MOBILENET_STEM, _TRANSFORMER_STEM)

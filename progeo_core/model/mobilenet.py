@@ -20,6 +20,10 @@ _STAGES = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+# Stage of every layer of the trunk but the last, which is in none; the first convolution is 0.
+STAGE_OF_LAYER = tuple(
+    stage for stage, (_, _, blocks, _) in enumerate(((0, 0, 1, 0), *_STAGES)) for _ in range(blocks)
+)
 
 
 class MobileNetTrunk(nn.Sequential):

@@ -42,8 +42,7 @@ class NetworkSettings(Settings):
     train_all_layers: bool = setting(False, "train every visual layer")
     freeze_cnn: int = setting(
         2,
-        "stages of a ResNet or of timm's MobileNets that stay frozen, from the input on;"
-        " MobileNetV2 trains whole",
+        "stages of a ResNet or a MobileNet that stay frozen, from the input on",
         low=0,
     )
     freeze_batch_norm: bool = setting(

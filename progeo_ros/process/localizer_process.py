@@ -30,12 +30,7 @@ _STOP_TIMEOUT_S = 60.0
 class LocalizerProcess:
     """Process that runs `progeo_localizer` with some parameters; a context manager ends it."""
 
-    def __init__(
-        self,
-        parameters: Mapping[str, object],
-        environment: Mapping[str, str] | None = None,
-        namespace: str = "",
-    ) -> None:
+    def __init__(self, parameters: Mapping[str, object], namespace: str = "") -> None:
         """Start the process; `parameters` are given as ROS arguments.
 
         namespace: such as /ada, of the node and its diagnostics.
@@ -49,7 +44,6 @@ class LocalizerProcess:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self.process = subprocess.Popen(
             [sys.executable, "-m", "progeo_ros.start", NODE, "--ros-args", *arguments],
-            env={**os.environ, **(environment or {})},
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )

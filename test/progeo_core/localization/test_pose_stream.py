@@ -125,6 +125,12 @@ def test_who_was_carried_away_is_announced_and_followed_there_at_once() -> None:
         assert turned_round.relocalized == odometry
 
 
+def test_nobody_is_carried_away_faster_than_robots_drive_unannounced() -> None:
+    drive = Drive(1.0, odometry=False)
+    drive.next([0.0, 0.0, 0.0])
+    assert drive.next([90.0, 0.0, 0.0]).relocalized
+
+
 def test_without_odometry_a_pose_goes_as_fast_as_the_answers_did() -> None:
     drive = Drive(10.0, odometry=False)
     poses = [planar(drive.next([0.0, 0.0, 0.0])) for _ in range(30)]
@@ -154,8 +160,9 @@ def test_withheld_late_and_unstamped_answers_do_not_move_the_stream() -> None:
     assert drive.stream.follow(withheld) is withheld
     late = drive.stream.follow(answer(drive.second - 0.05, far))
     assert math.dist(planar(late)[:2], curve(drive.second - 0.05)[:2]) < 0.01
-    unstamped = answer(-1000.0, far)
-    assert drive.stream.follow(unstamped) is unstamped
+    unstamped = drive.stream.follow(answer(-1000.0, far))
+    assert unstamped.relocalized
+    assert planar(unstamped).tolist() == far.tolist()
     again = drive.next([0.0, 0.0, 0.0])
     assert not again.relocalized
     assert math.dist(planar(again)[:2], planar(last)[:2]) == pytest.approx(0.1, abs=0.01)
@@ -187,6 +194,23 @@ def test_the_origin_of_odometry_comes_in_steps_and_ends_at_the_pose() -> None:
     assert found is not None
     origin = drive.stream.origin_at(lost.stamp_ns, found)
     assert compose(origin.planar, found.planar) == pytest.approx([90.0, 0.0, 0.0], abs=1e-6)
+
+
+def test_the_origin_jumps_to_who_was_found_before_the_odometry_told_of_it() -> None:
+    drive = Drive(1.0)
+    drive.stream.aim(drive.next([0.0, 0.0, 0.0]))
+    drive.has_odometry = False
+    found = drive.next([90.0, 0.0, 0.0])
+    assert found.relocalized
+    drive.stream.aim(found)
+    drive.has_odometry = True
+    target = drive.next([90.0, 0.0, 0.0])
+    assert not target.relocalized
+    drive.stream.aim(target)
+    robot = drive.buffer.at(target.stamp_ns)
+    assert robot is not None
+    origin = drive.stream.origin_at(target.stamp_ns, robot)
+    assert compose(origin.planar, robot.planar) == pytest.approx(planar(target), abs=1e-6)
 
 
 @given(POSES, POSES)

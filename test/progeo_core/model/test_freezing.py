@@ -55,6 +55,13 @@ def test_freezes_as_many_stages_of_a_mobilenet_as_it_is_told() -> None:
     }
 
 
+def test_freezes_stages_of_mobilenetv2_by_the_blocks_that_they_have() -> None:
+    network = build_blank_network(Architecture("MobileNetV2", Head.GEM_LINEAR, 1280))
+    freeze_layers(network, freeze_cnn=3)
+    layers = {name.split(".")[1] for name in trained(network) if name.startswith("backbone.")}
+    assert layers == {str(layer) for layer in range(7, 19)}
+
+
 def test_keeps_the_statistics_of_batch_normalisation() -> None:
     network = build_network(Architecture("CLIP-MobileNetV2", Head.GEM_LINEAR, 1280)).train()
     trunk: Any = network.backbone.trunk
