@@ -11,6 +11,7 @@ from progeo_core.bags.recognition import (
     BagTopics,
     InputKind,
     Role,
+    recognize,
     source_of_path,
 )
 from progeo_core.commands.options import read_intrinsics
@@ -111,7 +112,8 @@ def named_source(
 ) -> ImageSource:
     """Return the one source that was named; raise `UsageError` for none or several.
 
-    path: recognised by what it is, unlike the others.
+    path: recognised by what it is, unlike the others. Files have their whole paths, so that they
+    are the same from any working folder.
     """
     named = [
         (flag, value, kind)
@@ -128,4 +130,7 @@ def named_source(
         raise UsageError(f"give exactly one of a path, --records, --images and --bag, not {found}")
     _, value, kind = named[0]
     calibration = read_intrinsics(camera_info)
+    kind = kind or recognize(value)
+    if kind is not InputKind.BAG:
+        value = value.resolve() if ".." in value.parts else value.absolute()
     return source_of_path(value, Role.DATABASE, topics, heading, calibration, kind)

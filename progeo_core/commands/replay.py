@@ -186,11 +186,14 @@ def _print_replay(run: Replay, files: ReplayFolder) -> None:
 
     source = run.source
     print_evaluation(run.evaluation, f"{source.queries} against {source.map_path}, {run.mode}")
+    without = {}
     if run.has_full_poses:
         print_poses(run.poses)
+    elif run.poses is not None and run.poses.why_none:
+        without = {"full poses": f"none; most often: {run.poses.why_none}"}
     p50, p95, p99 = np.percentile(run.latency_ms, [50, 95, 99])
     fields = {
         "images": f"{run.source.images}: {run.answered} answered, {run.dropped} dropped",
         "latency": f"{p50:.0f} ms median, {p95:.0f} ms 95 %, {p99:.0f} ms 99 %",
     }
-    print_fields("", fields | {"report": files.report, "match images": files.matches})
+    print_fields("", fields | without | {"report": files.report, "match images": files.matches})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from progeo_core.poses.camera_pose import rotation_of, yaw_of
 
 _LIMITS = {"0.10m_5deg": (0.10, 5.0), "0.25m_2deg": (0.25, 2.0), "0.50m_5deg": (0.50, 5.0)}
 _WRONG_M = 0.5
+# What the reason of an answer has before why it is of a place only.
+_NO_POSE = "; no metric pose: "
 # Quantiles of chi-square: the ellipse and the ellipsoid that hold nine in ten.
 _CHI_SQUARE_90 = {2: 4.605, 3: 6.251}
 
@@ -56,12 +59,14 @@ class PoseComparison(NamedTuple):
     """Errors of the full poses of queries, and those of their most similar places.
 
     A place has a direction in the plane only, so that its error of the rotation is that of the yaw,
-    and no ellipsoid. has_rotation: whether any true orientation is known.
+    and no ellipsoid. has_rotation: whether any true orientation is known. why_none: the usual
+    reason of queries without a full pose, "" where all have one.
     """
 
     full: MetricPoseErrors
     places: MetricPoseErrors
     has_rotation: bool
+    why_none: str = ""
 
 
 class PoseRow(NamedTuple):
@@ -98,7 +103,15 @@ def compare_poses(
         covariance = answer.metric.covariance[: len(offset), : len(offset)]
         distance = offset @ np.linalg.solve(covariance, offset)
         full.in_ellipsoid[row] = distance <= _CHI_SQUARE_90[len(offset)]
-    return PoseComparison(full, places, bool(np.isfinite(orientation).all(axis=1).any()))
+    has_rotation = bool(np.isfinite(orientation).all(axis=1).any())
+    reasons = (_why_none(one.reason) for one in answers if one.metric is None)
+    usual = collections.Counter(filter(None, reasons)).most_common(1)
+    return PoseComparison(full, places, has_rotation, usual[0][0] if usual else "")
+
+
+def _why_none(reason: str) -> str:
+    """Return of the reason of an answer why it has no full pose, "" where it does not say."""
+    return reason.partition(_NO_POSE)[2].partition("; ")[0]
 
 
 def pose_rows(comparison: PoseComparison) -> list[PoseRow]:
@@ -113,6 +126,9 @@ def protocol_of_poses(comparison: PoseComparison) -> str:
     """Return one readable line: what the figures of the table are of."""
     queries = len(comparison.full.position_m)
     said = f"Shares are of all {queries} queries, errors of those answered, in space."
+    if comparison.why_none:
+        silent = queries - int(comparison.full.answered.sum())
+        said = f"{said} {silent} have no full pose, most often: {comparison.why_none}."
     if not comparison.has_rotation:
         return f"{said} The true rotation of the camera is unknown."
     return f"{said} The rotation of a place is its direction in the plane."

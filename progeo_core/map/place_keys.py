@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import os
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TypeAlias
 
 import numpy as np
@@ -18,9 +19,22 @@ _Key: TypeAlias = tuple[str, str, int]
 
 
 def rows_of_records(table: PlaceTable, records: Records) -> IdArray:
-    """Return the row of the place of every image [n]: same name, traverse and stamp; -1 none."""
+    """Return the row of the place of every image [n]: same name, traverse and stamp; -1 none.
+
+    Maps of earlier versions have the names of files as seen from a working folder: so they are
+    looked for from this one, too.
+    """
     rows = {key: row for row, key in enumerate(_place_keys(table))}
-    return np.array([rows.get(key, -1) for key in _record_keys(records)], np.int64)
+    folder = Path.cwd()
+
+    def row_of(key: _Key) -> int:
+        if (row := rows.get(key)) is not None:
+            return row
+        image, *rest = key
+        seen = os.path.relpath(image, folder) if image.startswith("/") else image
+        return rows.get((seen, *rest), -1)
+
+    return np.array([row_of(key) for key in _record_keys(records)], np.int64)
 
 
 def rows_of_moved_records(table: PlaceTable, records: Records) -> IdArray:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,11 @@ def test_a_camera_that_was_never_calibrated_is_refused(office, tmp_path):
     zero.write_text(text.replace(line, "  data: [0, 0, 0, 0, 0, 0, 0, 0, 0]", 1))
     with pytest.raises(DataError, match=r"zero.yaml: camera_matrix: is all zero"):
         source(office / "map.csv", camera_info=zero)
+
+
+def test_an_image_has_one_name_from_any_working_folder(office, monkeypatch):
+    folder = office.resolve()
+    whole = source(folder / "map.csv").records.images
+    monkeypatch.chdir(folder)
+    for path in (Path("map.csv"), Path("..", folder.name, "map.csv")):
+        assert source(path).records.images == whole

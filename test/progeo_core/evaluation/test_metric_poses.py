@@ -50,6 +50,14 @@ def test_an_unknown_true_orientation_counts_as_no_agreement_and_is_said():
     assert texts["rotation error, median"] == texts["within 0.10 m, 5°"] == "–"
 
 
+def test_the_usual_reason_of_queries_without_a_full_pose_is_said():
+    reasons = ("found; no metric pose: too few; found again 3 m off", "found; no metric pose: small")
+    silent = [answer()._replace(reason=reasons[number % 2]) for number in range(3)]
+    known = np.zeros((4, 3)), np.tile(LEVEL, (4, 1))
+    comparison = compare_poses([answer([0.0, 0.0, 0.0]), *silent], *known)
+    assert "3 have no full pose, most often: too few." in protocol_of_poses(comparison)
+
+
 def test_an_unknown_true_height_leaves_the_error_on_the_plan():
     answers = [answer([0.3, 0.4, 9.0], sigma_m=0.25), answer([0.3, 0.4, 9.0], sigma_m=0.2)]
     truth = np.tile([0.0, 0.0, np.nan], (2, 1))

@@ -31,6 +31,12 @@ def test_an_image_is_a_place_by_name_traverse_and_stamp(table):
     assert rows_of_records(table, elsewhere).tolist() == [-1] * 4
 
 
+def test_a_name_as_seen_from_the_working_folder_is_that_of_the_file(table, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    given = records(str(tmp_path / "a" / "x.jpg"), str(tmp_path / "b" / "x.jpg"))
+    assert rows_of_records(table, given).tolist() == [5, -1]
+
+
 def test_a_folder_that_moved_leaves_names_that_are_clear(table):
     assert rows_of_moved_records(table, records("z/x.jpg", "z/y.jpg")).tolist() == [5, 6]
     # Two images of one name, and a place that its own image has already.
