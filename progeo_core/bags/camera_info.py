@@ -21,14 +21,17 @@ def calibration_in(bag: Bag, image_topic: str) -> Intrinsics | None:
     info = bag.topics.get(topic)
     if info is None or info.type != CAMERA_INFO or not info.count:
         return None
+    why = ""
     for message in bag.raw_messages([topic]):
         found = read_calibration_message(message.data, is_rectified(images))
-        if found is not None:
+        if isinstance(found, Intrinsics):
             return found
+        why = why or found
     _log.warning(
-        "%s: no message of '%s' has a calibration that can be used; calibrate the camera, or give"
-        " a file of its calibration",
+        "%s: no message of '%s' has a calibration that can be used (the first: %s); calibrate the"
+        " camera, or give a file of its calibration",
         bag.path,
         topic,
+        why,
     )
     return None

@@ -18,7 +18,12 @@ from progeo_core.errors import ImageError
 from progeo_core.geo import Frame
 from progeo_core.images.codec import Image
 from progeo_core.images.depth import FloatArray32, depth_from_raw
-from progeo_core.images.intrinsics import Intrinsics, read_camera_info, ros_model
+from progeo_core.images.intrinsics import (
+    Intrinsics,
+    read_camera_info,
+    ros_model,
+    why_no_calibration,
+)
 from progeo_core.images.ros_encodings import rgb_from_compressed, rgb_from_raw
 from progeo_core.poses.pose_messages import PoseReading, nanoseconds, read_fix, read_pose
 from progeo_core.poses.transform import level_quaternion
@@ -109,12 +114,13 @@ def read_depth_image(data: bytes, source: str) -> FloatArray32:
         raise ImageError(f"{source}: {error}") from error
 
 
-def read_calibration_message(data: bytes, rectified: bool) -> Intrinsics | None:
-    """Read a CameraInfo as `read_camera_info` does; damaged data has no calibration."""
+def read_calibration_message(data: bytes, rectified: bool) -> Intrinsics | str:
+    """Read a CameraInfo as `read_camera_info` does; return why where it has no calibration."""
     try:
-        return read_camera_info(typestore().deserialize_cdr(data, CAMERA_INFO), rectified)
+        message = typestore().deserialize_cdr(data, CAMERA_INFO)
+        return read_camera_info(message, rectified) or why_no_calibration(message, rectified)
     except DAMAGED_MESSAGE:
-        return None
+        return "it is damaged"
 
 
 def read_position(data: bytes, message_type: str) -> PoseReading:

@@ -9,7 +9,7 @@ import typer
 
 from progeo_core.bags.recognition import BagTopics, choose_topics, recognize, require_new
 from progeo_core.commands import options
-from progeo_core.commands.console import print_fields, waiting
+from progeo_core.commands.console import print_fields, say_skipped, waiting
 from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
 from progeo_core.commands.map_images import CameraPosesFlag, ImageTopicOption
 from progeo_core.errors import UsageError
@@ -125,6 +125,7 @@ def replay(
     else:
         run_by = options.ModelChoice(model, device, runtime, trust_code)
         run = answer_offline(source, run_by, not single, verification_ms)
+    say_skipped(run.skipped)
     files = _write_files(run, report, bag_out)
     _print_replay(run, files)
 

@@ -54,8 +54,16 @@ def replay_live(
     rows = [row_of[answer["stamp_ns"]] for answer in answers]
     latency_ms = [(answer["answered_ns"] - answer["sent_ns"]) * 1e-6 for answer in answers]
     localizations = [_localization(answer, source) for answer in answers]
-    dropped = document["dropped_by"]
-    return replay_of(source, "live", rows, localizations, latency_ms, dropped, follows=sequence)
+    return replay_of(
+        source,
+        "live",
+        rows,
+        localizations,
+        latency_ms,
+        document["dropped_by"],
+        follows=sequence,
+        skipped=document["skipped"],
+    )
 
 
 def has_ros() -> bool:

@@ -370,6 +370,7 @@ def replay_of(
         raise DataError(
             f"{source.queries}: none of {source.images} images was answered and has ground truth,"
             f" so there is nothing to report (dropped: {_readable(dropped_by)})"
+            + (f"; first: {skipped[0]}" if skipped else "")
         )
     shown = [localizations[one] for one in evaluated]
     alone = None if single is None else [single[one] for one in evaluated]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import Any
+import re
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from progeo_core.geo import FloatArray
 
 # Models of ROS and the lens model here that each one is.
 LENS_MODELS = {"plumb_bob": "pinhole", "rational_polynomial": "pinhole", "equidistant": "fisheye"}
+# Names that drivers have for projections without a plane, which no coefficient tells of.
+_PANORAMA = re.compile(r"equirect|spheric|cylind|panoram|omni", re.IGNORECASE)
 # How many coefficients OpenCV takes for each lens model.
 COEFFICIENTS = {"pinhole": (0, 4, 5, 8, 12, 14), "fisheye": (4,)}
 # No focal length, centre (pixels) or coefficient of a real calibration comes near it.
@@ -29,6 +32,9 @@ _MAX_RESIDUAL_PX = 0.1
 _INVERSION = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 100, 1e-10)
 # Angles at which a lens model is asked whether it still grows; it need not, beyond its images.
 _ANGLES = np.linspace(0.0, math.radians(89.0), 1000)
+
+# Width, height, focal lengths x and y, centre x and y (pixels).
+_Numbers: TypeAlias = tuple[int, int, float, float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,27 +229,56 @@ def is_rectified(image_topic: str) -> bool:
 def read_camera_info(message: Any, rectified: bool) -> Intrinsics | None:
     """Return the calibration in a CameraInfo, None where it has none or of an unknown model.
 
-    rectified: the images are free of distortion, and P describes them instead of K and D.
+    rectified: the images are free of distortion, and P describes them instead of K and D. Where a
+    region of interest is less than the sensor's image, the calibration is that of the region.
     """
+    numbers = _numbers_of(message, rectified)
     if rectified:
-        x, _, center_x, _, _, y, center_y, *_ = message.p
-        found = Intrinsics(message.width, message.height, x, y, center_x, center_y)
-        return found if found.usable else None
+        return intrinsics_of_ros(numbers, (), "")
     distortion = tuple(float(value) for value in message.d)
-    x, _, center_x, _, y, center_y, *_ = message.k
-    numbers = (message.width, message.height, x, y, center_x, center_y)
     return intrinsics_of_ros(numbers, distortion, message.distortion_model)
 
 
+def why_no_calibration(message: Any, rectified: bool) -> str:
+    """Return what is wrong with a CameraInfo that `read_camera_info` has no calibration of."""
+    width, height, *matrix = _numbers_of(message, rectified)
+    distortion = () if rectified else tuple(message.d)
+    name = "P" if rectified else "K"
+    if not all(abs(number) <= _MAX_NUMBER for number in (*matrix, *distortion)):
+        return f"a number of {name} or D is not finite"
+    if min(matrix[:2]) <= 0.0:
+        return f"its focal length in {name} is {min(matrix[:2]):g}: calibrate the camera"
+    if not width * height:
+        return f"it is for images of {width}x{height} pixels"
+    return f"its distortion model '{message.distortion_model}' cannot be used"
+
+
+def _numbers_of(message: Any, rectified: bool) -> _Numbers:
+    """Return width, height, focal lengths and centre in a CameraInfo (pixels)."""
+    if rectified:
+        x, _, center_x, _, _, y, center_y, *_ = message.p
+    else:
+        x, _, center_x, _, y, center_y, *_ = message.k
+    width, height, roi = message.width, message.height, message.roi
+    # All of it may be stated by zeros, too.
+    if 0 < roi.width <= width - roi.x_offset and 0 < roi.height <= height - roi.y_offset:
+        width, height = roi.width, roi.height
+        center_x, center_y = center_x - roi.x_offset, center_y - roi.y_offset
+    return width, height, float(x), float(y), float(center_x), float(center_y)
+
+
 def intrinsics_of_ros(
-    numbers: tuple[int, int, float, float, float, float], distortion: tuple[float, ...], model: str
+    numbers: _Numbers, distortion: tuple[float, ...], model: str
 ) -> Intrinsics | None:
     """Return a calibration as ROS states it, None where it is of no camera or an unknown model.
 
-    numbers: width, height, focal lengths x and y, centre x and y (pixels). Coefficients that are
-    all zero need no model, except that four of an equidistant lens describe an ideal fisheye.
+    Coefficients that are
+    all zero need no model, except that four of an equidistant lens describe an ideal fisheye, and
+    that panoramas are on no plane.
     """
     lens = LENS_MODELS.get(model)
+    if _PANORAMA.search(model):
+        return None
     if not any(distortion) and (lens != "fisheye" or len(distortion) != 4):
         distortion, lens = (), "pinhole"
     if lens is None:

@@ -9,7 +9,13 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo
 
 from progeo_core.errors import UsageError
-from progeo_core.images.intrinsics import Intrinsics, info_topic, is_rectified, read_camera_info
+from progeo_core.images.intrinsics import (
+    Intrinsics,
+    info_topic,
+    is_rectified,
+    read_camera_info,
+    why_no_calibration,
+)
 
 
 class ImageCalibration(NamedTuple):
@@ -49,10 +55,8 @@ class CameraInfoInput:
     def _on_info(self, message: CameraInfo) -> None:
         before, found = self._newest.intrinsics, read_camera_info(message, self._rectified)
         if found is None:
-            reason = "its focal length is 0: calibrate the camera"
-            if any(message.k):
-                reason = f"its distortion model '{message.distortion_model}' cannot be used"
-            self._newest = ImageCalibration(None, f"{self._topic} has no calibration: {reason}")
+            why = why_no_calibration(message, self._rectified)
+            self._newest = ImageCalibration(None, f"{self._topic} has no calibration: {why}")
             return
         self._newest = ImageCalibration(found)
         if before not in {None, found}:

@@ -21,6 +21,7 @@ from progeo_core.bags.messages import (
 from progeo_core.bags.reader import Bag, RawMessage
 from progeo_core.errors import DataError
 from progeo_core.images.intrinsics import Intrinsics, info_topic
+from progeo_ros.process.rclpy_versions import PublisherEventCallbacks
 
 MESSAGE_TYPES = {RAW_IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 _COMPRESSED = "/compressed"
@@ -61,8 +62,13 @@ class BagPlayer:
         self.published_topic = (
             self.camera if self.image_transport == "raw" else self.camera + _COMPRESSED
         )
+        # The node asks for all images until it has found that a camera does not promise them.
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
         self._publisher = node.create_publisher(
-            MESSAGE_TYPES[info.type], self.published_topic, qos_profile_sensor_data
+            MESSAGE_TYPES[info.type],
+            self.published_topic,
+            qos_profile_sensor_data,
+            event_callbacks=quiet,
         )
         self._intrinsics = intrinsics
         self._info_publisher = node.create_publisher(

@@ -83,7 +83,8 @@ class LiveReplay:
         """Return what answers.json holds.
 
         images = answered + dropped. dropped_by says why: superseded by a newer image, unusable
-        (failed), lost in transport, refused by the middleware, or unaccounted for.
+        (failed), lost in transport, refused by the middleware, or unaccounted for. skipped: what
+        the node says of the last unusable one, if any.
         """
         answers = self._answers()
         dropped = len(self.sent) - len(answers)
@@ -94,12 +95,14 @@ class LiveReplay:
             "refused": self.player.refused,
         }
         causes["unaccounted"] = dropped - sum(causes.values())
+        failure = self._counts.get("last_failure", "")
         return {
             "schema": SCHEMA,
             "images": len(self.sent),
             "answered": len(answers),
             "dropped": dropped,
             "dropped_by": causes,
+            "skipped": [failure] if failure else [],
             "answers": answers,
         }
 

@@ -75,7 +75,8 @@ def _read_serialized(case: Any, _: Path) -> None:
     elif kind == "depth":
         assert not (messages.read_depth_image(data, "case") <= 0.0).any()
     elif kind == messages.CAMERA_INFO:
-        check_lens(messages.read_calibration_message(data, rectified=False))
+        found = messages.read_calibration_message(data, rectified=False)
+        check_lens(found if isinstance(found, Intrinsics) else None)
     else:
         _check_position(messages.read_position(data, kind))
 
@@ -123,6 +124,12 @@ def _message(rng: Random) -> Any:
         status=SimpleNamespace(status=rng.choice((-128, -2, -1, 0, 1, 2, 127))),
         width=rng.choice((0, 1, 640, 2**32 - 1)),
         height=rng.choice((0, 1, 480, 2**32 - 1)),
+        roi=SimpleNamespace(
+            x_offset=rng.choice((0, 0, 100, 2**32 - 1)),
+            y_offset=rng.choice((0, 0, 100, 2**32 - 1)),
+            width=rng.choice((0, 1, 320, 2**32 - 1)),
+            height=rng.choice((0, 1, 240, 2**32 - 1)),
+        ),
         distortion_model=rng.choice(("plumb_bob", "equidistant", "", "rational_polynomial")),
         d=[_float(rng) for _ in range(rng.choice((0, 1, 4, 5, 8, 14, 500)))],
         k=[_float(rng) for _ in range(9)],

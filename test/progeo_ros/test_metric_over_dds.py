@@ -163,7 +163,7 @@ def test_without_a_calibration_the_answer_is_of_a_place_and_says_so(
     assert "no metric pose: nothing comes on /front/camera_info" in answer.message
     robot.calibrate(FRONT, CameraInfo(width=540, height=360))
     answer = robot.ask_until(FRONT, queries.images[1], lambda one: "is 0" in one.message)
-    assert "its focal length is 0: calibrate the camera" in answer.message
+    assert "its focal length in K is 0: calibrate the camera" in answer.message
     robot.calibrate(FRONT)
     answer = robot.ask_until(FRONT, queries.images[1], is_metric)
     # Images of another shape than the calibration's.

@@ -44,3 +44,4 @@ def test_a_camera_that_was_never_calibrated_is_said(tmp_path: Path, caplog) -> N
     with Bag(recorded(tmp_path / "bag", info(), info())) as bag:
         assert calibration_in(bag, "/front/image_raw") is None
     assert "no message of '/front/camera_info' has a calibration" in caplog.text
+    assert "(the first: its focal length in K is 0: calibrate the camera)" in caplog.text

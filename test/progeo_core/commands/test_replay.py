@@ -6,6 +6,7 @@ import pytest
 
 from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import write_bag
+from progeo_core.errors import ImageError
 from progeo_core.records.records import read_records
 
 
@@ -41,6 +42,27 @@ def test_an_offline_replay_prints_a_table_and_leaves_a_report(
     assert published == summary["sequence"]["accepted"] > 0
     assert summary["protocol"]["radius_m"] == 5.0
     assert f"{summary['recall_at']['1']:.3f}" in done.out
+
+
+@pytest.mark.slow
+def test_images_that_cannot_be_used_are_named(
+    progeo, campus_map, campus_bag, small_model, tmp_path, monkeypatch
+):
+    usual = Bag.images
+
+    def one_damaged(self, *given):
+        for row, taken in enumerate(usual(self, *given)):
+            cut = row == 1 and len(given) == 1
+            yield taken._replace(image=ImageError("image 1 is cut")) if cut else taken
+
+    monkeypatch.setattr(Bag, "images", one_damaged)
+    done = progeo(
+        "replay", campus_bag, "--map", campus_map, "--report", tmp_path / "report",
+        "--model", small_model, "--single", "--verification-ms", 0,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "skipped: image 1 is cut" in done.err
+    assert "8: 7 answered, 1 dropped" in done.out
 
 
 @pytest.mark.parametrize("flag", [("--device", "cpu"), ("--runtime", "torch")])

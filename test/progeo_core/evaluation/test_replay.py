@@ -8,7 +8,7 @@ import pytest
 from progeo_core.bags.reader import Bag
 from progeo_core.bags.writer import CAMERA_POSE_TOPIC, write_bag
 from progeo_core.errors import DataError, ModelMismatchError
-from progeo_core.evaluation.replay import read_input, replay_offline
+from progeo_core.evaluation.replay import read_input, replay_of, replay_offline
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.map.build import build_map
@@ -131,6 +131,8 @@ def test_unusable_images_are_dropped_and_counted(
     run = replay_offline(source, small_encoder)
     assert (run.answered, run.dropped) == (9, 1)
     assert run.dropped_by == {"failed": 1}
+    with pytest.raises(DataError, match=r"nothing to report \(dropped: 1 failed\); first: damaged"):
+        replay_of(source, "offline", [], [], [], {"failed": 1}, follows=True, skipped=["damaged"])
     assert 3 not in run.rows
 
 

@@ -1,12 +1,19 @@
 import json
+import math
 
 import cv2
 import numpy as np
 import pytest
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from progeo_core.errors import DataError, UsageError
-from progeo_core.images.intrinsics import Intrinsics, info_topic, is_rectified, read_camera_info
+from progeo_core.images.intrinsics import (
+    Intrinsics,
+    info_topic,
+    is_rectified,
+    read_camera_info,
+    why_no_calibration,
+)
 
 
 def camera_info(**change: object) -> CameraInfo:
@@ -37,14 +44,32 @@ def test_raw_images_have_distortion_and_rectified_ones_have_none() -> None:
         {"distortion_model": "equidistant"},
         {"distortion_model": "equirectangular"},
         {"d": [0.1, 0.2, 0.3]},
+        {"d": [0.0] * 5, "distortion_model": "Equirectangular"},
     ],
 )
 def test_message_without_a_usable_calibration_is_none(change: dict[str, object]) -> None:
     assert read_camera_info(camera_info(**change), rectified=False) is None
 
 
+def test_a_message_without_a_calibration_says_why() -> None:
+    nothing, k = camera_info(p=[0.0] * 12), [500.0, 0.0, 320.0, 0.0, math.nan, 240.0, 0.0, 0.0, 1.0]
+    assert why_no_calibration(nothing, True) == "its focal length in P is 0: calibrate the camera"
+    assert why_no_calibration(camera_info(k=k), False) == "a number of K or D is not finite"
+    assert why_no_calibration(camera_info(width=0), False) == "it is for images of 0x480 pixels"
+    other = camera_info(distortion_model="omni")
+    assert why_no_calibration(other, False) == "its distortion model 'omni' cannot be used"
+
+
+def test_a_region_of_the_image_has_its_own_centre() -> None:
+    region = RegionOfInterest(x_offset=100, y_offset=40, width=320, height=240)
+    found = read_camera_info(camera_info(d=[], roi=region), rectified=False)
+    assert found == Intrinsics(320, 240, 500.0, 510.0, 220.0, 200.0)
+    beyond = RegionOfInterest(x_offset=400, width=640, height=480)
+    assert read_camera_info(camera_info(roi=beyond), rectified=False).width == 640
+
+
 def test_a_lens_without_distortion_needs_no_model() -> None:
-    message = camera_info(d=[0.0] * 3, distortion_model="equirectangular")
+    message = camera_info(d=[0.0] * 3, distortion_model="inverse_brown_conrady")
     assert read_camera_info(message, rectified=False).distortion == ()
 
 

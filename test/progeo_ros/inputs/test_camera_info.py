@@ -53,7 +53,7 @@ def test_what_is_wrong_is_said_until_a_calibration_comes(driver: Driver) -> None
     silent = driver.input.of_image(640, 480)
     assert (silent.intrinsics, silent.problem) == (None, "nothing comes on /left/camera_info")
     driver.send()
-    assert "its focal length is 0: calibrate the camera" in driver.input.of_image(640, 480).problem
+    assert "its focal length in K is 0: calibrate" in driver.input.of_image(640, 480).problem
     driver.send(k=K, d=[0.1] * 6, distortion_model="cylinder")
     assert "model 'cylinder' cannot be used" in driver.input.of_image(640, 480).problem
     driver.send(k=K)

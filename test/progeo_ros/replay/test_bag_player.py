@@ -12,12 +12,25 @@ from progeo_core.errors import DataError
 from progeo_core.images.intrinsics import Intrinsics, read_camera_info
 from progeo_core.records.records import Records, read_records
 from progeo_ros.conversions import stamp_to_ns
+from progeo_ros.process.rclpy_versions import SubscriptionEventCallbacks
 from progeo_ros.replay.bag_player import BagPlayer
 
 
 @pytest.fixture(scope="module")
 def records(corridor: Path) -> Records:
     return read_records(corridor / "query.csv").select(np.arange(5))
+
+
+def test_a_listener_that_asks_for_all_images_is_no_warning(
+    peer, tmp_path: Path, records: Records, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_bag(tmp_path / "bag", records.select(slice(0, 2)))
+    BagPlayer(peer.node, tmp_path / "bag", IMAGE_TOPIC)
+    mismatches: list[object] = []
+    events = SubscriptionEventCallbacks(incompatible_qos=mismatches.append)
+    peer.node.create_subscription(Image, IMAGE_TOPIC, print, 10, event_callbacks=events)
+    peer.wait_for(lambda: mismatches, "the middleware to find both")
+    assert "incompatible QoS" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("compressed", [False, True])
