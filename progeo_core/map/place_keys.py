@@ -30,9 +30,9 @@ def rows_of_records(table: PlaceTable, records: Records) -> IdArray:
     def row_of(key: _Key) -> int:
         if (row := rows.get(key)) is not None:
             return row
-        image, *rest = key
+        image, traverse, stamp_ns = key
         seen = os.path.relpath(image, folder) if image.startswith("/") else image
-        return rows.get((seen, *rest), -1)
+        return rows.get((seen, traverse, stamp_ns), -1)
 
     return np.array([row_of(key) for key in _record_keys(records)], np.int64)
 
