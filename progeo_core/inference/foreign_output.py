@@ -17,6 +17,8 @@ _NAMES = ("global_descriptor", "global_desc", "descriptor", "descriptors", "embe
 _MAX_VALUES = 16_384
 # Of unit length, as computed in half precision.
 _MAX_LENGTH_ERROR = 0.01
+# Cosine of one image's descriptors in two passes: the order of sums on a GPU changes far less.
+_MIN_REPEATED = 0.999
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ def descriptor_of(name: str, output: Any) -> Any:
         found = next((output[key] for key in _NAMES if key in output), None)
         if found is None:
             raise DataError(
-                f"{name}: returns {', '.join(map(str, output))}; a descriptor needs one of the"
-                f" names {', '.join(_NAMES)}"
+                f"{name}: returns a dictionary of {', '.join(map(str, output)) or 'nothing'}; a"
+                f" descriptor needs one of the names {', '.join(_NAMES)}"
             )
     elif isinstance(output, tuple) and output:
         found = output[0]
@@ -45,8 +47,8 @@ def descriptor_of(name: str, output: Any) -> Any:
         )
     if found.ndim != 2 or not 1 < found.shape[1] <= _MAX_VALUES:
         raise DataError(
-            f"{name}: returns the shape {list(found.shape)}; descriptors [n, D] are needed, D up to"
-            f" {_MAX_VALUES}"
+            f"{name}: returns the shape {list(found.shape)}; descriptors [n, D] are needed, D from 2"
+            f" to {_MAX_VALUES}"
         )
     return found
 
@@ -62,6 +64,16 @@ def check_descriptors(name: str, descriptors: NDArray[np.float32]) -> None:
     if np.abs(lengths - 1.0).max() > _MAX_LENGTH_ERROR:
         _log.warning(
             "%s: its descriptors have the length %.3g and are normalised", name, lengths[0]
+        )
+
+
+def check_repeated(name: str, first: NDArray[np.float32], second: NDArray[np.float32]) -> None:
+    """Raise `DataError` where the descriptors [1, D] of one image differ from time to time."""
+    lengths = np.linalg.norm(first) * np.linalg.norm(second)
+    if not first.ravel() @ second.ravel() > _MIN_REPEATED * lengths:
+        raise DataError(
+            f"{name}: describes one image each time otherwise, by chance: look for dropout or"
+            " random weights in it"
         )
 
 

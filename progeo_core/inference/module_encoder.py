@@ -20,7 +20,12 @@ from progeo_core.descriptors.encoder import Encoder
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, UsageError
 from progeo_core.images.codec import Image
-from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
+from progeo_core.inference.foreign_output import (
+    check_descriptors,
+    check_repeated,
+    describe_each,
+    descriptor_of,
+)
 from progeo_core.inference.pixels import normalize_pixels, resize_on
 from progeo_core.inference.runtime import REFERENCE
 from progeo_core.inference.runtime_trial import trial_images
@@ -50,8 +55,11 @@ def load_module_encoder(
             made = _entry(address)(**address.arguments)
     except (Exception, SystemExit) as error:  # whatever the code of others does
         reason = " ".join(str(error).split())[:200]
-        if isinstance(error, URLError):
-            reason += "; where there is no network, hub:FOLDER:ENTRY takes a copy in a folder"
+        if isinstance(error, URLError) or "internet connection" in reason:
+            reason += (
+                f"; no folder {address.source} is here, and where there is no network,"
+                " hub:FOLDER:ENTRY takes a copy in a folder"
+            )
         raise DataError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
     if hasattr(made, "fingerprint") and hasattr(made, "encode"):
         if isinstance(made, torch.nn.Module):
@@ -89,6 +97,7 @@ class ModuleEncoder:
         self._seen = address.preprocessing(DEFAULT_SIDE, DEFAULT_SIDE)
         probe = self._run(trial_images()[0])
         check_descriptors(name, probe)
+        check_repeated(name, probe, self._run(trial_images()[0]))
         if address.dimension not in (0, probe.shape[1]):
             raise DataError(
                 f"{name}: gives {probe.shape[1]} values, and not the {address.dimension} that it"
@@ -125,7 +134,10 @@ class ModuleEncoder:
                 f"{self._name}: fails on images of {self._seen.width}x{self._seen.height} pixels"
                 f" ({reason}); its address may say another size, as ?size=224"
             ) from error
-        return np.asarray(descriptor_of(self._name, output).float().cpu().numpy(), np.float32)
+        found = torch.as_tensor(descriptor_of(self._name, output))
+        if found.is_complex():
+            raise DataError(f"{self._name}: returns complex numbers, which are no descriptors")
+        return np.asarray(found.float().cpu().numpy(), np.float32)
 
 
 def _entry(address: ModelAddress) -> Any:

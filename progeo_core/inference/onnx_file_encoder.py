@@ -18,7 +18,12 @@ from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.errors import DataError, MissingDependencyError, UsageError
 from progeo_core.images.codec import Image
 from progeo_core.inference.device import AUTO, Device
-from progeo_core.inference.foreign_output import check_descriptors, describe_each, descriptor_of
+from progeo_core.inference.foreign_output import (
+    check_descriptors,
+    check_repeated,
+    describe_each,
+    descriptor_of,
+)
 from progeo_core.inference.onnx_session import providers, start_session
 from progeo_core.inference.runtime import (
     FLOAT32,
@@ -91,6 +96,7 @@ class OnnxFileEncoder:
         (image, *_) = trial_images()
         probe = self._run(image)
         check_descriptors(name, probe)
+        check_repeated(name, probe, self._run(image))
         self._fingerprint = ModelFingerprint(
             architecture="ONNX",
             dimension=probe.shape[1],

@@ -82,8 +82,15 @@ def parse_model_address(model: str) -> ModelAddress | None:
         assert address is not None
         return address._replace(licence=preset.licence, dimension=preset.dimension)
     form, _, rest = model.partition(":")
-    if form not in _FORMS or not rest:
+    if form == "hf":
+        raise UsageError(
+            f"model '{model}': name the model and the file of its weights, as"
+            f" ViT-B-32:{rest or 'FOLDER'}/open_clip_model.safetensors"
+        )
+    if form not in _FORMS or model == form:
         return None
+    if not rest:
+        raise UsageError(f"model '{model}': write it as {_FORMS[form]}")
     place, _, query = rest.partition("?")
     source, entry = place, ""
     if form != ONNX_FILE:

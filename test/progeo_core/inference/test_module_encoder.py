@@ -30,6 +30,12 @@ class Boxed(Net):
         found = super().forward(images)
         if self.box == "dict":
             return {"local": None, "global_desc": found}
+        if self.box == "noise":
+            return found + torch.randn_like(found)
+        if self.box == "complex":
+            return found.to(torch.complex64)
+        if self.box == "numpy":
+            return found.numpy()
         return (found, images) if self.box == "tuple" else [found]
 
 def plain(dimension=64, seed=0):
@@ -86,7 +92,7 @@ def test_a_factory_and_entries_that_box_it_give_the_same_descriptor(
     folder: Path, corridor: Path
 ) -> None:
     image = read_image(corridor / "ref" / "0000000.jpg")
-    boxed = (f"hub:{folder}:boxed?box={box}&size=224" for box in ("dict", "tuple"))
+    boxed = (f"hub:{folder}:boxed?box={box}&size=224" for box in ("dict", "tuple", "numpy"))
     one, *others = (
         load_encoder(model, "cpu", trust_code=True)
         for model in ("py:my_models:plain?size=224", *boxed)
@@ -113,6 +119,8 @@ def test_a_folder_may_have_an_at_sign_and_has_no_revisions(folder: Path) -> None
         ("absent", DataError, "cannot be loaded .*absent"),
         ("number", DataError, "makes a int; a torch.nn.Module"),
         ("boxed?box=list", DataError, "returns a list"),
+        ("boxed?box=complex", DataError, "returns complex numbers"),
+        ("boxed?box=noise", DataError, "describes one image each time otherwise"),
         ("plain?size=8", DataError, "fails on images of 8x8 pixels"),
         ("plain?colour=red", DataError, "cannot be loaded .*colour"),
     ],

@@ -25,7 +25,7 @@ def test_a_file_runs_no_code_and_says_what_it_sees() -> None:
 
 
 def test_other_names_are_no_addresses() -> None:
-    for name in ("mobilenetv2-gem", "CLIP-RN50:openai", "folder/model", "hub", "onnx:"):
+    for name in ("mobilenetv2-gem", "CLIP-RN50:openai", "folder/model", "hub"):
         assert parse_model_address(name) is None
 
 
@@ -33,6 +33,8 @@ def test_other_names_are_no_addresses() -> None:
     ("model", "message"),
     [
         ("py:numpy", "write it as py:MODULE:FACTORY"),
+        ("onnx:", "write it as onnx:FILE"),
+        ("hf:clip", "as ViT-B-32:clip/open_clip_model.safetensors"),
         ("hub:me/net:a b", "write it as hub:OWNER/REPO"),
         ("onnx:a.onnx?dim=3", "an ONNX file takes the options size"),
         ("onnx:a.onnx?size=0", "size=0: give pixels"),
