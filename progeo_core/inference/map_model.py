@@ -12,6 +12,9 @@ from progeo_core.model.model_address import ONNX_FILE, parse_model_address
 from progeo_core.model.model_presets import PRESETS
 from progeo_core.model.stored_model import is_model_folder
 
+# How files of weights end; tags of open_clip have no such ends.
+_WEIGHTS = {".bin", ".pt", ".pth", ".safetensors"}
+
 
 def model_of_map(place_map: PlaceMap) -> str:
     """Return what `load_encoder` loads the model of a map by; see `model_of_fingerprint`."""
@@ -22,16 +25,19 @@ def model_of_map(place_map: PlaceMap) -> str:
 def model_of_fingerprint(fingerprint: ModelFingerprint, folder: Path, whose: str) -> str:
     """Return what `load_encoder` loads a model by.
 
-    That is a model that ships, a preset, a folder of the model's name or an ONNX file in `folder`
-    or here, a backbone and its weights, or another address. Raises `UsageError` where it cannot be
+    That is a model that ships, a preset, a folder of the model's name or a file (ONNX, or weights
+    of a backbone) in `folder` or here, a tag of a backbone's weights, or another address. Raises `UsageError` where it cannot be
     found. whose: what the model made, for that message.
     """
     name = fingerprint.name
     if built_in_folder(name) is not None or name in PRESETS:
         return name
     address = parse_model_address(name)
+    prefix, _, rest = name.partition(":")
     if address is not None and address.form == ONNX_FILE:
-        found, form = _find_onnx(name, Path(address.source), folder), f"{ONNX_FILE}:FILE"
+        found, form = _find_file(prefix, rest, folder), f"{ONNX_FILE}:FILE"
+    elif address is None and Path(rest).suffix in _WEIGHTS:
+        found, form = _find_file(prefix, rest, folder), f"{prefix}:FILE"
     elif ":" in name:
         return name
     else:
@@ -51,13 +57,14 @@ def _find_folder(name: str, folder: Path) -> str:
     return name if name and is_model_folder(Path(name)) else ""
 
 
-def _find_onnx(name: str, file: Path, folder: Path) -> str:
-    """Return the address of an ONNX file in `folder`, else here; "" where there is none.
+def _find_file(prefix: str, rest: str, folder: Path) -> str:
+    """Return PREFIX:FILE[?options] with the file in `folder`, else here; "" where there is none.
 
     It may have moved together with what it made: the file's own name is looked for in `folder`.
     """
+    name, *options = rest.partition("?")
+    file = Path(name)
     for path in (folder / file, file.expanduser(), folder / file.name):
         if path.is_file():
-            options = name.partition("?")[1:]
-            return f"{ONNX_FILE}:{path}{''.join(options)}"
+            return f"{prefix}:{path}{''.join(options)}"
     return ""

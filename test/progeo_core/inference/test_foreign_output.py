@@ -21,9 +21,12 @@ def test_the_descriptor_is_found_among_what_networks_return(output: Any) -> None
     ("output", "message"),
     [
         ([ROWS], "net: returns a list, not a tensor"),
-        ({"x": ROWS}, "net: returns x; a descriptor needs one of the names global_descriptor"),
+        (
+            {"x": ROWS},
+            "net: returns a dictionary of x; a descriptor needs one of the names global_descriptor",
+        ),
         (torch.zeros(1, 3, 4, 4), r"net: returns the shape \[1, 3, 4, 4\]"),
-        (torch.zeros(1, 20_000), "D up to 16384"),
+        (torch.zeros(1, 20_000), "D from 2 to 16384"),
     ],
 )
 def test_anything_else_is_one_line(output: Any, message: str) -> None:

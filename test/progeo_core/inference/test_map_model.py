@@ -46,3 +46,13 @@ def test_an_onnx_file_is_found_here_and_beside_the_map_that_it_moved_with(
     monkeypatch.chdir(tmp_path)
     beside = f"onnx:{tmp_path / 'net.onnx'}?size=64"
     assert named(tmp_path / "b.progeo", "onnx:nets/net.onnx?size=64") == beside
+
+
+def test_weights_of_a_backbone_are_found_beside_the_map_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    with pytest.raises(UsageError, match=r"made with RN50:.* is with --model RN50:FILE"):
+        named(tmp_path / "lost.progeo", "RN50:nets/clip.pt")
+    (tmp_path / "clip.pt").touch()
+    assert named(tmp_path / "a.progeo", "RN50:nets/clip.pt") == f"RN50:{tmp_path / 'clip.pt'}"

@@ -114,7 +114,7 @@ def test_a_folder_may_have_an_at_sign_and_has_no_revisions(folder: Path) -> None
     ("entry", "error", "message"),
     [
         ("broken", DataError, r"cannot be loaded \(OSError: needs a network\)"),
-        ("unreachable", DataError, "cannot be loaded .*no such host.*; where there is no network"),
+        ("unreachable", DataError, "cannot be loaded .*no such host.* where there is no network"),
         ("quits", DataError, r"cannot be loaded \(SystemExit: bye\)"),
         ("absent", DataError, "cannot be loaded .*absent"),
         ("number", DataError, "makes a int; a torch.nn.Module"),
