@@ -47,8 +47,8 @@ def descriptor_of(name: str, output: Any) -> Any:
         )
     if found.ndim != 2 or not 1 < found.shape[1] <= _MAX_VALUES:
         raise DataError(
-            f"{name}: returns the shape {list(found.shape)}; descriptors [n, D] are needed, D from 2"
-            f" to {_MAX_VALUES}"
+            f"{name}: returns the shape {list(found.shape)}; descriptors [n, D] are needed, D from"
+            f" 2 to {_MAX_VALUES}"
         )
     return found
 

@@ -26,8 +26,8 @@ def model_of_fingerprint(fingerprint: ModelFingerprint, folder: Path, whose: str
     """Return what `load_encoder` loads a model by.
 
     That is a model that ships, a preset, a folder of the model's name or a file (ONNX, or weights
-    of a backbone) in `folder` or here, a tag of a backbone's weights, or another address. Raises `UsageError` where it cannot be
-    found. whose: what the model made, for that message.
+    of a backbone) in `folder` or here, a tag of a backbone's weights, or another address. Raises
+    `UsageError` where it cannot be found. whose: what the model made, for that message.
     """
     name = fingerprint.name
     if built_in_folder(name) is not None or name in PRESETS:

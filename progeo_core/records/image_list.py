@@ -127,12 +127,22 @@ def _walk(folder: Path, unread: collections.Counter[str]) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         relative = os.path.relpath(place, folder)
         prefix = "" if relative == os.curdir else f"{relative}{os.sep}"
-        for name in sorted(files):
+        for name in sorted(set(files) - _never_ending(place)):
             suffix = os.path.splitext(name)[1].lower()
             if suffix in read and not name.startswith("."):
                 yield prefix + name
             elif suffix in other and not name.startswith("."):
                 unread[suffix] += 1
+
+
+def _never_ending(place: str) -> set[str]:
+    """Return the names in a folder that are no files: who reads a pipe waits for its writer."""
+    with os.scandir(place) as entries:
+        return {
+            entry.name
+            for entry in entries
+            if not (entry.is_symlink() or entry.is_file() or entry.is_dir())
+        }
 
 
 def _is_first_visit(place: str, seen: set[tuple[int, int]]) -> bool:

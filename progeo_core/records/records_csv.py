@@ -262,6 +262,12 @@ def _with_stamps_in_ns(file: Path, rows: list[RecordRow]) -> list[RecordRow]:
 def _family(file: Path, columns: Sequence[str]) -> _Family:
     """Return which kind of position the header names; refuse none, both, half, and doubles."""
     where = f"{file}, line 1"
+    if "image" not in columns:
+        apart = "; separate cells by commas" if any(";" in name for name in columns) else ""
+        raise DataError(
+            f"{where}, column image: is missing; the columns must be {_COLUMNS},"
+            f" and are {','.join(columns) or 'none'}{apart}"
+        )
     doubled = sorted({name for name in columns if columns.count(name) > 1})
     if doubled:
         raise DataError(f"{where}, column {doubled[0]}: appears twice; keep one")
@@ -272,7 +278,7 @@ def _family(file: Path, columns: Sequence[str]) -> _Family:
             f"{where}, columns {local} and {wgs84}: metres and degrees are mixed; keep one kind"
         )
     family = named[0] if named else _LOCAL
-    for name in ("image", family.first, family.second):
+    for name in (family.first, family.second):
         if name not in columns:
             raise DataError(
                 f"{where}, column {name}: is missing; the columns must be {_COLUMNS},"

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_names_that_are_no_utf8_survive(tmp_path):
 def test_walks_folders_in_a_fixed_order(tmp_path):
     touch(tmp_path, "b/2.JPG", "b/1.png", "a/9.jpeg", "0.webp", "notes.txt", ".x.jpg", ".y/1.jpg")
     assert list(list_images(tmp_path).names()) == ["0.webp", "a/9.jpeg", "b/1.png", "b/2.JPG"]
+
+
+def test_a_pipe_is_no_image_that_could_be_read(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").touch()
+    (tmp_path / "c.jpg").symlink_to("b.jpg")
+    assert list(list_images(tmp_path).names()) == ["b.jpg", "c.jpg"]
 
 
 def test_a_listing_beside_the_folder_is_taken_as_it_is(tmp_path):

@@ -120,7 +120,8 @@ def test_byte_order_marks_blanks_quotes_and_blank_lines(written):
         ("x_m,y_m\n", "line 1, column image: is missing"),
         ("image,x_m\n1.jpg,1", "line 1, column y_m: is missing"),
         ("image,lat_deg\n1.jpg,1", "line 1, column lon_deg: is missing"),
-        ("image;x_m;y_m\n1.jpg;1;2", "and are image;x_m;y_m"),
+        ("image;x_m;y_m\n1.jpg;1;2", "and are image;x_m;y_m; separate cells by commas"),
+        ("a.jpg,0,0\nb.jpg,1,0", "column image: is missing; the columns must be .* are a.jpg,0,0"),
         (
             "image,x_m,y_m,lat_deg,lon_deg\n",
             "columns x_m and lat_deg: metres and degrees are mixed",
