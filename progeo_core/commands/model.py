@@ -9,7 +9,7 @@ import typer
 
 from progeo_core.commands.console import print_fields, print_json, waiting
 from progeo_core.commands.model_prompts import prompts
-from progeo_core.commands.options import MODEL, JsonFlag, ModelOption
+from progeo_core.commands.options import MODEL, ForceFlag, JsonFlag, ModelOption, check_new
 from progeo_core.commands.typer_versions import CommandGroup
 
 app = CommandGroup(no_args_is_help=True, help="Look at a model, import one, export one.")
@@ -162,6 +162,7 @@ def export(
         Path, typer.Option("--out", metavar="FILE.onnx", help="File to write.", show_default=False)
     ],
     model: ModelOption = MODEL.model,
+    force: ForceFlag = False,
 ) -> None:
     """Write a model as ONNX, for runtimes other than torch; needs the package onnx.
 
@@ -170,6 +171,7 @@ def export(
 
         progeo model export --out descriptor.onnx
     """
+    check_new(out, force)
     from progeo_core.inference.onnx_export import export_onnx
     from progeo_core.model.model_info import describe_model
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +40,10 @@ class MergeReport(NamedTuple):
     datum: Datum | None
 
 
+def _file_of(path: str | Path) -> Path:
+    return Path(path).resolve()
+
+
 def merge_maps(
     sources: Sequence[str | Path],
     target: str | Path,
@@ -51,8 +56,9 @@ def merge_maps(
     Maps of another datum than the first have positions, yaw, and the poses and 3-D points of views
     re-expressed from the first one's. A map far from all others is warned about, with the distance:
     one of the datums may be wrong. The new map appears whole or not at all. Raises
-    `ModelMismatchError` for maps of different models, `UsageError` where only some have a datum or
-    their local features are of different extractors, `DataError` where the target exists.
+    `ModelMismatchError` for maps of different models, `UsageError` where one is named twice (but
+    for `frames`), only some have a datum, or their local features are of different extractors,
+    `DataError` where the target exists.
 
     frames: pose of each map's frame in the first one's, where these are known otherwise: then no
     datum is needed, and only the first one's counts.
@@ -61,6 +67,9 @@ def merge_maps(
     check_name(target)
     if not sources:
         raise UsageError("there is no map to merge: name one or more")
+    doubled = [path for path, count in Counter(map(_file_of, sources)).items() if count > 1]
+    if doubled and not frames:
+        raise UsageError(f"{doubled[0]}: named twice, and its places would be there twice")
     with contextlib.ExitStack() as opened:
         maps = [opened.enter_context(PlaceMap.open(path)) for path in sources]
         require_comparable(maps)

@@ -64,6 +64,14 @@ def test_export_gives_the_encoders_descriptors(
     np.testing.assert_allclose(descriptors, small_encoder.encode(images), atol=1e-4)
 
 
+def test_export_replaces_nothing_unasked(progeo, tmp_path):
+    out = tmp_path / "mine.onnx"
+    out.write_text("mine")
+    done = progeo("model", "export", "--out", out)
+    assert (done.code, out.read_text()) == (2, "mine")
+    assert "exists already: replace it with --force" in done.error
+
+
 def test_a_folder_that_is_no_training_run_is_said(progeo, tmp_path):
     done = progeo("model", "history", tmp_path)
     assert done.code == 1

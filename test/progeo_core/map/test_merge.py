@@ -123,6 +123,8 @@ def test_merge_refuses_what_does_not_fit(tmp_path, make_map, make_places, unit_v
         merge_maps([local], placed)
     with pytest.raises(UsageError, match="name one or more"):
         merge_maps([], target)
+    with pytest.raises(UsageError, match=r"local\.progeo: named twice"):
+        merge_maps([local, placed, local.parent / "." / local.name], target)
     with pytest.raises(DataError, match="No such file or directory"):
         merge_maps([local], tmp_path / "none" / "both.progeo")
     assert not target.exists()
