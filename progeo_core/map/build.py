@@ -17,7 +17,7 @@ from progeo_core.geo import Datum
 from progeo_core.map.described_images import DescribedImage, describe_images, places_of
 from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_index import PlaceIndex
-from progeo_core.map.place_keys import rows_of_records
+from progeo_core.map.place_keys import first_rows, rows_of_records
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.shorten import require_fitting, shorten_map
 from progeo_core.progress import Advance, no_progress
@@ -31,7 +31,9 @@ _TRANSACTION = 128
 
 
 class MapReport(NamedTuple):
-    """Counts of images that were added or in the map already, and why each other was skipped.
+    """Counts of images that were added, or in the map already, and why each other was skipped.
+
+    known: in the map already, or given twice.
 
     places: how many the map has now. datum: what its metres start from, None if nowhere on earth.
     """
@@ -137,8 +139,9 @@ def _discard_if_empty(place_map: PlaceMap) -> None:
 
 
 def _rows_not_in(place_map: PlaceMap, records: Records) -> NDArray[np.int64]:
-    """Return the rows of images that the map does not have yet."""
-    return np.flatnonzero(rows_of_records(place_map.places(), records) < 0)
+    """Return the rows of images that the map does not have yet, of equal ones the first."""
+    fresh = rows_of_records(place_map.places(), records) < 0
+    return np.flatnonzero(fresh & first_rows(records))
 
 
 def _readable(datum: Datum | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.map.place_map import IdArray, PlaceTable
 from progeo_core.map.place_rows import storable_name
@@ -49,6 +50,13 @@ def rows_of_moved_records(table: PlaceTable, records: Records) -> IdArray:
         if rows[record] < 0 and places.get(key) in free:
             rows[record] = places[key]
     return rows
+
+
+def first_rows(records: Records) -> NDArray[np.bool_]:
+    """Return whether each image [n] is the first of its name, traverse and stamp."""
+    rows: dict[_Key, int] = {}
+    first = [rows.setdefault(key, row) == row for row, key in enumerate(_record_keys(records))]
+    return np.array(first, np.bool_)
 
 
 def _place_keys(table: PlaceTable) -> Iterator[_Key]:

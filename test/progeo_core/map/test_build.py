@@ -66,6 +66,13 @@ def test_what_was_committed_stays_and_the_rest_can_be_appended(
     )
 
 
+def test_images_that_come_twice_are_one_place_each(corridor, small_encoder, tmp_path):
+    once = read_records(corridor / "ref.csv").select(slice(0, 2))
+    twice = FileSource(join_records([once, once]))
+    report = build_map(tmp_path / "a.progeo", twice, small_encoder)
+    assert (report.added, report.known, report.places) == (2, 2, 2)
+
+
 def test_appending_to_a_map_that_fails_never_removes_it(corridor, small_encoder, tmp_path):
     records = read_records(corridor / "ref.csv")
     path = tmp_path / "a.progeo"

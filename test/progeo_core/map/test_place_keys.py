@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from progeo_core.map.place_keys import rows_of_moved_records, rows_of_records
+from progeo_core.map.place_keys import first_rows, rows_of_moved_records, rows_of_records
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.image_source import source_of_arrays
 
@@ -35,6 +35,11 @@ def test_a_name_as_seen_from_the_working_folder_is_that_of_the_file(table, monke
     monkeypatch.chdir(tmp_path)
     given = records(str(tmp_path / "a" / "x.jpg"), str(tmp_path / "b" / "x.jpg"))
     assert rows_of_records(table, given).tolist() == [5, -1]
+
+
+def test_an_image_that_comes_twice_is_one():
+    given = records("a.jpg", "a.jpg", "a.jpg", "b.jpg", stamp_ns=[1, 1, 2, 1])
+    assert first_rows(given).tolist() == [True, False, True, True]
 
 
 def test_a_folder_that_moved_leaves_names_that_are_clear(table):
