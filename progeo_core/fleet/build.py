@@ -36,6 +36,7 @@ from progeo_core.geo import Datum
 from progeo_core.map.described_images import places_before, places_of
 from progeo_core.map.place_checks import check_views, checked_vectors
 from progeo_core.map.place_features import ViewFinder
+from progeo_core.map.place_keys import first_rows
 from progeo_core.map.places import IdArray
 from progeo_core.progress import Advance, no_progress
 from progeo_core.records.image_source import ImageSource
@@ -111,6 +112,7 @@ def build_fleet(
     named = _named(session, local)
     unlikely = warn_of_stamps(session.key, local.stamp_ns)
     fresh = _rows_not_in(store, session, named)
+    fresh = fresh[first_rows(local)[fresh]]
     known = len(local) - len(fresh)
     advance(known)
     added = 0

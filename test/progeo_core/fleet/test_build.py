@@ -10,7 +10,7 @@ from progeo_core.fleet.push import push_map, session_of_map
 from progeo_core.geo import Datum
 from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
-from progeo_core.records.image_source import source_of_records
+from progeo_core.records.image_source import JoinedSource, source_of_records
 from test.fleet_images import BROKEN, GreyEncoder, content, write_records
 from test.fleet_places import MODEL
 
@@ -33,7 +33,12 @@ def store(tmp_path, monkeypatch):
 
 
 def build(store, table, name="drive", datum=DATUM, encoder=None, advance=lambda count: None):
-    source = source_of_records(table)
+    return build_source(store, source_of_records(table), name, datum, encoder, advance)
+
+
+def build_source(
+    store, source, name="drive", datum=DATUM, encoder=None, advance=lambda count: None
+):
     session = session_of_records(store, source.records, "ada", name, datum)
     describe = in_this_process(encoder or GreyEncoder(), None)
     return build_fleet(store, source, session, describe, advance=advance)
@@ -60,11 +65,13 @@ def test_an_interrupted_build_goes_on_and_describes_nothing_twice(store, table):
 
 
 def test_places_are_those_of_a_map_of_the_same_records(store, table, tmp_path):
-    build_map(tmp_path / "drive.progeo", source_of_records(table), GreyEncoder(), datum=DATUM)
+    # As a bag that holds its images twice.
+    twice = JoinedSource((source_of_records(table),) * 2)
+    build_map(tmp_path / "drive.progeo", twice, GreyEncoder(), datum=DATUM)
     with PlaceMap.open(tmp_path / "drive.progeo") as place_map:
         other = open_fleet(str(tmp_path / "other"), MODEL)
         push_map(place_map, other, session_of_map(place_map, "ada"))
-        build(store, table)
+        build_source(store, twice)
         assert content(store) == content(other)
         # Either goes on with what the other began.
         assert push_map(place_map, store, session_of_map(place_map, "ada")).added == 0
