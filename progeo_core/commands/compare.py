@@ -29,6 +29,7 @@ from progeo_core.commands.options import (
     RuntimeOption,
     TrustFlag,
     check_new,
+    check_place,
 )
 from progeo_core.errors import DataError, UsageError
 from progeo_core.versions import versions
@@ -95,6 +96,8 @@ def compare(
         if picture.suffix != ".svg":
             raise UsageError(f"--picture {picture}: the file must be called NAME.svg")
         check_new(picture, force)
+    check_place(picture)
+    check_place(json_path)
     comparison = _compared(database, queries, names, radius, (device, runtime, trust_code))
     say_skipped(comparison.skipped)
     if json_path is not None:

@@ -16,6 +16,7 @@ from progeo_core.commands.options import (
     RuntimeOption,
     TrustFlag,
     check_new,
+    check_place,
 )
 from progeo_core.errors import UsageError
 
@@ -54,6 +55,7 @@ def describe(
     if bool(images) == (folder is not None):
         raise UsageError("give image files or --images DIR, one of the two")
     check_new(out, force)
+    check_place(out)
     from progeo_core.descriptors.descriptor_file import describe_to_file
     from progeo_core.inference.loading import load_encoder
     from progeo_core.records.image_list import list_images

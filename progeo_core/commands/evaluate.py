@@ -126,6 +126,7 @@ def evaluate(
     """
     if report is not None:
         options.check_folder(report, "answers.csv", force)
+    options.check_place(json_path)
     require_file(map_path)
     topics = BagTopics(image_topic, pose_topic)
     source = _read_queries(queries, map_path, topics, radius, options.read_intrinsics(camera_info))

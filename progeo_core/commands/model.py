@@ -9,7 +9,14 @@ import typer
 
 from progeo_core.commands.console import print_fields, print_json, waiting
 from progeo_core.commands.model_prompts import prompts
-from progeo_core.commands.options import MODEL, ForceFlag, JsonFlag, ModelOption, check_new
+from progeo_core.commands.options import (
+    MODEL,
+    ForceFlag,
+    JsonFlag,
+    ModelOption,
+    check_new,
+    check_place,
+)
 from progeo_core.commands.typer_versions import CommandGroup
 
 app = CommandGroup(no_args_is_help=True, help="Look at a model, import one, export one.")
@@ -172,6 +179,7 @@ def export(
         progeo model export --out descriptor.onnx
     """
     check_new(out, force)
+    check_place(out)
     from progeo_core.inference.onnx_export import export_onnx
     from progeo_core.model.model_info import describe_model
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from progeo_core.errors import UsageError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.model.built_in import DEFAULT_MODEL
 from progeo_core.settings import Range, Settings, setting
@@ -146,6 +146,15 @@ def check_new(path: Path, force: bool) -> None:
     """Raise `UsageError` where a file would be replaced that nobody said may be."""
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: replace it with --force, or choose another name")
+
+
+def check_place(path: Path | None) -> None:
+    """Raise `DataError` where a file cannot be written as its folder is missing, before any work.
+
+    path: None and "-" (stdout) need no folder.
+    """
+    if path is not None and str(path) != "-" and not path.parent.is_dir():
+        raise DataError(f"{path}: cannot be written (there is no folder {path.parent})")
 
 
 def check_folder(folder: Path, file: str, force: bool) -> None:

@@ -15,7 +15,7 @@ from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.reader import Bag, BagImage
 from progeo_core.descriptors.encoder import Encoder, require_finite
 from progeo_core.descriptors.fingerprint import ModelFingerprint
-from progeo_core.errors import DataError, ImageError
+from progeo_core.errors import DataError, ImageError, UsageError
 from progeo_core.evaluation.answers import DescribedImage, answer_drive
 from progeo_core.evaluation.metric_poses import PoseComparison, compare_poses
 from progeo_core.evaluation.metrics import Evaluation, evaluate
@@ -251,6 +251,8 @@ def records_input(
     """
     with PlaceMap.open(map_path) as place_map:
         places, datum, model = place_map.places(), place_map.datum, place_map.fingerprint
+    if records.frame is not Frame.LOCAL and datum is None:
+        raise UsageError(_without_datum(map_path))
     local = records.to_local(datum)
     return ReplayInput(
         path,
@@ -410,14 +412,18 @@ def _in_map_metres(
     if track.frame is Frame.LOCAL:
         return truth
     if datum is None:
-        raise DataError(
-            f"{map_path}: the ground truth is latitude and longitude, but the map has no datum;"
-            " use ground truth in the map's metres, or build the map again with --datum"
-        )
+        raise DataError(_without_datum(map_path))
     known = np.isfinite(truth.position[:, :2]).all(axis=1)
     position = np.full_like(truth.position, np.nan)
     position[known] = enu_from_wgs84(truth.position[known], datum)
     return PosesAt(position, truth.yaw_rad)
+
+
+def _without_datum(map_path: Path) -> str:
+    return (
+        f"{map_path}: the ground truth is latitude and longitude, but the map has no datum;"
+        " use ground truth in the map's metres, or build the map again with --datum"
+    )
 
 
 def _readable(dropped_by: Mapping[str, int]) -> str:

@@ -188,7 +188,8 @@ def test_a_bag_is_never_overwritten(tmp_path, records):
     [
         ([1, 0, 1, 1], None, "1 of 4 records have no stamp_ns"),
         ([1, 2, 3, 2**62], None, "no time after"),
-        ([1, 2, 3, 4], 0.0, "rate 0.0 Hz: must be a positive number"),
+        ([1, 2, 3, 4], 0.0, r"rate 0 Hz: must be above 0, and at most 1,000,000"),
+        ([1, 2, 3, 4], 1e12, r"rate 1e\+12 Hz"),
         ([1, 2, 3, 4], float("nan"), "rate nan Hz"),
     ],
 )

@@ -100,7 +100,7 @@ def test_degrees_need_a_map_with_datum(progeo, campus_map, campus_loop, small_mo
     queries.write_text(f"image,lat_deg,lon_deg\n{image},48,11\n")
     done = progeo("evaluate", "--map", campus_map, "--queries", queries, "--model", small_model)
     assert done.code == 2
-    assert "datum" in done.error
+    assert f"{campus_map}: the ground truth is latitude and longitude, but" in done.error
 
 
 def test_unreadable_queries_and_outputs_are_failed_runs(
@@ -110,9 +110,11 @@ def test_unreadable_queries_and_outputs_are_failed_runs(
     assert done.code == 1
     assert f"{tmp_path / 'none.csv'}: there is nothing here" in done.error
     command = ["evaluate", "--map", campus_map, "--queries", odd_frames, "--model", small_model]
-    done = progeo(*command, "--json", tmp_path / "no" / "out.json")
+    # Before any work, as of loading a model.
+    wasted = ("--model", "no-such-model", "--json", tmp_path / "no" / "out.json")
+    done = progeo(*command, *wasted)
     assert done.code == 1
-    assert "out.json: cannot be written" in done.error
+    assert "out.json: cannot be written (there is no folder" in done.error
     done = progeo(*command, "--radius", "-1")
     assert done.code == 2
     assert "--radius" in done.error
