@@ -134,8 +134,7 @@ def evaluate(
     run = answer_offline(source, run_by, sequence, verification_ms, ray)
     say_skipped(run.skipped)
     if json_path is not None:
-        sources = {"map": str(map_path), "queries_file": str(queries)}
-        write_json(json_path, _document(run) | sources)
+        write_json(json_path, _document(run))
     if str(json_path) != "-":
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
         print_poses(run.poses)
@@ -223,13 +222,15 @@ def _described(
 
 
 def _document(run: Replay) -> dict[str, Any]:
-    """Return the JSON of one run, without its sources."""
+    """Return the JSON of one run."""
     metric = {} if run.poses is None else {"metric_pose": run.poses.full.to_json()}
     return (
         run.evaluation.to_json()
         | metric
         | {
             "skipped": list(run.skipped),
+            "map": str(run.source.map_path),
+            "queries_file": str(run.source.queries),
             "model": dataclasses.asdict(run.source.model),
             "versions": versions(),
         }
