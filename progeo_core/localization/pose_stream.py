@@ -31,7 +31,7 @@ from progeo_core.localization.pose_correction import (
     first_belief,
 )
 from progeo_core.poses.planar_pose import between, compose
-from progeo_core.poses.pose_buffer import MAX_SPEED_MPS, BufferedPose, PoseBuffer
+from progeo_core.poses.pose_buffer import BufferedPose, PoseBuffer
 from progeo_core.poses.pose_estimate import PoseEstimate
 
 # Answers that tell the speed of a robot without odometry.
@@ -183,13 +183,12 @@ class PoseStream:
         return expected_by_odometry(position, float(planar[2]), last.pose.belief, step, elapsed_s)
 
     def _speed_mps(self) -> float:
-        """Return how fast the latest answers went, no faster than robots do: one may be a jump."""
+        """Return how fast the latest answers went."""
         if len(self._recent) < 2:
             return 0.0
         elapsed_s = (self._recent[-1][0] - self._recent[0][0]) * 1e-9
         points = [position for _, position in self._recent]
-        path_m = sum(itertools.starmap(math.dist, itertools.pairwise(points)))
-        return min(path_m / elapsed_s, MAX_SPEED_MPS)
+        return sum(itertools.starmap(math.dist, itertools.pairwise(points))) / elapsed_s
 
 
 def odom_in_map(estimate: PoseEstimate, robot: BufferedPose) -> OdomInMap:

@@ -19,7 +19,7 @@ _KEPT = 12_000
 # A pose this much older than the last (s) is of a new run (simulation, bag loop), not disorder.
 _RESTART_S = 1.0
 # No robot moves faster than this (m/s) or by more than this (m) within the noise of stamps.
-MAX_SPEED_MPS, _MAX_NOISE_M = 30.0, 1.0
+_MAX_SPEED_MPS, _MAX_NOISE_M = 30.0, 1.0
 # An image this much newer (s) than the newest pose was taken there; poses come a little late.
 _LATE_S = 0.2
 # A time this much newer (s) than the newest pose is not covered: the topic has stopped.
@@ -108,7 +108,7 @@ class PoseBuffer:
                 if -_RESTART_S < elapsed <= 0.0:
                     return
                 step = math.dist(point, last.position)
-                if elapsed <= 0.0 or step > MAX_SPEED_MPS * elapsed + _MAX_NOISE_M:
+                if elapsed <= 0.0 or step > _MAX_SPEED_MPS * elapsed + _MAX_NOISE_M:
                     self._stamps.clear()
                     self._entries.clear()
                     self._segment += 1
