@@ -65,7 +65,10 @@ class KeyframeLandmarks:
 
     @property
     def first_waiting(self) -> int | None:
-        """Return the first place whose view may still change, None where none may."""
+        """Return the first place whose landmarks are not found yet, None where there is none.
+
+        Earlier ones may still lose theirs, where later keyframes contradict them.
+        """
         return self._kept[-self._waiting].place_id if self._waiting else None
 
     def finish(self) -> list[CompletedView]:

@@ -8,6 +8,7 @@ pairs that agree, and groups that contradict each other cannot both be right.
 from __future__ import annotations
 
 import collections
+import heapq
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from scipy.sparse.csgraph import connected_components
 
 from progeo_core.geo import FloatArray
 from progeo_core.poses.camera_pose import CameraPose
-from progeo_core.poses.transform import IDENTITY, Transform
 from progeo_core.verification.landmark_check import MAX_ERROR_PX, Sighting
 
 IntArray = NDArray[np.int64]
@@ -32,6 +32,8 @@ _AGREE_TIMES, _MIN_CONTRADICTION_PX, _CONTRADICT_TIMES = 3.0, 24.0, 6.0
 _MIN_STEPS = 2
 # A group is right where it has this many times the places of any that contradicts it.
 _CLEARLY_MORE = 2.0
+# Groups that are off by the same are looked for among so many, the largest; as many are listed.
+_MAX_FRAMES, _LISTED = 100, 4
 # Two groups are off by the same up to this share of it, or so much (m).
 _SAME, _SAME_M = 0.25, 0.1
 
@@ -53,17 +55,20 @@ class Contradiction(NamedTuple):
         return self.sizes[0] >= _CLEARLY_MORE * self.sizes[1]
 
     def __str__(self) -> str:
-        *most, last = map(str, self.sizes)
+        *most, last = map(str, self.sizes[:_LISTED])
+        more = len(self.sizes) - _LISTED
+        if more > 0:
+            *most, last = *most, last, f"{more} more of up to {self.sizes[_LISTED]}"
         sizes = f"{', '.join(most)} and {last}"
         return f"groups of {sizes} places contradict each other by {self.apart_m:.2f} m"
 
 
 class _Step(NamedTuple):
-    """Contradiction of two places: what moves the second one's frame into the first one's."""
+    """Contradiction of two places: what moves [4, 4] the second one's frame to the first one's."""
 
     first: int
     second: int
-    move: Transform
+    move: FloatArray
     apart_m: float
 
 
@@ -90,8 +95,7 @@ def contradictions(
         for (first, second), error_px in errors.items()
         if error_px > contradict_px and group[first] != group[second]
     ]
-    steps = _sure(steps)
-    return [_judged(members, poses, steps) for members in _linked(group, steps)]
+    return [_judged(members, poses, steps) for members, steps in _linked(group, _sure(steps))]
 
 
 def _groups(places: Iterable[int], pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
@@ -106,7 +110,9 @@ def _groups(places: Iterable[int], pairs: Iterable[tuple[int, int]]) -> dict[int
 def _step(groups: tuple[int, int], given: CameraPose, seen: CameraPose | None) -> _Step:
     """Return what moves the second group to where the landmarks of the first one see it."""
     assert seen is not None
-    move = Transform(*seen).then(Transform(*given).inverse())
+    move = np.eye(4)
+    move[:3, :3] = seen.rotation @ given.rotation.T
+    move[:3, 3] = seen.position - move[:3, :3] @ given.position
     return _Step(*groups, move, float(np.linalg.norm(seen.position - given.position)))
 
 
@@ -116,22 +122,26 @@ def _sure(steps: list[_Step]) -> list[_Step]:
     return [one for one in steps if count[frozenset((one.first, one.second))] >= _MIN_STEPS]
 
 
-def _linked(group: Mapping[int, int], steps: list[_Step]) -> list[dict[int, list[int]]]:
-    """Return the groups that contradictions link, with the places of each."""
+def _linked(
+    group: Mapping[int, int], steps: list[_Step]
+) -> list[tuple[dict[int, list[int]], list[_Step]]]:
+    """Return the groups that contradictions link, with the places of each, and these."""
     linked = _groups(set(group.values()), {(one.first, one.second) for one in steps})
-    found: dict[int, dict[int, list[int]]] = {}
+    ways: dict[int, list[_Step]] = {}
+    for one in steps:
+        ways.setdefault(linked[one.first], []).append(one)
+    groups: dict[int, dict[int, list[int]]] = {number: {} for number in ways}
     touched = {side for one in steps for side in (one.first, one.second)}
     for place, number in group.items():
         if number in touched:
-            found.setdefault(linked[number], {}).setdefault(number, []).append(place)
-    return [*found.values()]
+            groups[linked[number]].setdefault(number, []).append(place)
+    return [(groups[number], ways[number]) for number in ways]
 
 
 def _judged(
     groups: Mapping[int, list[int]], poses: Mapping[int, CameraPose], steps: list[_Step]
 ) -> Contradiction:
     """Return which of groups that contradict each other lose their landmarks."""
-    steps = [one for one in steps if one.first in groups]
     apart_m = float(np.median([one.apart_m for one in steps]))
     frames = _frames(groups, poses, _moves(groups, steps), max(_SAME * apart_m, _SAME_M))
     if len(frames) == 1:  # They are hardly off: no two are of one frame for sure.
@@ -145,54 +155,55 @@ def _judged(
 def _frames(
     groups: Mapping[int, list[int]],
     poses: Mapping[int, CameraPose],
-    moves: Mapping[int, Transform],
+    moves: Mapping[int, FloatArray],
     same_m: float,
 ) -> list[list[int]]:
     """Return the places of groups that are off by the same, together.
 
-    moves: of each group into one frame; they are the same up to `same_m`.
+    moves: [4, 4] of each group into one frame; they are the same up to `same_m`.
     """
-    frames: list[tuple[int, list[int]]] = []
-    centers = {
-        number: np.mean([poses[place].position for place in members], axis=0)
-        for number, members in groups.items()
-    }
+    frames: list[list[int]] = []
+    known, centers = np.empty((0, 4, 4)), np.empty((0, 4))
     for number in sorted(groups, key=lambda one: -len(groups[one])):
-        for other, members in frames:
-            # Where one of two frames is turned, they meet at a point.
-            off = [
-                np.linalg.norm(_moved(moves[number], point) - _moved(moves[other], point))
-                for point in (centers[number], centers[other])
-            ]
-            if max(off) < same_m:
-                members.extend(groups[number])
-                break
-        else:
-            frames.append((number, [*groups[number]]))
-    return [members for _, members in frames]
+        move, members = moves[number], groups[number]
+        center = np.append(np.mean([poses[place].position for place in members], axis=0), 1.0)
+        # Where one of two frames is turned, they meet at a point, but not at both centres.
+        off = np.linalg.norm((known - move) @ center, axis=1)
+        other = np.linalg.norm(np.einsum("kij,kj->ki", known - move, centers), axis=1)
+        same = np.flatnonzero(np.maximum(off, other) < same_m)
+        if same.size:
+            frames[same[0]].extend(members)
+            continue
+        frames.append([*members])
+        if len(known) < _MAX_FRAMES:
+            known, centers = np.concatenate([known, move[None]]), np.vstack([centers, center])
+    return frames
 
 
-def _moves(groups: Mapping[int, list[int]], steps: list[_Step]) -> dict[int, Transform]:
-    """Return what moves each group into the frame of the largest one, over all between them."""
-    both = [*steps, *(_Step(b, a, move.inverse(), far) for a, b, move, far in steps)]
-    moves = {max(groups, key=lambda one: len(groups[one])): IDENTITY}
-    while len(moves) < len(groups):
-        ahead: dict[tuple[int, int], list[Transform]] = {}
-        for one in both:
-            if one.first in moves and one.second not in moves:
-                ahead.setdefault((one.first, one.second), []).append(one.move)
-        (first, second), found = max(ahead.items(), key=lambda item: len(item[1]))
-        moves[second] = moves[first].then(_middle(found))
+def _moves(groups: Mapping[int, list[int]], steps: list[_Step]) -> dict[int, FloatArray]:
+    """Return what moves [4, 4] each group to the largest one's frame, over all between them."""
+    ways: dict[int, dict[int, list[FloatArray]]] = {number: {} for number in groups}
+    for first, second, move, _ in steps:
+        ways[first].setdefault(second, []).append(move)
+        ways[second].setdefault(first, []).append(np.asarray(np.linalg.inv(move), np.float64))
+    largest = max(groups, key=lambda one: len(groups[one]))
+    moves = {largest: np.eye(4)}
+    # Those that most sightings tell come first.
+    ahead = [(-len(found), largest, number) for number, found in ways[largest].items()]
+    heapq.heapify(ahead)
+    while ahead:
+        _, first, second = heapq.heappop(ahead)
+        if second in moves:
+            continue
+        moves[second] = moves[first] @ _middle(ways[first][second])
+        for number, found in ways[second].items():
+            if number not in moves:
+                heapq.heappush(ahead, (-len(found), second, number))
     return moves
 
 
-def _middle(moves: list[Transform]) -> Transform:
-    """Return the one of several transforms whose shift is nearest to the median of all."""
-    shifts = np.stack([one.position for one in moves])
+def _middle(moves: list[FloatArray]) -> FloatArray:
+    """Return the one of several moves whose shift is nearest to the median of all."""
+    shifts = np.stack([one[:3, 3] for one in moves])
     far = np.linalg.norm(shifts - np.median(shifts, axis=0), axis=1)
     return moves[int(far.argmin())]
-
-
-def _moved(move: Transform, point: FloatArray) -> FloatArray:
-    """Return where a point [3] (m) of one frame is in the other."""
-    return move.then(Transform(point, IDENTITY.orientation)).position

@@ -57,6 +57,23 @@ def test_several_groups_contradict_the_largest_one():
     assert str(found).startswith("groups of 12, 4 and 3 places")
 
 
+def test_many_groups_are_told_in_few_words():
+    poses, sightings = drive(["five", "still"] * 150, reach=1)
+    # None of the 300 agrees with another, but those that moved are off by the same.
+    (found,) = contradictions(poses, sightings)
+    assert found.sizes == (150, 150)
+    random = np.random.default_rng(0)
+    apart = {
+        pair: seen._replace(pose=CameraPose(random.normal(size=3) * 100.0, AHEAD))
+        for pair, seen in sightings.items()
+    }
+    (found,) = contradictions(poses, apart)
+    assert sum(found.sizes) == 300
+    assert str(found).startswith("groups of ")
+    assert " more of up to " in str(found)
+    assert len(str(found)) < 100
+
+
 def test_poses_that_are_all_rough_contradict_nothing():
     assert contradictions(*drive(["still"] * 20, px=40.0)) == []
     assert contradictions({}, {}) == []
