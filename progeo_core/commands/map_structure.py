@@ -126,11 +126,12 @@ def feature_finder(features: int, device: str, runtime: str = MODEL.runtime) -> 
 
 
 def finish_structure(
-    map_path: Path, finder: DepthViewFinder | None, added: int = 0
+    map_path: Path, finder: DepthViewFinder | None, added: int | None = None
 ) -> dict[str, str]:
     """Triangulate what lacks 3-D points; return what there is in the end, as readable lines.
 
-    finder: None leaves the map as it is. added: how many of the newest places it found just now.
+    finder: None leaves the map as it is. added: how many of the newest places have been added just
+    now, whose points are compared with the images of others; None compares all.
     """
     if finder is None:
         return {}
@@ -139,16 +140,13 @@ def finish_structure(
     from progeo_core.verification.map_landmarks import add_landmarks
 
     with PlaceMap.open(map_path, writable=True) as place_map:
-        newest = place_map.ids()[len(place_map) - added :]
+        newest = place_map.ids()[0 if added is None else len(place_map) - added :]
         with progress("finding 3-D points", len(place_map)) as advance:
             report = add_landmarks(place_map, newest, finder.features, advance)
         if report.contradicting:
             first = place_map.images(report.contradicting[:1])[0]
-            say_problem(
-                "warning",
-                f"{len(report.contradicting)} places have no 3-D points, as their poses contradict"
-                f" what the images of others show, first: {first}",
-            )
+            lost = "; ".join(report.refusals)
+            say_problem("warning", f"3-D points are refused {lost}; first: {first}")
         lines = structure_lines(place_map.view_counts(), place_map.structure)
     unused = finder.faults.total()
     return lines | ({"calibration or depth not used": f"{unused} images"} if unused else {})

@@ -23,7 +23,12 @@ from progeo_core.fleet.store import FleetPlaces, FleetSession
 from progeo_core.geo import Datum
 from progeo_core.map.checksums import fields_checksum
 from progeo_core.map.feature_blob import FeatureBlob, pack_features, unpack_features
-from progeo_core.map.place_features import PlaceView, StructureNote, fault_of
+from progeo_core.map.place_features import (
+    PlaceView,
+    StructureNote,
+    fault_of,
+    pose_errors_in_words,
+)
 from progeo_core.map.places import Float16Array, Places
 from progeo_core.map.sqlite_file import DamageError
 
@@ -42,6 +47,8 @@ _NUMBERS = ("x_m", "y_m", "z_m", "yaw_rad", "lat_deg", "lon_deg", "alt_m")
 _CONTENT = ("thumbnail", "calibration", "pose", "width", "height", "landmarks", "features")
 PLAIN_COLUMNS = ("id", "session", *_LABELS, *_NUMBERS, "descriptor")
 ALL_COLUMNS = (*PLAIN_COLUMNS, *_CONTENT, "checksum")
+# The columns of how wrong the poses of a session are.
+_POSE_ERRORS = ("position_error_m", "turn_error_rad")
 CLEARED_COLUMNS = tuple(name for name in (*ALL_COLUMNS, "cell") if name not in ("id", "session"))
 # Whether a row is a place that was not dropped.
 IS_PLACE = "checksum IS NOT NULL"
@@ -92,7 +99,7 @@ def session_schema() -> pa.Schema:
     import pyarrow as pa
 
     texts = ("key", "robot", "name", "lineage", "extractor", "structure_source")
-    numbers = ("datum_lat_deg", "datum_lon_deg", "datum_alt_m")
+    numbers = ("datum_lat_deg", "datum_lon_deg", "datum_alt_m", *_POSE_ERRORS)
     return pa.schema(
         [_column(name, pa.string()) for name in texts]
         + [_column(name, pa.float64()) for name in numbers]
@@ -131,7 +138,7 @@ def fingerprint_of(uri: str, schema: pa.Schema) -> ModelFingerprint:
 
 def session_row(session: FleetSession) -> dict[str, Any]:
     """Return the row of a session."""
-    extractor, source = session.structure or (None, None)
+    extractor, source, errors = session.structure or (None, None, (None, None))
     return {
         "key": session.key,
         "robot": session.robot,
@@ -142,14 +149,21 @@ def session_row(session: FleetSession) -> dict[str, Any]:
         "datum_lat_deg": session.datum.lat_deg,
         "datum_lon_deg": session.datum.lon_deg,
         "datum_alt_m": session.datum.alt_m,
+        **dict(zip(_POSE_ERRORS, errors, strict=True)),
     }
 
 
 def session_of(row: Mapping[str, Any]) -> FleetSession:
     """Return the session of a row."""
     datum = Datum(*(row[f"datum_{name}"] for name in ("lat_deg", "lon_deg", "alt_m")))
-    known = row["extractor"] is not None
-    structure = StructureNote(row["extractor"], row["structure_source"]) if known else None
+    structure = None
+    if row["extractor"] is not None:
+        source = row["structure_source"]
+        # Stores of before, and programs of before, have no such columns.
+        position_m, turn_rad = (row.get(name) for name in _POSE_ERRORS)
+        if position_m is None or turn_rad is None:
+            position_m, turn_rad = pose_errors_in_words(source)
+        structure = StructureNote(row["extractor"], source, (position_m, turn_rad))
     return FleetSession(row["robot"], row["name"], row["lineage"], datum, structure)
 
 

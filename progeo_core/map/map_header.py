@@ -14,9 +14,14 @@ from progeo_core.errors import UsageError
 from progeo_core.geo import Datum
 from progeo_core.map.checksums import fields_checksum
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
-from progeo_core.map.place_features import StructureNote
+from progeo_core.map.place_features import StructureNote, pose_errors_in_words
 from progeo_core.map.projection_row import stored_dimension
-from progeo_core.map.schema import CHECKSUMS_SINCE, VIEWS_SINCE, has_calibration_v1
+from progeo_core.map.schema import (
+    CHECKSUMS_SINCE,
+    POSE_ERRORS_SINCE,
+    VIEWS_SINCE,
+    has_calibration_v1,
+)
 from progeo_core.map.sqlite_file import DamageError
 
 # A model's descriptor has at most so many values.
@@ -65,7 +70,10 @@ def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:
             raise DamageError("what it says of itself does not match its checksum")
     if version < VIEWS_SINCE:
         fields = (*fields, None, None)
-    fingerprint, lat, lon, alt, revision, places, last_id, several, *curves, by, source = fields
+    if version < POSE_ERRORS_SINCE:
+        fields = (*fields, *_pose_errors_v3(fields[-1]))
+    fingerprint, lat, lon, alt, revision, places, last_id, several, *rest = fields
+    curves, structure = rest[:4], rest[4:]
     counts = (places, last_id, several)
     model = _fingerprint(fingerprint)
     if not isinstance(revision, str) or any(type(n) is not int or n < 0 for n in counts):
@@ -82,7 +90,7 @@ def read_header(connection: sqlite3.Connection, version: int) -> MapHeader:
         places=places,
         last_id=last_id,
         several_cameras=bool(several),
-        structure=_structure(by, source),
+        structure=_structure(*structure),
     )
 
 
@@ -96,7 +104,7 @@ def write_header(connection: sqlite3.Connection, header: MapHeader) -> None:
         header.last_id,
         int(header.several_cameras),
         *_curves(header.calibration),
-        *(header.structure or (None, None)),
+        *_structure_fields(header.structure),
     )
     # As SQLite gives them back.
     fields = tuple(value + 0.0 if isinstance(value, float) else value for value in fields)
@@ -153,12 +161,25 @@ def _calibration(values: list[Any]) -> Calibration | None:
     return Calibration(ConfidenceCurve(*numbers[:2]), ConfidenceCurve(*numbers[2:]))
 
 
-def _structure(extractor: Any, source: Any) -> StructureNote | None:
-    if extractor is None and source is None:
+def _structure(extractor: Any, source: Any, *errors: Any) -> StructureNote | None:
+    if (extractor, source, *errors) == (None,) * 4:
         return None
     if not (isinstance(extractor, str) and isinstance(source, str)):
         raise DamageError("what it says of its 3-D points cannot be read")
-    return StructureNote(extractor, source)
+    position_m, turn_rad = map(_number, errors)
+    if not (0.0 <= position_m < math.inf and 0.0 <= turn_rad < math.inf):
+        raise DamageError("the errors of its poses make no sense")
+    return StructureNote(extractor, source, (position_m, turn_rad))
+
+
+def _structure_fields(structure: StructureNote | None) -> tuple[str | float | None, ...]:
+    if structure is None:
+        return (None,) * 4
+    return (structure.extractor, structure.source, *structure.pose_errors)
+
+
+def _pose_errors_v3(source: Any) -> tuple[float | None, float | None]:
+    return pose_errors_in_words(source) if isinstance(source, str) else (None, None)
 
 
 def _file_bytes(connection: sqlite3.Connection) -> int:

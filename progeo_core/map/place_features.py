@@ -88,40 +88,47 @@ class PlaceView(NamedTuple):
     intrinsics: Intrinsics | None
     features: PlaceFeatures | None
 
+    def without_landmarks(self) -> PlaceView:
+        """Return the same view without its 3-D points."""
+        features = None if self.features is None else self.features.without_landmarks()
+        return self._replace(features=features)
+
 
 class StructureNote(NamedTuple):
     """What made the local features and the 3-D points of a map.
 
     extractor: names the local features, such as "xfeat-9f3c21aa". source: one readable line about
     the 3-D points, such as "depth", or why there are none; "" where there is nothing to say.
+    pose_errors: how wrong the map's poses are by themselves (m, rad) on each axis, 0 where they are
+    not rough.
     """
 
     extractor: str
     source: str
-
-    @property
-    def pose_errors(self) -> tuple[float, float]:
-        """Return how wrong the map's poses are by themselves (m, rad), 0 where they are not rough.
-
-        Of landmarks that came in parts, the roughest counts.
-        """
-        found = [(0.0, 0.0)]
-        for part in _ROUGH.finditer(self.source):
-            position_m, turn_deg = map(float, part.groups())
-            found.append((position_m, math.radians(turn_deg)))
-        return max(found)
+    pose_errors: tuple[float, float] = (0.0, 0.0)
 
 
 # Poses that images contradict by no more than this (m, rad) on each axis are not called rough.
 _EXACT_M, _EXACT_RAD = 0.012, 0.004
-_ROUGH = re.compile(r"whose poses err by (\d+\.\d+) m and (\d+\.\d+)°")
+# How maps of schemas 3 and 4, and stores of that time, said it.
+_IN_WORDS = re.compile(r"whose poses err by (\d+\.\d+) m and (\d+\.\d+)°")
 
 
-def rough_poses(source: str, position_m: float, turn_rad: float) -> str:
-    """Return what a note's source says of places whose poses err by so much on each axis."""
+def rough_poses(extractor: str, source: str, position_m: float, turn_rad: float) -> StructureNote:
+    """Return the note of places whose poses err by so much on each axis (m, rad)."""
     if position_m <= _EXACT_M and turn_rad <= _EXACT_RAD:
-        return source
-    return f"{source} whose poses err by {position_m:.3f} m and {math.degrees(turn_rad):.2f}°"
+        return StructureNote(extractor, source)
+    words = f"{source} whose poses err by {position_m:.3f} m and {math.degrees(turn_rad):.2f}°"
+    return StructureNote(extractor, words, (position_m, turn_rad))
+
+
+def pose_errors_in_words(source: str) -> tuple[float, float]:
+    """Return what a note of before `StructureNote.pose_errors` says of these in its source."""
+    found = [(0.0, 0.0)]
+    for part in _IN_WORDS.finditer(source):
+        position_m, turn_deg = map(float, part.groups())
+        found.append((position_m, math.radians(turn_deg)))
+    return max(found)
 
 
 class ViewFinder(Protocol):
@@ -153,7 +160,7 @@ class ViewFinder(Protocol):
 
 
 def joined_structure(known: StructureNote | None, added: StructureNote) -> StructureNote:
-    """Return the note of a map that views are added to.
+    """Return the note of a map that views are added to; the roughest poses of both count.
 
     Raises `UsageError` for views of another extractor: they could not be compared with its own.
     """
@@ -165,7 +172,8 @@ def joined_structure(known: StructureNote | None, added: StructureNote) -> Struc
             " one map those of the other with 'progeo map structure'"
         )
     sources = dict.fromkeys([*known.source.split("; "), *added.source.split("; ")])
-    return StructureNote(known.extractor, "; ".join(filter(None, sources)))
+    roughest = max(known.pose_errors, added.pose_errors)
+    return StructureNote(known.extractor, "; ".join(filter(None, sources)), roughest)
 
 
 def fault_of(view: PlaceView) -> str | None:

@@ -8,13 +8,13 @@ import zlib
 import numpy as np
 
 from progeo_core.descriptors.projection import Projection
-from progeo_core.map.schema import PROJECTED, PROJECTION_TABLE
+from progeo_core.map.schema import PROJECTED, PROJECTION_TABLE, is_projected
 from progeo_core.map.sqlite_file import DamageError
 
 
 def stored_dimension(connection: sqlite3.Connection, version: int, long: int) -> int:
     """Return the length of the descriptors that a map keeps; long: of its model's."""
-    if version < PROJECTED:
+    if not is_projected(version):
         return long
     row = connection.execute("SELECT dimension FROM projection").fetchone()
     if row is None or not 0 < row[0] < long:
@@ -24,7 +24,7 @@ def stored_dimension(connection: sqlite3.Connection, version: int, long: int) ->
 
 def read_projection(connection: sqlite3.Connection, version: int, long: int) -> Projection | None:
     """Return what shortens descriptors of `long` values; None where they are kept as they are."""
-    if version < PROJECTED:
+    if not is_projected(version):
         return None
     short = stored_dimension(connection, version, long)
     query = "SELECT components, crc32 FROM projection"

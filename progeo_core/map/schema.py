@@ -12,12 +12,14 @@ import sqlite3
 
 from progeo_core.errors import DataError
 
-VERSION = 3
-# A map that keeps shortened descriptors is of this version: programs that would not shorten those
-# of queries refuse it. All other maps stay as they are.
-PROJECTED = 4
-# The versions from which on rows have checksums, and places have views.
-CHECKSUMS_SINCE, VIEWS_SINCE = 2, 3
+VERSION = 5
+# A map that keeps shortened descriptors is of the next version, of earlier versions 4: programs
+# that would not shorten those of queries refuse it. All other maps stay as they are.
+PROJECTED = VERSION + 1
+_PROJECTED_V4 = 4
+# The versions from which on rows have checksums, places have views, and the errors of poses are
+# known.
+CHECKSUMS_SINCE, VIEWS_SINCE, POSE_ERRORS_SINCE = 2, 3, 5
 
 MAP_TABLE = """CREATE TABLE map (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -35,6 +37,8 @@ MAP_TABLE = """CREATE TABLE map (
     sequence_slope REAL,
     structure_extractor TEXT,
     structure_source TEXT,
+    structure_position_error_m REAL,
+    structure_turn_error_rad REAL,
     crc32 INTEGER NOT NULL
 ) STRICT"""
 
@@ -111,7 +115,14 @@ _TABLES = {
     _SEQUENCE,
 }
 
-_MAP_TABLE_V2 = MAP_TABLE.replace("    structure_extractor TEXT,\n    structure_source TEXT,\n", "")
+_MAP_TABLE_V3 = MAP_TABLE.replace(
+    "    structure_position_error_m REAL,\n    structure_turn_error_rad REAL,\n", ""
+)
+_TABLES_V3 = _TABLES - {("table", "map", MAP_TABLE)} | {("table", "map", _MAP_TABLE_V3)}
+
+_MAP_TABLE_V2 = _MAP_TABLE_V3.replace(
+    "    structure_extractor TEXT,\n    structure_source TEXT,\n", ""
+)
 _PLACE_TABLE_V2 = PLACE_TABLE.replace(",\n    view_crc32 INTEGER", "")
 
 _TABLES_V2 = {
@@ -179,12 +190,20 @@ _CALIBRATION_V1 = {
     ("index", "sqlite_autoindex_calibration_1", None),
 }
 
+_PROJECTION = {("table", "projection", PROJECTION_TABLE)}
 _WANTED = {
     1: _TABLES_V1,
     2: _TABLES_V2,
+    3: _TABLES_V3,
+    _PROJECTED_V4: _TABLES_V3 | _PROJECTION,
     VERSION: _TABLES,
-    PROJECTED: _TABLES | {("table", "projection", PROJECTION_TABLE)},
+    PROJECTED: _TABLES | _PROJECTION,
 }
+
+
+def is_projected(version: int) -> bool:
+    """Whether maps of a version keep shortened descriptors."""
+    return version in (_PROJECTED_V4, PROJECTED)
 
 
 def create_tables(connection: sqlite3.Connection) -> None:

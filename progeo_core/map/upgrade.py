@@ -1,6 +1,7 @@
 """Maps of earlier schemas become maps of this one: in place, in one step.
 
-The first had no checksums, the second no views.
+The first had no checksums, the second no views, the third (fourth, where descriptors are shortened)
+said how wrong its poses are in words only.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from progeo_core.map.schema import (
     DESCRIPTOR_TABLE,
     MAP_TABLE,
     PLACE_TABLE,
+    PROJECTED,
     THUMBNAIL_TABLE,
     VERSION,
+    VIEWS_SINCE,
     create_view_tables,
     has_calibration_v1,
+    is_projected,
 )
 from progeo_core.map.sqlite_file import DamageError, explained, may_write, open_file
 from progeo_core.map.write_lock import MapLock
@@ -64,13 +68,16 @@ def upgrade_file(path: Path) -> None:
     with contextlib.closing(connection), explained(path):
         if version >= VERSION:
             return
-        _log.info("%s: upgrading the map to schema %d", path, VERSION)
+        target = PROJECTED if is_projected(version) else VERSION
+        _log.info("%s: upgrading the map to schema %d", path, target)
         connection.execute("BEGIN IMMEDIATE")
         header = read_header(connection, version)
         if version < CHECKSUMS_SINCE:
             _sign(connection, header)
         _declare_tables(connection, header)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        if version < VIEWS_SINCE:
+            create_view_tables(connection)
+        connection.execute(f"PRAGMA user_version = {target}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -133,7 +140,6 @@ def _declare_tables(connection: sqlite3.Connection, header: MapHeader) -> None:
         connection.execute("DROP TABLE calibration")
     connection.execute(MAP_TABLE)
     write_header(connection, header)
-    create_view_tables(connection)
     (version,) = connection.execute("PRAGMA schema_version").fetchone()
     connection.execute("PRAGMA writable_schema = ON")
     tables = {"place": PLACE_TABLE, "descriptor": DESCRIPTOR_TABLE, "thumbnail": THUMBNAIL_TABLE}

@@ -1,8 +1,9 @@
 """Landmarks of keyframes from the keyframes around them, while the session goes on.
 
 A keyframe waits until a few more have come, so that it has neighbours on both sides. Without depth,
-its features are triangulated between them; with depth, its landmarks are compared with what they
-see, and are refused where they contradict most of them.
+its features are triangulated between them. Its landmarks are compared with what they see, and are
+refused where these contradict them, by the rule of maps that are built (`LandmarkJudge`): this may
+be later, when more is known, and of several keyframes at once.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.map.place_features import PlaceFeatures, PlaceView
+from progeo_core.map.place_features import PlaceView
 from progeo_core.verification.feature_tracks import direct_tracks
 from progeo_core.verification.known_view import KnownView, known_view
-from progeo_core.verification.landmark_check import contradicts, rows_to_ask
+from progeo_core.verification.landmark_check import rows_to_ask, sightings
+from progeo_core.verification.landmark_judge import LandmarkJudge
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
@@ -27,18 +29,17 @@ IntArray = NDArray[np.int64]
 
 
 class CompletedView(NamedTuple):
-    """View of a place with its landmarks. triangulated, refused: how they came, or went."""
+    """View of a place with its landmarks. triangulated: how they came. refused: why they went."""
 
     place_id: int
     view: PlaceView
     triangulated: bool
-    refused: bool
+    refused: str
 
 
 class _Keyframe(NamedTuple):
     place_id: int
     view: PlaceView
-    features: PlaceFeatures
     known: KnownView
 
 
@@ -47,21 +48,27 @@ class KeyframeLandmarks:
 
     def __init__(self) -> None:
         """Start without keyframes."""
-        self._kept: collections.deque[_Keyframe] = collections.deque(maxlen=_KEPT)
+        self._kept: collections.deque[_Keyframe] = collections.deque()
         self._waiting = 0
+        self._judge = LandmarkJudge()
 
     def add(self, place_id: int, view: PlaceView) -> list[CompletedView]:
         """Add the newest keyframe; return earlier views whose landmarks have changed."""
         known = known_view(view)
-        if known is None or view.features is None:
+        if known is None:
             return []
-        self._kept.append(_Keyframe(place_id, view, view.features, known))
+        self._kept.append(_Keyframe(place_id, view, known))
         self._waiting += 1
+        while len(self._kept) > _KEPT:
+            self._judge.forget(self._kept.popleft().place_id)
         return self._completed(_DELAY)
 
     @property
     def first_waiting(self) -> int | None:
-        """Return the first place whose view may still change, None where none may."""
+        """Return the first place whose landmarks are not found yet, None where there is none.
+
+        Earlier ones may still lose theirs, where later keyframes contradict them.
+        """
         return self._kept[-self._waiting].place_id if self._waiting else None
 
     def finish(self) -> list[CompletedView]:
@@ -69,34 +76,50 @@ class KeyframeLandmarks:
         return self._completed(0)
 
     def _completed(self, left: int) -> list[CompletedView]:
-        done = []
-        for row in range(len(self._kept) - self._waiting, len(self._kept) - left):
-            self._waiting -= 1
-            done.append(self._complete(row))
-        return [one for one in done if one is not None]
+        rows = range(len(self._kept) - self._waiting, len(self._kept) - left)
+        if not rows:
+            return []
+        self._waiting = left
+        triangulated = {self._kept[row].place_id for row in rows if self._complete(row)}
+        refused = self._refused()
+        return [
+            CompletedView(one.place_id, one.view, one.place_id in triangulated, why)
+            for one in self._kept
+            if (why := refused.get(one.place_id, "")) or one.place_id in triangulated
+        ]
 
-    def _complete(self, row: int) -> CompletedView | None:
+    def _complete(self, row: int) -> bool:
+        """Let a judge know what others see of a keyframe; return whether it was triangulated."""
         keyframe, neighbors = self._kept[row], self._neighbors(row)
-        features = keyframe.features
-        if features.has_landmark.any():
-            others = self._known(rows_to_ask(row, len(self._kept), neighbors))
-            if not contradicts(keyframe.known, features.landmarks, others):
-                return None
-            features = features.without_landmarks()
+        features = keyframe.view.features
+        assert features is not None
+        is_new = not features.has_landmark.any()
+        if is_new:
+            others = [self._kept[other].known for other in neighbors.tolist()]
+            found = triangulate(keyframe.known, others, direct_tracks(keyframe.known, others))
+            features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
+            if not features.has_landmark.any():
+                return False
             view = keyframe.view._replace(features=features)
-            return CompletedView(keyframe.place_id, view, triangulated=False, refused=True)
-        others = self._known(neighbors)
-        found = triangulate(keyframe.known, others, direct_tracks(keyframe.known, others))
-        features = features._replace(landmarks=found.landmarks, sigma_m=found.sigma_m)
-        if not features.has_landmark.any():
-            return None
-        view = keyframe.view._replace(features=features)
-        return CompletedView(keyframe.place_id, view, triangulated=True, refused=False)
+            self._kept[row] = keyframe._replace(view=view)
+        asked = [self._kept[other] for other in rows_to_ask(row, len(self._kept), neighbors)]
+        known = {one.place_id: one.known for one in asked}
+        seen = sightings(keyframe.known, features.landmarks, known)
+        self._judge.add(keyframe.place_id, keyframe.known.pose, not is_new, seen)
+        return is_new
+
+    def _refused(self) -> dict[int, str]:
+        """Take the landmarks from keyframes that others contradict; return the reason of each."""
+        refused = {}
+        reasons = self._judge.refused()
+        for row, (place_id, view, _) in enumerate(self._kept):
+            has = view.features is not None and view.features.has_landmark.any()
+            if has and place_id in reasons:
+                refused[place_id] = reasons[place_id]
+                self._kept[row] = self._kept[row]._replace(view=view.without_landmarks())
+        return refused
 
     def _neighbors(self, row: int) -> IntArray:
         position = np.stack([one.known.pose.position for one in self._kept])
         rotation = np.stack([one.known.rotation for one in self._kept])
         return ViewNeighbors(position, rotation).of(row)
-
-    def _known(self, rows: IntArray) -> list[KnownView]:
-        return [self._kept[row].known for row in rows.tolist()]

@@ -23,7 +23,7 @@ from progeo_core.map.place_features import PlaceView
 from progeo_core.map.recorder import MapRecorder
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.slam.keyframe_landmarks import CompletedView, KeyframeLandmarks
-from progeo_core.verification.map_landmarks import TRIANGULATED
+from progeo_core.verification.landmark_note import TRIANGULATED
 
 if TYPE_CHECKING:
     from progeo_core.verification.view_finder import DepthViewFinder
@@ -154,8 +154,10 @@ class KeyframeViews:
         for place_id, view, triangulated, refused in completed:
             source = TRIANGULATED if triangulated else ""
             self._map.add_view(place_id, view, self._finder.note._replace(source=source))
-            self.counts.landmarks += triangulated - refused
-            self.counts.refused += refused
+            self.counts.landmarks += triangulated - bool(refused)
+            self.counts.refused += bool(refused)
+            if refused:
+                self._tell("the 3-D points of a keyframe are refused", refused)
 
     def _depth(self, keyframe: _Waiting) -> FloatArray32 | None:
         """Return the depth of a keyframe, None and counted where it cannot be used."""

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from progeo_core.map.place_features import (
-    PLACE_FEATURES,
-    PlaceFeatures,
-    PlaceView,
-    StructureNote,
-    rough_poses,
-)
+from progeo_core.map.place_features import PLACE_FEATURES, PlaceView
 from progeo_core.map.place_map import IdArray, PlaceMap
 from progeo_core.map.view_rows import ViewTable
 from progeo_core.poses.camera_pose import rotation_of
@@ -25,30 +18,25 @@ from progeo_core.verification.adjusted_views import (
     moved_back,
     pose_errors,
 )
+from progeo_core.verification.checked_landmarks import refuse_contradicted
 from progeo_core.verification.feature_tracks import FeatureTracks, Tracks
-from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView, known_view
-from progeo_core.verification.landmark_check import contradicts, rows_to_ask
+from progeo_core.verification.known_view import MIN_AGREEMENT, KnownView
+from progeo_core.verification.known_views import KnownViews
+from progeo_core.verification.landmark_note import (
+    LandmarkReport,
+    is_unchecked,
+    reason_for_none,
+    refusals,
+    say_done,
+    say_unchecked,
+)
 from progeo_core.verification.triangulation import triangulate
 from progeo_core.verification.view_neighbors import ViewNeighbors
 
-# Places that are written at a time, and places in memory: 512 features are 0.2 MB.
-_BLOCK, _KEPT = 32, 400
-# The parts of a map's note that say what was done here.
-_NONE, _REFUSED = "none", "refused"
-TRIANGULATED = "triangulated between known poses"
-
-
-class LandmarkReport(NamedTuple):
-    """Places that were looked at, and those of them with 3-D points now.
-
-    contradicting: ids of places without points because their poses contradict the images.
-    reason: why no place of the map has any points, "" where some have.
-    """
-
-    places: int
-    with_landmarks: int
-    contradicting: tuple[int, ...]
-    reason: str
+# Places that are written at a time.
+_BLOCK = 32
+# Why a place cannot be triangulated between its neighbours.
+_CONTRADICT = "their poses contradict what the images of others show"
 
 
 def add_landmarks(
@@ -59,16 +47,20 @@ def add_landmarks(
 ) -> LandmarkReport:
     """Triangulate the features of all places without 3-D points between their views.
 
-    new: places with 3-D points by depth, which lose them where the images of other places
-    contradict them. features: how many a place keeps, those first whose landmark is surest. The
-    map's note says what was done. A kill loses the work on at most 32 places,
-    and the same call goes on from there; `advance` counts places.
+    These, and the places `new`, lose 3-D points that the images of other places contradict.
+    features: how many a place keeps, those first whose landmark is surest. The map's note says what
+    was done. A kill loses the work on at most 32 places, and the same call goes on from there;
+    `advance` counts places.
     """
-    table = _usable(place_map.view_table())
+    table = _usable_views(place_map)
     places = _Places(place_map, table, features)
     results: list[_Result] = []
-    rows = np.flatnonzero((table.landmarks == 0) | np.isin(table.ids, [] if new is None else new))
-    advance(len(place_map) - len(rows))
+    lacks = table.landmarks == 0
+    asked = lacks | np.isin(table.ids, [] if new is None else new) | is_unchecked(place_map)
+    advance(len(place_map) - int(np.count_nonzero(asked)))
+    rows = np.flatnonzero(lacks)
+    if rows.size:
+        say_unchecked(place_map)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         done = places.completed(block.tolist())
@@ -77,15 +69,30 @@ def add_landmarks(
         results += [one._replace(view=None) for one in done]
     if (table.features[rows] > features).any():
         place_map.compact()
+    found = dict(zip(rows.tolist(), results, strict=True))
+    return _checked(place_map, np.flatnonzero(asked), found, advance)
+
+
+def _checked(
+    place_map: PlaceMap, asked: IdArray, found: dict[int, _Result], advance: Advance
+) -> LandmarkReport:
+    """Compare places with others, say in the map what was done, and report it.
+
+    asked: rows of the usable places. found: what triangulation gave those that had no landmarks.
+    """
+    table = _usable_views(place_map)
+    rows = asked[table.landmarks[asked] > 0]
+    lost = refuse_contradicted(place_map, table, rows, lambda row: advance(row not in found))
+    moved = {int(table.ids[row]): _CONTRADICT for row, one in found.items() if one.refused}
+    refused = dict(sorted((moved | lost).items()))
     report = LandmarkReport(
-        len(rows),
-        sum(one.landmarks > 0 for one in results),
-        tuple(
-            int(place) for place, one in zip(table.ids[rows], results, strict=True) if one.refused
-        ),
-        _reason(place_map, table, results),
+        len(asked),
+        len(rows) - len(lost.keys() & {*table.ids[rows].tolist()}),
+        tuple(refused),
+        reason_for_none(place_map, table, [one.agreement for one in found.values()], refused),
+        refusals(refused),
     )
-    _write_note(place_map, report, _how(results))
+    say_done(place_map, report, _errors(found.values()))
     return report
 
 
@@ -105,33 +112,25 @@ class _Result(NamedTuple):
 
 
 class _Places:
-    """Places of one map that can have landmarks; the views used last are kept in memory."""
+    """Places of one map that can have landmarks."""
 
     def __init__(self, place_map: PlaceMap, table: ViewTable, features: int) -> None:
         self._map, self._ids, self._features = place_map, table.ids, features
-        self._neighbors = ViewNeighbors(table.position, rotation_of(table.orientation))
-        self._tracks = FeatureTracks(self._neighbors.of, self._known)
-        self._kept: collections.OrderedDict[int, KnownView | None] = collections.OrderedDict()
+        neighbors = ViewNeighbors(table.position, rotation_of(table.orientation))
+        self._known = KnownViews(place_map, table.ids).known
+        self._tracks = FeatureTracks(neighbors.of, self._known)
 
     def completed(self, rows: list[int]) -> list[_Result]:
-        """Return the views of places that lie together, with their landmarks."""
+        """Return the views of places without landmarks that lie together, with landmarks."""
         views = self._map.views(self._ids[rows])
-        lacking = [
-            row
+        known = [row for row in rows if self._known(row)]
+        tracks, adjusted = adjusted_tracks(self._tracks, known)
+        return [
+            self._triangulated(row, view, tracks[row], adjusted)
+            if view is not None and row in tracks
+            else _Result(view, 0, False, False, np.nan)
             for row, view in zip(rows, views, strict=True)
-            if view and view.features and not view.features.has_landmark.any() and self._known(row)
         ]
-        tracks, adjusted = adjusted_tracks(self._tracks, lacking)
-        known = {row: view for row, view in zip(rows, views, strict=True) if view is not None}
-        results = {
-            row: self._triangulated(row, view, tracks[row], adjusted)
-            for row, view in known.items()
-            if row in tracks
-        }
-        results |= _unless_most_refused(
-            {row: self._checked(row, view) for row, view in known.items() if row not in tracks}
-        )
-        return [results[row] for row in known]
 
     def _triangulated(
         self, row: int, view: PlaceView, tracks: Tracks, adjusted: Mapping[int, KnownView]
@@ -159,57 +158,16 @@ class _Places:
             pose_errors(views, given) if count else None,
         )
 
-    def _checked(self, row: int, view: PlaceView) -> _Result:
-        """Return a view that has landmarks without them where other places contradict them."""
-        known, features = self._known(row), view.features
-        if known is None or features is None:
-            return _Result(view, 0, False, False, np.nan)
-        rows = rows_to_ask(row, len(self._ids), self._neighbors.of(row)).tolist()
-        others = [other for other in map(self._known, rows) if other is not None]
-        if contradicts(known, features.landmarks, others):
-            return _refused(view, features)
-        return _Result(view, int(features.has_landmark.sum()), False, False, np.nan)
-
     def _sure(self, row: int) -> KnownView:
         """Return what is known of a place of which something is."""
         known = self._known(row)
         assert known is not None
         return known
 
-    def _known(self, row: int) -> KnownView | None:
-        """Return what is known of a place, None where that is of no use."""
-        if row not in self._kept:
-            (view,) = self._map.views(self._ids[[row]])
-            self._kept[row] = None if view is None else known_view(view)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(row)
-        return self._kept[row]
 
-
-def _refused(view: PlaceView, features: PlaceFeatures) -> _Result:
-    """Return a view whose features lose their landmarks, as other places contradict them."""
-    return _Result(view._replace(features=features.without_landmarks()), 0, False, True, np.nan)
-
-
-def _unless_most_refused(checked: dict[int, _Result]) -> dict[int, _Result]:
-    """Return what a check of landmarks by depth says; where it refuses most of them, it is all.
-
-    Depth in another unit is wrong, too, where few other places see it.
-    """
-    with_depth = [row for row, one in checked.items() if one.landmarks or one.refused]
-    if 2 * sum(checked[row].refused for row in with_depth) <= len(with_depth):
-        return checked
-    views = {row: checked[row].view for row in with_depth}
-    return checked | {
-        row: _refused(view, view.features)
-        for row, view in views.items()
-        if view is not None and view.features is not None
-    }
-
-
-def _usable(table: ViewTable) -> ViewTable:
+def _usable_views(place_map: PlaceMap) -> ViewTable:
     """Return the rows of places with features, calibration and full pose."""
+    table = place_map.view_table()
     posed = np.isfinite(rotation_of(table.orientation)).all(axis=(1, 2))
     posed &= np.isfinite(table.position).all(axis=1)
     rows = np.flatnonzero(posed & table.calibrated & (table.features > 0))
@@ -223,53 +181,7 @@ def _usable(table: ViewTable) -> ViewTable:
     )
 
 
-def _reason(place_map: PlaceMap, usable: ViewTable, results: list[_Result]) -> str:
-    """Return why no place of a map has 3-D points, "" where some have."""
-    table = place_map.view_table()
-    known = [one.agreement for one in results if np.isfinite(one.agreement)]
-    reasons = (
-        (table.landmarks.any(), ""),
-        (not table.features.any(), "no place has local features"),
-        (not table.calibrated.any(), "the calibration of the camera is unknown"),
-        (~np.isfinite(table.orientation).any(), "the orientation of the camera is unknown"),
-        (not len(usable.ids), "no place has features, a calibration and a full pose"),
-        (
-            known and np.median(known) < MIN_AGREEMENT,
-            "images contradict the poses and the calibration (poses of another frame than the"
-            " camera's, or rectified images with the calibration of raw ones)",
-        ),
-        (
-            any(one.refused for one in results),
-            "images contradict the depth (another unit, or not registered to them) or the poses",
-        ),
-        (True, "too few places overlap and were seen from points apart"),
-    )
-    return next(reason for applies, reason in reasons if applies)
-
-
-def _how(results: list[_Result]) -> str:
-    """Return how places were triangulated, "" where none was."""
+def _errors(results: Iterable[_Result]) -> PoseErrors | None:
+    """Return how wrong the poses of triangulated places are, None where there are none."""
     errors = [one.errors for one in results if one.triangulated and one.errors]
-    if not errors:
-        return ""
-    rough = PoseErrors(*np.median(errors, axis=0).tolist())
-    return rough_poses(TRIANGULATED, *rough)
-
-
-def _write_note(place_map: PlaceMap, report: LandmarkReport, how: str) -> None:
-    """Say in a map what was done, in the place of what was said before.
-
-    how: it was triangulated, "" where it was not.
-    """
-    note = place_map.structure
-    if note is None:
-        return
-    parts = [one for one in note.source.split("; ") if not one.startswith((_NONE, _REFUSED))]
-    parts.append(how)
-    if report.reason:
-        parts = [f"{_NONE}: {report.reason}"]
-    elif report.contradicting:
-        parts.append(f"{_REFUSED} in {len(report.contradicting)} places that contradict others")
-    source = "; ".join(dict.fromkeys(filter(None, parts)))
-    if source != note.source:
-        place_map.set_structure(StructureNote(note.extractor, source))
+    return PoseErrors(*np.median(errors, axis=0).tolist()) if errors else None

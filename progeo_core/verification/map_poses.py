@@ -8,7 +8,7 @@ import numpy as np
 
 from progeo_core.errors import UsageError
 from progeo_core.geo import FloatArray
-from progeo_core.map.place_features import PlaceView, StructureNote, unit_descriptors
+from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.verification.known_view import feature_pixel
@@ -97,4 +97,4 @@ def _write_note(
         f"{_FOUND}{posed} of {places} places found between their positions (half of the images"
         f" alone give the same within {apart_m:.2f} m, {np.degrees(turn_rad):.1f}° median)"
     )
-    place_map.set_structure(StructureNote(note.extractor, "; ".join([done, *parts])))
+    place_map.set_structure(note._replace(source="; ".join([done, *parts])))

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 # Standard deviation of a depth camera, as a share of the depth.
 _DEPTH_SIGMA = 0.01
+# The shares of a depth camera are one up to this much of it, as files round.
+_ONE_SHARE = 2e-3
 # The aspect ratios of an image and of its depth agree this closely.
 _ASPECT_TOLERANCE = 0.02
 # No depth camera sees so little (m): the numbers are metres that were taken for millimetres.
@@ -134,6 +136,16 @@ def _with_landmarks(
     landmarks[unknown] = np.nan
     sigma_m = np.where(unknown, np.nan, _DEPTH_SIGMA * distance).astype(np.float32)
     return features._replace(landmarks=landmarks, sigma_m=sigma_m)
+
+
+def is_by_depth(view: PlaceView) -> bool:
+    """Whether the landmarks of a view are by depth: all deviate by one share of their depth."""
+    if view.pose is None or view.features is None:
+        return False
+    known = view.features.has_landmark
+    depth = view.pose.to_camera(view.features.landmarks[known])[:, 2]
+    share = view.features.sigma_m[known] / depth
+    return bool(share.size and np.allclose(share, share[0], rtol=_ONE_SHARE, atol=0.0))
 
 
 def _depth_fault(depth: FloatArray32, size: tuple[int, int]) -> str | None:

@@ -55,6 +55,7 @@ _COLUMNS = {
         *("fingerprint", "datum_lat_deg", "datum_lon_deg", "datum_alt_m", "revision", "places"),
         *("last_id", "several_cameras", "single_offset", "single_slope", "sequence_offset"),
         *("structure_extractor", "structure_source"),
+        *("structure_position_error_m", "structure_turn_error_rad"),
     ),
     "place": ("id", "x_m", "y_m", "z_m", "yaw_rad", "stamp_ns", "camera", "traverse", "image"),
     "descriptor": ("place_id", "float16"),

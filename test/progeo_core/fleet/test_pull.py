@@ -24,12 +24,13 @@ BOB = SESSION._replace(
     robot="bob", datum=Datum(*wgs84_from_enu([[1000.0, 1000.0, 20.0]], SESSION.datum)[0])
 )
 
+NOTE = StructureNote("xfeat", "depth", (0.05, 0.01))
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     store = open_fleet(str(tmp_path_factory.mktemp("pull") / "fleet"), MODEL)
-    note = StructureNote("xfeat", "depth")
-    for session in (SESSION._replace(structure=note), BOB):
+    for session in (SESSION._replace(structure=NOTE), BOB):
         store.append(session, some_places(session))
     return store
 
@@ -40,7 +41,7 @@ def test_a_region_of_two_robots_is_one_map_in_one_frame(store, tmp_path):
     assert report == (2 * PLACES, ("ada/site", "bob/site"), SESSION.datum)
     with PlaceMap.open(target) as place_map:
         place_map.verify()
-        assert place_map.structure == ("xfeat", "depth")
+        assert place_map.structure == NOTE
         table = place_map.places()
         of_bob = np.array([name == "bob/site/lap" for name in table.traverse])
         wanted = some_places().places.position

@@ -18,6 +18,8 @@ MODEL = {
     "name": "tiny",
 }
 HOSTILE = [
+    ("structure_position_error_m", -1.0, "what it says of its 3-D points cannot be read"),
+    ("structure_turn_error_rad", 1.0, "what it says of its 3-D points cannot be read"),
     ("fingerprint", "[" * 100_000, "what it says of its model cannot be read"),
     ("fingerprint", "[]", "what it says of its model cannot be read"),
     ("fingerprint", json.dumps(MODEL | {"dimension": "8"}), "the dimension of its model"),

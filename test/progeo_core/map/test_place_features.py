@@ -10,6 +10,7 @@ from progeo_core.map.place_features import (
     descriptor_bytes,
     fault_of,
     joined_structure,
+    pose_errors_in_words,
     rough_poses,
     unit_descriptors,
 )
@@ -86,10 +87,13 @@ def test_descriptors_in_8_bits_are_of_unit_length_again():
 
 
 def test_a_note_says_how_rough_poses_are():
-    exact = StructureNote("xfeat", rough_poses("triangulated", 0.01, 0.003))
-    assert exact.source == "triangulated"
-    assert exact.pose_errors == (0.0, 0.0)
-    slight, rough = rough_poses("triangulated", 0.014, 0.002), rough_poses("again", 0.05, 0.01)
-    assert slight == "triangulated whose poses err by 0.014 m and 0.11°"
-    joined = joined_structure(StructureNote("xfeat", rough), StructureNote("xfeat", slight))
-    assert joined.pose_errors == pytest.approx((0.05, 0.01), abs=1e-4)
+    assert rough_poses("xfeat", "triangulated", 0.01, 0.003) == ("xfeat", "triangulated", (0, 0))
+    slight = rough_poses("xfeat", "triangulated", 0.014, 0.002)
+    rough = rough_poses("xfeat", "again", 0.05, 0.01)
+    assert slight.source == "triangulated whose poses err by 0.014 m and 0.11°"
+    for joined in (joined_structure(slight, rough), joined_structure(rough, slight)):
+        assert joined.pose_errors == (0.05, 0.01)
+    # As maps of before said it, of several parts.
+    errors = pose_errors_in_words(f"depth; {slight.source}; {rough.source}")
+    assert errors == pytest.approx((0.05, 0.01), abs=1e-4)
+    assert pose_errors_in_words("depth") == (0.0, 0.0)

@@ -31,7 +31,7 @@ def test_the_projection_is_read_as_it_was_written(short_map, unit_vectors):
         ("DELETE FROM projection", "cannot shorten descriptors of 8 values"),
         ("UPDATE projection SET components = zeroblob(128)", "does not match its checksum"),
         ("UPDATE projection SET crc32 = 1", "does not match its checksum"),
-        ("PRAGMA user_version = 3", "'projection' does not belong in a map"),
+        ("PRAGMA user_version = 5", "'projection' does not belong in a map"),
         ("DROP TABLE projection", "its table projection is missing"),
     ],
 )

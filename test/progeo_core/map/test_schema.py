@@ -22,7 +22,7 @@ PLANTED = {
     ],
     "its table thumbnail is missing": ["DROP TABLE thumbnail"],
     "schema 0 never was one": ["PRAGMA user_version = 0"],
-    "has schema 5, this program reads up to 4; update progeo": ["PRAGMA user_version = 5"],
+    "has schema 7, this program reads up to 6; update progeo": ["PRAGMA user_version = 7"],
 }
 
 

@@ -1,3 +1,4 @@
+import math
 import os
 import shutil
 import signal
@@ -5,15 +6,17 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from progeo_core.errors import DataError
 from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
+from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap
-from progeo_core.map.schema import VERSION
+from progeo_core.map.schema import PROJECTED, VERSION
 from progeo_core.map.write_lock import MapLock
 from test.map_content import content_of, read_content
 from test.place_views import make_view
@@ -145,6 +148,29 @@ def test_a_damaged_map_stays_as_it_is(schema1_map, edited, caplog):
     with pytest.raises(DataError, match="place 3: its position is no number"):
         PlaceMap.open(schema1_map, writable=True)
     assert version_of(schema1_map) == 1
+
+
+@pytest.mark.parametrize(("old", "new"), [(3, VERSION), (4, PROJECTED)])
+def test_maps_with_views_keep_them_and_how_wrong_their_poses_are(tmp_path, old, new):
+    path = Path(shutil.copy(DATA / f"schema{old}.progeo", tmp_path / "old.progeo"))
+    words = "triangulated between known poses whose poses err by 0.031 m and 0.57°"
+    note = StructureNote("tiny-features", words, (0.031, math.radians(0.57)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("progeo_core.map.upgrade.may_write", lambda path: False)
+        before = read_content(path)
+        with PlaceMap.open(path) as place_map:
+            assert place_map.structure == note
+    assert version_of(path) == old
+    with PlaceMap.open(path, writable=True) as place_map:
+        assert content_of(place_map) == before
+        assert place_map.structure == note
+        assert place_map.view_counts().places == 2
+        assert (place_map.dimension == 4) == (old == 4)
+        place_map.set_structure(note._replace(pose_errors=(0.5, 0.25)))
+        place_map.verify()
+    assert version_of(path) == new
+    with PlaceMap.open(path) as place_map:
+        assert place_map.structure.pose_errors == (0.5, 0.25)
 
 
 @pytest.mark.slow

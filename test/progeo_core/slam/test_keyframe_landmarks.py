@@ -42,7 +42,7 @@ def test_a_walk_without_depth_is_triangulated_a_few_keyframes_later(walk) -> Non
     assert len({one.place_id for one in completed}) == len(completed) >= 12
     errors = []
     for place_id, view, triangulated, refused in completed:
-        assert (triangulated, refused) == (True, False)
+        assert (triangulated, refused) == (True, "")
         truth, found = walk[place_id].features.landmarks, view.features.landmarks
         distance = np.linalg.norm(truth - view.pose.position, axis=1)
         errors += (np.linalg.norm(found - truth, axis=1) / distance).tolist()
@@ -59,8 +59,26 @@ def test_depth_stays_unless_the_keyframes_around_contradict_it(walk) -> None:
         features=features._replace(landmarks=features.landmarks + SHIFT),
     )
     (refused,) = all_of(KeyframeLandmarks(), [*walk[:6], moved, *walk[7:]])
-    assert (refused.place_id, refused.triangulated, refused.refused) == (6, False, True)
+    assert (refused.place_id, refused.triangulated) == (6, False)
+    assert "1 places contradict each other by 5.0" in refused.refused
     assert not refused.view.features.has_landmark.any()
+
+
+@pytest.mark.slow
+def test_depth_of_another_size_is_refused_of_all_keyframes_as_soon_as_it_is_told(walk) -> None:
+    wrong = []
+    for view in walk:
+        eye, features = view.pose.position, view.features
+        landmarks = eye + 1.25 * (features.landmarks - eye)
+        wrong.append(view._replace(features=features._replace(landmarks=landmarks)))
+    landmarks = KeyframeLandmarks()
+    early = [one for row in range(11) for one in landmarks.add(row, wrong[row])]
+    assert [one.place_id for one in early] == [*range(7)]
+    assert "times what the poses say" in early[0].refused
+    late = [one for row in range(11, 14) for one in landmarks.add(row, wrong[row])]
+    late += landmarks.finish()
+    assert [one.place_id for one in late] == [*range(7, 14)]
+    assert not any(one.view.features.has_landmark.any() for one in early + late)
 
 
 def test_keyframes_of_unknown_cameras_are_left_alone(walk) -> None:

@@ -37,7 +37,7 @@ def test_a_walk_gets_landmarks_and_the_map_says_how(flat_office):
         report = add_landmarks(place_map, advance=steps.append)
         assert sum(steps) == len(place_map) == 18
         counts = landmarks_of(place_map)
-        assert report == (18, int(np.count_nonzero(counts)), (), "")
+        assert report == (18, int(np.count_nonzero(counts)), (), "", ())
         assert counts[:ALONE] == [0] * ALONE
         assert min(counts[ALONE:]) > 20
         assert place_map.structure.source == "triangulated between known poses"
@@ -75,8 +75,11 @@ def test_a_kill_loses_one_block_and_the_next_run_goes_on(flat_office, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             add_landmarks(place_map, advance=stop)
         assert np.count_nonzero(landmarks_of(place_map)) == 10 - ALONE
+        assert place_map.structure.source == "not compared with each other yet"
+        # What has landmarks already was not compared, and is now.
         report = add_landmarks(place_map)
-        assert (report.places, report.with_landmarks) == (8 + ALONE, 8)
+        assert (report.places, report.with_landmarks) == (18, 14)
+        assert place_map.structure.source == "triangulated between known poses"
         assert np.count_nonzero(landmarks_of(place_map)) == 14
 
 
@@ -97,11 +100,13 @@ def test_depth_that_other_images_contradict_is_refused(office_copy):
         before = landmarks_of(place_map)
         replaced(place_map, [lost], displaced)
         report = add_landmarks(place_map, ids)
-        assert report == (18, 17, (lost,), "")
+        assert report[:4] == (18, 17, (lost,), "")
+        (why,) = report.refusals
+        assert why == "in 1 places, as groups of 13 and 1 places contradict each other by 5.00 m"
         after = landmarks_of(place_map)
         assert after[9] == 0
         assert after[:9] + after[10:] == before[:9] + before[10:]
-        assert place_map.structure.source == "depth; refused in 1 places that contradict others"
+        assert place_map.structure.source == f"depth; refused {why}"
         # Places that are not new are left alone.
         assert add_landmarks(place_map, ids[:3]).places == 4
 
@@ -117,9 +122,33 @@ def test_depth_in_half_millimetres_is_refused_everywhere(office_copy):
         replaced(place_map, ids, halved)
         report = add_landmarks(place_map, ids)
         assert report.contradicting == tuple(ids.tolist())
-        assert "contradict the depth (another unit" in report.reason
+        assert report.reason == "depth is 0.49 times what the poses say"
         assert landmarks_of(place_map) == [0] * 18
         assert place_map.structure.source == f"none: {report.reason}"
+
+
+@pytest.mark.slow
+def test_places_that_were_moved_together_lose_what_is_triangulated_between_them(flat_office):
+    with PlaceMap.open(flat_office, writable=True) as place_map:
+        moved = place_map.ids()[15:]
+        replaced(place_map, moved, displaced)
+        report = add_landmarks(place_map)
+        counts = np.array(landmarks_of(place_map))
+        assert not counts[15:].any()
+        assert np.count_nonzero(counts > 20) == report.with_landmarks >= 10
+
+
+def test_what_stood_is_not_lost_for_what_is_new(office_copy):
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        new = place_map.ids()[11:]
+        replaced(place_map, new, displaced)
+        report = add_landmarks(place_map, new)
+        # Together, neither of the groups is clearly larger.
+        assert report.refusals == (
+            "in 7 places, as groups of 11 and 7 places contradict each other by 5.01 m",
+        )
+        assert report.contradicting == tuple(new.tolist())
+        assert np.count_nonzero(landmarks_of(place_map)) == 11
 
 
 def test_a_map_without_landmarks_says_why(flat_office):
@@ -160,4 +189,4 @@ def test_a_map_without_features_has_nothing_to_add(flat_office):
     with PlaceMap.open(flat_office, writable=True) as place_map:
         place_map.set_views(place_map.ids(), [None] * len(place_map))
         place_map.set_structure(StructureNote("xfeat", ""))
-        assert add_landmarks(place_map) == (0, 0, (), "no place has local features")
+        assert add_landmarks(place_map) == (0, 0, (), "no place has local features", ())

@@ -144,16 +144,18 @@ def test_a_black_image_has_no_pose(localize, intrinsics):
 
 
 @pytest.mark.parametrize(
-    ("rough", "more"), [("", np.zeros(6)), (" whose poses err by 0.020 m and 0.50°", ROUGH)]
+    ("errors", "more"), [((0.0, 0.0), np.zeros(6)), ((0.02, np.radians(0.5)), ROUGH)]
 )
 def test_poses_by_triangulated_landmarks_are_stated_less_certain(
-    office, office_copy, localize, intrinsics, rough, more
+    office, office_copy, localize, intrinsics, errors, more
 ):
     queries = read_records(office / "query.csv")
     image = read_image(queries.images[1])
     with PlaceMap.open(office_copy, writable=True) as place_map:
         place_map.add_structure(
-            place_map.structure._replace(source=f"triangulated between known poses{rough}")
+            place_map.structure._replace(
+                source="triangulated between known poses", pose_errors=errors
+            )
         )
         rows = rows_by_distance(place_map, queries.position[1])
         cache = PlaceFeatureCache(place_map, FeatureExtractor("cpu"))
