@@ -177,9 +177,13 @@ class PreparedScene:
     def _sequence(
         self, verifier: PlaceVerifier, constants: SequenceConstants, odometry: PoseBuffer
     ) -> SequenceRanker:
-        places, spacing_m = self.prepared.places, self.prepared.spacing.spacing_m
+        places = self.prepared.places
         place_filter = PlaceFilter(
-            places.position, spacing_m, constants=constants, yaw_rad=places.yaw_rad
+            places.position,
+            self._consensus.told_apart_m(self.prepared.spacing.spacing_m),
+            constants=constants,
+            yaw_rad=places.yaw_rad,
+            look_alikes=verifier.look_alikes,
         )
         return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, odometry)
 

@@ -17,6 +17,8 @@ from progeo_core.settings import Settings, setting
 
 # No place is smaller than this many spacings of the map.
 _MIN_RADIUS_SPACINGS = 1.5
+# Places nearer than this share of a place's radius show the same.
+_SAME_VIEW_RADII = 0.2
 # Beyond the spread of a uniform direction (pi²/3) a mean direction says nothing.
 _UNIFORM_YAW_VARIANCE = math.pi**2 / 3.0
 # Weight within so many place radii makes the covariance of an answer more probable than this.
@@ -50,6 +52,13 @@ class ConsensusSettings(Settings):
         """Return the settings for a map of this spacing: no place is smaller than 1.5 spacings."""
         radius_m = max(self.place_radius_m, _MIN_RADIUS_SPACINGS * spacing_m)
         return dataclasses.replace(self, place_radius_m=radius_m)
+
+    def told_apart_m(self, spacing_m: float) -> float:
+        """Return how far apart (m) places of a map of this spacing are told from each other.
+
+        Where places are denser, an image does not tell one from the next.
+        """
+        return max(spacing_m, _SAME_VIEW_RADII * self.place_radius_m)
 
 
 def usual_place_radius_m(spacing_m: float) -> float:

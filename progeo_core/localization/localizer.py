@@ -75,9 +75,10 @@ class Localizer:
             self._verifier,
             PlaceFilter(
                 prepared.places.position,
-                spacing_m,
+                consensus.told_apart_m(spacing_m),
                 place_filter,
                 yaw_rad=prepared.places.yaw_rad,
+                look_alikes=self._verifier.look_alikes,
             ),
             self.odometry,
         )

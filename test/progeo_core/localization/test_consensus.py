@@ -158,3 +158,8 @@ def test_any_matches_give_a_usable_pose(matches):
 
 def test_a_map_of_places_kilometres_apart_has_a_radius() -> None:
     assert SETTINGS.widened(20_000.0).place_radius_m == 30_000.0
+
+
+def test_places_denser_than_views_are_not_told_apart() -> None:
+    assert SETTINGS.told_apart_m(0.1) == pytest.approx(0.5)
+    assert SETTINGS.told_apart_m(1.0) == 1.0
