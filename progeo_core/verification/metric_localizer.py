@@ -60,6 +60,8 @@ _TRIANGULATED_INFLATION = 1.5
 # Landmarks around a place share the error of the mean of the map's poses there: this share of that
 # of one pose.
 _SHARED = 0.4
+# Focal lengths that differ by less expect the same landmarks at the same points.
+_SAME_ZOOM = 0.02
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -195,10 +197,12 @@ class MetricLocalizer:
         """
         starts = zoomed(pose, matched.landmarks)
         other = fitting_lens(rays[matched.rows], matched.landmarks, starts)
-        again = self._expected(query, other.unbent(rays), other.pose, first)
-        pairs = _once(_joined([matched, expected, again]))
+        pairs = [matched, expected]
+        if abs(other.scale - 1.0) > _SAME_ZOOM:
+            pairs.append(self._expected(query, other.unbent(rays), other.pose, first))
+        everything = _once(_joined(pairs))
         starts = [(pose, 1.0), (other.pose, other.scale)]
-        return fitting_lens(rays[pairs.rows], pairs.landmarks, starts)
+        return fitting_lens(rays[everything.rows], everything.landmarks, starts)
 
     def _has_seen(self, camera: Intrinsics, pairs: _Pairs) -> bool:
         """Whether a place of some pairs was seen by a camera of the same calibration."""
