@@ -25,6 +25,8 @@ COEFFICIENTS = {"pinhole": (0, 4, 5, 8, 12, 14), "fisheye": (4,)}
 _MAX_NUMBER = 1e9
 # A ray farther off the axis than this meets the plane z = 1 too far away to compare points there.
 _MAX_RADIUS = math.tan(math.radians(75.0))
+# Rays of one camera that was calibrated twice differ by less (share of the focal length).
+_SAME_RAYS = 0.01
 # Images whose aspect ratios differ by more than this do not have the same field of view.
 _ASPECT_TOLERANCE = 0.01
 # The inverse of a lens is found in steps; a ray is wrong that projects farther (px) from its pixel.
@@ -124,6 +126,22 @@ class Intrinsics:
             center_y=_moved(self.center_y, y),
         )
 
+    def is_like(self, other: Intrinsics) -> bool:
+        """Whether another calibration has the same rays for the pixels of an image, within 1 %."""
+        if self == other:
+            return True
+        try:
+            scaled = other.scaled(self.width, self.height)
+        except UsageError:
+            return False
+        grid = np.stack(np.meshgrid(*map(_spread, (self.width, self.height))), -1).reshape(-1, 2)
+        rays, theirs = self.normalized(grid), scaled.normalized(grid)
+        both = np.isfinite(rays).all(axis=1) & np.isfinite(theirs).all(axis=1)
+        apart = np.hypot(*(rays - theirs)[both].T)
+        radius = np.hypot(*rays[both].T)
+        allowed = _SAME_RAYS * np.maximum(np.minimum(radius.max(initial=0.0), 1.0), radius)
+        return bool(both.any() and (apart <= allowed).all())
+
     def normalized(self, points: ArrayLike) -> FloatArray:
         """Return where the rays of pixels [n, 2] meet the plane z = 1 of the camera [n, 2].
 
@@ -199,6 +217,11 @@ class Intrinsics:
         right = residual < _MAX_RESIDUAL_PX
         rays[rows[right]] = candidates[right]
         return rays
+
+
+def _spread(pixels: int) -> FloatArray:
+    """Return five pixels of a side, from its first to its last."""
+    return np.linspace(0.0, pixels - 1.0, 5)
 
 
 def _moved(pixel: float, scale: float) -> float:

@@ -27,10 +27,10 @@ _MIN_ITERATIONS, _MAX_ITERATIONS = 50, 1000
 _FROM_EXPECTED = {"min_iterations": 10, "dyn_num_trials_mult": 1.0}
 # Pairs beyond this (pixels) count less and less in the refinement.
 _CAUCHY_SCALE_PX = 1.0
-_MIN_SIGMA_PX = 0.5
+MIN_SIGMA_PX = 0.5
 # Neighbouring landmarks share the errors of their depth and of their place's pose: factor of the
 # standard deviations at which ellipsoids of 90 % held on visits of an office.
-_INFLATION = 4.5
+INFLATION = 4.5
 
 
 class FittedPose(NamedTuple):
@@ -66,7 +66,7 @@ def absolute_pose(
     covariance = _covariance(rays[inliers], landmarks[inliers] - pose.position, pose.rotation.T)
     if covariance is None:
         return None
-    return AbsolutePose(pose, covariance * _INFLATION**2, inliers)
+    return AbsolutePose(pose, covariance * INFLATION**2, inliers)
 
 
 def fitted_pose(
@@ -137,7 +137,7 @@ def _covariance(rays: FloatArray, offsets: FloatArray, rotation: FloatArray) -> 
     jacobian = np.concatenate([projection @ -rotation, projection @ (rotation @ cross)], axis=2)
     jacobian = jacobian.reshape(-1, 6) * FOCAL_PX
     residual = (np.stack([x / z, y / z], 1) - rays).reshape(-1) * FOCAL_PX
-    sigma_px = max(1.4826 * float(np.median(np.abs(residual))), _MIN_SIGMA_PX)
+    sigma_px = max(1.4826 * float(np.median(np.abs(residual))), MIN_SIGMA_PX)
     # As Cauchy's loss weighs them.
     weight = np.repeat(
         1.0 / (1.0 + (residual.reshape(-1, 2) ** 2).sum(axis=1) / _CAUCHY_SCALE_PX**2), 2

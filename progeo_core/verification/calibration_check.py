@@ -8,66 +8,149 @@ to a pose, its covariance does not show: the landmarks that fit are few, and agr
 from __future__ import annotations
 
 import collections
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from progeo_core.geo import FloatArray
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.poses.camera_pose import CameraPose
-from progeo_core.verification.absolute_pose import FINAL_ERROR_PX, FOCAL_PX
+from progeo_core.poses.camera_pose import CameraPose, quaternion_of
+from progeo_core.verification.absolute_pose import (
+    FINAL_ERROR_PX,
+    FOCAL_PX,
+    INFLATION,
+    MIN_SIGMA_PX,
+)
 
-# Scales (pixels) of Cauchy's loss, one iteration each.
-_LOSS_PX = (8.0, 8.0, 4.0, 4.0, 2.0, 2.0, 1.0, 1.0)
-# A wrong calibration hides landmarks that fit: this many times as many fit the right one, which
-# moves rays by so much (pixels, root mean square). Right ones gained up to an eighth.
-_MAX_GAIN, _MIN_SHIFT_PX = 1.14, 4.0
-# Where landmarks are by depth, right calibrations were moved by up to 12 pixels, where they are
-# triangulated, and wrong together, by up to 31.
-MAX_SHIFT_PX, MAX_SHIFT_TRIANGULATED_PX = 14.0, 32.0
-# Over so many images from points this far apart (m), the medians of the focal length's error and of
-# the radial term that a right calibration lacks stayed below half of these. Fewer images, but this
-# many at least, must show as much more as they are fewer.
-_IMAGES, _APART_M, _MAX_ZOOM, _MAX_RADIAL = 12, 0.25, 0.05, 0.08
-_MIN_IMAGES = 4
+# Scales (pixels) of Cauchy's loss, one iteration each: from every start, and from the best one.
+_FIRST_PX, _LAST_PX = (8.0, 8.0, 4.0, 4.0), (4.0, 2.0, 2.0, 1.0, 1.0)
+# Focal lengths to begin with, as multiples of the stated one: a fit finds the nearest minimum.
+_ZOOMS = (0.62, 0.77, 0.88, 1.0, 1.13, 1.3, 1.6)
+# Standard deviations of the focal length's error and of the radial term: what landmarks make of
+# them in each image beyond their own noise, and what a calibration of the map's camera may err by.
+_IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
+# An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
+_MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
+# A focal length is confirmed when two standard deviations leave no error beyond this.
+_CONFIRMED = 0.12
+# Images that are remembered, each from a point this far (m) from the one before.
+_IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
 _CAMERAS = 8
 # From so far off on, it is the focal length that is named.
 _FOCAL_RATIO = 0.03
-_MIN_DEPTH_M, _MAX_RAY, _FAR_PX, _DAMPING = 0.05, 2.0, 1e6, 1e-9
+_MIN_DEPTH_M, _FAR_PX, _DAMPING = 0.05, 1e6, 1e-9
+# Least scale of a focal length.
+_MIN_SCALE = 0.2
+# Steps in which rays are freed from a lens.
+_UNBENDINGS = 3
 
 
 class Lens(NamedTuple):
     """Camera that fits landmarks, against the one that was stated.
 
     scale: of the focal length, 1 as stated. radial: distortion that the calibration lacks, as a
-    share at a ray's distance of 1 from the axis on the plane z = 1. shift_px: how far both move the
-    rays (pixels, root mean square). gain: landmarks that fit it, as a multiple of those that fit
-    the stated one.
+    share at a ray's distance of 1 from the axis on the plane z = 1. covariance: [2, 2] of both.
+    pose: that of this camera. drift: [6] how the pose (m, rad about the map's axes) follows the
+    scale.
     """
 
     scale: float
     radial: float
-    shift_px: float
-    gain: float
+    covariance: FloatArray
+    pose: CameraPose
+    drift: FloatArray
 
-    def contradicts(self, max_shift_px: float = MAX_SHIFT_PX) -> bool:
-        """Whether one image shows that the stated calibration is not that of the camera.
+    def unbent(self, rays: FloatArray) -> FloatArray:
+        """Return the rays [n, 2] of this camera for those of the stated one."""
+        found = rays
+        for _ in range(_UNBENDINGS):
+            squared = (found**2).sum(axis=1, keepdims=True)
+            found = rays / (self.scale + self.radial * np.minimum(squared, 1.0))
+        return found
 
-        max_shift_px: what the errors of landmarks make of a right one.
+
+class Verdict(NamedTuple):
+    """What images say of a calibration.
+
+    fault: why it cannot be relied on, "" where nothing speaks against it. sigma: standard deviation
+    of its focal length (share), 0 for the map's own. unconfirmed: whether it is only not yet known.
+    """
+
+    fault: str = ""
+    sigma: float = 0.0
+    unconfirmed: bool = False
+
+
+class LensHistory:
+    """Lenses that fitted each camera's images last, each from another point than the one before.
+
+    One image may say little of a lens: few landmarks, or all in one plane, leave the focal length
+    open. So each counts by its information. A calibration such as the map's is right unless images
+    speak against it, another one has to be confirmed by them. Cameras of a rig take turns: each
+    calibration has a history of its own, of the cameras that were used last.
+    """
+
+    def __init__(self, error_factor: float = 1.0) -> None:
+        """Start without images; error_factor: of the standard deviations of lenses."""
+        self._variance_factor = error_factor**2
+        self._seen: collections.OrderedDict[Intrinsics, _Seen] = collections.OrderedDict()
+
+    def judge(self, camera: Intrinsics, lens: Lens, position: FloatArray, known: bool) -> Verdict:
+        """Add the lens that fits an image from a position [3] (m), and judge its calibration.
+
+        known: whether it is one that the map was built with.
         """
-        hides = self.gain > _MAX_GAIN and self.shift_px > _MIN_SHIFT_PX
-        return hides or (self.gain > 1.0 and self.shift_px > max_shift_px)
+        seen = self._seen.setdefault(camera, _Seen())
+        self._seen.move_to_end(camera)
+        if len(self._seen) > _CAMERAS:
+            self._seen.popitem(last=False)
+        covariance = lens.covariance * self._variance_factor + np.diag(_IMAGE_ERRORS) ** 2
+        estimate = _Estimate(np.array([lens.scale - 1.0, lens.radial]), np.linalg.inv(covariance))
+        seen.add(estimate, position)
+        prior = [_Estimate(np.zeros(2), np.diag(np.array(_KNOWN_ERRORS) ** -2.0))] if known else []
+        alone, together = _joined([*prior, estimate]), _joined([*prior, *seen.estimates])
+        for found in (alone, together):
+            if found.is_wrong:
+                return Verdict(found.fault)
+        if abs(together.error[0]) + 2.0 * together.sigma < _CONFIRMED:
+            # Landmarks of the map share the errors of its own calibration.
+            return Verdict(sigma=0.0 if known else together.sigma)
+        if known:
+            return Verdict(together.fault)
+        return Verdict(
+            "the calibration is of another camera than the map's, and its focal length is not"
+            f" confirmed yet: images leave it open by {min(1.0, 2.0 * together.sigma):.0%}",
+            unconfirmed=True,
+        )
+
+
+class _Estimate(NamedTuple):
+    """Errors [2] of a focal length and a radial term, and their information [2, 2]."""
+
+    error: FloatArray
+    information: FloatArray
+
+    @property
+    def sigma(self) -> float:
+        """Return the standard deviation of the focal length's error."""
+        return float(np.sqrt(np.linalg.inv(self.information)[0, 0]))
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the errors are neither small nor chance."""
+        large = abs(self.error[0]) > _MIN_ZOOM or abs(self.error[1]) > _MIN_RADIAL
+        return bool(large and self.error @ self.information @ self.error > _MAX_SQUARED)
 
     @property
     def fault(self) -> str:
         """Return what is wrong with the calibration, in words."""
-        if abs(self.scale - 1.0) > _FOCAL_RATIO:
+        if abs(self.error[0]) > _FOCAL_RATIO:
             return (
-                f"landmarks fit a focal length of {self.scale:.2f} times the calibration's: it is"
-                " of another camera, another resolution or another zoom"
+                f"landmarks fit a focal length of {1.0 + self.error[0]:.2f} times the"
+                " calibration's: it is of another camera, another resolution or another zoom"
             )
         return (
             "landmarks fit another distortion than the calibration's: are the images rectified and"
@@ -75,124 +158,151 @@ class Lens(NamedTuple):
         )
 
 
-class LensHistory:
-    """Lenses that fitted each camera's images last, each from another point than the one before.
-
-    One image says little of a lens: few landmarks, all at one distance, leave it open. Their median
-    says more. Cameras of a rig take turns: each calibration has a history of its own, of the
-    cameras that were used last.
-    """
-
-    def __init__(self, max_shift_px: float = MAX_SHIFT_PX) -> None:
-        """Start without images; max_shift_px: see `Lens.contradicts`."""
-        self._max_shift_px = max_shift_px
-        self._seen: collections.OrderedDict[Intrinsics, _Seen] = collections.OrderedDict()
-
-    def fault(self, camera: Intrinsics, lens: Lens, position: FloatArray) -> str:
-        """Add the lens that fits an image from a position [3] (m).
-
-        Return what is wrong with the calibration of its camera, "" where nothing is known to be.
-        """
-        seen = self._seen.setdefault(camera, _Seen())
-        self._seen.move_to_end(camera)
-        if len(self._seen) > _CAMERAS:
-            self._seen.popitem(last=False)
-        seen.add(lens, position)
-        return lens.fault if lens.contradicts(self._max_shift_px) else seen.fault
+def _joined(estimates: list[_Estimate]) -> _Estimate:
+    information = np.sum([one.information for one in estimates], axis=0)
+    weighted = np.sum([one.information @ one.error for one in estimates], axis=0)
+    return _Estimate(np.linalg.solve(information, weighted), information)
 
 
 class _Seen:
-    """Lenses that fitted the images of one calibration last."""
+    """Estimates from the images of one calibration last."""
 
     def __init__(self) -> None:
-        self._lenses: collections.deque[Lens] = collections.deque(maxlen=_IMAGES)
+        self.estimates: collections.deque[_Estimate] = collections.deque(maxlen=_IMAGES)
         self._position = np.full(3, np.inf)
 
-    def add(self, lens: Lens, position: FloatArray) -> None:
-        """Add the lens of an image, if it is from another point than the one before."""
+    def add(self, estimate: _Estimate, position: FloatArray) -> None:
+        """Add an image; of those from one point, the one that says most counts."""
         if not np.linalg.norm(position - self._position) < _APART_M:
-            self._lenses.append(lens)
+            self.estimates.append(estimate)
             self._position = position
-
-    @property
-    def fault(self) -> str:
-        """Return what all images together show to be wrong, "" where nothing is known to be."""
-        if len(self._lenses) < _MIN_IMAGES:
-            return ""
-        times = _IMAGES / len(self._lenses)
-        usual = Lens(*np.median(self._lenses, axis=0).tolist())
-        zoomed = abs(usual.scale - 1.0) > _MAX_ZOOM * times
-        wrong = zoomed or abs(usual.radial) > _MAX_RADIAL * times
-        return usual.fault if wrong else ""
+        elif estimate.sigma < self.estimates[-1].sigma:
+            self.estimates[-1] = estimate
 
 
-def fitting_lens(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> Lens:
+def zoomed(pose: CameraPose, landmarks: FloatArray) -> list[tuple[CameraPose, float]]:
+    """Return the poses and focal lengths from which most landmarks [n, 3] (m) look alike."""
+    ahead = pose.rotation[:, 2]
+    distance = float(np.median((landmarks - pose.position) @ ahead))
+    return [
+        (pose._replace(position=pose.position + (1 - zoom) * distance * ahead), zoom)
+        for zoom in _ZOOMS
+    ]
+
+
+def fitting_lens(
+    rays: FloatArray, landmarks: FloatArray, starts: Iterable[tuple[CameraPose, float]]
+) -> Lens:
     """Return the lens that explains matches best.
 
     rays: [n, 2] where the stated camera's rays meet its plane z = 1. landmarks: [n, 3] (m), not all
-    right. pose: that of the stated camera.
+    right. starts: poses, each with a scale of the focal length, to begin with.
     """
-    position, axes, lens = pose.position, pose.rotation, np.zeros(2)
-    residual, jacobian = _linearized(rays, landmarks, position, axes, lens)
-    before = int(np.count_nonzero(_fits(residual)))
-    for loss_px in _LOSS_PX:
-        weight = 1.0 / (1.0 + (residual**2).sum(axis=1) / loss_px**2)
-        weighted = (jacobian * weight[:, None, None]).reshape(-1, 8)
-        information = weighted.T @ jacobian.reshape(-1, 8)
-        size = np.sqrt(np.diag(information)) + 1e-12
-        information = information / np.outer(size, size) + _DAMPING * np.eye(8)
-        step = -np.linalg.solve(information, weighted.T @ residual.ravel() / size) / size
-        position = position + step[:3]
-        axes = Rotation.from_rotvec(step[3:6]).as_matrix() @ axes
-        lens = lens + step[6:]
-        residual, jacobian = _linearized(rays, landmarks, position, axes, lens)
-    fits = _fits(residual)
-    seen = (landmarks[fits] - position) @ axes
-    points = seen[:, :2] / seen[:, 2:]
-    # Farther from the axis, a lens may fold back upon what it is to fit.
-    points = points[np.hypot(*points.T) < _MAX_RAY]
-    moved = (lens[0] + lens[1] * (points**2).sum(axis=1, keepdims=True)) * points
-    shift_px = FOCAL_PX * np.sqrt((moved**2).sum() / max(1, len(points)))
+    begun = (
+        _refined(rays, landmarks, _View(pose.position, pose.rotation, scale - 1.0, 0.0), _FIRST_PX)
+        for pose, scale in starts
+    )
+    best = min(begun, key=lambda view: _cost(_residual(rays, landmarks, view)))
+    return _lens(rays, landmarks, _refined(rays, landmarks, best, _LAST_PX))
+
+
+class _View(NamedTuple):
+    """Camera at a position [3] whose axes are the columns of a matrix [3, 3], and its lens."""
+
+    position: FloatArray
+    axes: FloatArray
+    zoom: float
+    radial: float
+
+
+def _refined(
+    rays: FloatArray, landmarks: FloatArray, view: _View, losses_px: tuple[float, ...]
+) -> _View:
+    for loss_px in losses_px:
+        residual, jacobian = _linearized(rays, landmarks, view)
+        weight = 1.0 / (1.0 + (residual**2).sum(axis=0) / loss_px**2)
+        weighted = (jacobian * weight).reshape(8, -1)
+        information, size = _normalized(weighted @ jacobian.reshape(8, -1).T)
+        step = -np.linalg.solve(information, weighted @ residual.ravel() / size) / size
+        turn = Rotation.from_rotvec(step[3:6]).as_matrix()
+        view = _View(
+            view.position + view.axes @ step[:3],
+            view.axes @ turn,
+            max(view.zoom + step[6], _MIN_SCALE - 1.0),
+            view.radial + step[7],
+        )
+    return view
+
+
+def _lens(rays: FloatArray, landmarks: FloatArray, view: _View) -> Lens:
+    residual, jacobian = _linearized(rays, landmarks, view)
+    squared = (residual**2).sum(axis=0)
+    fits = squared < FINAL_ERROR_PX**2
+    weighted = (jacobian * (fits / (1.0 + squared))).reshape(8, -1)
+    information, size = _normalized(weighted @ jacobian.reshape(8, -1).T)
+    error_px = float(np.median(np.abs(residual[:, fits]))) if fits.any() else 0.0
+    sigma_px = max(1.4826 * error_px, MIN_SIGMA_PX) * INFLATION
+    covariance = np.linalg.inv(information) * sigma_px**2 / np.outer(size, size)
+    drift = -np.linalg.solve(information[:6, :6], information[:6, 6]) * size[6] / size[:6]
     return Lens(
-        float(1.0 + lens[0]),
-        float(lens[1]),
-        float(shift_px),
-        int(np.count_nonzero(fits)) / max(1, before),
+        1.0 + view.zoom,
+        view.radial,
+        covariance[6:, 6:],
+        CameraPose(view.position, quaternion_of(view.axes)),
+        np.concatenate([view.axes @ drift[:3], view.axes @ drift[3:]]),
     )
 
 
-def _fits(residual: FloatArray) -> NDArray[np.bool_]:
-    """Return which landmarks [n] are where they are seen, by their residuals [n, 2] (pixels)."""
-    return np.asarray(np.hypot(*residual.T) < FINAL_ERROR_PX)
+def _normalized(information: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return an information [k, k] for unknowns of one size each, and the sizes [k]."""
+    size = np.sqrt(np.diag(information)) + 1e-12
+    return information / np.outer(size, size) + _DAMPING * np.eye(len(size)), size
+
+
+def _cost(residual: FloatArray) -> float:
+    """Return the cost of residuals [2, n] (pixels), each at most that of one which does not fit."""
+    return float(np.minimum((residual**2).sum(axis=0), FINAL_ERROR_PX**2).sum())
+
+
+def _residual(rays: FloatArray, landmarks: FloatArray, view: _View) -> FloatArray:
+    """Return how far [2, n] (pixels) landmarks are from where they are seen."""
+    x, y, z = ((landmarks - view.position) @ view.axes).T
+    ahead = z > _MIN_DEPTH_M
+    point = np.stack([x, y]) / np.where(ahead, z, 1.0)
+    zoom = 1.0 + view.zoom + view.radial * (point**2).sum(axis=0)
+    return np.asarray(np.where(ahead, (point * zoom - rays.T) * FOCAL_PX, _FAR_PX))
 
 
 def _linearized(
-    rays: FloatArray,
-    landmarks: FloatArray,
-    position: FloatArray,
-    axes: FloatArray,
-    lens: FloatArray,
+    rays: FloatArray, landmarks: FloatArray, view: _View
 ) -> tuple[FloatArray, FloatArray]:
-    """Return residuals [n, 2] (pixels) and their Jacobians [n, 2, 8].
+    """Return residuals [2, n] (pixels) and their Jacobians [8, 2, n].
 
-    These are by position, turn about the map's axes, and lens.
+    These are by position and turn along and about the camera's axes, and by the lens.
     """
-    offset = landmarks - position
-    x, y, z = (offset @ axes).T
+    x, y, z = ((landmarks - view.position) @ view.axes).T
     ahead = z > _MIN_DEPTH_M
-    z = np.where(ahead, z, 1.0)
-    point = np.stack([x / z, y / z], axis=1)
-    squared = (point**2).sum(axis=1)
-    zoom = 1.0 + lens[0] + lens[1] * squared
-    residual = (point * zoom[:, None] - rays) * FOCAL_PX
-    zero = np.zeros_like(z)
-    projection = np.stack(
-        [np.stack([1.0 / z, zero, -x / z**2], 1), np.stack([zero, 1.0 / z, -y / z**2], 1)], 1
+    near = FOCAL_PX / np.where(ahead, z, 1.0)
+    x, y = x * near / FOCAL_PX, y * near / FOCAL_PX
+    squared = x * x + y * y
+    zoom = 1.0 + view.zoom + view.radial * squared
+    residual = np.stack([x * zoom - rays[:, 0], y * zoom - rays[:, 1]]) * FOCAL_PX
+    residual[:, ~ahead] = _FAR_PX
+    # By x and y of the undistorted point: a symmetric matrix.
+    twice = 2.0 * view.radial
+    xx, xy, yy = zoom + twice * x * x, twice * x * y, zoom + twice * y * y
+    by_point = np.empty((8, 2, len(x)))
+    columns = (
+        (-near, 0.0),
+        (0.0, -near),
+        (x * near, y * near),
+        (FOCAL_PX * x * y, FOCAL_PX * (1.0 + y * y)),
+        (-FOCAL_PX * (1.0 + x * x), -FOCAL_PX * x * y),
+        (FOCAL_PX * y, -FOCAL_PX * x),
     )
-    bent = zoom[:, None, None] * np.eye(2) + 2.0 * lens[1] * point[:, :, None] * point[:, None]
-    by_point = bent @ projection @ axes.T
-    by_turn = np.cross(by_point, offset[:, None])
-    by_lens = np.stack([point, point * squared[:, None]], axis=2)
-    jacobian = np.concatenate([-by_point, by_turn, by_lens], axis=2) * FOCAL_PX
-    residual[~ahead] = _FAR_PX
-    return residual, jacobian
+    for row, (along_x, along_y) in enumerate(columns):
+        by_point[row, 0] = xx * along_x + xy * along_y
+        by_point[row, 1] = xy * along_x + yy * along_y
+    by_point[6, 0], by_point[6, 1] = FOCAL_PX * x, FOCAL_PX * y
+    by_point[7] = by_point[6] * squared
+    return residual, by_point

@@ -21,10 +21,10 @@ from progeo_core.verification.absolute_pose import (
     fitted_pose,
 )
 from progeo_core.verification.calibration_check import (
-    MAX_SHIFT_PX,
-    MAX_SHIFT_TRIANGULATED_PX,
+    Lens,
     LensHistory,
     fitting_lens,
+    zoomed,
 )
 from progeo_core.verification.feature_matching import mutual_matches
 from progeo_core.verification.nearby_matching import matches_nearby
@@ -60,6 +60,8 @@ _TRIANGULATED_INFLATION = 1.5
 # Landmarks around a place share the error of the mean of the map's poses there: this share of that
 # of one pose.
 _SHARED = 0.4
+# Focal lengths that differ by less expect the same landmarks at the same points.
+_SAME_ZOOM = 0.02
 # Local features are recognised where they are seen up to this much larger or smaller.
 _SAME_SCALE = 1.3
 
@@ -90,9 +92,13 @@ class MetricPose(NamedTuple):
 
 
 class NoPose(NamedTuple):
-    """Why the landmarks of a map do not tell the pose of a camera, in words."""
+    """Why the landmarks of a map do not tell the pose of a camera, in words.
+
+    final: whether more places would not help.
+    """
 
     reason: str
+    final: bool = False
 
 
 class _Pairs(NamedTuple):
@@ -113,9 +119,7 @@ class MetricLocalizer:
     def __init__(self, places: PlacePoses, features: PlaceFeatureCache) -> None:
         """Localize against the landmarks of places [n]."""
         self._places, self._features = places, features
-        self._lenses = LensHistory(
-            MAX_SHIFT_TRIANGULATED_PX if features.triangulated else MAX_SHIFT_PX
-        )
+        self._lenses = LensHistory(_TRIANGULATED_INFLATION if features.triangulated else 1.0)
 
     def localize(self, query: QueryView, rows: IntArray) -> MetricPose | NoPose:
         """Return the pose of an image, or why landmarks do not tell it.
@@ -134,7 +138,7 @@ class MetricLocalizer:
             seen = seen or _as_seen_by(query, query.camera, places)
             assert seen.rays is not None
             found = self._solved(seen, seen.rays, first)
-            if isinstance(found, MetricPose) or len(first) < count:
+            if isinstance(found, MetricPose) or found.final or len(first) < count:
                 break
         return found
 
@@ -156,16 +160,19 @@ class MetricLocalizer:
         sigma_m = np.sqrt(np.trace(covariance[:3, :3]))
         if sigma_m > max_sigma_m:
             return NoPose(f"landmarks leave its position uncertain by {sigma_m:.2f} m")
-        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
-        assert query.intrinsics is not None
-        everything = _once(_joined([matched, expected]))
-        lens = fitting_lens(rays[everything.rows], everything.landmarks, refined.pose)
-        fault = _rival(rays, matched, refined.pose) or self._lenses.fault(
-            query.intrinsics, lens, refined.pose.position
-        )
+        fault = _rival(rays, matched, refined.pose)
         if fault:
             return NoPose(fault)
         pairs = _chosen(pairs, refined.inliers)
+        lens = self._fitting_lens(query, rays, matched, expected, refined.pose, first)
+        assert query.intrinsics is not None
+        verdict = self._lenses.judge(
+            query.intrinsics, lens, refined.pose.position, self._has_seen(query.intrinsics, pairs)
+        )
+        if verdict.fault:
+            return NoPose(verdict.fault, final=verdict.unconfirmed)
+        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
+        covariance = covariance + verdict.sigma**2 * np.outer(lens.drift, lens.drift)
         return MetricPose(
             refined.pose,
             covariance,
@@ -173,6 +180,35 @@ class MetricLocalizer:
             tuple(self._places.ids[np.unique(pairs.place)].tolist()),
             self._best(query, pairs),
         )
+
+    def _fitting_lens(
+        self,
+        query: QueryView,
+        rays: FloatArray,
+        matched: _Pairs,
+        expected: _Pairs,
+        pose: CameraPose,
+        first: IntArray,
+    ) -> Lens:
+        """Return the lens that fits all matches best.
+
+        Those that were looked for near a pose speak for its lens, so that as many are looked for
+        near that of the best other one.
+        """
+        starts = zoomed(pose, matched.landmarks)
+        other = fitting_lens(rays[matched.rows], matched.landmarks, starts)
+        pairs = [matched, expected]
+        if abs(other.scale - 1.0) > _SAME_ZOOM:
+            pairs.append(self._expected(query, other.unbent(rays), other.pose, first))
+        everything = _once(_joined(pairs))
+        starts = [(pose, 1.0), (other.pose, other.scale)]
+        return fitting_lens(rays[everything.rows], everything.landmarks, starts)
+
+    def _has_seen(self, camera: Intrinsics, pairs: _Pairs) -> bool:
+        """Whether a place of some pairs was seen by a camera of the same calibration."""
+        known = self._known(np.unique(pairs.place))
+        cameras = {place.intrinsics for place in known if place and place.intrinsics}
+        return any(camera.is_like(one) for one in cameras)
 
     def _best(self, query: QueryView, pairs: _Pairs) -> SeenPlace | None:
         """Return the place of most pairs, and where both images show these."""

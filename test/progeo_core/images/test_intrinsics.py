@@ -1,5 +1,7 @@
+import dataclasses
 import json
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +16,8 @@ from progeo_core.images.intrinsics import (
     read_camera_info,
     why_no_calibration,
 )
+
+HALF_CENTER = {"center_x": 159.75, "center_y": 119.75}
 
 
 def camera_info(**change: object) -> CameraInfo:
@@ -141,6 +145,26 @@ def test_a_calibration_fits_images_of_its_aspect_ratio() -> None:
         RAW.scaled(640, 360)
     with pytest.raises(UsageError, match="0x0"):
         RAW.scaled(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "like"),
+    [
+        ({}, True),
+        ({"focal_x": 503.0, "focal_y": 497.0, "center_x": 321.5}, True),
+        ({"width": 320, "height": 240, "focal_x": 250.0, "focal_y": 250.0}, False),
+        ({"width": 320, "height": 240, "focal_x": 250.0, "focal_y": 250.0} | HALF_CENTER, True),
+        ({"focal_x": 515.0, "focal_y": 515.0}, False),
+        ({"distortion": (-0.2, 0.05, 0.0, 0.0)}, False),
+        ({"width": 640, "height": 360}, False),
+        ({"model": "fisheye", "distortion": (0.0, 0.0, 0.0, 0.0)}, False),
+    ],
+)
+def test_calibrations_of_one_camera_have_the_same_rays(change: dict[str, Any], like: bool) -> None:
+    one = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
+    other = dataclasses.replace(one, **change)
+    assert one.is_like(other) is like
+    assert other.is_like(one) is like
 
 
 @pytest.mark.parametrize("lens", LENSES)

@@ -7,104 +7,134 @@ from scipy.spatial.transform import Rotation
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of
 from progeo_core.verification.absolute_pose import FIRST_ERROR_PX, fitted_pose
-from progeo_core.verification.calibration_check import Lens, LensHistory, fitting_lens
+from progeo_core.verification.calibration_check import Lens, LensHistory, fitting_lens, zoomed
 
 PIXEL = 1.0 / 500.0
+CAMERA = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
+TURN = Rotation.from_euler("y", 5, degrees=True).as_matrix()
+POSE = CameraPose(np.array([0.3, -0.1, 0.2]), quaternion_of(TURN))
 
 
-def seen(scale=1.0, radial=0.0, wrong=0.3):
+def seen(scale=1.0, radial=0.0, wrong=0.3, depth=(2.0, 6.0)):
     """Return rays of landmarks, by a calibration that lacks a scale and a distortion."""
     random = np.random.default_rng(3)
-    landmarks = random.uniform([-2.0, -1.5, 2.0], [2.0, 1.5, 6.0], (400, 3))
-    turn = Rotation.from_euler("y", 5, degrees=True).as_matrix()
-    pose = CameraPose(np.array([0.3, -0.1, 0.2]), quaternion_of(turn))
-    inside = pose.to_camera(landmarks)
+    inside = random.uniform([-0.6, -0.45, depth[0]], [0.6, 0.45, depth[1]], (400, 3))
+    inside[:, :2] *= inside[:, 2:]
     rays = inside[:, :2] / inside[:, 2:]
     rays = rays * (scale + radial * (rays**2).sum(axis=1, keepdims=True))
     rays += random.normal(scale=0.7 * PIXEL, size=rays.shape)
     moved = random.permutation(400)[: int(400 * wrong)]
     rays[moved] = random.uniform(-0.5, 0.5, (len(moved), 2))
-    return rays, landmarks, pose
+    return rays, POSE.to_map(inside)
 
 
 def fitted(rays, landmarks):
-    return fitting_lens(rays, landmarks, fitted_pose(rays, landmarks, FIRST_ERROR_PX).pose)
+    pose = fitted_pose(rays, landmarks, FIRST_ERROR_PX).pose
+    return fitting_lens(rays, landmarks, zoomed(pose, landmarks))
+
+
+def lens(scale=1.0, sigma=0.02, radial=0.0):
+    return Lens(scale, radial, np.diag([sigma, 0.1]) ** 2, POSE, np.zeros(6))
+
+
+def judged(history, one, step=0, known=True, camera=CAMERA):
+    return history.judge(camera, one, np.array([0.3 * step, 0.0, 0.0]), known)
 
 
 def test_a_right_calibration_stands_though_matches_are_wrong():
-    rays, landmarks, pose = seen()
-    lens = fitting_lens(rays, landmarks, pose)
-    assert not lens.contradicts()
-    assert lens.scale == pytest.approx(1.0, abs=0.005)
-    assert lens.radial == pytest.approx(0.0, abs=0.01)
-    assert lens.shift_px < 1.0
-    assert lens.gain == pytest.approx(1.0, abs=0.02)
+    found = fitted(*seen())
+    assert found.scale == pytest.approx(1.0, abs=0.005)
+    assert found.radial == pytest.approx(0.0, abs=0.01)
+    np.testing.assert_allclose(found.pose.position, POSE.position, atol=0.01)
+    for known in (True, False):
+        assert judged(LensHistory(), found, known=known).fault == ""
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("scale", [0.7, 1.3, 1.6])
-def test_another_focal_length_is_named(scale):
-    rays, landmarks, _ = seen(scale)
-    lens = fitted(rays, landmarks)
-    assert lens.contradicts()
-    assert lens.scale == pytest.approx(scale, abs=0.02)
-    assert f"a focal length of {lens.scale:.2f} times" in lens.fault
+def test_another_focal_length_is_named(scale, known):
+    found = fitted(*seen(scale))
+    assert found.scale == pytest.approx(scale, abs=0.02)
+    verdict = judged(LensHistory(), found, known=known)
+    assert "landmarks fit a focal length of" in verdict.fault
+    assert not verdict.unconfirmed
 
 
 def test_rectified_images_with_the_calibration_of_raw_ones_are_told_apart():
-    rays, landmarks, _ = seen(radial=0.4)
-    lens = fitted(rays, landmarks)
-    assert lens.contradicts()
-    assert lens.radial == pytest.approx(0.4, abs=0.05)
-    assert "another distortion" in lens.fault
+    rays, landmarks = seen(radial=0.4)
+    found = fitted(rays, landmarks)
+    assert found.radial == pytest.approx(0.4, abs=0.05)
+    assert "another distortion" in judged(LensHistory(), found, known=False).fault
+    np.testing.assert_allclose(
+        np.sort(found.unbent(rays) - seen()[0], axis=0)[100:300], 0.0, atol=0.02
+    )
 
 
 def test_points_behind_the_camera_change_nothing():
-    rays, landmarks, pose = seen()
-    behind = pose.to_map(np.tile([0.1, 0.1, -2.0], (30, 1)))
-    lens = fitting_lens(
-        np.concatenate([rays, np.zeros((30, 2))]), np.concatenate([landmarks, behind]), pose
+    rays, landmarks = seen()
+    behind = POSE.to_map(np.tile([0.1, 0.1, -2.0], (30, 1)))
+    found = fitting_lens(
+        np.concatenate([rays, np.zeros((30, 2))]),
+        np.concatenate([landmarks, behind]),
+        [(POSE, 1.0)],
     )
-    assert not lens.contradicts()
-    assert lens.gain == pytest.approx(1.0, abs=0.02)
+    assert found.scale == pytest.approx(1.0, abs=0.005)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_a_wall_tells_no_focal_length_from_a_distance(scale):
+    found = fitted(*seen(scale, depth=(4.0, 4.02)))
+    # Twice as long a lens sees it from twice as far.
+    ahead = found.pose.to_camera(POSE.to_map([[0.0, 0.0, 4.01]]))[0, 2]
+    assert found.drift[:3] @ POSE.rotation[:, 2] == pytest.approx(-ahead / found.scale, rel=0.1)
+    assert np.sqrt(found.covariance[0, 0]) > 0.1
+    verdict = judged(LensHistory(), found, known=False)
+    assert verdict.unconfirmed
+    assert "its focal length is not confirmed yet" in verdict.fault
+    if scale == 1.0:
+        assert judged(LensHistory(), found).fault == ""
+
+
+def test_images_confirm_the_calibration_of_another_camera():
+    history, vague = LensHistory(), lens(sigma=0.12)
+    # One that stands still says the same again and again.
+    assert all(judged(history, vague, known=False).unconfirmed for _ in range(20))
+    verdicts = [judged(history, vague, step, known=False) for step in range(1, 8)]
+    assert [verdict.fault == "" for verdict in verdicts] == [False] * 3 + [True] * 4
+    assert verdicts[-1].sigma == pytest.approx(np.hypot(0.12, 0.02) / np.sqrt(8.0))
+    # A better image from the same point counts instead.
+    assert judged(history, lens(sigma=0.03), 7, known=False).sigma < 0.035
+    # Errors of triangulated landmarks are larger.
+    assert judged(LensHistory(), lens(sigma=0.05), known=False).fault == ""
+    assert judged(LensHistory(1.5), lens(sigma=0.05), known=False).unconfirmed
 
 
 def test_many_images_tell_more_than_one():
-    camera = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
-    slight = Lens(scale=1.07, radial=0.0, shift_px=10.0, gain=1.05)
-    history, start = LensHistory(), np.zeros(3)
-    assert not slight.contradicts()
-    # A camera that stands still says the same again and again.
-    assert not any(history.fault(camera, slight, start) for _ in range(30))
-    said = [history.fault(camera, slight, start + 0.3 * step) for step in range(1, 12)]
-    assert not any(said[:6])
-    assert "a focal length of 1.07 times" in said[-1]
+    history, slight = LensHistory(), lens(1.09, sigma=0.06)
+    said = [judged(history, slight, step).fault for step in range(12)]
+    assert not any(said[:4])
+    assert "a focal length of 1.0" in said[-1]
     # Another calibration is another camera.
-    other = dataclasses.replace(camera, focal_x=535.0, focal_y=535.0)
-    assert history.fault(other, slight, start) == ""
-
-
-def test_cameras_of_a_rig_that_take_turns_are_judged_one_by_one():
-    left = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
-    right = dataclasses.replace(left, focal_x=300.0, focal_y=300.0)
-    history = LensHistory()
-    slight, fitting = Lens(1.07, 0.0, 10.0, 1.05), Lens(1.0, 0.0, 1.0, 1.0)
-    said = []
-    for step in range(12):
-        position = np.array([0.3 * step, 0.0, 0.0])
-        said.append(history.fault(left, slight, position))
-        assert history.fault(right, fitting, position) == ""
-    assert not any(said[:6])
-    assert "a focal length of 1.07 times" in said[-1]
-    # Of many cameras, as of one that zooms, those used last are remembered.
-    for step in range(8):
-        other = dataclasses.replace(left, focal_x=600.0 + step)
-        assert history.fault(other, fitting, np.zeros(3)) == ""
-    assert history.fault(left, slight, np.array([9.0, 0.0, 0.0])) == ""
+    other = dataclasses.replace(CAMERA, focal_x=535.0, focal_y=535.0)
+    assert judged(history, slight, camera=other).fault == ""
 
 
 def test_right_calibrations_err_to_both_sides():
-    camera, history = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0), LensHistory()
+    history = LensHistory()
     for step in range(30):
         side = (0, 1, -1)[step % 3]
-        lens = Lens(1.0 + 0.08 * side, 0.1 * side, 10.0, 1.05)
-        assert history.fault(camera, lens, np.array([0.3 * step, 0.0, 0.0])) == ""
+        assert judged(history, lens(1.0 + 0.08 * side, 0.06, 0.1 * side), step).fault == ""
+
+
+def test_cameras_of_a_rig_that_take_turns_are_judged_one_by_one():
+    history, right = LensHistory(), dataclasses.replace(CAMERA, focal_x=300.0, focal_y=300.0)
+    slight = lens(1.09, sigma=0.06)
+    for step in range(12):
+        said = judged(history, slight, step).fault
+        assert judged(history, lens(), step, camera=right).fault == ""
+    assert "a focal length of 1.0" in said
+    # Of many cameras, as of one that zooms, those used last are remembered.
+    for step in range(8):
+        other = dataclasses.replace(CAMERA, focal_x=600.0 + step)
+        assert judged(history, lens(), camera=other).fault == ""
+    assert judged(history, slight, 30).fault == ""
