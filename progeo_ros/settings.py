@@ -30,9 +30,10 @@ class NodeSettings(Settings):
     map: str = setting("", "Path of the map file, NAME.progeo")
     model: str = setting(
         "",
-        "Model that made the map: a built-in name, a model folder, CLIP-BACKBONE:PRETRAINED, a"
-        " preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:OWNER/REPO[@REVISION]:ENTRY;"
-        " empty takes what the map names, or mobilenetv2-gem where there is no map yet",
+        "Model that made the map: a built-in name, a model folder, CLIP-BACKBONE:PRETRAINED,"
+        " hf:FOLDER, a preset such as megaloc, onnx:FILE, py:MODULE:FACTORY or"
+        " hub:OWNER/REPO[@REVISION]:ENTRY; empty takes what the map names, or mobilenetv2-gem where"
+        " there is no map yet",
     )
     fleet_uri: str = setting(
         "",

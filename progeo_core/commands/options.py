@@ -28,8 +28,8 @@ class ModelSettings(Settings):
     model: str = setting(
         DEFAULT_MODEL,
         "Model that makes the descriptors: a built-in name, a model folder (see `progeo model"
-        " import`), an open_clip backbone and its weights, BACKBONE:PRETRAINED, a preset such as"
-        " megaloc, onnx:FILE, py:MODULE:FACTORY or hub:REPOSITORY:ENTRY (docs/models.md)",
+        " import`), an open_clip backbone and its weights, BACKBONE:PRETRAINED, hf:FOLDER, a preset"
+        " such as megaloc, onnx:FILE, py:MODULE:FACTORY or hub:REPOSITORY:ENTRY (docs/models.md)",
     )
     trust_code: bool = setting(
         False,

@@ -25,7 +25,7 @@ def load_encoder(
     *,
     trust_code: bool = False,
 ) -> Encoder:
-    """Load a model that ships, a model folder, a backbone as "NAME[:PRETRAINED]", or an address.
+    """Load a model that ships, a model folder, a backbone with its weights, or an address.
 
     See `load_named_model` for names, `parse_model_address` for addresses, `choose_device` for
     devices and `choose_encoder` for runtimes; all say what they raise. Random weights run in torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
@@ -10,7 +11,7 @@ from progeo_core.map.place_map import PlaceMap
 from progeo_core.model.built_in import built_in_folder
 from progeo_core.model.model_address import ONNX_FILE, parse_model_address
 from progeo_core.model.model_presets import PRESETS
-from progeo_core.model.stored_model import is_model_folder
+from progeo_core.model.stored_model import HF_FORM, is_model_folder
 
 # How files of weights end; tags of open_clip have no such ends.
 _WEIGHTS = {".bin", ".pt", ".pth", ".safetensors"}
@@ -25,9 +26,10 @@ def model_of_map(place_map: PlaceMap) -> str:
 def model_of_fingerprint(fingerprint: ModelFingerprint, folder: Path, whose: str) -> str:
     """Return what `load_encoder` loads a model by.
 
-    That is a model that ships, a preset, a folder of the model's name or a file (ONNX, or weights
-    of a backbone) in `folder` or here, a tag of a backbone's weights, or another address. Raises
-    `UsageError` where it cannot be found. whose: what the model made, for that message.
+    That is a model that ships, a preset, a folder of the model's name or of Hugging Face or a file
+    (ONNX, or weights of a backbone) in `folder` or here, a tag of a backbone's weights, or another
+    address. Raises `UsageError` where it cannot be found. whose: what the model made, for that
+    message.
     """
     name = fingerprint.name
     if built_in_folder(name) is not None or name in PRESETS:
@@ -35,9 +37,11 @@ def model_of_fingerprint(fingerprint: ModelFingerprint, folder: Path, whose: str
     address = parse_model_address(name)
     prefix, _, rest = name.partition(":")
     if address is not None and address.form == ONNX_FILE:
-        found, form = _find_file(prefix, rest, folder), f"{ONNX_FILE}:FILE"
+        found, form = _find_path(prefix, rest, folder, Path.is_file), f"{ONNX_FILE}:FILE"
+    elif prefix == HF_FORM:
+        found, form = _find_path(prefix, rest, folder, Path.is_dir), f"{HF_FORM}:FOLDER"
     elif address is None and Path(rest).suffix in _WEIGHTS:
-        found, form = _find_file(prefix, rest, folder), f"{prefix}:FILE"
+        found, form = _find_path(prefix, rest, folder, Path.is_file), f"{prefix}:FILE"
     elif ":" in name:
         return name
     else:
@@ -57,14 +61,14 @@ def _find_folder(name: str, folder: Path) -> str:
     return name if name and is_model_folder(Path(name)) else ""
 
 
-def _find_file(prefix: str, rest: str, folder: Path) -> str:
-    """Return PREFIX:FILE[?options] with the file in `folder`, else here; "" where there is none.
+def _find_path(prefix: str, rest: str, folder: Path, fits: Callable[[Path], bool]) -> str:
+    """Return PREFIX:PATH[?options] with what fits in `folder`, else here; "" where there is none.
 
-    It may have moved together with what it made: the file's own name is looked for in `folder`.
+    It may have moved together with what it made: the last part is looked for in `folder`, too.
     """
     name, *options = rest.partition("?")
     file = Path(name)
     for path in (folder / file, file.expanduser(), folder / file.name):
-        if path.is_file():
+        if fits(path):
             return f"{prefix}:{path}{''.join(options)}"
     return ""

@@ -82,11 +82,6 @@ def parse_model_address(model: str) -> ModelAddress | None:
         assert address is not None
         return address._replace(licence=preset.licence, dimension=preset.dimension)
     form, _, rest = model.partition(":")
-    if form == "hf":
-        raise UsageError(
-            f"model '{model}': name the model and the file of its weights, as"
-            f" ViT-B-32:{rest or 'FOLDER'}/open_clip_model.safetensors"
-        )
     if form not in _FORMS or model == form:
         return None
     if not rest:

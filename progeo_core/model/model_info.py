@@ -15,10 +15,10 @@ from progeo_core.model.assembly import architecture_of, image_size_of
 from progeo_core.model.authors_checkpoint import recognise_backbone
 from progeo_core.model.backbone import blank_backbone
 from progeo_core.model.model_folder import read_model
-from progeo_core.model.named_backbone import split_backbone_name
+from progeo_core.model.named_backbone import name_backbone
 from progeo_core.model.network import build_blank_network
 from progeo_core.model.preprocessing import Preprocessing
-from progeo_core.model.pretrained import default_preprocessing, pretrained_tags
+from progeo_core.model.pretrained import pretrained_tags
 from progeo_core.model.stored_model import WEIGHTS_FILE, find_model_folder
 from progeo_core.model.weights import read_state, sha256_of, to_network_names, visual_part
 
@@ -109,17 +109,17 @@ def _describe_checkpoint(path: Path) -> ModelInfo:
 
 
 def _describe_backbone(model: str) -> ModelInfo:
-    backbone, pretrained = split_backbone_name(model)
-    architecture = architecture_of({}, backbone)
-    native_size = blank_backbone(backbone).image_size
+    named = name_backbone(model)
+    architecture = architecture_of({}, named.backbone)
     return ModelInfo(
         name=model,
         form="backbone",
         **_architecture_fields(architecture),
         normalized=True,
-        preprocessing=str(default_preprocessing(backbone, pretrained, native_size)),
+        preprocessing=str(named.preprocessing),
         parameters=_count(build_blank_network(architecture).state_dict()),
-        pretrained=pretrained_tags(backbone),
+        pretrained=() if named.folder else pretrained_tags(named.backbone),
+        path=named.pretrained if named.folder else "",
     )
 
 

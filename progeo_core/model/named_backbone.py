@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from progeo_core.errors import UsageError
 from progeo_core.model.assembly import architecture_of, assemble
 from progeo_core.model.backbone import MOBILENET, NO_WEIGHTS, blank_backbone, resize_backbone
 from progeo_core.model.built_in import built_in_models
 from progeo_core.model.clip_backbone import open_clip_name
+from progeo_core.model.hf_folder import read_hf_folder
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
 from progeo_core.model.network import build_network
+from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.pretrained import (
     backbone_of_weights,
     default_preprocessing,
@@ -20,22 +24,35 @@ from progeo_core.model.stored_model import CARD_FILE
 from progeo_core.model.weights import sha256_of, visual_part
 
 
+class NamedBackbone(NamedTuple):
+    """What the name of a backbone with its weights means.
+
+    backbone: the one to build, which the weights were trained in (see `backbone_of_weights`).
+    pretrained: a tag or a file, "" where none was named. folder: "hf:FOLDER" where that was named.
+    """
+
+    backbone: str
+    pretrained: str
+    preprocessing: Preprocessing
+    folder: str = ""
+
+
 def load_backbone(model: str, *, with_text: bool = False) -> Model:
-    """Load a backbone as "NAME[:PRETRAINED]" (see `load_named_model`)."""
-    backbone, pretrained = split_backbone_name(model)
-    pretrained = pretrained or default_pretrained(backbone)
-    blank = blank_backbone(backbone)
+    """Load a backbone as "NAME[:PRETRAINED]" or "hf:FOLDER" (see `load_named_model`)."""
+    named = name_backbone(model)
+    backbone, pretrained = named.backbone, named.pretrained or default_pretrained(named.backbone)
+    name = named.folder or f"{backbone}:{pretrained}"
     if pretrained == NO_WEIGHTS:
         network = build_network(architecture_of({}, backbone))
     else:
         state = pretrained_state(backbone, pretrained)
         if not with_text:
             state = visual_part(state)
-        network = assemble(architecture_of(state, backbone), state, f"{backbone}:{pretrained}")
-    preprocessing = default_preprocessing(backbone, pretrained, blank.image_size)
+        network = assemble(architecture_of(state, backbone), state, name)
+    preprocessing = named.preprocessing
     resize_backbone(network.backbone, preprocessing.height, preprocessing.width)
     card = ModelCard(
-        name=f"{backbone}:{pretrained}",
+        name=name,
         architecture=network.architecture,
         preprocessing=preprocessing,
         weights_sha256=sha256_of(network.state_dict()),
@@ -43,12 +60,15 @@ def load_backbone(model: str, *, with_text: bool = False) -> Model:
     return Model(card, network)
 
 
-def split_backbone_name(model: str) -> tuple[str, str]:
-    """Split "NAME[:PRETRAINED]" into the backbone to build and its weights.
+def name_backbone(model: str) -> NamedBackbone:
+    """Read "NAME[:PRETRAINED]" or "hf:FOLDER".
 
-    The backbone is the one that the weights were trained in (see `backbone_of_weights`). Raises
-    `UsageError` that lists what is known for another name.
+    Raises `UsageError` that lists what is known for another name, `DataError` for a folder that
+    holds no model of open_clip.
     """
+    folder = read_hf_folder(model)
+    if folder is not None:
+        return NamedBackbone(folder.backbone, str(folder.weights), folder.preprocessing, model)
     backbone, _, pretrained = model.partition(":")
     if backbone != MOBILENET:
         try:
@@ -59,4 +79,7 @@ def split_backbone_name(model: str) -> tuple[str, str]:
                 f"unknown model '{model}': models that ship are {shipped}; others are folders with"
                 f" {CARD_FILE}, or backbones, and this is an {error}"
             ) from error
-    return backbone_of_weights(backbone, pretrained), pretrained
+    backbone = backbone_of_weights(backbone, pretrained)
+    size = blank_backbone(backbone).image_size
+    seen = default_preprocessing(backbone, pretrained, size)
+    return NamedBackbone(backbone, pretrained, seen)

@@ -7,10 +7,11 @@ from progeo_core.model.stored_model import find_model_folder
 
 
 def load_named_model(model: str, *, with_text: bool = False) -> Model:
-    """Load a model that ships, a model folder, or a backbone as "NAME[:PRETRAINED]".
+    """Load a model that ships, a model folder, or a backbone: "NAME[:PRETRAINED]", "hf:FOLDER".
 
     PRETRAINED is an open_clip tag (downloaded once), a checkpoint file, or "none" for random
-    weights; ProGEO's four backbones default to OpenAI's. with_text: and CLIP's text side where the
+    weights; ProGEO's four backbones default to OpenAI's. FOLDER is of Hugging Face (see
+    `read_hf_folder`). with_text: and CLIP's text side where the
     weights have one. Raises `UsageError` for a name that is none of these, and `DataError` where
     files are missing, damaged or cannot be downloaded.
     """

@@ -20,6 +20,7 @@ from progeo_core.model.weight_digest import digest_of_file
 
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
+HF_FORM = "hf"  # of "hf:FOLDER", a folder of Hugging Face
 
 
 def is_model_folder(path: Path) -> bool:
@@ -44,7 +45,10 @@ def find_model_folder(model: str) -> Path | None:
     if is_model_folder(path):
         return path
     if path.is_dir():
-        raise DataError(f"{path}: no model folder, {CARD_FILE} is missing")
+        raise DataError(
+            f"{path}: no model folder, {CARD_FILE} is missing; name a folder of Hugging Face as"
+            f" {HF_FORM}:{path}"
+        )
     if path.suffix == ".onnx":
         raise UsageError(f"{path}: name an ONNX file as onnx:{path}")
     if path.is_file():

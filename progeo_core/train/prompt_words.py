@@ -16,7 +16,7 @@ from torch import Tensor
 
 from progeo_core.errors import DataError, UsageError
 from progeo_core.model.model_folder import read_model
-from progeo_core.model.named_backbone import split_backbone_name
+from progeo_core.model.named_backbone import name_backbone
 from progeo_core.model.pretrained import default_pretrained, pretrained_state
 from progeo_core.model.stored_model import is_model_folder
 from progeo_core.model.weights import State, read_state, to_network_names
@@ -111,8 +111,8 @@ def read_word_embedding(model: str) -> Tensor:
     """Return the embeddings [v, W] of the words of a model.
 
     model: a checkpoint (best_model.pth), a model folder with its text side, or a backbone as
-    "NAME[:PRETRAINED]". Raises `DataError` for a file that is none, or holds no words, and
-    `UsageError` for an unknown name.
+    "NAME[:PRETRAINED]" or "hf:FOLDER". Raises `DataError` for a file that is none, or holds no
+    words, and `UsageError` for an unknown name.
     """
     state = _state(model)
     if _EMBEDDING not in state:
@@ -129,5 +129,6 @@ def _state(model: str) -> State:
         return to_network_names(read_state(path))
     if is_model_folder(path):
         return read_model(path, with_text=True).state
-    backbone, pretrained = split_backbone_name(model)
-    return pretrained_state(backbone, pretrained or default_pretrained(backbone))
+    named = name_backbone(model)
+    pretrained = named.pretrained or default_pretrained(named.backbone)
+    return pretrained_state(named.backbone, pretrained)

@@ -56,3 +56,10 @@ def test_weights_of_a_backbone_are_found_beside_the_map_too(
         named(tmp_path / "lost.progeo", "RN50:nets/clip.pt")
     (tmp_path / "clip.pt").touch()
     assert named(tmp_path / "a.progeo", "RN50:nets/clip.pt") == f"RN50:{tmp_path / 'clip.pt'}"
+
+
+def test_a_folder_of_hugging_face_is_found_beside_the_map_too(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"made with hf:.* is with --model hf:FOLDER"):
+        named(tmp_path / "lost.progeo", "hf:nets/clip")
+    (tmp_path / "clip").mkdir()
+    assert named(tmp_path / "a.progeo", "hf:nets/clip") == f"hf:{tmp_path / 'clip'}"

@@ -34,7 +34,6 @@ def test_other_names_are_no_addresses() -> None:
     [
         ("py:numpy", "write it as py:MODULE:FACTORY"),
         ("onnx:", "write it as onnx:FILE"),
-        ("hf:clip", "as ViT-B-32:clip/open_clip_model.safetensors"),
         ("hub:me/net:a b", "write it as hub:OWNER/REPO"),
         ("onnx:a.onnx?dim=3", "an ONNX file takes the options size"),
         ("onnx:a.onnx?size=0", "size=0: give pixels"),
