@@ -16,6 +16,7 @@ from localization_odometry import Odometry
 from localization_scenes import Pass, Scene, Shot
 
 from progeo_core.descriptors.encoder import Encoder
+from progeo_core.inference.feature_extractor import QUERY_FEATURES
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.fitted_constants import (
     SequenceConstants,
@@ -222,6 +223,10 @@ class PreparedScene:
         """Return how many local features an image shares with a place."""
         return self._evidence.inliers(shot, self.scene.database.shots[row])
 
+    def detail(self, shot: Shot) -> float:
+        """Return which share of the usual number of local features an image has."""
+        return min(1.0, len(self._evidence.keypoints(shot).points) / QUERY_FEATURES)
+
 
 class _KnowingVerifier(PlaceVerifier):
     """Verification of a scene's images by what is known of them; shot: the one in question."""
@@ -235,3 +240,6 @@ class _KnowingVerifier(PlaceVerifier):
 
     def inliers(self, query: Query, row: int) -> float:
         return self._scene.inliers(self.shot, row)
+
+    def detail(self, query: Query) -> float:
+        return self._scene.detail(self.shot)

@@ -47,7 +47,8 @@ _AGREES = 2.0
 # Places that both drives share, share of those that they should, and log odds of all of these. A
 # place that landmarks locate counts twice. Six views of one far scene agreed on a wrong place.
 MIN_AGREEING, _MIN_SHARE, _MIN_EVIDENCE = 8, 0.5, 25.0
-_CONSTANTS = VerificationConstants()
+# With the slope that the thresholds above were set with.
+_CONSTANTS = VerificationConstants(slope=2.5)
 
 
 class Evidence(NamedTuple):

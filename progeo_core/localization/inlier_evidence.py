@@ -14,13 +14,17 @@ def inlier_log_odds(
     apart_m: float,
     fitted: VerificationConstants,
     look_alikes: float = 0.0,
+    detail: float = 1.0,
+    single: bool = False,
 ) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. look_alikes:
     share of the map's places that look like some elsewhere; the more, the farther a place has to
-    be ahead of the others.
+    be ahead of the others. detail: share of the usual number of features that the image has; what
+    a blank wall does not share with a place says little against it. single: whether nothing else
+    than how an image looks tells where it is from.
     """
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
@@ -32,9 +36,12 @@ def inlier_log_odds(
     rival = np.where(elsewhere, found[None], 0.0).max(axis=1)
     even = np.maximum(fitted.even_inliers, rival) + fitted.chance_inliers
     excess = np.log((found + fitted.chance_inliers) / even)
+    slope, highest = fitted.slope, fitted.highest
     # Of places that are all wrong but look alike, one is ahead of the others, too.
-    demanded = fitted.slope * fitted.alike_lead * look_alikes
-    log_odds[known] = np.clip(
-        fitted.slope * excess - demanded, fitted.lowest - demanded, fitted.highest
-    )
+    lead = fitted.alike_lead * look_alikes
+    if single:
+        slope, highest = fitted.single_slope, fitted.single_highest
+        lead += fitted.single_lead
+    odds = np.clip(slope * (excess - lead), fitted.lowest - slope * lead, highest)
+    log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds

@@ -30,8 +30,6 @@ _APART_RADII = 2.0
 _MAX_PLACES, _MIN_PLACES = 5, 3
 # Places of a belief before the one that the image by itself would choose.
 _MAX_FIRST = 2
-# An image with fewer local features (a blank wall, a covered lens) tells nothing by what it shares.
-_MIN_FEATURES = 100
 
 
 class WeightedMatches(NamedTuple):
@@ -81,7 +79,7 @@ class PlaceVerifier:
         position = self._map.places.position[matches.rows]
         place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
         prior = prior_of_places(matches, place)
-        log_odds = self._compare(query, matches.rows, place, position, prior, settings)
+        log_odds = self._compare(query, matches.rows, place, position, prior, settings, single=True)
         return weigh_places(matches.weight, place, prior, log_odds)
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
@@ -90,7 +88,7 @@ class PlaceVerifier:
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        log_odds = self._compare(query, rows, place, belief.position, prior, settings)
+        log_odds = self._compare(query, rows, place, belief.position, prior, settings, single=False)
         # What was not compared fits no better than the best of what was, where that fits badly.
         compared = log_odds != 0.0
         others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
@@ -98,18 +96,18 @@ class PlaceVerifier:
         return of_places
 
     def inliers(self, query: Query, row: int) -> float:
-        """Return how many local features an image shares with a place.
-
-        NaN where the place has none, and where the image has too few.
-        """
+        """Return how many local features an image shares with a place, NaN where that has none."""
         # Only comparisons need torch.
         from progeo_core.verification.epipolar_inliers import count_inliers
 
         place = self._map.features.of([int(self._map.places.ids[row])])[0]
-        view = self._view(query)
-        if place is None or len(view.features.points) < _MIN_FEATURES:
-            return float("nan")
-        return count_inliers(view, place)
+        return float("nan") if place is None else count_inliers(self._view(query), place)
+
+    def detail(self, query: Query) -> float:
+        """Return which share of the usual number of local features an image has, 0 to 1."""
+        from progeo_core.inference.feature_extractor import QUERY_FEATURES
+
+        return min(1.0, len(self._view(query).features.points) / QUERY_FEATURES)
 
     def refine(self, query: Query, estimate: PoseEstimate, rows: IntArray) -> PoseEstimate:
         """Refine a pose by the first of the places in `rows` that is near it."""
@@ -141,25 +139,36 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
+        *,
+        single: bool,
     ) -> FloatArray:
         """Return the log odds [m] of places, the heaviest compared first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
-        [m + 1] of all else and of each place. Stops where the answer has become sure.
+        [m + 1] of all else and of each place. single: whether the image is no part of a sequence.
+        Stops where one of the compared places has become sure.
         """
         finish = time.monotonic() + settings.verification_ms * 1e-3
         _, first = np.unique(place, return_index=True)
         first = first[place[first] >= 0]
         apart_m = _APART_RADII * self._radius_m
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
+        detail = self.detail(query)
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
             log_odds = inlier_log_odds(
-                inliers, position[first], apart_m, self._constants, self.look_alikes
+                inliers,
+                position[first],
+                apart_m,
+                self._constants,
+                self.look_alikes,
+                detail,
+                single,
             )
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish
-                or posterior_of_places(prior, log_odds)[1:].max() >= settings.min_confidence
+                or posterior_of_places(prior, log_odds)[1 : number + 2].max()
+                >= settings.min_confidence
             ):
                 break
         return log_odds

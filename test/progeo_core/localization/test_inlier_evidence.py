@@ -8,8 +8,8 @@ FITTED = VerificationConstants()
 LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
 
 
-def log_odds(*inliers, position=LINE, look_alikes=0.0):
-    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED, look_alikes)
+def log_odds(*inliers, position=LINE, **known):
+    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
 
 
 def test_the_place_with_most_inliers_gains_and_the_others_lose():
@@ -55,3 +55,16 @@ def test_a_lead_says_little_where_the_map_has_places_built_alike():
     assert many[0] < 0.0
     assert many.argsort().tolist() == one.argsort().tolist()
     assert log_odds(100_000, 80, 5, look_alikes=1.0)[0] == pytest.approx(FITTED.highest)
+
+
+def test_what_a_blank_wall_does_not_share_says_little_against_a_place():
+    assert min(log_odds(0, 14, 0, detail=0.1)) > -0.5
+    assert log_odds(0, 14, 0, detail=0.0).tolist() == [0.0, 0.0, 0.0]
+    # What it shares counts all the same.
+    assert log_odds(120, 14, 0, detail=0.1)[0] == log_odds(120, 14, 0)[0]
+
+
+def test_an_image_by_itself_needs_a_lead_and_says_more_then():
+    assert log_odds(32, 28, 27)[0] > 0.0 > log_odds(32, 28, 27, single=True)[0]
+    assert log_odds(70, 20, 15, single=True)[0] > log_odds(70, 20, 15)[0]
+    assert log_odds(100_000, 0, 0, single=True)[0] == pytest.approx(FITTED.single_highest)

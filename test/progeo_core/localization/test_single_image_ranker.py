@@ -25,6 +25,20 @@ class FavouringVerifier(PlaceVerifier):
         return VerifiedPlaces(np.where(matches.rows == self.row, 1.0, 1e-9), 0.99)
 
 
+class GivenInliers(PlaceVerifier):
+    """Verification by given inliers of one place, and few of all others."""
+
+    def __init__(self, prepared, right, shared, look_alikes=0.0):
+        super().__init__(prepared, 15.0)
+        self.right, self.shared, self.look_alikes = right, shared, look_alikes
+
+    def inliers(self, query, row):
+        return self.shared if row == self.right else 8.0
+
+    def detail(self, query):
+        return 1.0
+
+
 def query(prepared, vector, image=None):
     standardized = prepared.standardization.apply(vector[None])[0]
     return Query(0, "", vector, standardized, prepared.search(vector, 20), image)
@@ -57,12 +71,17 @@ def test_two_equal_places_are_ambiguous_until_verification_settles_them(prepare)
     assert settled.decision.accepted
 
 
-def test_sure_image_is_not_verified(prepare):
+def test_image_of_another_site_that_chance_makes_sure_is_refused_by_its_inliers(prepare):
     vectors = random_descriptors(40)
-    verifier = FavouringVerifier(3)
-    image = np.zeros((8, 8, 3), np.uint8)
-    rank(prepare(vectors), vectors[12], verifier=verifier, image=image, budget_ms=7)
-    assert verifier.asked == 0
+    prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
+    weak = SingleImageConstants(gap_slope=3.0)
+    assert rank(prepared, vectors[12], constants=weak).decision.accepted
+    for shared, accepted in ((200.0, True), (8.0, False)):
+        verifier = GivenInliers(prepared, 12, shared)
+        ranking = rank(
+            prepared, vectors[12], verifier=verifier, image=image, constants=weak, budget_ms=1000
+        )
+        assert ranking.decision.accepted is accepted
 
 
 def test_constants_decide_how_sure_a_gap_makes(prepare):
@@ -76,19 +95,11 @@ def test_constants_decide_how_sure_a_gap_makes(prepare):
 
 
 def test_places_are_ranked_by_inliers_where_all_of_the_map_looks_alike(prepare):
-    class AllAlike(PlaceVerifier):
-        def __init__(self, prepared, right):
-            super().__init__(prepared, 15.0)
-            self.look_alikes, self.right = 1.0, right
-
-        def inliers(self, query, row):
-            return 200.0 if row == self.right else 20.0
-
     vectors = random_descriptors(40)
     vectors[30] = vectors[12]
     prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
     for right in (12, 30):
-        verifier = AllAlike(prepared, right)
+        verifier = GivenInliers(prepared, right, 200.0, look_alikes=1.0)
         ranking = rank(prepared, vectors[12], verifier=verifier, image=image, budget_ms=1000)
         assert ranking.rows[0] == right
         assert np.isfinite(ranking.estimate.position).all()
