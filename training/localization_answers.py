@@ -184,7 +184,6 @@ class PreparedScene:
             self._consensus.told_apart_m(self.prepared.spacing.spacing_m),
             constants=constants,
             yaw_rad=places.yaw_rad,
-            look_alikes=verifier.look_alikes,
         )
         return SequenceRanker(self.prepared, self._consensus, verifier, place_filter, odometry)
 

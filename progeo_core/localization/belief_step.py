@@ -96,8 +96,7 @@ class BeliefStep:
         innovation = self._position[near.row] - expected[near.point]
         camera = expected[near.point] + _POSITION_GAIN * innovation
         step = step[near.point] + _VELOCITY_GAIN * innovation
-        arrivals = Arrivals(near.row, mass, camera, step, old.alike[near.point])
-        return arrivals, np.minimum(found, 1.0)
+        return Arrivals(near.row, mass, camera, step), np.minimum(found, 1.0)
 
     def _is_in_gap(self, old: PlaceTracks, missed: FloatArray, step: FloatArray) -> BoolArray:
         """Return which belief [s] is led between places that are far apart: one is ahead."""
@@ -132,8 +131,7 @@ class BeliefStep:
         near = Pairs(origin[is_next], near.row[is_next], near.distance_m[is_next])
         np.maximum.at(share, near.point, np.minimum(cosine[is_next] + 0.5, 1.0))
         mass = (missed * share)[near.point] * _share_out(np.ones(len(near.point)), near)
-        at = self._position[near.row]
-        return Arrivals(near.row, mass, at, offset[is_next], old.alike[near.point]), share
+        return Arrivals(near.row, mass, self._position[near.row], offset[is_next]), share
 
     def _drive_on(
         self, old: PlaceTracks, missed: FloatArray, step: FloatArray
@@ -153,8 +151,8 @@ class BeliefStep:
         is_gone[point] = False
         gone = which[is_gone]
         return (
-            Arrivals(row, missed[edge], expected[point], step[edge], old.alike[edge]),
-            Arrivals(old.rows[gone], missed[gone], expected[is_gone], step[gone], old.alike[gone]),
+            Arrivals(row, missed[edge], expected[point], step[edge]),
+            Arrivals(old.rows[gone], missed[gone], expected[is_gone], step[gone]),
         )
 
     def _spread(
@@ -176,8 +174,7 @@ class BeliefStep:
             yaw = self._yaw_rad[old.rows[origin]]
             likely, known = learned.weigh(offset, yaw, elapsed_s, self._spacing_m)
             weight = (1.0 - known) * weight + known * _share_out(likely, near)
-        mass, at = unsteady[origin] * weight, self._position[near.row]
-        return Arrivals(near.row, mass, at, offset, old.alike[origin])
+        return Arrivals(near.row, unsteady[origin] * weight, self._position[near.row], offset)
 
 
 def _worth_it(mass: FloatArray) -> IntArray:

@@ -78,7 +78,6 @@ class Localizer:
                 consensus.told_apart_m(spacing_m),
                 place_filter,
                 yaw_rad=prepared.places.yaw_rad,
-                look_alikes=self._verifier.look_alikes,
             ),
             self.odometry,
         )

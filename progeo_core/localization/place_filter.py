@@ -4,9 +4,7 @@ A recursive Bayes filter whose states are the places plus one state "off the map
 carries belief also carries a velocity, so an image must look like the place that the motion led
 to; that is what tells similar places apart. Where motion leads beyond the end of the map, all
 still looks as it does from the last place, so belief that drove on there is off the map but looks
-like that place. On a site whose places look alike, a belief in a place is in part one in some place
-that nobody mapped: motion and similar images take both along, and verification alone tells which.
-The cost grows with the places that carry belief, not with the map.
+like that place. The cost grows with the places that carry belief, not with the map.
 """
 
 from __future__ import annotations
@@ -77,12 +75,10 @@ class PlaceFilter:
         settings: PlaceFilterSettings | None = None,
         constants: SequenceConstants | None = None,
         yaw_rad: FloatArray | None = None,
-        look_alikes: float = 0.0,
     ) -> None:
         """Filter over places [n, 3] (m), told apart at a distance (m, 0 if all are in one spot).
 
-        yaw_rad: [n] directions in which they look, NaN unknown. look_alikes: share of the places
-        that look like some elsewhere.
+        yaw_rad: [n] directions in which they look, NaN unknown.
         """
         self._max_speed_mps = (settings or PlaceFilterSettings()).max_speed_mps
         self.constants = constants or SequenceConstants()
@@ -95,9 +91,6 @@ class PlaceFilter:
         self._step = BeliefStep(
             position, self._yaw_rad, self._grid, self.spacing_m, self._longest_m
         )
-        # What nobody mapped looks like a place as often as other places do.
-        unmapped = look_alikes * (1.0 / _FIRST_ON_MAP - 1.0)
-        self._alike = unmapped / (1.0 + unmapped)
         self._usual_s = 0.0
         self.reset()
 
@@ -182,8 +175,8 @@ class PlaceFilter:
         belief. log_odds: [k] of the places against being off the map, by this image. novelty: 0-1,
         how much of the image the last one had not shown.
         """
-        entering = self._enter_rate / len(self._position) / (1.0 - self._alike)
-        new = standing(rows, self._position, entering * self._off_map, self._alike)
+        entering = self._enter_rate / len(self._position)
+        new = standing(rows, self._position, entering * self._off_map)
         tracks = self._tracks.entered(new)
         staying = 1.0 - entering * len(rows)
         self._beyond = self._beyond.scaled(staying)
@@ -193,38 +186,25 @@ class PlaceFilter:
         excess = max(0.0, float(log_odds.max(initial=0.0)) - limit)
         odds = np.exp(novelty * np.maximum(log_odds - excess, -limit))
         self._enter_rate = self.constants.enter_rate
-        off_map = self._off_map * staying + self._weigh_beyond(rows, odds)
-        belief = self._normalized(tracks.scaled(odds), off_map, similarity)
+        belief = self._weighed(tracks, odds, self._off_map * staying, similarity)
         steady = belief.probability * self._tracks.steady
         self._motion.learn(steady, self._tracks.velocity, self._yaw_rad[belief.rows])
         return belief
 
     def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:
-        """Return the last belief after verification, whose log odds its places [s] have.
+        """Return the last belief after more evidence of the same image for its places [s]."""
+        tracks = self._tracks._replace(mass=belief.probability)
+        return self._weighed(tracks, np.exp(log_odds), belief.off_map, belief.similarity)
 
-        What only looks like a place gains nothing by them, and loses nothing.
-        """
-        odds, alike = np.exp(log_odds), self._tracks.alike
-        of_both = (1.0 - alike) * odds + alike
-        off_map = self._off_map + self._weigh_beyond(self._tracks.rows, odds)
-        tracks = self._tracks.scaled(of_both)._replace(alike=alike / of_both)
-        return self._normalized(tracks, off_map, belief.similarity)
-
-    def _normalized(self, tracks: PlaceTracks, off_map: float, similarity: FloatArray) -> Belief:
-        """Keep the heaviest of tracks [k], and what is off the map, as shares of all of it."""
-        total = tracks.total + off_map
+    def _weighed(
+        self, tracks: PlaceTracks, odds: FloatArray, off_map: float, similarity: FloatArray
+    ) -> Belief:
+        """Weigh tracks [k] by the odds of their places against being off the map."""
+        total = (tracks.mass * odds).sum() + off_map + self._weigh_beyond(tracks.rows, odds)
         self._beyond = self._beyond.scaled(1.0 / total)
-        kept = self._keep_heaviest(tracks.scaled(1.0 / total))
-        probability = self._tracks.mass * (1.0 - self._tracks.alike)
-        order = np.argsort(-probability, kind="stable")
-        self._tracks, probability = self._tracks.select(order), probability[order]
-        return Belief(
-            self._tracks.rows,
-            probability,
-            self._tracks.camera,
-            similarity[kept][order],
-            max(0.0, 1.0 - float(probability.sum())),
-        )
+        kept = self._keep_heaviest(tracks.scaled(odds / total))
+        rows, mass, camera, *_ = self._tracks
+        return Belief(rows, mass, camera, similarity[kept], self._off_map)
 
     def _weigh_beyond(self, rows: IntArray, odds: FloatArray) -> float:
         """Weigh what is beyond the map by the odds of places [k]; return what it gained.

@@ -19,8 +19,7 @@ class PlaceTracks(NamedTuple):
     """Distinct places that carry belief [s]: row, probability, the camera's position [s, 3] (m).
 
     velocity: [s, 3] m/s. steady: [s] share of the probability whose velocity is known. led: [s]
-    share that came by a velocity that was known before. alike: [s] share of the probability that
-    the camera is not there but where nobody mapped, and all looks alike.
+    share that came by a velocity that was known before.
     """
 
     rows: IntArray
@@ -29,7 +28,6 @@ class PlaceTracks(NamedTuple):
     velocity: FloatArray
     steady: FloatArray
     led: FloatArray
-    alike: FloatArray
 
     @property
     def total(self) -> float:
@@ -61,21 +59,19 @@ class PlaceTracks(NamedTuple):
         new.velocity[:count] = share[:, None] * self.velocity
         new.steady[:count] = share * self.steady
         new.led[:count] = share * self.led
-        new.alike[:count] += share * (self.alike - new.alike[:count])
         return new._replace(mass=mass)
 
 
 class Arrivals(NamedTuple):
     """Belief that a step takes to places [p]: row, probability, camera [p, 3] and step [p, 3] (m).
 
-    Places may repeat. alike: as tracks have it.
+    Places may repeat.
     """
 
     rows: IntArray
     mass: FloatArray
     camera: FloatArray
     step: FloatArray
-    alike: FloatArray
 
     def joined(self, other: Arrivals) -> Arrivals:
         """Return these and others."""
@@ -86,17 +82,15 @@ class Arrivals(NamedTuple):
         return Arrivals._make(column[:count] for column in self)
 
 
-def standing(rows: IntArray, position: FloatArray, mass: float, alike: float = 0.0) -> PlaceTracks:
+def standing(rows: IntArray, position: FloatArray, mass: float) -> PlaceTracks:
     """Return tracks at places, each so probable, with nothing known of their velocity.
 
-    position: [n, 3] of all places. alike: as tracks have it.
+    position: [n, 3] of all places.
     """
     count = len(rows)
     still, unknown = np.zeros((count, 3)), np.zeros(count)
     full = np.full(count, mass)
-    return PlaceTracks(
-        rows, full, position[rows], still, unknown, unknown.copy(), np.full(count, alike)
-    )
+    return PlaceTracks(rows, full, position[rows], still, unknown, unknown.copy())
 
 
 def arrived(led: Arrivals, other: Arrivals, elapsed_s: float) -> PlaceTracks:
@@ -115,7 +109,6 @@ def arrived(led: Arrivals, other: Arrivals, elapsed_s: float) -> PlaceTracks:
         _averages(target, together.mass, together.step, mass) / elapsed_s,
         np.ones(len(rows)),
         came_led / mass,
-        np.bincount(target, together.mass * together.alike, len(rows)) / mass,
     )
 
 

@@ -18,7 +18,7 @@ def move(position, camera, velocity, *, led=1.0, travel=None):
     row = int(np.linalg.norm(position - camera, axis=1).argmin())
     column = np.ones(1)
     camera, velocity = np.array([camera], float), np.array([velocity], float)
-    old = PlaceTracks(np.array([row]), column, camera, velocity, column, led * column, column / 2)
+    old = PlaceTracks(np.array([row]), column, camera, velocity, column, led * column)
     return step.move(old, 0.0, travel, 1.0, 2.0, None)
 
 
@@ -26,7 +26,6 @@ def test_between_places_no_belief_is_lost():
     on_map, beyond = move(LINE, [10.0, 0.0, 0.0], [1.0, 0.0, 0.0])
     assert on_map.rows[on_map.mass.argmax()] == 11
     assert on_map.total == pytest.approx(1.0)
-    np.testing.assert_allclose(on_map.alike, 0.5)
     assert beyond.total == 0.0
 
 

@@ -288,25 +288,3 @@ def test_likeness_beyond_the_limit_still_tells_places_apart():
     alike = np.where(rows == 10, 0.9, np.where(rows == 50, 0.6, UNLIKE))
     belief = update(place_filter, rows, alike)
     assert probability_at(belief, 10, within=0) > 100.0 * probability_at(belief, 50, within=0)
-
-
-@pytest.mark.parametrize("look_alikes", [0.0, 0.6])
-@pytest.mark.parametrize("verified", [-0.5, 0.5])
-def test_where_places_look_alike_motion_along_them_is_no_proof(look_alikes, verified):
-    # As along a floor that is built like a mapped one: all images fit but for what is verified.
-    place_filter = PlaceFilter(LINE, 1.0, look_alikes=look_alikes)
-    for row in range(20):
-        belief = step(place_filter, row, 1.0, Travel(1.0, 0.0))
-        belief = place_filter.weigh(belief, np.full(len(belief.rows), verified))
-    assert (probability_at(belief, 19) > 0.9) == (not look_alikes or verified > 0.0)
-    assert belief.probability.sum() + belief.off_map == pytest.approx(1.0)
-    assert (np.diff(belief.probability) <= 0.0).all()
-
-
-def test_unverified_a_place_is_no_more_probable_than_before_that_nothing_unmapped_looks_like_it():
-    place_filter = PlaceFilter(LINE, 1.0, look_alikes=0.6)
-    for row in range(20):
-        belief = step(place_filter, row, 1.0, Travel(1.0, 0.0))
-    # On the map .8, off it .2, of which .6 looks like some place.
-    assert probability_at(belief, 19) == pytest.approx(0.8 / 0.92, abs=0.02)
-    assert belief.rows[0] == 19

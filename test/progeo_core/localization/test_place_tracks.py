@@ -6,22 +6,19 @@ from progeo_core.localization.place_tracks import Arrivals, arrived, standing
 POSITION = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
 
 
-def arrivals(rows, mass, x, alike=0.0):
+def arrivals(rows, mass, x):
     camera = np.zeros((len(rows), 3))
     camera[:, 0] = x
-    of_all = np.full(len(rows), alike)
-    return Arrivals(np.array(rows, np.int64), np.array(mass), camera, 2.0 * camera, of_all)
+    return Arrivals(np.array(rows, np.int64), np.array(mass), camera, 2.0 * camera)
 
 
 def test_what_arrives_at_a_place_is_one_track_of_its_mean():
-    led = arrivals([2, 1], [0.3, 0.1], [2.2, 1.0], alike=0.2)
-    tracks = arrived(led, arrivals([2], [0.1], [1.8]), 2.0)
+    tracks = arrived(arrivals([2, 1], [0.3, 0.1], [2.2, 1.0]), arrivals([2], [0.1], [1.8]), 2.0)
     np.testing.assert_array_equal(tracks.rows, [1, 2])
     np.testing.assert_allclose(tracks.mass, [0.1, 0.4])
     np.testing.assert_allclose(tracks.camera[:, 0], [1.0, 2.1])
     np.testing.assert_allclose(tracks.velocity[:, 0], [1.0, 2.1])
     np.testing.assert_allclose(tracks.led, [1.0, 0.75])
-    np.testing.assert_allclose(tracks.alike, [0.2, 0.15])
 
 
 def test_nothing_arrives_nowhere():
@@ -31,12 +28,11 @@ def test_nothing_arrives_nowhere():
 
 def test_what_enters_where_belief_is_dilutes_its_velocity():
     moving = arrived(arrivals([1], [0.3], [1.2]), arrivals([], [], []), 1.0)
-    tracks = moving.entered(standing(np.array([1, 0]), POSITION, 0.1, alike=0.4))
+    tracks = moving.entered(standing(np.array([1, 0]), POSITION, 0.1))
     np.testing.assert_allclose(tracks.mass, [0.4, 0.1])
     np.testing.assert_allclose(tracks.camera[:, 0], [1.15, 0.0])
     np.testing.assert_allclose(tracks.steady, [0.75, 0.0])
     np.testing.assert_allclose(tracks.led, [0.75, 0.0])
-    np.testing.assert_allclose(tracks.alike, [0.1, 0.4])
 
 
 def test_heaviest_come_first_and_tracks_are_joined_as_they_are():
