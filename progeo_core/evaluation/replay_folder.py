@@ -63,9 +63,11 @@ def write_replay(replay: Replay, folder: Path) -> ReplayFolder:
         write_answers(rows, files.answers_csv, files.answers_jsonl)
         best, worst = best_answers(replay), worst_answers(replay)
         views = _write_pictures(replay, files.matches, best, worst)
-        write_report(
-            files.report, replay, rows, [views[one] for one in best], [views[one] for one in worst]
+        # An image that was read to be answered may be gone by now.
+        best_views, worst_views = (
+            [views[one] for one in of if one in views] for of in (best, worst)
         )
+        write_report(files.report, replay, rows, best_views, worst_views)
         with replaced_file(files.summary) as unfinished:
             text = json.dumps(summarize(replay), indent=2, allow_nan=False)
             unfinished.write_text(text + "\n", encoding="utf-8")

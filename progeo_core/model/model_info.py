@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from progeo_core.errors import ModelMismatchError
+from progeo_core.errors import ModelMismatchError, UsageError
 from progeo_core.model.architecture import Architecture
 from progeo_core.model.assembly import architecture_of, image_size_of
 from progeo_core.model.authors_checkpoint import recognise_backbone
@@ -62,6 +62,8 @@ def describe_model(model: str) -> ModelInfo:
     of no backbone that ProGEO uses, and `UsageError` for an unknown name.
     """
     path = Path(model).expanduser()
+    if path.suffix == ".progeo":
+        raise UsageError(f"{path}: a map; progeo map info {path} names its model")
     if path.is_file():
         return _describe_checkpoint(path)
     folder = find_model_folder(model)

@@ -87,6 +87,14 @@ def test_a_second_report_replaces_the_first(run, tmp_path):
     assert (first.matches / "mine.jpg").exists()
 
 
+def test_images_that_are_gone_are_left_out_of_the_report(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(run.source), "read_images", lambda *_: iter(()))
+    files = write_replay(run, tmp_path)
+    assert not any(files.matches.iterdir())
+    assert "best_1" not in files.report.read_text(encoding="utf-8")
+    assert json.loads(files.summary.read_text())["answered"] == 18
+
+
 def test_a_folder_that_cannot_be_made_is_named(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="file: the report cannot be written"):

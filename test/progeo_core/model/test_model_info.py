@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from progeo_core.errors import DataError, ModelMismatchError
+from progeo_core.errors import DataError, ModelMismatchError, UsageError
 from progeo_core.model.backbone import blank_backbone
 from progeo_core.model.model_info import describe_model
 
@@ -52,3 +52,8 @@ def test_refuses_checkpoints_of_nothing_that_is_known(tmp_path: Path) -> None:
     path.write_bytes(b"PK\3\4 and no archive")
     with pytest.raises(DataError, match="not a checkpoint of tensors, or damaged"):
         describe_model(str(path))
+
+
+def test_a_map_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a map; progeo map info .*yard\.progeo names its model"):
+        describe_model(str(tmp_path / "yard.progeo"))
