@@ -37,10 +37,7 @@ class VerificationConstants(NamedTuple):
     all. slope: log odds per e-fold of their number. alike_lead: how many e-folds a place has to be
     ahead of the best place elsewhere to say nothing, in a map all of whose places look alike.
     lowest: of the log odds. highest: of them.
-    single_slope: the slope for an image by itself, as of independent images: those of a sequence
-    err in the same way. single_lead: how many e-folds a place has to be ahead for such an image in
-    any map; of several places that are all wrong, one is ahead by chance, but seldom the one that
-    a sequence expects. single_highest: highest for such an image.
+    single_slope: the slope for an image by itself: no other image can take back what it says.
     """
 
     even_inliers: float = 25.0
@@ -49,9 +46,7 @@ class VerificationConstants(NamedTuple):
     slope: float = 3.25
     lowest: float = -4.5
     highest: float = 4.5
-    single_slope: float = 6.5
-    single_lead: float = 0.3
-    single_highest: float = 3.0
+    single_slope: float = 2.5
 
 
 class SequenceConstants(NamedTuple):

@@ -36,12 +36,9 @@ def inlier_log_odds(
     rival = np.where(elsewhere, found[None], 0.0).max(axis=1)
     even = np.maximum(fitted.even_inliers, rival) + fitted.chance_inliers
     excess = np.log((found + fitted.chance_inliers) / even)
-    slope, highest = fitted.slope, fitted.highest
+    slope = fitted.single_slope if single else fitted.slope
     # Of places that are all wrong but look alike, one is ahead of the others, too.
-    lead = fitted.alike_lead * look_alikes
-    if single:
-        slope, highest = fitted.single_slope, fitted.single_highest
-        lead += fitted.single_lead
-    odds = np.clip(slope * (excess - lead), fitted.lowest - slope * lead, highest)
+    demanded = slope * fitted.alike_lead * look_alikes
+    odds = np.clip(slope * excess - demanded, fitted.lowest - demanded, fitted.highest)
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds
