@@ -40,10 +40,6 @@ class MergeReport(NamedTuple):
     datum: Datum | None
 
 
-def _file_of(path: str | Path) -> Path:
-    return Path(path).resolve()
-
-
 def merge_maps(
     sources: Sequence[str | Path],
     target: str | Path,
@@ -67,7 +63,8 @@ def merge_maps(
     check_name(target)
     if not sources:
         raise UsageError("there is no map to merge: name one or more")
-    doubled = [path for path, count in Counter(map(_file_of, sources)).items() if count > 1]
+    files = Counter(Path(path).resolve() for path in sources)
+    doubled = [file for file, count in files.items() if count > 1]
     if doubled and not frames:
         raise UsageError(f"{doubled[0]}: named twice, and its places would be there twice")
     with contextlib.ExitStack() as opened:
