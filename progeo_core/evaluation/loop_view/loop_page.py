@@ -18,7 +18,7 @@ from progeo_core.images.codec import decode_image, make_thumbnail
 
 LOOP_PAGE = PageKind("loops", "loops")
 # Pictures that share fewer local features may show two places.
-FEW_INLIERS = 25
+FEW_INLIERS = 35
 # With more pictures than this, they are smaller, so that the page stays below 15 MB.
 _MANY, _SIDE_PX, _SMALL_PX = 400, 320, 160
 
