@@ -66,4 +66,5 @@ def _points(query: QueryView, place: KnownPlace) -> tuple[FloatArray, FloatArray
 
 
 def _scaled(points: NDArray[np.float32], size: tuple[int, int]) -> FloatArray:
-    return np.asarray((points - np.float32(size) / 2.0) * (_WIDTH_PX / max(size)), np.float64)
+    from_axis: FloatArray = points - np.array(size) / 2.0
+    return from_axis * (_WIDTH_PX / max(size))
