@@ -19,8 +19,12 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
     The content reaches the disk before the name does, so neither a kill nor a power cut leaves half
     a file under `path`. Where the block raises, `path` stays as it was. What a kill left of an
-    earlier try is removed first.
+    earlier try is removed first. A device, a pipe or a stream of the process, such as /dev/null, is
+    not replaced: the block writes to it.
     """
+    if _is_stream(path):
+        yield path
+        return
     remove_unfinished(path)
     unfinished = path.with_name(f"{path.name}-{os.getpid()}-new")
     with unfinished.open("wb") as held:
@@ -34,6 +38,11 @@ def replaced_file(path: Path) -> Iterator[Path]:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    own = path.is_symlink() and os.readlink(path).startswith("/proc/self/fd/")
+    return own or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def unfinished_name(path: Path) -> str | None:

@@ -57,3 +57,22 @@ def test_what_is_being_written_is_not_removed(tmp_path):
         assert unfinished.exists()
     assert path.read_text() == "new"
     assert (tmp_path / f"b.txt-{os.getpid()}-new").exists()
+
+
+def test_a_pipe_and_a_stream_are_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with replaced_file(pipe) as unfinished:
+        unfinished.write_text("new")
+    assert os.read(reader, 10) == b"new"
+    os.close(reader)
+    assert pipe.is_fifo()
+    with (tmp_path / "a.txt").open("w+") as file:
+        link = tmp_path / "stream"
+        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        with replaced_file(link) as unfinished:
+            unfinished.write_text("new")
+        assert file.read() == "new"
+    assert link.is_symlink()
+    assert set(tmp_path.iterdir()) == {pipe, link, tmp_path / "a.txt"}
