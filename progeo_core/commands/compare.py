@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ from progeo_core.commands.options import (
 from progeo_core.errors import DataError, UsageError
 from progeo_core.versions import versions
 
+# Of a list in the options of an address: a number, then its end or the next option.
+_NUMBER = re.compile(r"\s*[-+]?\.?\d[\d.e+-]*\s*(&|$)")
+
 if TYPE_CHECKING:
     from progeo_core.evaluation.comparison.compare_models import ComparedModel, Comparison
 
@@ -42,8 +46,7 @@ _ModelsOption = Annotated[
     typer.Option(
         "--models",
         metavar="A,B,...",
-        help="Models to compare, each as --model takes them elsewhere; may be repeated. An address"
-        " with options (?) stands alone in its --models.",
+        help="Models to compare, each as --model takes them elsewhere; may be repeated.",
         show_default=False,
     ),
 ]
@@ -100,23 +103,28 @@ def compare(
     check_place(json_path)
     comparison = _compared(database, queries, names, radius, (device, runtime, trust_code))
     say_skipped(comparison.skipped)
-    if json_path is not None:
-        files = {"database_file": str(database), "queries_file": str(queries)}
-        write_json(json_path, comparison.to_json() | files | {"versions": versions()})
+    # First what cannot fail: the figures took long.
     if str(json_path) != "-":
         _print(comparison, f"{queries} in {database}")
         warn_of_wide_radius(comparison.radius_m, comparison.chance)
+    if json_path is not None:
+        files = {"database_file": str(database), "queries_file": str(queries)}
+        write_json(json_path, comparison.to_json() | files | {"versions": versions()})
     if picture is not None:
         _draw(comparison, picture)
 
 
 def _split(models: Sequence[str]) -> list[str]:
-    """Return the names of models, each once; commas in the options of an address belong to it."""
-    parts = [[one] if "?" in one else one.split(",") for one in models]
-    names = list(dict.fromkeys(name.strip() for part in parts for name in part if name.strip()))
+    """Return the names of models, each once; numbers after a comma belong to an address (mean=)."""
+    names: list[str] = []
+    for part in ",".join(models).split(","):
+        if names and "?" in names[-1] and _NUMBER.match(part):
+            names[-1] += f",{part}"
+        elif part.strip():
+            names.append(part.strip())
     if not names:
         raise UsageError("--models names no model: give one or more, separated by commas")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _compared(

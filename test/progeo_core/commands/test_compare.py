@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from progeo_core.commands.compare import _split
+
 
 @pytest.fixture
 def laps(corridor, tmp_path):
@@ -51,6 +53,9 @@ def test_bad_use_is_said_before_anything_slow(progeo, laps, tmp_path):
     done = progeo(*command, "progeo-tiny", "--picture", tmp_path / "models.png")
     assert done.code == 2
     assert "must be called NAME.svg" in done.error
-    done = progeo(*command, "onnx:none.onnx?mean=0.5,0.5,0.5&std=1,1,1")
-    assert done.code == 1
-    assert "none.onnx" in done.error
+
+
+def test_models_with_options_are_told_from_each_other():
+    one, two = "onnx:a.onnx?mean=0.5,0.5,.5&std=1,1,1", "hub:me/net:make?dim=64"
+    assert _split([f"{one},{two},progeo-tiny", two]) == [one, two, "progeo-tiny"]
+    assert _split(["2024-model,7"]) == ["2024-model", "7"]
