@@ -48,6 +48,7 @@ def load_module_encoder(
             f"{name}: runs the code of others with your rights, and needs --trust-code (the node's"
             " parameter trust_code) once you trust it"
         )
+    _check_place(address)
     _log.warning("%s: runs code of %s", name, _said_of(address))
     try:
         # What entries print is not the output of a command.
@@ -59,7 +60,11 @@ def load_module_encoder(
             reason += (
                 f"; no folder {address.source} is here, and where there is no network,"
                 " hub:FOLDER:ENTRY takes a copy in a folder"
+                if address.form == HUB and not _is_folder(address)
+                else "; its code looks for something on the network"
             )
+        elif isinstance(error, ModuleNotFoundError) and error.name in _packages(address):
+            reason += "; install it, or name its folder in the environment's PYTHONPATH"
         raise DataError(f"{name}: cannot be loaded ({type(error).__name__}: {reason})") from error
     if hasattr(made, "fingerprint") and hasattr(made, "encode"):
         if isinstance(made, torch.nn.Module):
@@ -74,12 +79,33 @@ def load_module_encoder(
     return ModuleEncoder(name, address, made, device)
 
 
+def _check_place(address: ModelAddress) -> None:
+    """Raise `UsageError` for what is neither a folder nor a repository."""
+    if address.form == HUB and not _is_folder(address) and address.source.count("/") != 1:
+        raise UsageError(
+            f"{address.source}: neither a folder that is here nor OWNER/REPO; write the model as"
+            " hub:FOLDER:ENTRY or hub:OWNER/REPO[@REVISION]:ENTRY"
+        )
+
+
+def _is_folder(address: ModelAddress) -> bool:
+    """Whether a folder is meant: it has no revisions, and what is pinned is a repository."""
+    is_here = not address.revision and Path(address.source).expanduser().is_dir()
+    return address.form == HUB and is_here
+
+
+def _packages(address: ModelAddress) -> list[str]:
+    """Return the module of a factory and the packages that it is in."""
+    names = address.source.split(".") if address.form != HUB else []
+    return [".".join(names[:count]) for count in range(1, len(names) + 1)]
+
+
 def _said_of(address: ModelAddress) -> str:
     """Return whose code it is that runs, in which revision and under which licence."""
     said = address.source
     if address.revision:
         said += f" at {address.revision[:12]}"
-    elif address.form == HUB and not Path(said).expanduser().is_dir():
+    elif address.form == HUB and not _is_folder(address):
         said += ", whose default branch may change (pin it, as OWNER/REPO@REVISION)"
     return f"{said}; licence: {address.licence}" if address.licence else said
 
@@ -144,13 +170,8 @@ def _entry(address: ModelAddress) -> Any:
     """Return the function of an address."""
     if address.form != HUB:
         return getattr(importlib.import_module(address.source), address.entry)
-    # A folder has no revisions: what is pinned is a repository, whatever lies here.
-    is_folder = not address.revision and Path(address.source).expanduser().is_dir()
-    if not is_folder and address.source.count("/") != 1:
-        raise UsageError(f"{address.source}: neither a folder nor OWNER/REPO")
-
     load: Any = torch.hub.load
-    if is_folder:
+    if _is_folder(address):
         folder = str(Path(address.source).expanduser())
         return functools.partial(load, folder, address.entry, source="local")
     repository = ":".join(filter(None, (address.source, address.revision)))

@@ -64,6 +64,7 @@ def load_onnx_encoder(
     if not path.is_file():
         raise DataError(f"{path}: no such ONNX file")
     variant = Variant(ONNX if runtime == AUTO else runtime, FLOAT32)
+    _check_files_of_weights(path)
     try:
         session = start_session(path, providers(path, variant, device))
     except Exception as error:  # its error classes are not public
@@ -179,11 +180,23 @@ def _output_of(path: Path, address: ModelAddress, session: Any) -> str:
 def _digest(path: Path) -> str:
     """Return the SHA-256 of a file and of those that hold its weights."""
     digest = hashlib.sha256()
-    for file in (path, *_files_of_weights(path)):
+    for file in (path, *filter(Path.is_file, _files_of_weights(path))):
         with file.open("rb") as content:
             while block := content.read(1 << 22):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _check_files_of_weights(path: Path) -> None:
+    """Raise `DataError` where a file of weights lies in another folder, or is missing."""
+    for file in _files_of_weights(path):
+        if os.path.relpath(file, path.parent).startswith(os.pardir):
+            raise DataError(
+                f"{path}: cannot be read as ONNX: its weights are in {file}, which is outside its"
+                " folder; save both in one folder"
+            )
+        if not file.is_file():
+            raise DataError(f"{path}: its weights are in {file}, which is missing; copy both")
 
 
 def _files_of_weights(path: Path) -> list[Path]:
@@ -193,5 +206,4 @@ def _files_of_weights(path: Path) -> list[Path]:
         for found in _LOCATION.finditer(content):
             low, high = found[1][0] & 0x7F, found[1][1] if len(found[1]) > 1 else 0
             names.add(content[found.end() : found.end() + low + (high << 7)])
-    files = (path.parent / os.fsdecode(name) for name in sorted(names) if b"\0" not in name)
-    return [file for file in files if file.is_file()]
+    return [path.parent / os.fsdecode(name) for name in sorted(names) if b"\0" not in name]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import open_clip
 from open_clip import CLIPTextCfg, CLIPVisionCfg
 
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.model.clip_backbone import clip_config
 from progeo_core.model.preprocessing import RESAMPLINGS, Preprocessing
 from progeo_core.model.stored_model import HF_FORM
@@ -32,12 +32,17 @@ def read_hf_folder(model: str) -> HfFolder | None:
 
     FOLDER holds open_clip_config.json and the weights, or is that of a model in the hub's cache
     (models--OWNER--NAME). Raises `DataError` for any other, and for a network that the installed
-    open_clip has not.
+    open_clip has not; `UsageError` where no folder is named.
     """
     form, _, rest = model.partition(":")
     if form != HF_FORM:
         return None
-    folder = _snapshot(Path(rest).expanduser())
+    if not rest:
+        raise UsageError(f"model '{model}': write it as {HF_FORM}:FOLDER")
+    named = Path(rest).expanduser()
+    if not named.is_dir():
+        raise DataError(f"{named}: no such folder; {HF_FORM}: takes one that was downloaded")
+    folder = _snapshot(named)
     config = _read_config(folder / _CONFIG_FILE)
     weights = next((folder / name for name in _WEIGHTS_FILES if (folder / name).is_file()), None)
     if weights is None:

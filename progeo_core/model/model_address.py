@@ -74,7 +74,7 @@ class ModelAddress(NamedTuple):
 def parse_model_address(model: str) -> ModelAddress | None:
     """Read the address of a model, or the name of a preset; None for any other name.
 
-    Raises `UsageError` for an address that is not complete.
+    Raises `UsageError` for an address that is not complete, and for options that are none.
     """
     preset = PRESETS.get(model)
     if preset is not None:
@@ -102,7 +102,9 @@ def parse_model_address(model: str) -> ModelAddress | None:
     revision = ""
     if form == HUB and "@" in source and not Path(source).expanduser().is_dir():
         source, _, revision = source.rpartition("@")
-    return ModelAddress(form, source, entry, revision, arguments, seen)
+    address = ModelAddress(form, source, entry, revision, arguments, seen)
+    address.preprocessing(DEFAULT_SIDE, DEFAULT_SIDE)  # says what is wrong before any code runs
+    return address
 
 
 def _value(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import NamedTuple
 
 from progeo_core.errors import UsageError
@@ -12,6 +13,7 @@ from progeo_core.model.clip_backbone import open_clip_name
 from progeo_core.model.hf_folder import read_hf_folder
 from progeo_core.model.model_card import ModelCard
 from progeo_core.model.model_folder import Model
+from progeo_core.model.model_presets import PRESETS
 from progeo_core.model.network import build_network
 from progeo_core.model.preprocessing import Preprocessing
 from progeo_core.model.pretrained import (
@@ -74,10 +76,13 @@ def name_backbone(model: str) -> NamedBackbone:
         try:
             open_clip_name(backbone)
         except UsageError as error:
-            shipped = ", ".join(built_in_models())
+            shipped, published = built_in_models(), ", ".join(PRESETS)
+            similar = difflib.get_close_matches(model, (*shipped, *PRESETS), n=1)
+            hint = f" (did you mean {similar[0]}?)" if similar else ""
             raise UsageError(
-                f"unknown model '{model}': models that ship are {shipped}; others are folders with"
-                f" {CARD_FILE}, or backbones, and this is an {error}"
+                f"unknown model '{model}'{hint}: models that ship are {', '.join(shipped)};"
+                f" presets are {published}; others are folders with {CARD_FILE}, addresses"
+                f" (docs/models.md), or backbones, and this is an {error}"
             ) from error
     backbone = backbone_of_weights(backbone, pretrained)
     size = blank_backbone(backbone).image_size

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_a_factory_and_entries_that_box_it_give_the_same_descriptor(
 def test_a_folder_may_have_an_at_sign_and_has_no_revisions(folder: Path) -> None:
     copy = folder.rename(folder.with_name("net@2"))
     assert load_encoder(f"hub:{copy}:plain", "cpu", trust_code=True).fingerprint.dimension == 64
-    with pytest.raises(DataError, match="neither a folder nor OWNER/REPO"):
+    with pytest.raises(UsageError, match="neither a folder that is here nor OWNER/REPO"):
         load_encoder(f"hub:{copy}@v1:plain", "cpu", trust_code=True)
 
 
@@ -114,7 +115,7 @@ def test_a_folder_may_have_an_at_sign_and_has_no_revisions(folder: Path) -> None
     ("entry", "error", "message"),
     [
         ("broken", DataError, r"cannot be loaded \(OSError: needs a network\)"),
-        ("unreachable", DataError, "cannot be loaded .*no such host.* where there is no network"),
+        ("unreachable", DataError, "cannot be loaded .*no such host.* on the network"),
         ("quits", DataError, r"cannot be loaded \(SystemExit: bye\)"),
         ("absent", DataError, "cannot be loaded .*absent"),
         ("number", DataError, "makes a int; a torch.nn.Module"),
@@ -139,7 +140,14 @@ def test_whose_code_runs_is_said(
     for model in (f"hub:{folder}:plain", "hub:me/net:make", "salad"):
         with pytest.raises(DataError, match="makes a int"):
             load_encoder(model, "cpu", trust_code=True)
-    plain, unpinned, salad = (record.getMessage() for record in caplog.records)
+
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no such host")
+
+    monkeypatch.setattr("torch.hub.load", offline)
+    with pytest.raises(DataError, match="no folder me/net is here, and where there is no network"):
+        load_encoder("hub:me/net@v1:make", "cpu", trust_code=True)
+    plain, unpinned, salad, _ = (record.getMessage() for record in caplog.records)
     assert plain.endswith(f"runs code of {folder}")
     assert "me/net, whose default branch may change" in unpinned
     assert "serizba/salad at 07d713f54264; licence: GPL-3.0" in salad
@@ -149,7 +157,9 @@ def test_code_of_others_runs_only_where_it_is_trusted(folder: Path) -> None:
     for model in (f"hub:{folder}:plain", "py:my_models:plain", "hub:me/net@v1:make"):
         with pytest.raises(UsageError, match="--trust-code"):
             load_encoder(model, "cpu")
-    with pytest.raises(DataError, match="neither a folder nor OWNER/REPO"):
+    with pytest.raises(UsageError, match="neither a folder that is here nor OWNER/REPO"):
         load_encoder("hub:nowhere:plain", "cpu", trust_code=True)
+    with pytest.raises(DataError, match="No module named 'not_here'; install it, or name its"):
+        load_encoder("py:not_here.models:plain", "cpu", trust_code=True)
     with pytest.raises(UsageError, match="runs in torch; leave --runtime out"):
         load_encoder(f"hub:{folder}:plain", "cpu", "onnx", trust_code=True)

@@ -140,5 +140,13 @@ def test_weights_outside_the_folder_of_a_file_are_not_read(tmp_path: Path) -> No
                 entry.value = "../outside.data"
     (folder / "net.onnx").write_bytes(model.SerializeToString())
     assert first.dimension == 2048
-    with pytest.raises(DataError, match=r"net.onnx: cannot be read as ONNX"):
+    with pytest.raises(DataError, match=r"outside.data, which is outside its folder"):
         load_encoder(f"onnx:{folder / 'net.onnx'}", "cpu")
+
+
+def test_weights_that_were_left_behind_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", 2048)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="net.onnx.data")
+    (tmp_path / "net.onnx.data").unlink()
+    with pytest.raises(DataError, match=r"weights are in .*net.onnx.data, which is missing"):
+        load_encoder(f"onnx:{path}", "cpu")

@@ -9,7 +9,7 @@ import torch
 from open_clip.model import set_model_preprocess_cfg
 from open_clip.push_to_hf_hub import save_for_hf
 
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, UsageError
 from progeo_core.model.hf_folder import read_hf_folder
 from progeo_core.model.model_info import describe_model
 from progeo_core.model.named_model import load_named_model
@@ -72,6 +72,13 @@ def test_of_the_hubs_cache_the_snapshot_of_main_is_read(
 
 def test_other_names_are_none() -> None:
     assert read_hf_folder("ViT-B-32:openai") is None
+
+
+def test_a_folder_has_to_be_named_and_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="write it as hf:FOLDER"):
+        read_hf_folder("hf:")
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        read_hf_folder(f"hf:{tmp_path / 'nowhere'}")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from progeo_core.inference.loading import load_encoder
             "CLIP-RN51",
             "models that ship are mobilenetv2-gem, .*progeo-tiny.*CLIP-RN50, CLIP-RN101",
         ),
+        ("megalok", "did you mean megaloc.*presets are megaloc, boq-dinov2"),
         ("ViT-B-16-SiGLIP:webli", "similar: ViT-B-16-SigLIP"),
         ("ViT-B-16-SigLIP", "say which weights, as ViT-B-16-SigLIP:TAG.*webli"),
         ("MobileNetV2", "say which weights"),
