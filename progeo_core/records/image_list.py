@@ -94,12 +94,12 @@ def list_images(folder: Path) -> ImageList:
 
 
 def _said(unread: collections.Counter[str]) -> str:
-    """Return how many pictures are not read, by suffix, and what to do about it."""
+    """Return which pictures are not read, counted by suffix, and what to do about it."""
     counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
     fix = "convert them to JPEG or PNG"
     if not set(_HEIC_SUFFIXES).isdisjoint(unread):
         fix += ", or install pillow-heif for HEIC"
-    return f"{unread.total()} pictures are not read ({counts}): {fix}"
+    return f"pictures are not read ({counts}): {fix}"
 
 
 def _listed(listing: Path) -> Iterator[str]:
@@ -136,12 +136,15 @@ def _walk(folder: Path, unread: collections.Counter[str]) -> Iterator[str]:
 
 
 def _never_ending(place: str) -> set[str]:
-    """Return the names in a folder that are no files: who reads a pipe waits for its writer."""
+    """Return the names in a folder that are no files: who reads a pipe waits for its writer.
+
+    Links are what they lead to; one that leads nowhere is told as a file that is missing.
+    """
     with os.scandir(place) as entries:
         return {
             entry.name
             for entry in entries
-            if not (entry.is_symlink() or entry.is_file() or entry.is_dir())
+            if not (entry.is_file() or entry.is_dir()) and os.path.exists(entry.path)
         }
 
 
