@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from progeo_core.errors import ProgeoError
 from progeo_core.inference.onnx_export import export_network
@@ -58,3 +63,33 @@ def test_a_file_that_is_no_network_is_named_with_its_runtime(tmp_path: Path) -> 
     broken.write_bytes(b"nothing")
     with pytest.raises(ProgeoError, match=r"'onnx' cannot run XFeat .*: use runtime torch"):
         open_session("XFeat", broken, ONNX, CPU)
+
+
+@pytest.mark.slow
+def test_what_runs_a_network_leaves_nothing_at_home_and_reports_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "net", *([s] for s in sides))
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+        tmp_path / "net.onnx",
+    )
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from progeo_core.inference.onnx_session import start_session
+session = start_session(Path(sys.argv[1]), [("CPUExecutionProvider", {})])
+print(*session.run(None, {"x": np.ones(1, np.float32)})[0])
+"""
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "net.onnx")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept | {"HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")},
+    )
+    assert done.stdout == "-1.0\n"
+    assert list(home.iterdir()) == []
