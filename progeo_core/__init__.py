@@ -48,8 +48,8 @@ _SOURCES = {
 # which is after this package is; OpenBLAS then waits 2^4 cycles instead of 2^26.
 _os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-# ONNX Runtime 1.32 reports to Microsoft, and keeps a number of this machine in ~/.cache, unless
-# this is said before it is imported.
+# ONNX Runtime 1.32 gathers reports for its maker, and keeps a number of this machine in ~/.cache,
+# unless this is said before it is imported.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # A type checker would take this function for a promise that any name at all exists.

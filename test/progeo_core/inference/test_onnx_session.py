@@ -70,7 +70,7 @@ def test_what_runs_a_network_leaves_nothing_at_home_and_reports_nothing(tmp_path
     home = tmp_path / "home"
     home.mkdir()
     sides = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "net", *([s] for s in sides))
+    graph = helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "net", sides[:1], sides[1:])
     onnx.save(
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
         tmp_path / "net.onnx",
