@@ -7,7 +7,13 @@ from scipy.spatial.transform import Rotation
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.poses.camera_pose import CameraPose, quaternion_of
 from progeo_core.verification.absolute_pose import FIRST_ERROR_PX, fitted_pose
-from progeo_core.verification.calibration_check import Lens, LensHistory, fitting_lens, zoomed
+from progeo_core.verification.calibration_check import (
+    Lens,
+    LensHistory,
+    fitting_lens,
+    focal_drift,
+    zoomed,
+)
 
 PIXEL = 1.0 / 500.0
 CAMERA = Intrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
@@ -34,7 +40,7 @@ def fitted(rays, landmarks):
 
 
 def lens(scale=1.0, sigma=0.02, radial=0.0):
-    return Lens(scale, radial, np.diag([sigma, 0.1]) ** 2, POSE, np.zeros(6))
+    return Lens(scale, radial, np.diag([sigma, 0.1]) ** 2, POSE)
 
 
 def judged(history, one, step=0, known=True, camera=CAMERA):
@@ -84,29 +90,55 @@ def test_points_behind_the_camera_change_nothing():
 @pytest.mark.parametrize("scale", [1.0, 1.3])
 def test_a_wall_tells_no_focal_length_from_a_distance(scale):
     found = fitted(*seen(scale, depth=(4.0, 4.02)))
-    # Twice as long a lens sees it from twice as far.
-    ahead = found.pose.to_camera(POSE.to_map([[0.0, 0.0, 4.01]]))[0, 2]
-    assert found.drift[:3] @ POSE.rotation[:, 2] == pytest.approx(-ahead / found.scale, rel=0.1)
     assert np.sqrt(found.covariance[0, 0]) > 0.1
     verdict = judged(LensHistory(), found, known=False)
     assert verdict.unconfirmed
     assert "its focal length is not confirmed yet" in verdict.fault
     if scale == 1.0:
-        assert judged(LensHistory(), found).fault == ""
+        own = judged(LensHistory(), found)
+        assert own.fault == ""
+        assert own.sigma > 0.1
+
+
+def test_a_wall_is_seen_from_twice_as_far_by_twice_as_long_a_lens():
+    rays, landmarks = seen(wrong=0.0, depth=(4.0, 4.02))
+    drift = focal_drift(rays, landmarks, POSE)
+    assert drift[:3] @ POSE.rotation[:, 2] == pytest.approx(-4.01, rel=0.01)
+    np.testing.assert_allclose(drift[3:], 0.0, atol=0.01)
+
+
+@pytest.mark.parametrize("thickness", [0.0, 0.001])
+def test_a_lens_that_a_flat_wall_leaves_open_is_of_a_camera(thickness):
+    found = fitted(*seen(0.75, depth=(4.0, 4.0 + thickness)))
+    assert 0.1 < found.scale < 10.0
+    assert np.sqrt(found.covariance[0, 0]) > 1.0
 
 
 def test_images_confirm_the_calibration_of_another_camera():
-    history, vague = LensHistory(), lens(sigma=0.12)
+    history, vague = LensHistory(), lens(sigma=0.2)
     # One that stands still says the same again and again.
     assert all(judged(history, vague, known=False).unconfirmed for _ in range(20))
     verdicts = [judged(history, vague, step, known=False) for step in range(1, 8)]
     assert [verdict.fault == "" for verdict in verdicts] == [False] * 3 + [True] * 4
-    assert verdicts[-1].sigma == pytest.approx(np.hypot(0.12, 0.02) / np.sqrt(8.0))
+    assert verdicts[-1].sigma == pytest.approx(np.hypot(0.2, 0.02) / np.sqrt(8.0))
     # A better image from the same point counts instead.
     assert judged(history, lens(sigma=0.03), 7, known=False).sigma < 0.035
     # Errors of triangulated landmarks are larger.
-    assert judged(LensHistory(), lens(sigma=0.05), known=False).fault == ""
-    assert judged(LensHistory(1.5), lens(sigma=0.05), known=False).unconfirmed
+    assert judged(LensHistory(), lens(sigma=0.08), known=False).fault == ""
+    assert judged(LensHistory(1.5), lens(sigma=0.08), known=False).unconfirmed
+    # An error that is not excluded counts as one.
+    assert judged(LensHistory(), lens(1.04, 0.03), known=False).sigma == pytest.approx(
+        np.sqrt(0.04**2 + 0.03**2 + 0.02**2)
+    )
+
+
+def test_the_calibration_of_the_map_is_right_once_gross_errors_are_excluded():
+    history, vague = LensHistory(), lens(sigma=0.2)
+    first = judged(history, vague)
+    assert first.fault == ""
+    assert first.sigma == pytest.approx(np.hypot(0.2, 0.02))
+    assert [judged(history, vague, step).sigma > 0.0 for step in (1, 2, 3)] == [True, False, False]
+    assert judged(LensHistory(), lens(sigma=0.1)).sigma == 0.0
 
 
 def test_many_images_tell_more_than_one():
