@@ -297,7 +297,8 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     """Print what every scene gives by constants that saw its site, and that did not."""
     print(
         f"{'scene':32}{'mode':33}{'R@1':>6}{'accepted':>10}{'wrong':>6}{'off map':>10}"
-        f"{'share':>7}{'ECE':>6}{'ellipse':>8}{'first':>6}{'found':>6}{'cost':>7}{'left out':>9}"
+        f"{'share':>7}{'ECE':>6}{'ellipse':>8}{'along':>6}{'first':>6}{'found':>6}{'cost':>7}"
+        f"{'left out':>9}"
     )
     unseen = {(row["scene"], row["mode"]): row for row in rows if row["left_out"]}
     for row in rows:
@@ -310,7 +311,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['scene']:32}{row['mode']:33}{_number(row['recall']):>6}{accepted:>10}"
             f"{row['wrong']:>6}{elsewhere:>10}{_number(row['share']):>7}"
             f"{_number(row['calibration_error']):>6}{_number(row['ellipse']):>8}"
-            f"{_number(row['first'], 0):>6}{_number(row['found']):>6}"
+            f"{_number(row['along']):>6}{_number(row['first'], 0):>6}{_number(row['found']):>6}"
             f"{row['cost']:>7.2f}{other['cost']:>9.2f}"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections.abc import Iterator
 from enum import Enum
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from localization_evidence import Evidence
 from localization_figures import Outcome
-from localization_odometry import Odometry
+from localization_odometry import Odometry, ways
 from localization_scenes import Pass, Scene, Shot
 
 from progeo_core.descriptors.encoder import Encoder
@@ -189,10 +190,10 @@ class PreparedScene:
 
     def _outcome(self, one: Pass, at_home: bool, rankings: Iterator[Ranking]) -> Outcome:
         places, rows = self.prepared.places.position, []
-        for ranking, position in zip(rankings, one.position, strict=True):
-            estimate = ranking.estimate
+        for ranking, position, way in zip(rankings, one.position, ways(one), strict=True):
+            estimate, covariance = ranking.estimate, ranking.estimate.covariance[:2, :2]
             offset = (estimate.position - position)[:2]
-            solved = np.linalg.solve(estimate.covariance[:2, :2], offset)
+            solved = np.linalg.solve(covariance, offset)
             best, nearest = (
                 np.linalg.norm((where - position)[..., :2], axis=-1).min()
                 for where in (places[ranking.rows[0]], places)
@@ -206,12 +207,15 @@ class PreparedScene:
                     at_home and best <= radius_m,
                     at_home and nearest <= radius_m,
                     offset @ solved <= _NINETY_PERCENT,
+                    way @ offset / math.sqrt(way @ covariance @ way) if way.any() else math.nan,
                 )
             )
         judged, clip = one.judged, np.array(one.clip)
         columns = np.array(rows, float)[judged].T
-        accepted, right, best_right, on_map, inside = columns[1:].astype(bool)
-        return Outcome(columns[0], accepted, right, best_right, on_map, inside, clip[judged])
+        accepted, right, best_right, on_map, inside = columns[1:-1].astype(bool)
+        return Outcome(
+            columns[0], accepted, right, best_right, on_map, inside, columns[-1], clip[judged]
+        )
 
     @property
     def _radius_m(self) -> float:

@@ -16,14 +16,17 @@ BoolArray = NDArray[np.bool_]
 _WRONG = 10.0
 # Weights of the calibration error above what is wanted, and of the log loss.
 _CALIBRATION, _UNCALIBRATED, _LOSS = 0.05, 1.0, 0.1
+# Nine in ten of a normal distribution are within so many standard deviations.
+_NINETY_PERCENT = 1.645
 
 
 class Outcome(NamedTuple):
     """Answers [n] to the images of a scene.
 
     confidence: stated. accepted. right: within the radius of the truth. best_right: whether the
-    best place is. on_map: whether the map has a place there. inside: of the 90 % ellipse. clip:
-    names of the clips.
+    best place is. on_map: whether the map has a place there. inside: of the 90 % ellipse.
+    along: error along the way driven in stated standard deviations, NaN where the robot stood.
+    clip: names of the clips.
     """
 
     confidence: FloatArray
@@ -32,6 +35,7 @@ class Outcome(NamedTuple):
     best_right: BoolArray
     on_map: BoolArray
     inside: BoolArray
+    along: FloatArray
     clip: NDArray[np.str_]
 
     @property
@@ -46,7 +50,9 @@ class Figures(NamedTuple):
 
     on_map, off_map: images. recall: share of the former whose best place is right. accepted,
     wrong, off_map_accepted: images. share: accepted of those whose best place is right. ellipse:
-    share of truths in the 90 % ellipses of right accepted answers. first: image of the first right
+    share of truths in the 90 % ellipses of right accepted answers. along: the same of the 90 %
+    intervals along the way driven; where truths lie on the line of the map by how they were made,
+    nothing errs aside, and an honest ellipse holds 97 %. first: image of the first right
     accepted one, counted from 1. found: share of the clips on the map of which a right answer was
     accepted. NaN where there is none.
     """
@@ -60,6 +66,7 @@ class Figures(NamedTuple):
     share: float
     calibration_error: float
     ellipse: float
+    along: float
     first: float
     loss: float
     found: float
@@ -96,6 +103,7 @@ def figures(outcome: Outcome) -> Figures:
         share=_mean(outcome.accepted[best]),
         calibration_error=reliability(outcome.confidence, outcome.right).expected_error,
         ellipse=_mean(outcome.inside[good]),
+        along=_mean(np.abs(outcome.along[good & np.isfinite(outcome.along)]) <= _NINETY_PERCENT),
         first=float(np.argmax(good)) + 1.0 if good.any() else np.nan,
         loss=outcome.loss,
         found=_mean(np.isin(np.unique(outcome.clip[outcome.on_map]), outcome.clip[good])),

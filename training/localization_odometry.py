@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from enum import Enum
 
@@ -43,6 +44,16 @@ class Odometry(Enum):
             for second in images:
                 buffer.add(second * _SECOND_NS, position, float(wrap_angle(yaw)))
         return buffer
+
+
+def ways(one: Pass) -> FloatArray:
+    """Return the way [n, 2] (m) that was driven past each image, 0 where the robot stood."""
+    found = []
+    for _, rows in itertools.groupby(range(len(one.clip)), one.clip.__getitem__):
+        way = _steps(one.select(list(rows)))[0][:, :2]
+        way[:-1] += way[1:]
+        found.append(way)
+    return np.concatenate(found)
 
 
 def _steps(clip: Pass) -> tuple[FloatArray, FloatArray]:

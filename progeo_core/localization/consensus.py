@@ -104,6 +104,8 @@ def estimate_from_belief(
 ) -> PoseEstimate:
     """Return the pose of the most probable place; its probability is the confidence.
 
+    Images in a row err alike, so that belief which gathers them is surer of a position than it may
+    be. So the covariance also holds where the last image by itself would have put it.
     yaw_rad: [s] of the belief's places. resolution_m: spacing of the map's places.
     """
     mode = dominant_mode(belief.probability, belief.position, settings.place_radius_m)
@@ -114,6 +116,7 @@ def estimate_from_belief(
         settings,
         confidence=min(float(belief.probability[mode].sum()), 1.0),
         resolution_m=resolution_m,
+        log_odds=belief.log_odds,
     )
 
 
@@ -125,12 +128,14 @@ def pose_from_weights(
     *,
     confidence: float,
     resolution_m: float = 0.0,
+    log_odds: FloatArray | None = None,
 ) -> PoseEstimate:
     """Return the pose of the heaviest place; the spread of the weight near it is the covariance.
 
     Where the place is more probable than all others together, weight farther than twice the place
     radius is not in the covariance but in the confidence: no ellipse can say "here or there".
-    weight: [k], not negative. position: [k, 3] metres. yaw_rad: [k], NaN unknown.
+    weight: [k], not negative. position: [k, 3] metres. yaw_rad: [k], NaN unknown. log_odds: [k] by
+    one image alone, None where that is what the weight is of.
     """
     weight = weight / weight.sum()
     mode = dominant_mode(weight, position, settings.place_radius_m)
@@ -143,6 +148,10 @@ def pose_from_weights(
     floor = max(settings.position_floor_m, resolution_m / math.sqrt(12.0))
     share = counted / counted.sum()
     covariance[:3, :3] = (offset * share[:, None]).T @ offset + floor**2 * np.eye(3)
+    if log_odds is not None:
+        seen = np.exp(log_odds[near] - log_odds[near].max())
+        beside = np.average(offset[near], axis=0, weights=seen)
+        covariance[:3, :3] += np.outer(beside, beside)
     yaw, covariance[5, 5] = _yaw(weight, yaw_rad, mode, settings.yaw_floor_rad)
     return PoseEstimate(center, yaw, covariance, confidence)
 

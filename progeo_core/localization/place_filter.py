@@ -55,13 +55,14 @@ class Belief(NamedTuple):
 
     rows: rows of the places. probability: sums to one with `off_map`. position: [s, 3] metres,
     the camera's if it is at that place, which the motion makes finer than the place's own.
-    similarity: as given for the rows.
+    similarity, log_odds: as given for the rows, by the last image's looks alone.
     """
 
     rows: IntArray
     probability: FloatArray
     position: FloatArray
     similarity: FloatArray
+    log_odds: FloatArray
     off_map: float
 
 
@@ -171,9 +172,9 @@ class PlaceFilter:
         """Weigh the belief by an image and return it.
 
         rows: [k] distinct, first the ones that `predict` returned, in that order, then any others
-        that look similar; those left out are taken to look different. similarity: [k], kept in the
-        belief. log_odds: [k] of the places against being off the map, by this image. novelty: 0-1,
-        how much of the image the last one had not shown.
+        that look similar; those left out are taken to look different. similarity: [k]. log_odds:
+        [k] of the places against being off the map, by this image. Both are kept in the belief.
+        novelty: 0-1, how much of the image the last one had not shown.
         """
         entering = self._enter_rate / len(self._position)
         new = standing(rows, self._position, entering * self._off_map)
@@ -186,7 +187,7 @@ class PlaceFilter:
         excess = max(0.0, float(log_odds.max(initial=0.0)) - limit)
         odds = np.exp(novelty * np.maximum(log_odds - excess, -limit))
         self._enter_rate = self.constants.enter_rate
-        belief = self._weighed(tracks, odds, self._off_map * staying, similarity)
+        belief = self._weighed(tracks, odds, self._off_map * staying, similarity, log_odds)
         steady = belief.probability * self._tracks.steady
         self._motion.learn(steady, self._tracks.velocity, self._yaw_rad[belief.rows])
         return belief
@@ -194,17 +195,26 @@ class PlaceFilter:
     def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:
         """Return the last belief after more evidence of the same image for its places [s]."""
         tracks = self._tracks._replace(mass=belief.probability)
-        return self._weighed(tracks, np.exp(log_odds), belief.off_map, belief.similarity)
+        odds = np.exp(log_odds)
+        return self._weighed(tracks, odds, belief.off_map, belief.similarity, belief.log_odds)
 
     def _weighed(
-        self, tracks: PlaceTracks, odds: FloatArray, off_map: float, similarity: FloatArray
+        self,
+        tracks: PlaceTracks,
+        odds: FloatArray,
+        off_map: float,
+        similarity: FloatArray,
+        log_odds: FloatArray,
     ) -> Belief:
-        """Weigh tracks [k] by the odds of their places against being off the map."""
+        """Weigh tracks [k] by the odds of their places against being off the map.
+
+        similarity, log_odds: [k], kept in the belief.
+        """
         total = (tracks.mass * odds).sum() + off_map + self._weigh_beyond(tracks.rows, odds)
         self._beyond = self._beyond.scaled(1.0 / total)
         kept = self._keep_heaviest(tracks.scaled(odds / total))
         rows, mass, camera, *_ = self._tracks
-        return Belief(rows, mass, camera, similarity[kept], self._off_map)
+        return Belief(rows, mass, camera, similarity[kept], log_odds[kept], self._off_map)
 
     def _weigh_beyond(self, rows: IntArray, odds: FloatArray) -> float:
         """Weigh what is beyond the map by the odds of places [k]; return what it gained.

@@ -21,7 +21,8 @@ def figures_of(monkeypatch):
         confidence = np.where(accepted, 0.95, np.where(right, 0.8, 0.1))
         # Clips of four images.
         clip = np.array(list("aaaabbbbcc"))
-        return figures(Outcome(confidence, accepted, right, right, on_map, right, clip))
+        along = np.where(np.arange(10) == 3, 1.7, np.where(np.arange(10) == 2, 1.6, np.nan))
+        return figures(Outcome(confidence, accepted, right, right, on_map, right, along, clip))
 
     return make
 
@@ -35,6 +36,7 @@ def test_figures_count_what_is_accepted_on_and_off_the_map(figures_of):
     # One of two clips, the third is not on the map.
     assert found.found == 0.5
     assert found.ellipse == 1.0
+    assert found.along == 0.5
     stated_of_what_came_true = [0.8] * 2 + [0.95] * 2 + [0.05] * 2 + [0.9] * 4
     assert found.loss == pytest.approx(-np.mean(np.log(stated_of_what_came_true)))
 

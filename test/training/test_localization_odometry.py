@@ -44,6 +44,17 @@ def test_true_odometry_is_the_way_between_images(odometry):
     assert buffer.travel(3 * SECOND, 4 * SECOND) == pytest.approx((0.0, 0.0))
 
 
+def test_the_way_past_an_image_is_from_the_one_before_to_the_one_after(odometry):
+    clip = drive([[0, 0], [2, 0], [2, 4], [2, 4]], [0.0] * 4)
+    both = clip._replace(
+        position=np.tile(clip.position, (2, 1)),
+        yaw_rad=np.tile(clip.yaw_rad, 2),
+        clip=("a",) * 4 + ("b",) * 4,
+        shots=(None,) * 8,
+    )
+    assert odometry.ways(both).tolist() == 2 * [[2.0, 0.0], [2.0, 4.0], [0.0, 4.0], [0.0, 0.0]]
+
+
 def test_drifting_odometry_errs_by_some_percent_and_its_yaw_wanders(odometry):
     clip = drive(np.arange(200)[:, None] * [1.0, 0.0], np.zeros(200))
     buffer = odometry.Odometry.DRIFTING.of_clip(clip, stamps(200))

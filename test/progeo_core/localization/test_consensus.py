@@ -133,12 +133,34 @@ def test_image_unlike_every_place_is_not_trusted_however_much_one_stands_out():
 
 
 def test_belief_turns_into_its_heaviest_place_with_its_probability():
-    belief = Belief(
-        np.arange(3), np.array([0.5, 0.3, 0.1]), line(0.0, 1.0, 50.0), np.zeros(3), off_map=0.1
-    )
-    found = estimate_from_belief(belief, np.full(3, np.nan), SETTINGS, 1.0)
+    found = followed(log_odds=[0.0, 0.0, 0.0])
     assert found.confidence == pytest.approx(0.8)
     assert found.position[0] == pytest.approx(0.375)
+
+
+def test_covariance_of_a_belief_holds_where_its_last_image_would_put_it():
+    agreeing, elsewhere = followed([0.0, 0.0, 0.0]), followed([0.0, 0.0, 9.0])
+    beside = followed([-30.0, 0.0, 0.0])
+    np.testing.assert_array_equal(beside.position, agreeing.position)
+    gained = beside.covariance[0, 0] - agreeing.covariance[0, 0]
+    # By itself, the image would have the robot at 1 m, or else halfway; belief has it at 0.375 m.
+    assert gained == pytest.approx((1.0 - 0.375) ** 2 - (0.5 - 0.375) ** 2)
+    assert beside.covariance[1, 1] == agreeing.covariance[1, 1]
+    # That it looks like another place lowers no more than the confidence.
+    np.testing.assert_array_equal(elsewhere.covariance, agreeing.covariance)
+
+
+def followed(log_odds):
+    """Return the pose of a belief in places at 0 m, 1 m and 50 m."""
+    belief = Belief(
+        np.arange(3),
+        np.array([0.5, 0.3, 0.1]),
+        line(0.0, 1.0, 50.0),
+        np.zeros(3),
+        np.array(log_odds),
+        off_map=0.1,
+    )
+    return estimate_from_belief(belief, np.full(3, np.nan), SETTINGS, 1.0)
 
 
 @given(

@@ -119,7 +119,7 @@ def test_belief_of_a_sequence_is_weighed_by_place(prepare):
     verifier = CountingVerifier(prepared, {20: 200})
     rows = np.array([5, 6, 20, 30])
     position = prepared.places.position[rows]
-    belief = Belief(rows, np.array([0.4, 0.2, 0.2, 0.1]), position, np.zeros(4), 0.1)
+    belief = Belief(rows, np.array([0.4, 0.2, 0.2, 0.1]), position, np.zeros(4), np.zeros(4), 0.1)
     query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
     odds = verifier.log_odds(query, belief, LocalizerSettings(verification_ms=10_000))
     assert verifier.compared[:2] == [5, 20]
@@ -131,8 +131,8 @@ def test_what_the_image_resembles_is_a_rival_of_what_the_sequence_believes():
     probability = 0.5 ** np.arange(1.0, 10.0)
     similarity = np.zeros(9)
     similarity[7] = 0.9
-    belief = Belief(np.arange(9), probability, position, similarity, 0.1)
+    belief = Belief(np.arange(9), probability, position, similarity, np.zeros(9), 0.1)
     assert rival_places(belief, 4.0).tolist() == [0, 1, 3, 4, -1, -1, -1, 2, -1]
     assert rival_places(belief._replace(similarity=-np.arange(9.0)), 14.0).max() == 4
-    one = Belief(np.array([4]), np.ones(1), np.zeros((1, 3)), np.ones(1), 0.0)
+    one = Belief(np.array([4]), np.ones(1), np.zeros((1, 3)), np.ones(1), np.ones(1), 0.0)
     assert rival_places(one, 4.0).tolist() == [0]
