@@ -33,7 +33,8 @@ class Pool:
         job = type("Job", (), {})()
         costs = [abs(one.single.gap_slope - self.best[scene]) / 100.0 for one in trials]
         job.result = lambda: [
-            Figures(10, 0, 1.0, 10, 0, 0, 1.0 - cost, 0.0, 0.9, 1.0, 0.0, 1.0) for cost in costs
+            Figures(10, 0, 1.0, 10, 0, 0, 1.0 - cost, 0.0, 0.9, 0.9, 1.0, 0.0, 1.0)
+            for cost in costs
         ]
         return job
 
