@@ -8,6 +8,7 @@ to a pose, its covariance does not show: the landmarks that fit are few, and agr
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -33,8 +34,9 @@ _ZOOMS = (0.62, 0.77, 0.88, 1.0, 1.13, 1.3, 1.6)
 _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
-# A focal length is confirmed when two standard deviations leave no error beyond this.
-_CONFIRMED = 0.12
+# Where two standard deviations leave no error of the focal length beyond this, the map's own
+# calibration is right, and another one is right but for what stays open.
+_KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -75,8 +77,9 @@ class Lens(NamedTuple):
 class Verdict(NamedTuple):
     """What images say of a calibration.
 
-    fault: why it cannot be relied on, "" where nothing speaks against it. sigma: standard deviation
-    of its focal length (share), 0 for the map's own. unconfirmed: whether it is only not yet known.
+    fault: why it cannot be relied on, "" where nothing speaks against it. sigma: root mean square
+    of its focal length's error (share) as images leave it open, 0 where the map's own is right.
+    unconfirmed: whether it is only not yet known.
     """
 
     fault: str = ""
@@ -88,14 +91,15 @@ class LensHistory:
     """Lenses that fitted each camera's images last, each from another point than the one before.
 
     One image may say little of a lens: few landmarks, or all in one plane, leave the focal length
-    open. So each counts by its information. A calibration such as the map's is right unless images
-    speak against it, another one has to be confirmed by them. Cameras of a rig take turns: each
-    calibration has a history of its own, of the cameras that were used last.
+    open. So each counts by its information. A calibration such as the map's is right where images
+    exclude that it is grossly wrong and do not speak against it, another one has to be confirmed by
+    them. Cameras of a rig take turns: each calibration has a history of its own, of the cameras
+    that were used last.
     """
 
     def __init__(self, error_factor: float = 1.0) -> None:
         """Start without images; error_factor: of the standard deviations of lenses."""
-        self._variance_factor = error_factor**2
+        self._error_factor = error_factor
         self._seen: collections.OrderedDict[Intrinsics, _Seen] = collections.OrderedDict()
 
     def judge(self, camera: Intrinsics, lens: Lens, position: FloatArray, known: bool) -> Verdict:
@@ -107,22 +111,26 @@ class LensHistory:
         self._seen.move_to_end(camera)
         if len(self._seen) > _CAMERAS:
             self._seen.popitem(last=False)
-        covariance = lens.covariance * self._variance_factor + np.diag(_IMAGE_ERRORS) ** 2
+        covariance = lens.covariance * self._error_factor**2 + np.diag(_IMAGE_ERRORS) ** 2
         estimate = _Estimate(np.array([lens.scale - 1.0, lens.radial]), np.linalg.inv(covariance))
         seen.add(estimate, position)
-        prior = [_Estimate(np.zeros(2), np.diag(np.array(_KNOWN_ERRORS) ** -2.0))] if known else []
-        alone, together = _joined([*prior, estimate]), _joined([*prior, *seen.estimates])
-        for found in (alone, together):
+        focal, radial = np.array(_KNOWN_ERRORS) ** -2.0 if known else np.zeros(2)
+        prior = _Estimate(np.zeros(2), np.diag([focal, radial]))
+        for found in (_joined([prior, estimate]), _joined([prior, *seen.estimates])):
             if found.is_wrong:
                 return Verdict(found.fault)
-        if abs(together.error[0]) + 2.0 * together.sigma < _CONFIRMED:
-            # Landmarks of the map share the errors of its own calibration.
-            return Verdict(sigma=0.0 if known else together.sigma)
+        prior = _Estimate(np.zeros(2), np.diag([0.0, radial]))
+        together = _joined([prior, *seen.estimates])
+        sigma = math.hypot(together.error[0], together.sigma)
+        left = abs(together.error[0]) + 2.0 * together.sigma
         if known:
-            return Verdict(together.fault)
+            # Landmarks of the map share the errors of its own calibration.
+            return Verdict(sigma=0.0 if left < _KNOWN_OPEN * self._error_factor else sigma)
+        if left < _OTHER_OPEN:
+            return Verdict(sigma=sigma)
         return Verdict(
             "the calibration is of another camera than the map's, and its focal length is not"
-            f" confirmed yet: images leave it open by {min(1.0, 2.0 * together.sigma):.0%}",
+            f" confirmed yet: images leave it open by {min(1.0, left):.0%}",
             unconfirmed=True,
         )
 

@@ -157,9 +157,10 @@ class MetricLocalizer:
         if self._features.triangulated:
             covariance = covariance * _TRIANGULATED_INFLATION**2
             max_sigma_m = _MAX_SIGMA_TRIANGULATED_M
-        sigma_m = np.sqrt(np.trace(covariance[:3, :3]))
-        if sigma_m > max_sigma_m:
-            return NoPose(f"landmarks leave its position uncertain by {sigma_m:.2f} m")
+        fault = _uncertain("landmarks leave", covariance, max_sigma_m)
+        if fault:
+            # Of more places, a wrong pose may seem certain.
+            return NoPose(fault, final=True)
         fault = _rival(rays, matched, refined.pose)
         if fault:
             return NoPose(fault)
@@ -169,10 +170,11 @@ class MetricLocalizer:
         verdict = self._lenses.judge(
             query.intrinsics, lens, refined.pose.position, self._has_seen(query.intrinsics, pairs)
         )
-        if verdict.fault:
-            return NoPose(verdict.fault, final=verdict.unconfirmed)
-        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
         covariance = covariance + verdict.sigma**2 * np.outer(lens.drift, lens.drift)
+        fault = verdict.fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
+        if fault:
+            return NoPose(fault, final=verdict.unconfirmed)
+        covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
         return MetricPose(
             refined.pose,
             covariance,
@@ -293,6 +295,12 @@ class MetricLocalizer:
             turn = np.abs(wrap_angle(self._places.yaw_rad[rows] - self._places.yaw_rad[rows[0]]))
             rows = rows[(apart > _APART_M) | (turn > _APART_RAD)]
         return np.array(chosen, np.int64)
+
+
+def _uncertain(leaves: str, covariance: FloatArray, max_sigma_m: float) -> str:
+    """Return that a position is less certain than this, "" where it is not."""
+    sigma_m = np.sqrt(np.trace(covariance[:3, :3]))
+    return f"{leaves} its position uncertain by {sigma_m:.2f} m" if sigma_m > max_sigma_m else ""
 
 
 def _rival(rays: FloatArray, matched: _Pairs, pose: CameraPose) -> str:

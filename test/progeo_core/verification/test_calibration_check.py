@@ -92,21 +92,36 @@ def test_a_wall_tells_no_focal_length_from_a_distance(scale):
     assert verdict.unconfirmed
     assert "its focal length is not confirmed yet" in verdict.fault
     if scale == 1.0:
-        assert judged(LensHistory(), found).fault == ""
+        own = judged(LensHistory(), found)
+        assert own.fault == ""
+        assert own.sigma > 0.1
 
 
 def test_images_confirm_the_calibration_of_another_camera():
-    history, vague = LensHistory(), lens(sigma=0.12)
+    history, vague = LensHistory(), lens(sigma=0.2)
     # One that stands still says the same again and again.
     assert all(judged(history, vague, known=False).unconfirmed for _ in range(20))
     verdicts = [judged(history, vague, step, known=False) for step in range(1, 8)]
     assert [verdict.fault == "" for verdict in verdicts] == [False] * 3 + [True] * 4
-    assert verdicts[-1].sigma == pytest.approx(np.hypot(0.12, 0.02) / np.sqrt(8.0))
+    assert verdicts[-1].sigma == pytest.approx(np.hypot(0.2, 0.02) / np.sqrt(8.0))
     # A better image from the same point counts instead.
     assert judged(history, lens(sigma=0.03), 7, known=False).sigma < 0.035
     # Errors of triangulated landmarks are larger.
-    assert judged(LensHistory(), lens(sigma=0.05), known=False).fault == ""
-    assert judged(LensHistory(1.5), lens(sigma=0.05), known=False).unconfirmed
+    assert judged(LensHistory(), lens(sigma=0.08), known=False).fault == ""
+    assert judged(LensHistory(1.5), lens(sigma=0.08), known=False).unconfirmed
+    # An error that is not excluded counts as one.
+    assert judged(LensHistory(), lens(1.04, 0.03), known=False).sigma == pytest.approx(
+        np.sqrt(0.04**2 + 0.03**2 + 0.02**2)
+    )
+
+
+def test_the_calibration_of_the_map_is_right_once_gross_errors_are_excluded():
+    history, vague = LensHistory(), lens(sigma=0.2)
+    first = judged(history, vague)
+    assert first.fault == ""
+    assert first.sigma == pytest.approx(np.hypot(0.2, 0.02))
+    assert [judged(history, vague, step).sigma > 0.0 for step in (1, 2, 3)] == [True, False, False]
+    assert judged(LensHistory(), lens(sigma=0.1)).sigma == 0.0
 
 
 def test_many_images_tell_more_than_one():

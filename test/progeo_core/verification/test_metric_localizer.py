@@ -125,6 +125,50 @@ def test_a_camera_with_a_wider_lens(office, place_map, localize, intrinsics):
     assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.15
 
 
+@pytest.fixture(scope="module")
+def fisheye_query(office, intrinsics):
+    """Return a query as a fisheye of 0.6 of its focal length would see it, and its calibration."""
+    image = read_image(read_records(office / "query.csv").images[1])
+    fisheye = Intrinsics(
+        310, 207, 300.0, 300.0, 155.0, 103.5, distortion=(0.05, -0.02, 0.01, 0.0), model="fisheye"
+    )
+    pixels = np.stack(np.meshgrid(np.arange(310.0), np.arange(207.0)), -1).reshape(-1, 2)
+    rays = fisheye.normalized(pixels).reshape(207, 310, 2)
+    seen = rays * [intrinsics.focal_x, intrinsics.focal_y]
+    seen += [intrinsics.center_x, intrinsics.center_y]
+    return cv2.remap(image, seen.astype(np.float32), None, cv2.INTER_AREA), fisheye
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_a_fisheye_against_a_map_of_a_pinhole(office, place_map, features, fisheye_query, scale):
+    queries = read_records(office / "query.csv")
+    image, fisheye = fisheye_query
+    stated = dataclasses.replace(fisheye, focal_x=scale * 300.0, focal_y=scale * 300.0)
+    rows = rows_by_distance(place_map, queries.position[1])
+    localizer = MetricLocalizer(place_map.poses(), features)
+    found = localizer.localize(features.query(image, stated), rows)
+    if scale == 1.0:
+        assert isinstance(found, MetricPose)
+        assert np.linalg.norm(found.pose.position - queries.position[1]) < 0.15
+    else:
+        assert "landmarks fit a focal length of" in found.reason
+
+
+@pytest.mark.parametrize("row", [2, 3])
+def test_another_camera_with_the_calibration_of_the_map_has_no_pose(
+    office, place_map, features, intrinsics, row
+):
+    queries = read_records(office / "query.csv")
+    image = read_image(queries.images[row])
+    # As a lens of 1.3 times the focal length sees the middle of it.
+    zoom = np.array([[1.3, 0.0, -0.3 * 270.0], [0.0, 1.3, -0.3 * 180.0]])
+    zoomed = cv2.warpAffine(image, zoom, (540, 360), flags=cv2.INTER_CUBIC)
+    localizer = MetricLocalizer(place_map.poses(), features)
+    rows = rows_by_distance(place_map, queries.position[row])
+    found = localizer.localize(features.query(zoomed, intrinsics), rows)
+    assert "an open focal length leaves its position uncertain by 0." in found.reason
+
+
 def test_another_room_has_no_pose(corridor, place_map, localize, intrinsics):
     rows = np.arange(len(place_map))
     wide = Intrinsics(160, 120, 150.0, 150.0, 80.0, 60.0)
