@@ -136,7 +136,8 @@ def fisheye_query(office, intrinsics):
     rays = fisheye.normalized(pixels).reshape(207, 310, 2)
     seen = rays * [intrinsics.focal_x, intrinsics.focal_y]
     seen += [intrinsics.center_x, intrinsics.center_y]
-    return cv2.remap(image, seen.astype(np.float32), None, cv2.INTER_AREA), fisheye
+    x, y = seen.astype(np.float32).transpose(2, 0, 1)
+    return cv2.remap(image, x, y, cv2.INTER_AREA), fisheye
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.3])
