@@ -46,6 +46,8 @@ _FOCAL_RATIO = 0.03
 _MIN_DEPTH_M, _FAR_PX, _DAMPING = 0.05, 1e6, 1e-9
 # Least scale of a focal length.
 _MIN_SCALE = 0.2
+# Before a plane a step may go anywhere: at most this far for the focal length and the radial term.
+_MAX_STEP = 0.3
 # Steps in which rays are freed from a lens.
 _UNBENDINGS = 3
 
@@ -55,15 +57,13 @@ class Lens(NamedTuple):
 
     scale: of the focal length, 1 as stated. radial: distortion that the calibration lacks, as a
     share at a ray's distance of 1 from the axis on the plane z = 1. covariance: [2, 2] of both.
-    pose: that of this camera. drift: [6] how the pose (m, rad about the map's axes) follows the
-    scale.
+    pose: that of this camera.
     """
 
     scale: float
     radial: float
     covariance: FloatArray
     pose: CameraPose
-    drift: FloatArray
 
     def unbent(self, rays: FloatArray) -> FloatArray:
         """Return the rays [n, 2] of this camera for those of the stated one."""
@@ -214,6 +214,20 @@ def fitting_lens(
     return _lens(rays, landmarks, _refined(rays, landmarks, best, _LAST_PX))
 
 
+def focal_drift(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> FloatArray:
+    """Return how [6] a pose (m, rad about the map's axes) follows the scale of a focal length.
+
+    rays: [n, 2] of landmarks [n, 3] (m) that fit the pose.
+    """
+    view = _View(pose.position, pose.rotation, 0.0, 0.0)
+    residual, jacobian = _linearized(rays, landmarks, view)
+    jacobian = jacobian[:7]
+    weighted = (jacobian / (1.0 + (residual**2).sum(axis=0))).reshape(7, -1)
+    information, size = _normalized(weighted @ jacobian.reshape(7, -1).T)
+    drift = -np.linalg.solve(information[:6, :6], information[:6, 6]) * size[6] / size[:6]
+    return np.concatenate([view.axes @ drift[:3], view.axes @ drift[3:]])
+
+
 class _View(NamedTuple):
     """Camera at a position [3] whose axes are the columns of a matrix [3, 3], and its lens."""
 
@@ -232,6 +246,7 @@ def _refined(
         weighted = (jacobian * weight).reshape(8, -1)
         information, size = _normalized(weighted @ jacobian.reshape(8, -1).T)
         step = -np.linalg.solve(information, weighted @ residual.ravel() / size) / size
+        step *= min(1.0, _MAX_STEP / (np.abs(step[6:]).max() + 1e-12))
         turn = Rotation.from_rotvec(step[3:6]).as_matrix()
         view = _View(
             view.position + view.axes @ step[:3],
@@ -251,13 +266,11 @@ def _lens(rays: FloatArray, landmarks: FloatArray, view: _View) -> Lens:
     error_px = float(np.median(np.abs(residual[:, fits]))) if fits.any() else 0.0
     sigma_px = max(1.4826 * error_px, MIN_SIGMA_PX) * INFLATION
     covariance = np.linalg.inv(information) * sigma_px**2 / np.outer(size, size)
-    drift = -np.linalg.solve(information[:6, :6], information[:6, 6]) * size[6] / size[:6]
     return Lens(
         1.0 + view.zoom,
         view.radial,
         covariance[6:, 6:],
         CameraPose(view.position, quaternion_of(view.axes)),
-        np.concatenate([view.axes @ drift[:3], view.axes @ drift[3:]]),
     )
 
 

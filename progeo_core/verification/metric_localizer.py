@@ -24,6 +24,7 @@ from progeo_core.verification.calibration_check import (
     Lens,
     LensHistory,
     fitting_lens,
+    focal_drift,
     zoomed,
 )
 from progeo_core.verification.feature_matching import mutual_matches
@@ -170,7 +171,9 @@ class MetricLocalizer:
         verdict = self._lenses.judge(
             query.intrinsics, lens, refined.pose.position, self._has_seen(query.intrinsics, pairs)
         )
-        covariance = covariance + verdict.sigma**2 * np.outer(lens.drift, lens.drift)
+        if verdict.sigma:
+            drift = focal_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
+            covariance = covariance + verdict.sigma**2 * np.outer(drift, drift)
         fault = verdict.fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
         if fault:
             return NoPose(fault, final=verdict.unconfirmed)
