@@ -47,7 +47,7 @@ _MIN_DEPTH_M, _FAR_PX, _DAMPING = 0.05, 1e6, 1e-9
 # Least scale of a focal length.
 _MIN_SCALE = 0.2
 # Before a plane a step may go anywhere: at most this far for the focal length and the radial term.
-_MAX_STEP = 0.3
+_MAX_STEP = 1.0
 # Steps in which rays are freed from a lens.
 _UNBENDINGS = 3
 

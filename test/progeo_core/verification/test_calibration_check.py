@@ -107,6 +107,13 @@ def test_a_wall_is_seen_from_twice_as_far_by_twice_as_long_a_lens():
     np.testing.assert_allclose(drift[3:], 0.0, atol=0.01)
 
 
+@pytest.mark.parametrize("thickness", [0.0, 0.001])
+def test_a_lens_that_a_flat_wall_leaves_open_is_of_a_camera(thickness):
+    found = fitted(*seen(0.75, depth=(4.0, 4.0 + thickness)))
+    assert 0.1 < found.scale < 10.0
+    assert np.sqrt(found.covariance[0, 0]) > 1.0
+
+
 def test_images_confirm_the_calibration_of_another_camera():
     history, vague = LensHistory(), lens(sigma=0.2)
     # One that stands still says the same again and again.
