@@ -125,7 +125,7 @@ class LensHistory:
         left = abs(together.error[0]) + 2.0 * together.sigma
         if known:
             # Landmarks of the map share the errors of its own calibration.
-            return Verdict(sigma=0.0 if left < _KNOWN_OPEN * self._error_factor else sigma)
+            return Verdict(sigma=0.0 if left < _KNOWN_OPEN * self._error_factor**2 else sigma)
         if left < _OTHER_OPEN:
             return Verdict(sigma=sigma)
         return Verdict(
