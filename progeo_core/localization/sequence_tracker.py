@@ -150,10 +150,12 @@ class SequenceTracker:
         if not self.last_stamp_ns or elapsed <= 0.0:
             return
         self._passed_ns = stamp_ns
-        if self._support >= 0.0 or (travel is not None and self._stands(travel)):
-            self._stood_s += elapsed
+        stands = travel is not None and self._stands(travel)
+        kept = 1.0 if stands else math.exp(min(0.0, self._support * elapsed))
+        # What little an image says against a belief that there hardly is, is no time out of sight.
+        self._stood_s += kept * elapsed
+        if kept == 1.0:
             return
-        kept = math.exp(self._support * elapsed)
         self._filter.doubt(1.0 - kept)
         probability = kept * self.belief.probability
         self.belief = self.belief._replace(

@@ -224,6 +224,18 @@ def test_images_that_stay_the_same_but_show_no_place_are_no_sign_of_standing():
     assert robot.belief.probability.sum() == pytest.approx(1.0 - robot.belief.off_map)
 
 
+def test_a_camera_that_stood_off_the_map_still_is():
+    robot = Robot(PlaceFilter(LINE, 0.5))
+    elsewhere = np.random.default_rng(1).normal(size=(12, 200)).astype(np.float32)
+    for stamp_s, seen in enumerate(elsewhere[:-1]):
+        robot.sees(100 + stamp_s, seen / np.linalg.norm(seen))
+    assert robot.belief.off_map > 0.99
+    for stamp_s in range(111, 141):
+        assert not robot.sees(stamp_s, elsewhere[-2] / np.linalg.norm(elsewhere[-2]))
+    robot.sees(141, elsewhere[-1] / np.linalg.norm(elsewhere[-1]), similarity=np.full(40, 0.15))
+    assert robot.belief.off_map > 0.9
+
+
 def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
     robot = Robot()
     for step in range(6):
