@@ -42,7 +42,7 @@ class VerificationConstants(NamedTuple):
 
     even_inliers: float = 25.0
     chance_inliers: float = 15.0
-    alike_lead: float = 0.8
+    alike_lead: float = 1.0
     slope: float = 3.25
     lowest: float = -4.5
     highest: float = 4.5

@@ -36,6 +36,8 @@ _LONGEST_STEP = 20.0
 # After so many times the usual time between images, what was learned of the motion holds no more.
 _LONG_SILENCE = 3.0
 _USUAL_GAIN = 0.2
+# How well the change of the view tells the length of a step, in map spacings.
+_VIEW_SIGMA = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,11 +135,14 @@ class PlaceFilter:
         """Reset a share (0-1) of the belief: so probably the camera was carried off."""
         self._scatter(share, 1.0 - self.constants.astray_rate)
 
-    def predict(self, elapsed_s: float | None, travel: Travel | None = None) -> IntArray:
+    def predict(
+        self, elapsed_s: float | None, travel: Travel | None = None, moved_m: float = 0.0
+    ) -> IntArray:
         """Move the belief on by one step and return the rows of places that now carry some.
 
         elapsed_s: time since the last step; None unknown, then every step counts as one second and
         a camera of unknown velocity as no faster than the spacing of the map. travel: odometry.
+        moved_m: by how much of the view changed; counts where neither time nor odometry tells.
         """
         reach = _FREE_REACH * self.spacing_m
         if travel is not None:
@@ -157,6 +162,8 @@ class PlaceFilter:
             # Time alone, not where the map was searched, makes it less sure to be on it.
             self._scatter(beyond, max(_FIRST_ON_MAP, (1.0 - self.constants.leave_rate) ** elapsed))
             old = self._tracks.joined(self._beyond).scaled(1.0 - self.constants.leave_rate)
+            if elapsed_s is None and travel is None:
+                old = old.less_slow(moved_m, _VIEW_SIGMA * self.spacing_m)
             learned = self._motion if is_far else None
             on_map, self._beyond = self._step.move(
                 old, self.constants.turn_rate, travel, elapsed, reach, learned

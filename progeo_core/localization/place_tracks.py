@@ -46,6 +46,16 @@ class PlaceTracks(NamedTuple):
         """Return the indices of so many that carry most, heaviest first."""
         return np.argsort(-self.mass, kind="stable")[:most]
 
+    def less_slow(self, moved_m: float, sigma_m: float) -> PlaceTracks:
+        """Return them less what moves too slowly, in steps of a second, to have moved so far.
+
+        sigma_m: deviation of a step from what the view tells of it.
+        """
+        short_m = np.maximum(0.0, moved_m - np.linalg.norm(self.velocity, axis=1))
+        steady = self.steady * np.exp(-0.5 * (short_m / sigma_m) ** 2)
+        share = 1.0 - self.steady + steady
+        return self._replace(mass=self.mass * share, steady=steady / np.maximum(share, _TINY))
+
     def joined(self, other: PlaceTracks) -> PlaceTracks:
         """Return these and others, whose places may be the same."""
         return PlaceTracks._make(np.concatenate(pair) for pair in zip(self, other, strict=True))

@@ -47,7 +47,7 @@ class SequenceRanker:
         """Follow a robot over a map; odometry: its poses, filled by their owner."""
         self._map, self._consensus, self._verifier = prepared, consensus, verifier
         self._odometry = odometry
-        self._tracker = SequenceTracker(place_filter, prepared.spacing.neighbour_similarity)
+        self._tracker = SequenceTracker(place_filter, prepared.spacing)
         self._running: dict[str, RunningStandardization] = {}
 
     def reset(self) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import SequenceConstants
+from progeo_core.localization.map_spacing import MapSpacing
 from progeo_core.localization.place_filter import Belief, PlaceFilter
 from progeo_core.poses.pose_buffer import Travel
 
@@ -54,10 +55,10 @@ class SequenceTracker:
 
     belief: Belief
 
-    def __init__(self, place_filter: PlaceFilter, neighbour_similarity: float) -> None:
-        """Track by a filter; neighbour_similarity: of neighbouring places of its map."""
-        self._filter = place_filter
-        self._neighbour_similarity = float(np.clip(neighbour_similarity, 0.1, 0.9))
+    def __init__(self, place_filter: PlaceFilter, spacing: MapSpacing) -> None:
+        """Track by a filter; spacing: of its map."""
+        self._filter, self._spacing_m = place_filter, spacing.spacing_m
+        self._neighbour_similarity = float(np.clip(spacing.neighbour_similarity, 0.1, 0.9))
         self.reset()
 
     def reset(self) -> None:
@@ -110,7 +111,8 @@ class SequenceTracker:
             if not 0 < stamp_ns <= self.last_stamp_ns:
                 self._filter.doubt(self._jump_chance(similarity))
             self._usual += _USUAL_GAIN * (similarity - self._usual)
-        carried = self._filter.predict(*self._motion(stamp_ns, novelty, travel))
+        moved_m = novelty * self._spacing_m
+        carried = self._filter.predict(*self._motion(stamp_ns, novelty, travel), moved_m)
         self._stood_s = 0.0
         self._novelty = novelty
         self._last_images[camera] = _LastImage(descriptor, stamp_ns)

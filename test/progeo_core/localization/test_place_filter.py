@@ -288,3 +288,19 @@ def test_likeness_beyond_the_limit_still_tells_places_apart():
     alike = np.where(rows == 10, 0.9, np.where(rows == 50, 0.6, UNLIKE))
     belief = update(place_filter, rows, alike)
     assert probability_at(belief, 10, within=0) > 100.0 * probability_at(belief, 50, within=0)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "travel", "is_doubted"),
+    [(None, None, True), (1.0, None, False), (None, Travel(0.0, 0.0), False)],
+)
+def test_without_times_a_view_that_changes_while_the_place_does_not_is_doubted(
+    elapsed_s, travel, is_doubted
+):
+    # A little more like one place than like nothing, image after image.
+    place_filter = PlaceFilter(LINE, 1.0)
+    for _ in range(15):
+        carried = place_filter.predict(elapsed_s, travel, 1.0)
+        rows = np.concatenate([carried, np.setdiff1d(np.arange(len(LINE)), carried)])
+        belief = place_filter.update(rows, UNLIKE * rows, np.where(rows == 30, 0.8, -2.0))
+    assert (probability_at(belief, 30) < 0.5) == is_doubted

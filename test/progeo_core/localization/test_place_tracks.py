@@ -41,3 +41,12 @@ def test_heaviest_come_first_and_tracks_are_joined_as_they_are():
     both = tracks.joined(tracks.scaled(0.5))
     assert both.rows.tolist() == [0, 2, 0, 2]
     assert both.total == pytest.approx(0.6)
+
+
+def test_of_a_view_that_changed_what_stands_keeps_less():
+    still = standing(np.array([0]), POSITION, 0.4)._replace(steady=np.array([0.5]))
+    moving = arrived(arrivals([1], [0.5], [0.5]), arrivals([], [], []), 1.0)
+    tracks = still.joined(moving).less_slow(1.0, 0.5)
+    kept = 0.5 + 0.5 * np.exp(-2.0)
+    np.testing.assert_allclose(tracks.mass, [0.4 * kept, 0.5])
+    np.testing.assert_allclose(tracks.steady, [1.0 - 0.5 / kept, 1.0])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from progeo_core.localization.map_spacing import MapSpacing
 from progeo_core.localization.place_filter import PlaceFilter
 from progeo_core.localization.sequence_tracker import SequenceTracker
 from progeo_core.poses.pose_buffer import PoseBuffer
@@ -8,6 +9,7 @@ from progeo_core.poses.pose_buffer import PoseBuffer
 SECOND = 1_000_000_000
 LINE = np.array([[x, 0.0, 0.0] for x in range(40)], dtype=float)
 ROWS = np.arange(len(LINE))
+SPACING = MapSpacing(1.0, 0.5)
 
 
 def descriptors():
@@ -26,7 +28,7 @@ class Robot:
 
     def __init__(self, place_filter=None, odometry=None):
         self.odometry = odometry or PoseBuffer()
-        self.tracker = SequenceTracker(place_filter or PlaceFilter(LINE, 1.0), 0.5)
+        self.tracker = SequenceTracker(place_filter or PlaceFilter(LINE, 1.0), SPACING)
 
     def sees(self, stamp_s, descriptor, camera="", similarity=None):
         """Take an image; return whether it counted."""
@@ -243,7 +245,7 @@ def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
     before = robot.tracker.belief
     # Places from 8 on, in another order.
     order = np.random.default_rng(1).permutation(np.arange(8, 40))
-    other = SequenceTracker(PlaceFilter(LINE[order], 1.0), 0.5)
+    other = SequenceTracker(PlaceFilter(LINE[order], 1.0), SPACING)
     other.continue_from(robot.tracker)
     carried = other.predict(7 * SECOND, DESCRIPTORS[17], "", None)
     assert carried is not None
@@ -254,7 +256,7 @@ def test_a_tracker_goes_on_over_another_map_of_the_same_frame():
     assert (order[belief.rows[0]], belief.probability[0] > 0.8) == (17, True)
     assert other.steps == robot.tracker.steps + 1
     # Where nothing of what was believed is in the new map, nothing is known.
-    far = SequenceTracker(PlaceFilter(LINE + 500.0, 1.0), 0.5)
+    far = SequenceTracker(PlaceFilter(LINE + 500.0, 1.0), SPACING)
     far.continue_from(robot.tracker)
     nothing = far.predict(7 * SECOND, DESCRIPTORS[17], "", None)
     assert nothing is not None
