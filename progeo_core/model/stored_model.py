@@ -20,6 +20,7 @@ from progeo_core.model.weight_digest import digest_of_file
 
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
+_FILE_SUFFIXES = (".pth", ".pt", ".safetensors")  # of checkpoints
 HF_FORM = "hf"  # of "hf:FOLDER", a folder of Hugging Face
 
 
@@ -38,8 +39,8 @@ def find_model_folder(model: str) -> Path | None:
         return shipped
     if parse_model_address(model) is not None:
         raise UsageError(
-            f"model '{model}': is of others; maps, descriptors and answers are made with it, and"
-            " nothing else"
+            f"model '{model}': is of others; it makes maps, descriptors and answers, and cannot be"
+            " looked into, exported or trained here"
         )
     path = Path(model).expanduser()
     if is_model_folder(path):
@@ -58,6 +59,8 @@ def find_model_folder(model: str) -> Path | None:
         )
     if path.name != model and ":" not in model:
         raise DataError(f"{path}: no such model folder")
+    if path.suffix in _FILE_SUFFIXES and ":" not in model:
+        raise DataError(f"{path}: no such file")
     return None
 
 

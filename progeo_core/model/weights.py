@@ -35,6 +35,8 @@ def read_state(path: Path) -> State:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint file")
+    if path.suffix == ".onnx":
+        raise DataError(f"{path}: an ONNX file is used as it is; name the model as onnx:{path}")
     try:
         state = _unwrapped(_read(path))
         _check_size(state, path.stat().st_size)

@@ -50,6 +50,10 @@ def test_refuses_checkpoints_of_nothing_that_is_known(tmp_path: Path) -> None:
     with pytest.raises(ModelMismatchError, match="of no backbone that ProGEO uses"):
         describe_model(str(path))
     path.write_bytes(b"PK\3\4 and no archive")
+    network = tmp_path / "net.onnx"
+    network.touch()
+    with pytest.raises(DataError, match=r"name the model as onnx:.*net\.onnx"):
+        describe_model(str(network))
     with pytest.raises(DataError, match="not a checkpoint of tensors, or damaged"):
         describe_model(str(path))
 

@@ -75,6 +75,8 @@ def test_says_what_a_path_lacks(tmp_path: Path) -> None:
         load_encoder(str(tmp_path))
     with pytest.raises(DataError, match="no such model folder"):
         load_encoder(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"nowhere\.pth: no such file"):
+        load_encoder("nowhere.pth")
 
 
 def test_a_model_of_others_is_not_taken_for_a_backbone() -> None:
