@@ -53,7 +53,7 @@ class VerificationConstants(NamedTuple):
     wrong_spread: float = 0.25
     right_inliers: float = 120.0
     right_spread: float = 0.6
-    alike_odds: float = 2.0
+    alike_odds: float = 4.0
 
 
 class SequenceConstants(NamedTuple):
