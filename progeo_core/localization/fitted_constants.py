@@ -40,7 +40,7 @@ class VerificationConstants(NamedTuple):
     For an image by itself, wrong_inliers: number that it usually shares with wrong places.
     wrong_spread: standard deviation of that (e-folds). right_inliers: number that it usually shares
     with the right one; more say as much. right_spread: as above. alike_odds: log odds that a place
-    loses in a map all of whose places look alike.
+    loses in a map all of whose places look alike. image_highest: highest log odds.
     """
 
     even_inliers: float = 25.0
@@ -54,6 +54,7 @@ class VerificationConstants(NamedTuple):
     right_inliers: float = 120.0
     right_spread: float = 0.6
     alike_odds: float = 4.0
+    image_highest: float = 3.0
 
 
 class SequenceConstants(NamedTuple):

@@ -83,7 +83,8 @@ def image_log_odds(
     wrong = _log_student_t((found - level) / np.sqrt(scale), freedom) - 0.5 * np.log(scale)
     below = np.minimum(found - math.log(fitted.right_inliers + chance), 0.0) / fitted.right_spread
     right = -0.5 * (below**2 + math.log(2.0 * math.pi)) - math.log(fitted.right_spread)
-    odds = np.clip(right - wrong, fitted.lowest, fitted.highest) - fitted.alike_odds * look_alikes
+    odds = np.clip(right - wrong, fitted.lowest, fitted.image_highest)
+    odds -= fitted.alike_odds * look_alikes
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds
 

@@ -95,7 +95,7 @@ def test_image_by_itself_fits_no_place_that_shares_what_wrong_ones_do():
 def test_more_inliers_never_say_less():
     odds = [by_itself(inliers, 20, 18, 25)[0] for inliers in (25, 40, 60, 90, 150, 300, 1000)]
     assert odds == sorted(odds)
-    assert odds[-1] == pytest.approx(FITTED.highest)
+    assert odds[-1] == pytest.approx(FITTED.image_highest)
 
 
 def test_neighbours_are_no_rivals_of_an_image_by_itself():
@@ -106,7 +106,7 @@ def test_neighbours_are_no_rivals_of_an_image_by_itself():
 
 def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
     alike = by_itself(300, 20, 20, look_alikes=1.0)
-    assert alike[0] == pytest.approx(FITTED.highest - FITTED.alike_odds)
+    assert alike[0] == pytest.approx(FITTED.image_highest - FITTED.alike_odds)
     alone, doubted = by_itself(60)[0], by_itself(60, look_alikes=0.5)[0]
     assert doubted < alone - 0.5 * FITTED.alike_odds
     assert by_itself(8, 20, 20, detail=0.1)[0] == pytest.approx(0.1 * by_itself(8, 20, 20)[0])
