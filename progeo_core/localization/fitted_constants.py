@@ -37,7 +37,10 @@ class VerificationConstants(NamedTuple):
     all. slope: log odds per e-fold of their number. alike_lead: how many e-folds a place has to be
     ahead of the best place elsewhere to say nothing, in a map all of whose places look alike.
     lowest: of the log odds. highest: of them.
-    single_slope: the slope for an image by itself: no other image can take back what it says.
+    For an image by itself, wrong_inliers: number that it usually shares with wrong places.
+    wrong_spread: standard deviation of that (e-folds). right_inliers: number that it usually shares
+    with the right one; more say as much. right_spread: as above. alike_odds: log odds that a place
+    loses in a map all of whose places look alike. image_highest: highest log odds.
     """
 
     even_inliers: float = 25.0
@@ -46,7 +49,12 @@ class VerificationConstants(NamedTuple):
     slope: float = 3.25
     lowest: float = -4.5
     highest: float = 4.5
-    single_slope: float = 2.5
+    wrong_inliers: float = 18.0
+    wrong_spread: float = 0.25
+    right_inliers: float = 120.0
+    right_spread: float = 0.6
+    alike_odds: float = 4.0
+    image_highest: float = 3.0
 
 
 class SequenceConstants(NamedTuple):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import VerificationConstants
+
+# What is usual for any image counts as so many places that were compared, hardly at all where all
+# places look alike; how much wrong places differ as so many.
+_USUAL_IMAGES, _MIN_USUAL, _USUAL_SPREADS = 1.0, 0.05, 5.0
 
 
 def inlier_log_odds(
@@ -15,30 +22,88 @@ def inlier_log_odds(
     fitted: VerificationConstants,
     look_alikes: float = 0.0,
     detail: float = 1.0,
-    single: bool = False,
 ) -> FloatArray:
-    """Return the log odds of places [m] against all that was not compared.
+    """Return the log odds of places [m] of a sequence against all that was not compared.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. look_alikes:
     share of the map's places that look like some elsewhere; the more, the farther a place has to
     be ahead of the others. detail: share of the usual number of features that the image has; what
-    a blank wall does not share with a place says little against it. single: whether nothing else
-    than how an image looks tells where it is from.
+    a blank wall does not share with a place says little against it.
     """
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
     if not known.any():
         return log_odds
     found = inliers[known]
-    offset = position[known][:, None] - position[known][None]
-    elsewhere = np.linalg.norm(offset, axis=-1) > apart_m
+    elsewhere = _elsewhere(position[known], apart_m)
     rival = np.where(elsewhere, found[None], 0.0).max(axis=1)
     even = np.maximum(fitted.even_inliers, rival) + fitted.chance_inliers
     excess = np.log((found + fitted.chance_inliers) / even)
-    slope = fitted.single_slope if single else fitted.slope
     # Of places that are all wrong but look alike, one is ahead of the others, too.
-    demanded = slope * fitted.alike_lead * look_alikes
-    odds = np.clip(slope * excess - demanded, fitted.lowest - demanded, fitted.highest)
+    demanded = fitted.slope * fitted.alike_lead * look_alikes
+    odds = np.clip(fitted.slope * excess - demanded, fitted.lowest - demanded, fitted.highest)
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds
+
+
+def image_log_odds(
+    inliers: FloatArray,
+    position: FloatArray,
+    apart_m: float,
+    fitted: VerificationConstants,
+    look_alikes: float = 0.0,
+    detail: float = 1.0,
+) -> FloatArray:
+    """Return the log odds of places [m] against all that was not compared, of one image by itself.
+
+    Parameters are those of `inlier_log_odds`. Logarithms of inliers are normal: of right places
+    around what is usual, of wrong ones around what is usual for this image, which all that was
+    compared elsewhere tells, and what is usual for any image where little was. So a place needs a
+    large lead over one or two others, a smaller one over many that agree. (Predictive of a
+    normal-inverse-gamma prior: Murphy 2007, Conjugate Bayesian analysis of the Gaussian
+    distribution, equations 85 to 89 and 99.)
+    """
+    known = np.isfinite(inliers)
+    log_odds = np.zeros(len(inliers))
+    chance = fitted.chance_inliers
+    found = np.log(inliers[known] + chance)
+    usual = math.log(fitted.wrong_inliers + chance)
+    others = _elsewhere(position[known], apart_m)
+    count = others.sum(axis=1)
+    mean = others @ found / np.maximum(count, 1)
+    squares = np.where(others, (found[None] - mean[:, None]) ** 2, 0.0).sum(axis=1)
+    # Where places look alike, what is usual elsewhere says little.
+    weight = max(_MIN_USUAL, _USUAL_IMAGES * (1.0 - look_alikes))
+    level = (weight * usual + count * mean) / (weight + count)
+    shift = weight * count * (mean - usual) ** 2 / (weight + count)
+    freedom = _USUAL_SPREADS + count
+    scale = (_USUAL_SPREADS * fitted.wrong_spread**2 + squares + shift) / freedom
+    scale *= (weight + count + 1) / (weight + count)
+    wrong = _log_student_t((found - level) / np.sqrt(scale), freedom) - 0.5 * np.log(scale)
+    below = np.minimum(found - math.log(fitted.right_inliers + chance), 0.0) / fitted.right_spread
+    right = -0.5 * (below**2 + math.log(2.0 * math.pi)) - math.log(fitted.right_spread)
+    odds = np.clip(right - wrong, fitted.lowest, fitted.image_highest)
+    odds -= fitted.alike_odds * look_alikes
+    log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
+    return log_odds
+
+
+def _elsewhere(position: FloatArray, apart_m: float) -> NDArray[np.bool_]:
+    """Return which places [m, m] do not show the same."""
+    elsewhere: NDArray[np.bool_] = (
+        np.linalg.norm(position[:, None] - position[None], axis=-1) > apart_m
+    )
+    return elsewhere
+
+
+def _log_student_t(value: FloatArray, freedom: FloatArray) -> FloatArray:
+    """Return the log density of Student's t with so many degrees of freedom."""
+    scale = np.array(
+        [
+            math.lgamma((one + 1.0) / 2.0) - math.lgamma(one / 2.0) - 0.5 * math.log(math.pi * one)
+            for one in freedom.tolist()
+        ]
+    )
+    density: FloatArray = scale - (freedom + 1.0) / 2.0 * np.log1p(value**2 / freedom)
+    return density

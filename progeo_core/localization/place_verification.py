@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import inlier_log_odds
+from progeo_core.localization.inlier_evidence import image_log_odds, inlier_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
@@ -25,9 +26,10 @@ IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
 _APART_RADII = 2.0
-# No image is compared with more places than this, and one that is compared at all with so many:
-# what fits the first place may fit others that are built to the same plan.
-_MAX_PLACES, _MIN_PLACES = 5, 3
+# No image is compared with more places than this, one by itself with some more, and one that is
+# compared at all with so many: what fits the first place may fit others that are built to the same
+# plan.
+_MAX_PLACES, _MAX_BY_ITSELF, _MIN_PLACES = 5, 7, 3
 # Places of a belief before the one that the image by itself would choose.
 _MAX_FIRST = 2
 
@@ -77,9 +79,11 @@ class PlaceVerifier:
     ) -> VerifiedPlaces:
         """Weigh the matches of one image by the inliers of their places."""
         position = self._map.places.position[matches.rows]
-        place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
+        place = distinct_places(matches.weight, position, self._radius_m, _MAX_BY_ITSELF)
         prior = prior_of_places(matches, place)
-        log_odds = self._compare(query, matches.rows, place, position, prior, settings, single=True)
+        log_odds = self._compare(
+            query, matches.rows, place, position, prior, settings, image_log_odds
+        )
         return weigh_places(matches.weight, place, prior, log_odds)
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
@@ -88,7 +92,9 @@ class PlaceVerifier:
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        log_odds = self._compare(query, rows, place, belief.position, prior, settings, single=False)
+        log_odds = self._compare(
+            query, rows, place, belief.position, prior, settings, inlier_log_odds
+        )
         # What was not compared fits no better than the best of what was, where that fits badly.
         compared = log_odds != 0.0
         others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
@@ -139,13 +145,12 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
-        *,
-        single: bool,
+        evidence: Callable[..., FloatArray],
     ) -> FloatArray:
         """Return the log odds [m] of places, the heaviest compared first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
-        [m + 1] of all else and of each place. single: whether the image is no part of a sequence.
+        [m + 1] of all else and of each place. evidence: log odds by inliers.
         Stops where one of the compared places has become sure.
         """
         finish = time.monotonic() + settings.verification_ms * 1e-3
@@ -156,14 +161,8 @@ class PlaceVerifier:
         detail = self.detail(query)
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            log_odds = inlier_log_odds(
-                inliers,
-                position[first],
-                apart_m,
-                self._constants,
-                self.look_alikes,
-                detail,
-                single,
+            log_odds = evidence(
+                inliers, position[first], apart_m, self._constants, self.look_alikes, detail
             )
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish

@@ -62,7 +62,7 @@ class SingleImageRanker:
         confidence = self._map.calibration.single.apply(estimate.confidence)
         estimate = estimate._replace(confidence=confidence)
         ranking = _decided(rows, similarity, estimate, settings)
-        if query.image is None or ranking.decision.accepted:
+        if query.image is None:
             return ranking
         return self._verified(query, ranking, on_map, settings)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import inlier_log_odds
+from progeo_core.localization.inlier_evidence import image_log_odds, inlier_log_odds
 
 FITTED = VerificationConstants()
 LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
@@ -64,7 +64,49 @@ def test_what_a_blank_wall_does_not_share_says_little_against_a_place():
     assert log_odds(120, 14, 0, detail=0.1)[0] == log_odds(120, 14, 0)[0]
 
 
-def test_inliers_say_less_of_an_image_by_itself():
-    by_itself, in_sequence = log_odds(70, 20, 15, single=True), log_odds(70, 20, 15)
-    assert 0.0 < by_itself[0] < in_sequence[0]
-    assert in_sequence[1] < by_itself[1] < 0.0
+def by_itself(*inliers, position=None, **known):
+    if position is None:
+        position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
+    return image_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+
+
+def test_lead_over_many_places_says_more_than_over_one_or_two():
+    leads = [by_itself(60, *[20] * rivals)[0] for rivals in (0, 1, 2, 4, 6)]
+    assert leads == sorted(leads)
+    assert leads[-1] > leads[1] + 1.0
+    # So it is with two that are much alike, not with six that differ as much as the place does.
+    assert by_itself(60, 20, 55, 25, 50, 30, 45)[0] < leads[1]
+
+
+def test_what_was_not_compared_changes_nothing():
+    alone = by_itself(60, 20, 15)
+    more = by_itself(60, 20, 15, np.nan, np.nan)
+    assert more.tolist() == [*alone.tolist(), 0.0, 0.0]
+    assert by_itself(np.nan, np.nan).tolist() == [0.0, 0.0]
+
+
+def test_image_by_itself_fits_no_place_that_shares_what_wrong_ones_do():
+    assert max(by_itself(20, 18, 22, 19, 16)) < -1.0
+    assert by_itself(8)[0] < -1.0
+    # Where wrong places share much, as many say nothing for one that shares as much.
+    assert by_itself(60, 55, 62, 58, 65)[0] < 0.0 < by_itself(60, 20, 18, 22, 19)[0]
+
+
+def test_more_inliers_never_say_less():
+    odds = [by_itself(inliers, 20, 18, 25)[0] for inliers in (25, 40, 60, 90, 150, 300, 1000)]
+    assert odds == sorted(odds)
+    assert odds[-1] == pytest.approx(FITTED.image_highest)
+
+
+def test_neighbours_are_no_rivals_of_an_image_by_itself():
+    near = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
+    with_neighbour = by_itself(90, 80, 20, position=near)
+    assert with_neighbour[0] == by_itself(90, 20)[0]
+
+
+def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
+    alike = by_itself(300, 20, 20, look_alikes=1.0)
+    assert alike[0] == pytest.approx(FITTED.image_highest - FITTED.alike_odds)
+    alone, doubted = by_itself(60)[0], by_itself(60, look_alikes=0.5)[0]
+    assert doubted < alone - 0.5 * FITTED.alike_odds
+    assert by_itself(8, 20, 20, detail=0.1)[0] == pytest.approx(0.1 * by_itself(8, 20, 20)[0])

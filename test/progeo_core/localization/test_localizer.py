@@ -302,7 +302,7 @@ def test_calibrated_camera_refines_yaw_and_covariance_of_accepted_images(campus,
     assert np.median(surer) < 0.1**2
 
 
-def test_certain_image_is_not_verified_and_stays_as_it_is(campus, even_map):
+def test_certain_image_that_fits_its_place_keeps_its_pose(campus, even_map):
     _, images = campus
     answers = [
         Localizer.open(
@@ -310,10 +310,10 @@ def test_certain_image_is_not_verified_and_stays_as_it_is(campus, even_map):
         ).localize(CameraFrame(images[30]))
         for budget_ms in (0, 1000)
     ]
-    assert answers[0].accepted
-    np.testing.assert_array_equal(answers[0].estimate.position, answers[1].estimate.position)
-    np.testing.assert_array_equal(answers[0].estimate.covariance, answers[1].estimate.covariance)
-    assert answers[0].estimate.confidence == answers[1].estimate.confidence
+    assert all(answer.accepted for answer in answers)
+    plain, verified = (answer.estimate for answer in answers)
+    np.testing.assert_allclose(verified.position, plain.position, atol=0.01)
+    assert verified.confidence >= plain.confidence
 
 
 def test_two_cameras_of_one_stamp_are_evidence_for_one_pose(tmp_path):

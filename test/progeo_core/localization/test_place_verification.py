@@ -111,7 +111,7 @@ def test_without_time_three_places_are_compared(prepare):
     _, compared = verify(prepare(random_descriptors(40)), {}, budget_ms=1)
     assert len(compared) >= 3
     _, with_time = verify(prepare(random_descriptors(40)), {})
-    assert len(with_time) == 5
+    assert len(with_time) == 7
 
 
 def test_belief_of_a_sequence_is_weighed_by_place(prepare):

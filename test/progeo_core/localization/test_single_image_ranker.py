@@ -71,12 +71,17 @@ def test_two_equal_places_are_ambiguous_until_verification_settles_them(prepare)
     assert settled.decision.accepted
 
 
-def test_sure_image_is_not_verified(prepare):
+def test_image_that_looks_sure_is_refused_by_its_inliers(prepare):
     vectors = random_descriptors(40)
-    verifier = FavouringVerifier(3)
-    image = np.zeros((8, 8, 3), np.uint8)
-    rank(prepare(vectors), vectors[12], verifier=verifier, image=image, budget_ms=7)
-    assert verifier.asked == 0
+    prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
+    weak = SingleImageConstants(gap_slope=3.0)
+    assert rank(prepared, vectors[12], constants=weak).decision.accepted
+    for shared, accepted in ((200.0, True), (8.0, False)):
+        verifier = GivenInliers(prepared, 12, shared)
+        ranking = rank(
+            prepared, vectors[12], verifier=verifier, image=image, constants=weak, budget_ms=1000
+        )
+        assert ranking.decision.accepted is accepted
 
 
 def test_constants_decide_how_sure_a_gap_makes(prepare):
