@@ -18,6 +18,7 @@ from progeo_core.verification.feature_matching import (
     MIN_COSINE_NEAR,
     most_similar_pairs,
 )
+from progeo_core.verification.two_view_geometry import two_view_geometry
 
 IntArray = NDArray[np.int64]
 
@@ -96,7 +97,8 @@ NO_MATCHES = PairMatches(_NONE, _NONE, np.nan, np.empty(0, np.float32))
 def match_views(view: KnownView, other: KnownView, band_px: float = BAND_PX) -> PairMatches:
     """Return the matches of two views along the epipolar lines that their poses give.
 
-    band_px: how far (pixels) from these.
+    band_px: how far (pixels) from these. Matches that fit neither the poses nor any other geometry
+    are chance: two views that show nothing in common do not contradict their poses.
     """
     cosine = view.descriptors @ other.descriptors.T
     squared_px = _squared_distance(view, other)
@@ -105,6 +107,9 @@ def match_views(view: KnownView, other: KnownView, band_px: float = BAND_PX) -> 
     agreement = float("nan")
     if len(first) >= _MIN_MATCHES:
         agreement = float((error_px < band_px).mean())
+        chance = agreement < MIN_AGREEMENT
+        if chance and two_view_geometry(view.rays[first], other.rays[second]) is None:
+            return NO_MATCHES
     cosine[~(squared_px < band_px**2)] = -1.0
     return PairMatches(*most_similar_pairs(cosine, MIN_COSINE_NEAR), agreement, error_px)
 

@@ -30,6 +30,16 @@ def test_wrong_poses_are_seen(scene):
     assert not match_views(few, view).contradict
 
 
+def test_images_that_show_nothing_in_common_do_not_contradict_their_poses(scene):
+    view = camera(scene, [0, 0, 0], 0, 0.5)
+    rng = np.random.default_rng(0)
+    strange = view._replace(rays=rng.uniform(-0.4, 0.4, (80, 2)), descriptors=view.descriptors[:80])
+    matches = match_views(view, moved(strange, [1, 0, 0.5]))
+    assert not len(matches.first)
+    assert np.isnan(matches.agreement)
+    assert not matches.contradict
+
+
 def test_an_image_without_features_matches_nothing(scene):
     view = camera(scene, [0, 0, 0], 0, 0.5)
     black = view._replace(rays=view.rays[:0], descriptors=view.descriptors[:0])
