@@ -46,7 +46,7 @@ class VerificationConstants(NamedTuple):
     even_inliers: float = 25.0
     chance_inliers: float = 15.0
     alike_lead: float = 1.0
-    slope: float = 3.25
+    slope: float = 4.0
     lowest: float = -4.5
     highest: float = 4.5
     wrong_inliers: float = 18.0
