@@ -29,6 +29,8 @@ from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.intrinsics import Intrinsics
+from progeo_core.localization.consensus import usual_place_radius_m
+from progeo_core.localization.map_spacing import spacing_of
 from progeo_core.map.build import build_map
 from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_map import PlaceMap
@@ -44,7 +46,7 @@ ShowStage: TypeAlias = Callable[[str, int], AbstractContextManager[Advance]]
 
 
 class Site(NamedTuple):
-    """Site of the demo: the images that map it, the queries, and the radius of right answers.
+    """Site of the demo: the images that map it, and the queries.
 
     calibration: of the camera; with it, answers are full poses by landmarks.
     """
@@ -52,7 +54,6 @@ class Site(NamedTuple):
     name: str
     reference: Records
     queries: Records
-    radius_m: float
     datum: Datum | None
     calibration: Intrinsics | None = None
 
@@ -76,16 +77,14 @@ def corridor() -> Site:
     """Return two passes of a corridor; positions are nominal, one frame is one metre."""
     folder = _data_folder("corridor")
     reference, queries = read_records(folder / "ref.csv"), read_records(folder / "query.csv")
-    return Site("corridor", reference, queries, radius_m=2.0, datum=None)
+    return Site("corridor", reference, queries, datum=None)
 
 
 def campus_loop() -> Site:
     """Return a loop around a building with measured poses; even images map it, odd query it."""
     records = read_records(_data_folder("campus_loop") / "records.csv")
     even, odd = np.arange(0, len(records), 2), np.arange(1, len(records), 2)
-    return Site(
-        "campus", records.select(even), records.select(odd), radius_m=5.0, datum=CAMPUS_DATUM
-    )
+    return Site("campus", records.select(even), records.select(odd), datum=CAMPUS_DATUM)
 
 
 def office() -> Site:
@@ -93,7 +92,7 @@ def office() -> Site:
     folder = _data_folder("office")
     reference, queries = read_records(folder / "map.csv"), read_records(folder / "query.csv")
     calibration = read_calibration(folder / "camera_info.yaml")
-    return Site("office", reference, queries, 1.0, None, calibration)
+    return Site("office", reference, queries, None, calibration)
 
 
 def run_site(
@@ -123,7 +122,7 @@ def run_site(
             place_map,
             site.queries,
             encoder,
-            site.radius_m,
+            usual_place_radius_m(spacing_of(place_map.poses().position)),
             sequence=True,
             intrinsics=site.calibration,
             advance=advance,
@@ -156,9 +155,7 @@ def _replay(
     truth_topic = POSE_TOPIC if site.queries.frame is Frame.LOCAL else FIX_TOPIC
     if calibrated := site.calibration is not None:
         truth_topic = CAMERA_POSE_TOPIC
-    source = read_input(
-        bag_path, map_path, IMAGE_TOPIC, truth_topic, site.radius_m, camera_poses=calibrated
-    )
+    source = read_input(bag_path, map_path, IMAGE_TOPIC, truth_topic, camera_poses=calibrated)
     if live:
         return replay_live(source, model)
     with show(f"{site.name}: replaying offline", source.images) as advance:

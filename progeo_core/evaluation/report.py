@@ -87,7 +87,7 @@ def _fields(
             f" of {len(source.places.ids)} places."
         ),
         "tiles": _tiles(replay),
-        "radius": f"{source.radius_m:g} m",
+        "radius": f"{source.radius_m:.3g} m",
         "error_distribution": svg_image(
             report_figures.draw_error_distribution(replay), "cumulative position error"
         ),
@@ -125,7 +125,7 @@ def _tiles(replay: Replay) -> str:
     tiles: tuple[tuple[str, str], ...] = (
         (
             f"{100 * evaluation.recall_at[1]:.1f} %",
-            f"Recall@1 within {source.radius_m:g} m, {kind}",
+            f"Recall@1 within {source.radius_m:.3g} m, {kind}",
         ),
         (metres(figures["position_error_m"]["median"]), "median position error"),
         (
@@ -161,7 +161,7 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
         (
             "Protocol",
             f"{evaluation.queries} answered images with ground truth, all of them counted;"
-            f" {int(evaluation.localizable.sum())} have a place within {source.radius_m:g} m."
+            f" {int(evaluation.localizable.sum())} have a place within {source.radius_m:.3g} m."
             " Distances are horizontal.",
         ),
         (
