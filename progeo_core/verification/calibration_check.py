@@ -35,7 +35,8 @@ _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
 # Where two standard deviations leave no error of the focal length beyond this, the map's own
-# calibration is right, and another one is right but for what stays open.
+# calibration is right, and another one is right but for what stays open. The first grows as the
+# variances of lenses do where points are triangulated: fewer right images are lost.
 _KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25

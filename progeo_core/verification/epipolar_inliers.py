@@ -1,9 +1,9 @@
 """How many local features of an image and of a place one rigid scene explains.
 
 Mutual matches that fit an essential matrix (Nistér 2004, in LO-RANSAC, PoseLib, Larsson 2020).
-Where no lens is known, one of usual width is taken: any between a sixth of its focal length and six
-times it tells right places from wrong ones alike, and better than a fundamental matrix does, as two
-degrees of freedom less explain fewer chance matches.
+Where no lens is known, one of usual width is taken: any between 0.4 and six times its focal length
+tells right places from wrong ones alike, and better than a fundamental matrix does, as two degrees
+of freedom less explain fewer chance matches.
 """
 
 from __future__ import annotations
