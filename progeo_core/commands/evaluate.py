@@ -255,7 +255,7 @@ def print_poses(comparison: PoseComparison | None) -> None:
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
     """Print the main figures as a table, a column for single images and one for the sequence."""
-    from progeo_core.evaluation.metrics import figure_rows
+    from progeo_core.evaluation.metrics import figure_rows, radius_text
 
     table = _table(title)
     for name in evaluation.runs:
@@ -265,8 +265,8 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
     tables().print(table)
     with_places = int(evaluation.localizable.sum())
     tables().print(
-        f"{evaluation.queries} queries, {with_places} with a place within {evaluation.radius_m:g} m"
-        f" among {evaluation.database}; all of them count.",
+        f"{evaluation.queries} queries, {with_places} with a place within"
+        f" {radius_text(evaluation.radius_m)} among {evaluation.database}; all of them count.",
         highlight=False,
     )
     warn_of_wide_radius(evaluation.radius_m, evaluation.chance)
@@ -274,11 +274,13 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
 
 def warn_of_wide_radius(radius_m: float, chance: float) -> None:
     """Warn where most places count as right; chance: recall of a place taken at random."""
+    from progeo_core.evaluation.metrics import radius_text
+
     if chance > _WIDE:
         say_problem(
             "warning",
-            f"{chance:.0%} of the places lie within {radius_m:g} m of a query and count as right,"
-            " so these figures say little; give a smaller --radius",
+            f"{chance:.0%} of the places lie within {radius_text(radius_m)} of a query and count as"
+            " right, so these figures say little; give a smaller --radius",
         )
 
 

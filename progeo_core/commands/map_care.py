@@ -165,8 +165,10 @@ def calibrate(
 
 def _fits(report: CalibrationReport) -> dict[str, object]:
     """Return what was fitted, and how well."""
+    from progeo_core.evaluation.metrics import radius_text
+
     fields: dict[str, object] = {"answers": report.single.answers}
-    fields["confidence is about being within"] = f"{report.radius_m:g} m"
+    fields["confidence is about being within"] = radius_text(report.radius_m)
     for run, fit in (("single image", report.single), ("sequence", report.sequence)):
         if fit is not None:
             fields[run] = (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import counted
 from progeo_core.geo import Datum
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
@@ -118,11 +119,15 @@ def structure_lines(views: ViewCounts, structure: StructureNote | None) -> dict[
     if views.places:
         extractor = f" of {structure.extractor}" if structure else ""
         size = f"{views.bytes_per_place / 1e3:.1f} kB per place"
-        features = f"in {views.places} places{extractor}, {size}"
+        features = f"in {counted(views.places, 'place')}{extractor}, {size}"
     if views.with_landmarks:
-        points = f"in {views.with_landmarks} places"
-    if structure and structure.source:
-        points = f"{points}, {structure.source}" if views.with_landmarks else structure.source
+        points = f"in {counted(views.with_landmarks, 'place')}"
+    if views.with_landmarks and structure and structure.source:
+        points = f"{points}, {structure.source}"
+    elif structure and structure.source.startswith("none"):
+        points = structure.source
+    elif views.places:
+        points = "none: 'progeo map structure' finds them, or says why not"
     return {"local features": features, "3-D points": points}
 
 
