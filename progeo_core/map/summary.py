@@ -115,19 +115,18 @@ def datum_line(datum: Datum | None) -> str:
 
 def structure_lines(views: ViewCounts, structure: StructureNote | None) -> dict[str, str]:
     """Return readable lines by name about the local features and the 3-D points of a map."""
+    source = structure.source if structure else ""
     features = points = "none"
     if views.places:
         extractor = f" of {structure.extractor}" if structure else ""
         size = f"{views.bytes_per_place / 1e3:.1f} kB per place"
         features = f"in {counted(views.places, 'place')}{extractor}, {size}"
+        noted = f" ({source})" if source else ""
+        points = f"none{noted}: 'progeo map structure' finds them, or says why not"
     if views.with_landmarks:
-        points = f"in {counted(views.with_landmarks, 'place')}"
-    if views.with_landmarks and structure and structure.source:
-        points = f"{points}, {structure.source}"
-    elif structure and structure.source.startswith("none"):
-        points = structure.source
-    elif views.places:
-        points = "none: 'progeo map structure' finds them, or says why not"
+        points = ", ".join(filter(None, [f"in {counted(views.with_landmarks, 'place')}", source]))
+    elif source.startswith("none"):
+        points = source
     return {"local features": features, "3-D points": points}
 
 
