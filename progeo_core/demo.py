@@ -29,8 +29,7 @@ from progeo_core.evaluation.replay_folder import ReplayFolder, write_replay
 from progeo_core.geo import Datum, Frame
 from progeo_core.images.calibration_file import read_calibration
 from progeo_core.images.intrinsics import Intrinsics
-from progeo_core.localization.consensus import usual_place_radius_m
-from progeo_core.localization.map_spacing import spacing_of
+from progeo_core.localization.consensus import usual_radius_of
 from progeo_core.map.build import build_map
 from progeo_core.map.place_features import ViewFinder
 from progeo_core.map.place_map import PlaceMap
@@ -122,7 +121,7 @@ def run_site(
             place_map,
             site.queries,
             encoder,
-            usual_place_radius_m(spacing_of(place_map.poses().position)),
+            usual_radius_of(place_map.poses().position),
             sequence=True,
             intrinsics=site.calibration,
             advance=advance,

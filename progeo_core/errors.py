@@ -44,3 +44,8 @@ class ModelMismatchError(DataError):
 
 class MissingDependencyError(ProgeoError):
     """Optional package that is not installed, and what to install."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 place" or "12 places"; noun: one that takes an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

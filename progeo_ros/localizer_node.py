@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from progeo_core.errors import ProgeoError
+from progeo_core.errors import ProgeoError, counted
 from progeo_core.fleet.robot_fleet import FleetSettings, RobotFleet
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
@@ -94,7 +94,7 @@ class LocalizerNode(GuardedLifecycleNode):
         loaded = pipeline.loaded
         places = "no map yet"
         if loaded is not None:
-            places = f"map {loaded.place_map.path}: {loaded.places} places"
+            places = f"map {loaded.place_map.path}: {counted(loaded.places, 'place')}"
         self.get_logger().info(f"{places}; model {pipeline.model}")
         return TransitionCallbackReturn.SUCCESS
 

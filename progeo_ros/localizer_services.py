@@ -13,7 +13,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from progeo_core.errors import DataError, ModelMismatchError, ProgeoError, UsageError
+from progeo_core.errors import DataError, ModelMismatchError, ProgeoError, UsageError, counted
 from progeo_core.localization.answer import Localization
 from progeo_ros.conversions import horizontal_sigma_m
 from progeo_ros.fleet_link import FleetLink
@@ -64,7 +64,7 @@ class LocalizerServices:
             self._node.get_logger().error(f"the map in use stays: {error}")
             response.result = _result_of(error)
             return response
-        self._node.get_logger().info(f"map {path}: {places} places, in use from now on")
+        self._node.get_logger().info(f"map {path}: {counted(places, 'place')}, in use from now on")
         response.result = LoadMap.Response.RESULT_SUCCESS
         return response
 

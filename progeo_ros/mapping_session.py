@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from progeo_core.descriptors.encoder import Encoder
-from progeo_core.errors import DataError, ProgeoError, UsageError
+from progeo_core.errors import DataError, ProgeoError, UsageError, counted
 from progeo_core.fleet.robot_fleet import RobotFleet
 from progeo_core.geo import Datum
 from progeo_core.inference.feature_extractor import shared_extractor
@@ -232,7 +232,7 @@ class MappingSession:
         if live_map is None:
             raise UsageError("nothing is being mapped: call ~/set_mapping first")
         places = live_map.save(self._settings.index_memory_mb)
-        return f"{live_map.path}: {places} places, {live_map.saved} of this drive"
+        return f"{live_map.path}: {counted(places, 'place')}, {live_map.saved} of this drive"
 
     def status(self) -> DiagnosticStatus:
         """Return the health of mapping and loop closure."""

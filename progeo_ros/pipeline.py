@@ -15,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
 
 from progeo_core.descriptors.encoder import Encoder
-from progeo_core.errors import ProgeoError, UsageError
+from progeo_core.errors import ProgeoError, UsageError, counted
 from progeo_core.fleet.robot_fleet import RobotFleet
 from progeo_core.images.codec import Image
 from progeo_core.inference.loading import load_encoder
@@ -299,7 +299,7 @@ class Pipeline:
         if not places:
             return "nothing was mapped"
         path = str(written.path)
-        return f"{path}: {self.reload_map(path)} places, in use from now on"
+        return f"{path}: {counted(self.reload_map(path), 'place')}, in use from now on"
 
     def forget(self) -> str:
         """Forget what earlier images said, the next one may be from anywhere; return what was done.

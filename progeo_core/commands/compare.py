@@ -166,6 +166,8 @@ def _compared(
 
 def _print(comparison: Comparison, title: str) -> None:
     """Print one table: two rows for each model, without and with the second stage."""
+    from progeo_core.evaluation.metrics import radius_text
+
     console, counts = tables(), tuple(comparison.models[0].single)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
@@ -179,7 +181,7 @@ def _print(comparison: Comparison, title: str) -> None:
     console.print(table, highlight=False)
     console.print(
         f"{comparison.queries} queries, {comparison.with_positives} with a place within"
-        f" {comparison.radius_m:g} m among {comparison.database}; all of them count.",
+        f" {radius_text(comparison.radius_m)} among {comparison.database}; all of them count.",
         highlight=False,
     )
 

@@ -95,7 +95,9 @@ def _latency(result: SiteResult) -> str:
 
 
 def _radius(result: SiteResult) -> str:
-    return f"{result.replay.source.radius_m:.3g} m"
+    from progeo_core.evaluation.metrics import radius_text
+
+    return radius_text(result.replay.source.radius_m)
 
 
 def _recall(result: SiteResult) -> str:

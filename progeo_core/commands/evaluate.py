@@ -30,6 +30,7 @@ from progeo_core.commands.console import (
 )
 from progeo_core.commands.map_images import ImageTopicOption
 from progeo_core.commands.ray_option import RayOption, ray_describer, threads_of_networks
+from progeo_core.errors import UsageError
 from progeo_core.map.sqlite_file import require_file
 from progeo_core.versions import versions
 
@@ -70,6 +71,14 @@ TruthTopicOption = Annotated[
         help="Of a bag: the true poses, or fixes; may be left out where the bag has only one.",
     ),
 ]
+OdometryTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--odom-topic",
+        metavar="O",
+        help="Of a bag: odometry, or poses in a fixed frame, that move the sequence; only offline.",
+    ),
+]
 ReportOption = Annotated[
     Path | None,
     typer.Option(
@@ -89,6 +98,7 @@ def evaluate(
     queries: QueriesOption,
     image_topic: ImageTopicOption = None,
     pose_topic: TruthTopicOption = None,
+    odom_topic: OdometryTopicOption = None,
     radius: options.MapRadiusOption = None,
     sequence: SequenceFlag = False,
     verification_ms: options.VerificationOption = options.LOCALIZER.verification_ms,
@@ -128,8 +138,10 @@ def evaluate(
         options.check_folder(report, "answers.csv", force)
     options.check_place(json_path)
     require_file(map_path)
+    _check_odometry(odom_topic, queries, sequence)
     topics = BagTopics(image_topic, pose_topic)
-    source = _read_queries(queries, map_path, topics, radius, options.read_intrinsics(camera_info))
+    calibration = options.read_intrinsics(camera_info)
+    source = _read_queries(queries, map_path, topics, radius, calibration, odom_topic)
     run_by = options.ModelChoice(model, device, runtime, trust_code)
     run = answer_offline(source, run_by, sequence, verification_ms, ray)
     say_skipped(run.skipped)
@@ -139,11 +151,27 @@ def evaluate(
         print_evaluation(run.evaluation, f"{queries} against {map_path}")
         print_poses(run.poses)
     if report is not None:
-        from progeo_core.evaluation.replay_folder import write_replay
+        _write_report(run, report)
 
-        with waiting("writing the report"):
-            files = write_replay(run, report)
-        print_fields("", {"report": files.report, "answers": files.answers_csv})
+
+def _check_odometry(topic: str | None, queries: Path, sequence: bool) -> None:
+    if topic is None:
+        return
+    if not sequence:
+        raise UsageError("--odom-topic moves a sequence: give --sequence, too")
+    if recognize(queries) is not InputKind.BAG:
+        raise UsageError(
+            f"--odom-topic is of a bag, and {queries} is none: a table has odometry in its columns"
+            " odom_x_m, odom_y_m and odom_yaw_rad"
+        )
+
+
+def _write_report(run: Replay, folder: Path) -> None:
+    from progeo_core.evaluation.replay_folder import write_replay
+
+    with waiting("writing the report"):
+        files = write_replay(run, folder)
+    print_fields("", {"report": files.report, "answers": files.answers_csv})
 
 
 def _read_queries(
@@ -152,6 +180,7 @@ def _read_queries(
     topics: BagTopics,
     radius: float | None,
     calibration: Intrinsics | None,
+    odom_topic: str | None,
 ) -> ReplayInput:
     """Return the queries of a table, folder or bag with their truth."""
     from progeo_core.evaluation.replay import read_input, records_input
@@ -161,7 +190,13 @@ def _read_queries(
         assert chosen.image is not None
         assert chosen.pose is not None
         return read_input(
-            queries, map_path, chosen.image, chosen.pose, radius, calibration=calibration
+            queries,
+            map_path,
+            chosen.image,
+            chosen.pose,
+            radius,
+            calibration=calibration,
+            odometry_topic=odom_topic,
         )
     records = source_of_path(queries, Role.QUERIES, topics).records
     return records_input(queries, map_path, records, radius, calibration)
@@ -255,7 +290,7 @@ def print_poses(comparison: PoseComparison | None) -> None:
 
 def print_evaluation(evaluation: Evaluation, title: str) -> None:
     """Print the main figures as a table, a column for single images and one for the sequence."""
-    from progeo_core.evaluation.metrics import figure_rows
+    from progeo_core.evaluation.metrics import figure_rows, radius_text
 
     table = _table(title)
     for name in evaluation.runs:
@@ -265,8 +300,8 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
     tables().print(table)
     with_places = int(evaluation.localizable.sum())
     tables().print(
-        f"{evaluation.queries} queries, {with_places} with a place within {evaluation.radius_m:g} m"
-        f" among {evaluation.database}; all of them count.",
+        f"{evaluation.queries} queries, {with_places} with a place within"
+        f" {radius_text(evaluation.radius_m)} among {evaluation.database}; all of them count.",
         highlight=False,
     )
     warn_of_wide_radius(evaluation.radius_m, evaluation.chance)
@@ -274,11 +309,13 @@ def print_evaluation(evaluation: Evaluation, title: str) -> None:
 
 def warn_of_wide_radius(radius_m: float, chance: float) -> None:
     """Warn where most places count as right; chance: recall of a place taken at random."""
+    from progeo_core.evaluation.metrics import radius_text
+
     if chance > _WIDE:
         say_problem(
             "warning",
-            f"{chance:.0%} of the places lie within {radius_m:g} m of a query and count as right,"
-            " so these figures say little; give a smaller --radius",
+            f"{chance:.0%} of the places lie within {radius_text(radius_m)} of a query and count as"
+            " right, so these figures say little; give a smaller --radius",
         )
 
 

@@ -165,13 +165,16 @@ def calibrate(
 
 def _fits(report: CalibrationReport) -> dict[str, object]:
     """Return what was fitted, and how well."""
+    from progeo_core.evaluation.metrics import radius_text
+
     fields: dict[str, object] = {"answers": report.single.answers}
-    fields["confidence is about being within"] = f"{report.radius_m:g} m"
+    fields["confidence is about being within"] = radius_text(report.radius_m)
     for run, fit in (("single image", report.single), ("sequence", report.sequence)):
         if fit is not None:
+            unlike = ": nothing changed; a drive whose halves are alike tells more"
             fields[run] = (
                 f"calibration error {fit.before:.3f} before, {fit.after:.3f} after, on the half"
-                " of the answers that was left out"
+                f" of the answers that was left out{'' if fit.is_better else unlike}"
             )
     return fields
 

@@ -35,7 +35,7 @@ from progeo_core.commands.options import (
     PoseGapOption,
     read_intrinsics,
 )
-from progeo_core.errors import UsageError
+from progeo_core.errors import UsageError, counted
 from progeo_core.map.place_features import MAX_FEATURES, PLACE_FEATURES
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S
 from progeo_core.records.records import Heading
@@ -107,13 +107,14 @@ def structure(
             report = complete_views(place_map, finder, source, calibration, advance)
         say_skipped(report.skipped)
         counts = {
-            "features from images": f"{report.from_images} places",
-            "features from thumbnails": f"{report.from_thumbnails} places",
+            "features from images": counted(report.from_images, "place"),
+            "features from thumbnails": counted(report.from_thumbnails, "place"),
         }
         with progress("finding camera poses", len(place_map)) as advance:
             poses = add_poses(place_map, advance)
         if poses.places:
-            counts["camera poses between positions"] = f"{poses.posed} of {poses.places} places"
+            found = f"{poses.posed} of {counted(poses.places, 'place')}"
+            counts["camera poses between positions"] = found
     print_fields(str(map_path), counts | finish_structure(map_path, finder))
 
 
@@ -149,4 +150,4 @@ def finish_structure(
             say_problem("warning", f"3-D points are refused {lost}; first: {first}")
         lines = structure_lines(place_map.view_counts(), place_map.structure)
     unused = finder.faults.total()
-    return lines | ({"calibration or depth not used": f"{unused} images"} if unused else {})
+    return lines | ({"calibration or depth not used": counted(unused, "image")} if unused else {})

@@ -10,7 +10,12 @@ import typer
 from progeo_core.bags.recognition import BagTopics, choose_topics, recognize, require_new
 from progeo_core.commands import options
 from progeo_core.commands.console import print_fields, say_skipped, waiting
-from progeo_core.commands.evaluate import answer_offline, print_evaluation, print_poses
+from progeo_core.commands.evaluate import (
+    OdometryTopicOption,
+    answer_offline,
+    print_evaluation,
+    print_poses,
+)
 from progeo_core.commands.map_images import CameraPosesFlag, ImageTopicOption
 from progeo_core.errors import UsageError
 from progeo_core.map.sqlite_file import require_file
@@ -48,14 +53,6 @@ BagOutOption = Annotated[
         "--bag-out",
         metavar="BAG",
         help="New rosbag2 for the accepted answers, as the node would publish them.",
-    ),
-]
-OdometryTopicOption = Annotated[
-    str | None,
-    typer.Option(
-        "--odom-topic",
-        metavar="O",
-        help="Odometry, or poses in any fixed frame, that move the sequence; only offline.",
     ),
 ]
 SingleFlag = Annotated[

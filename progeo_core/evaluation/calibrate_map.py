@@ -30,13 +30,18 @@ _MIN_ANSWERS = 20
 class CurveFit(NamedTuple):
     """Calibration curve and the expected calibration error before and after it.
 
-    after: measured by two-fold cross-validation.
+    after: measured by two-fold cross-validation. The curve changes nothing unless that is better.
     """
 
     curve: ConfidenceCurve
     answers: int
     before: float
     after: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether answers that a curve was not fitted to are better calibrated by it."""
+        return self.after < self.before
 
 
 class CalibrationReport(NamedTuple):
@@ -60,7 +65,7 @@ def calibrate_map(
     extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> CalibrationReport:
-    """Fit the confidence to images that are not in the map, and save it in a writable map.
+    """Fit the confidence to images that are not in the map, and save in the map what is better.
 
     sequence: the records are one traverse in order, and the place filter is fitted, too.
     extractor: see `PreparedMap`. Raises
@@ -98,12 +103,9 @@ def _fit(answers: Sequence[Localization], truth: FloatArray, radius_m: float) ->
     # The two halves of the traverse, as neighbouring images share their errors.
     first = np.arange(len(right)) < len(right) // 2
     errors = [_error_after(confidence, right, fitted) for fitted in (first, ~first)]
-    return CurveFit(
-        fit_curve(confidence, right),
-        len(right),
-        reliability(confidence, right).expected_error,
-        float(np.mean(errors)),
-    )
+    before = reliability(confidence, right).expected_error
+    found = CurveFit(fit_curve(confidence, right), len(right), before, float(np.mean(errors)))
+    return found if found.is_better else found._replace(curve=ConfidenceCurve())
 
 
 def _error_after(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, counted
 from progeo_core.evaluation.time_to_localize import TimeToLocalize, measure_time_to_localize
 from progeo_core.geo import FloatArray
 from progeo_core.localization.answer import Localization
@@ -341,10 +341,15 @@ def metres(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f} m" if value < 1000.0 else f"{value / 1000.0:.{digits}f} km"
 
 
+def radius_text(radius_m: float) -> str:
+    """Return a radius as it was given, or with two decimals where a map told it."""
+    return f"{round(radius_m, 2):g} m"
+
+
 def _until_found(time_to_localize: dict[str, Any]) -> str:
     """Return the median number of images until a start was found, and how many were found."""
     median = time_to_localize["images"]["median"]
-    found = f"{time_to_localize['found']} of {time_to_localize['starts']} starts"
+    found = f"{time_to_localize['found']} of {counted(time_to_localize['starts'], 'start')}"
     return f"never, {found}" if median is None else f"{median:.0f}, {found}"
 
 

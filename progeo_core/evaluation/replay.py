@@ -24,9 +24,8 @@ from progeo_core.geo import Datum, FloatArray, Frame, enu_from_wgs84
 from progeo_core.images.codec import Image, load_images
 from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import Localization
-from progeo_core.localization.consensus import usual_place_radius_m
+from progeo_core.localization.consensus import usual_radius_of
 from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.map_spacing import spacing_of
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.poses.camera_pose import yaw_of
 from progeo_core.poses.pose_track import MAX_POSE_GAP_S, PosesAt, PoseTrack
@@ -228,7 +227,7 @@ def read_input(
 def _radius(places: PlaceTable, given_m: float | None) -> float:
     if given_m is not None:
         return given_m
-    return usual_place_radius_m(spacing_of(places.position))
+    return usual_radius_of(places.position)
 
 
 def _odometry(bag: Bag, topic: str, stamps: NDArray[np.int64]) -> FloatArray:

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from progeo_core.atomic_file import replaced_file
+from progeo_core.errors import counted
 from progeo_core.evaluation import report_figures
 from progeo_core.evaluation.answer_explorer import explorer_data
 from progeo_core.evaluation.answer_table import AnswerRow
 from progeo_core.evaluation.findings import find_problems
-from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres
+from progeo_core.evaluation.metrics import Evaluation, figure_rows, metres, radius_text
 from progeo_core.evaluation.pose_section import pose_section
 from progeo_core.evaluation.replay import Replay, ReplayInput
 from progeo_core.evaluation.report_html import (
@@ -84,10 +85,10 @@ def _fields(
         "mode": "live through the ROS 2 node" if live else "offline",
         "subtitle": escape(
             f"{source.images} images{taken}, localized in the map {source.map_path.resolve().name}"
-            f" of {len(source.places.ids)} places."
+            f" of {counted(len(source.places.ids), 'place')}."
         ),
         "tiles": _tiles(replay),
-        "radius": f"{source.radius_m:.3g} m",
+        "radius": radius_text(source.radius_m),
         "error_distribution": svg_image(
             report_figures.draw_error_distribution(replay), "cumulative position error"
         ),
@@ -125,7 +126,7 @@ def _tiles(replay: Replay) -> str:
     tiles: tuple[tuple[str, str], ...] = (
         (
             f"{100 * evaluation.recall_at[1]:.1f} %",
-            f"Recall@1 within {source.radius_m:.3g} m, {kind}",
+            f"Recall@1 within {radius_text(source.radius_m)}, {kind}",
         ),
         (metres(figures["position_error_m"]["median"]), "median position error"),
         (
@@ -161,8 +162,8 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
         (
             "Protocol",
             f"{evaluation.queries} answered images with ground truth, all of them counted;"
-            f" {int(evaluation.localizable.sum())} have a place within {source.radius_m:.3g} m."
-            " Distances are horizontal.",
+            f" {int(evaluation.localizable.sum())} have a place within"
+            f" {radius_text(source.radius_m)}. Distances are horizontal.",
         ),
         (
             "Images",
@@ -170,7 +171,7 @@ def _facts(replay: Replay) -> list[tuple[str, str]]:
             + (f" ({', '.join(causes)})" if causes else ""),
         ),
         *_sources(source),
-        ("Map", f"{source.map_path}, {len(source.places.ids)} places"),
+        ("Map", f"{source.map_path}, {counted(len(source.places.ids), 'place')}"),
         ("Datum", "none (metres only)" if datum is None else ", ".join(f"{v:g}" for v in datum)),
         ("Model", str(source.model)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),

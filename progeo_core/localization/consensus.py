@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import SingleImageConstants
+from progeo_core.localization.map_spacing import spacing_of
 from progeo_core.localization.place_filter import Belief
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 from progeo_core.settings import Settings, setting
@@ -64,6 +65,11 @@ class ConsensusSettings(Settings):
 def usual_place_radius_m(spacing_m: float) -> float:
     """Return the radius (m) of a place in a map of this spacing, where no setting says another."""
     return ConsensusSettings().widened(spacing_m).place_radius_m
+
+
+def usual_radius_of(position: FloatArray) -> float:
+    """Return the radius (m) of a place in a map of places at positions [n, 3], by their spacing."""
+    return usual_place_radius_m(spacing_of(position))
 
 
 def estimate_pose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 LOCALIZED = "LOCALIZED"
@@ -30,7 +31,7 @@ def decide_image(confidence: float, min_confidence: float) -> Decision:
     return Decision(
         False,
         AMBIGUOUS,
-        f"no place stands out enough, confidence {confidence:.2f} is below {min_confidence:.2f}",
+        f"no place stands out enough, {_below(confidence, min_confidence)}",
     )
 
 
@@ -46,8 +47,14 @@ def decide_belief(confidence: float, off_map: float, steps: int, min_confidence:
         return Decision(
             False,
             AMBIGUOUS,
-            f"other places fit as well, confidence {confidence:.2f} is below {min_confidence:.2f}",
+            f"other places fit as well, {_below(confidence, min_confidence)}",
         )
     return Decision(
         False, LOST, f"{steps} images since the start fit many places, best {confidence:.2f}"
     )
+
+
+def _below(confidence: float, min_confidence: float) -> str:
+    """Say that a confidence is too small, rounded down so that it does not look large enough."""
+    rounded = math.floor(100.0 * confidence) / 100.0
+    return f"confidence {rounded:.2f} is below {min_confidence:.2f}"

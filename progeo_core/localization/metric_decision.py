@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from progeo_core.errors import counted
 from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED, Decision
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 
@@ -33,7 +34,9 @@ def decide_metric(
         covariance,
         max(estimate.confidence, _CONFIDENCE),
     )
-    reason = f"{metric.landmarks} landmarks of {len(metric.places)} places agree on one pose"
+    reason = (
+        f"{metric.landmarks} landmarks of {counted(len(metric.places), 'place')} agree on one pose"
+    )
     if refined.confidence >= min_confidence:
         return refined, Decision(True, LOCALIZED, reason)
     reason = f"{reason}, confidence {refined.confidence:.2f} is below {min_confidence:.2f}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
+from progeo_core.errors import counted
 from progeo_core.geo import Datum
 from progeo_core.map.place_features import StructureNote
 from progeo_core.map.place_map import PlaceMap
@@ -114,15 +115,18 @@ def datum_line(datum: Datum | None) -> str:
 
 def structure_lines(views: ViewCounts, structure: StructureNote | None) -> dict[str, str]:
     """Return readable lines by name about the local features and the 3-D points of a map."""
+    source = structure.source if structure else ""
     features = points = "none"
     if views.places:
         extractor = f" of {structure.extractor}" if structure else ""
         size = f"{views.bytes_per_place / 1e3:.1f} kB per place"
-        features = f"in {views.places} places{extractor}, {size}"
+        features = f"in {counted(views.places, 'place')}{extractor}, {size}"
+        noted = f" ({source})" if source else ""
+        points = f"none{noted}: 'progeo map structure' finds them, or says why not"
     if views.with_landmarks:
-        points = f"in {views.with_landmarks} places"
-    if structure and structure.source:
-        points = f"{points}, {structure.source}" if views.with_landmarks else structure.source
+        points = ", ".join(filter(None, [f"in {counted(views.with_landmarks, 'place')}", source]))
+    elif source.startswith("none"):
+        points = source
     return {"local features": features, "3-D points": points}
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +35,7 @@ _log = logging.getLogger(__name__)
 _MAX_WAITING = 64 << 20
 # Depth comes at most this long (s) after its image; the more keyframes wait, the less each may.
 _PATIENCE_S = 2.0
+_FIGURE = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclasses.dataclass
@@ -180,8 +182,8 @@ class KeyframeViews:
         self._tell("a keyframe keeps its thumbnail only", reason)
 
     def _tell(self, what: str, reason: str) -> None:
-        """Log what is wrong once, until something else is."""
-        if reason != self.counts.fault:
+        """Log what is wrong once, until something else is: figures may differ."""
+        if _FIGURE.sub("", reason) != _FIGURE.sub("", self.counts.fault):
             _log.warning("%s: %s", what, reason)
         self.counts.fault = reason
 

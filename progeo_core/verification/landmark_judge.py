@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from progeo_core.geo import FloatArray
 from progeo_core.poses.camera_pose import CameraPose
 from progeo_core.verification.depth_scale import DepthScale, depth_scale, place_scale
 from progeo_core.verification.landmark_check import Sighting, contradicted
@@ -22,6 +23,15 @@ class _Place(NamedTuple):
     pose: CameraPose
     by_depth: bool
     sightings: Mapping[int, Sighting]
+
+    @property
+    def seen_positions(self) -> list[tuple[FloatArray, FloatArray]]:
+        """Return the positions of other cameras, as the map gives them and as landmarks do."""
+        return [
+            (seen.given.position, seen.pose.position)
+            for seen in self.sightings.values()
+            if seen.pose is not None
+        ]
 
 
 class LandmarkJudge:
@@ -64,16 +74,11 @@ class LandmarkJudge:
     def _scale(self) -> DepthScale:
         """Return the scale of depth against the poses."""
         return depth_scale(
-            place_scale(
-                one.pose.position,
-                [
-                    (seen.given.position, seen.pose.position)
-                    for seen in one.sightings.values()
-                    if seen.pose is not None
-                ],
-            )
-            for one in self._places.values()
-            if one.by_depth
+            [
+                (one.pose.position, place_scale(one.pose.position, one.seen_positions))
+                for one in self._places.values()
+                if one.by_depth
+            ]
         )
 
     def _in_groups(self, without: Mapping[int, str]) -> dict[int, str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from progeo_core.errors import counted
 from progeo_core.map.place_features import StructureNote, joined_structure, rough_poses
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.view_rows import ViewTable
@@ -16,6 +17,8 @@ from progeo_core.verification.known_view import MIN_AGREEMENT
 
 # The part of a map's note that says how landmarks came.
 TRIANGULATED = "triangulated between known poses"
+# How the part of a map's note begins that says for how many places a camera pose was found.
+POSES_FOUND = "camera poses of "
 # How the parts of a map's note begin that say what was done here.
 _NONE, _REFUSED, _UNCHECKED = "none", "refused", "not compared with each other yet"
 
@@ -38,7 +41,7 @@ class LandmarkReport(NamedTuple):
 def refusals(refused: Mapping[int, str]) -> tuple[str, ...]:
     """Return how many places lost their points for which reason; refused: the reason of each."""
     counts = collections.Counter(refused.values()).most_common()
-    return tuple(f"in {count} places, as {reason}" for reason, count in counts)
+    return tuple(f"in {counted(count, 'place')}, as {reason}" for reason, count in counts)
 
 
 def is_unchecked(place_map: PlaceMap) -> bool:
@@ -69,7 +72,9 @@ def say_done(place_map: PlaceMap, report: LandmarkReport, errors: PoseErrors | N
         done = joined_structure(done, rough_poses(note.extractor, TRIANGULATED, *errors))
     done = _with_parts(done, [done.source, *(f"{_REFUSED} {one}" for one in report.refusals)])
     if report.reason:
-        done = StructureNote(note.extractor, f"{_NONE}: {report.reason}")
+        poses = [one for one in parts if one.startswith(POSES_FOUND)]
+        none = StructureNote(note.extractor, "")
+        done = _with_parts(none, [f"{_NONE}: {report.reason}", *poses])
     if done != note:
         place_map.set_structure(done)
 
@@ -92,7 +97,10 @@ def reason_for_none(
         (table.landmarks.any(), ""),
         (not table.features.any(), "no place has local features"),
         (not table.calibrated.any(), "the calibration of the camera is unknown"),
-        (~np.isfinite(table.orientation).any(), "the orientation of the camera is unknown"),
+        (
+            ~np.isfinite(table.orientation).any(),
+            "the orientation of the camera is unknown" + _hint(place_map),
+        ),
         (not len(usable.ids), "no place has features, a calibration and a full pose"),
         (
             known and np.median(known) < MIN_AGREEMENT,
@@ -103,3 +111,10 @@ def reason_for_none(
         (True, "too few places overlap and were seen from points apart"),
     )
     return next(reason for applies, reason in reasons if applies)
+
+
+def _hint(place_map: PlaceMap) -> str:
+    """Return what may find the orientations of a map without any, "" where that was tried."""
+    note = place_map.structure
+    tried = note is not None and any(one.startswith(POSES_FOUND) for one in note.source.split("; "))
+    return "" if tried else " ('progeo map structure' looks for it)"

@@ -12,13 +12,12 @@ from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.progress import Advance, no_progress
 from progeo_core.verification.known_view import feature_pixel
+from progeo_core.verification.landmark_note import POSES_FOUND
 from progeo_core.verification.proven_poses import proven_poses
 from progeo_core.verification.view_pairs import RoughView
 
 # Places that are solved together, in the order of the map: the time grows with the cube.
 _TOGETHER = 300
-# How the part of the map's note that says what was done begins.
-_FOUND = "camera poses of "
 
 
 class PoseReport(NamedTuple):
@@ -65,8 +64,9 @@ def add_poses(place_map: PlaceMap, advance: Advance = no_progress) -> PoseReport
         posed += len(changed)
         apart += [found.apart_m] * len(changed)
         turn += [found.turn_rad] * len(changed)
-    if posed:
-        _write_note(place_map, posed, len(ids), (float(np.median(apart)), float(np.median(turn))))
+    if len(ids):
+        halves = (float(np.median(apart)), float(np.median(turn))) if posed else None
+        _write_note(place_map, posed, len(ids), halves)
     return PoseReport(len(ids), posed)
 
 
@@ -86,15 +86,17 @@ def _rough(view: PlaceView, position: FloatArray) -> RoughView | None:
 
 
 def _write_note(
-    place_map: PlaceMap, posed: int, places: int, differences: tuple[float, float]
+    place_map: PlaceMap, posed: int, places: int, halves: tuple[float, float] | None
 ) -> None:
+    """Say in the map how many poses were found; halves: median difference (m, rad), if any was."""
     note = place_map.structure
     if note is None:
         return
-    parts = [one for one in note.source.split("; ") if one and not one.startswith(_FOUND)]
-    apart_m, turn_rad = differences
-    done = (
-        f"{_FOUND}{posed} of {places} places found between their positions (half of the images"
-        f" alone give the same within {apart_m:.2f} m, {np.degrees(turn_rad):.1f}° median)"
-    )
+    parts = [one for one in note.source.split("; ") if one and not one.startswith(POSES_FOUND)]
+    proof = "half of the images alone give none of them again"
+    if halves is not None:
+        apart_m, turn_rad = halves
+        differ = f"{apart_m:.2f} m, {np.degrees(turn_rad):.1f}° median"
+        proof = f"half of the images alone give the same within {differ}"
+    done = f"{POSES_FOUND}{posed} of {places} places found between their positions ({proof})"
     place_map.set_structure(note._replace(source="; ".join([done, *parts])))

@@ -44,3 +44,7 @@ def test_a_message_with_a_huge_value_is_cut_in_its_middle():
 def test_another_model_is_bad_data():
     with pytest.raises(errors.DataError):
         raise errors.ModelMismatchError("made with small; in use is large")
+
+
+def test_one_is_no_plural():
+    assert [errors.counted(n, "place") for n in (0, 1, 2)] == ["0 places", "1 place", "2 places"]

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from progeo_core.evaluation.comparison.compare_models import ComparedModel, Comparison
+from progeo_core.evaluation.metrics import radius_text
 from progeo_core.evaluation.plot_style import BLUE, FAINT, GREEN, WIDE, draw_svg
 
 # Height (inches) of a model, and of the axis with its names.
@@ -27,7 +28,8 @@ def draw_comparison(comparison: Comparison) -> str:
         lowest = min(min(one.single[1], one.verified[1]) for one in models)
         axes.set_xlim(max(0.0, lowest - 0.08), 1.02)
         axes.set_xlabel(
-            f"recall at N: queries with one of the N best places within {comparison.radius_m:g} m"
+            "recall at N: queries with one of the N best places within"
+            f" {radius_text(comparison.radius_m)}"
         )
         axes.grid(visible=False, axis="y")
         _explain(axes, tuple(models[0].single))

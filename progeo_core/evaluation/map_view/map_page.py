@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.errors import UsageError
+from progeo_core.errors import UsageError, counted
 from progeo_core.evaluation.map_view.coverage_gaps import Gaps, find_gaps
 from progeo_core.evaluation.map_view.look_alikes import LookAlikes, find_look_alikes
 from progeo_core.evaluation.map_view.pictures import Pictures, choose_pictures
@@ -100,7 +100,7 @@ def write_map_page(
         "pictures": [embed_bytes(file) for file in pictures.files],
         "picture_rows": pictures.rows.tolist(),
     }
-    title = f"{place_map.path.stem}: map of {len(places.ids)} places"
+    title = f"{place_map.path.stem}: map of {counted(len(places.ids), 'place')}"
     origin = "" if tiles is None else "{0.scheme}://{0.netloc}".format(urlsplit(tiles))
     page = _PAGE.fill("progeo_core.evaluation.map_view", "map_page", title, data, origin)
     page_bytes = _PAGE.write(path, page)

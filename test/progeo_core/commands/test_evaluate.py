@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+from progeo_core.bags.writer import write_bag
 from progeo_core.commands.evaluate import warn_of_wide_radius
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import read_records
 
 
 @pytest.fixture
@@ -180,3 +182,20 @@ def test_a_radius_as_wide_as_the_map_is_warned_of(capsys):
     assert capsys.readouterr().err == ""
     warn_of_wide_radius(25.0, 0.97)
     assert "warning: 97% of the places lie within 25 m of a query" in capsys.readouterr().err
+
+
+def test_odometry_is_a_topic_of_a_bag_and_moves_a_sequence(
+    progeo, campus_map, campus_loop, odd_frames, tmp_path
+):
+    bag = tmp_path / "drive"
+    write_bag(bag, read_records(campus_loop / "records.csv").select(slice(1, 3)))
+    command = ["evaluate", "--map", campus_map, "--queries"]
+    done = progeo(*command, bag, "--sequence", "--odom-topic", "/none")
+    assert done.code == 1
+    assert done.error.endswith("no topic '/none'; topics with poses: /ground_truth/pose")
+    done = progeo(*command, bag, "--odom-topic", "/ground_truth/pose")
+    assert done.code == 2
+    assert done.error.endswith("--odom-topic moves a sequence: give --sequence, too")
+    done = progeo(*command, odd_frames, "--sequence", "--odom-topic", "/odom")
+    assert done.code == 2
+    assert "a table has odometry in its columns odom_x_m, odom_y_m" in done.error

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from progeo_core.errors import DataError
-from progeo_core.evaluation.calibrate_map import calibrate_map
+from progeo_core.evaluation.calibrate_map import _fit, calibrate_map
 from progeo_core.evaluation.metrics import reliability
 from progeo_core.evaluation.queries import answer_records
 from progeo_core.inference.feature_extractor import FeatureExtractor
+from progeo_core.localization.answer import Localization
 from progeo_core.map.build import build_map
-from progeo_core.map.confidence_calibration import Calibration
+from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.poses.pose_estimate import PoseEstimate
 from progeo_core.records.image_source import FileSource
 from progeo_core.records.records import read_records
 
@@ -84,3 +86,19 @@ def test_too_few_images_are_refused_and_change_nothing(place_map, records, small
     with pytest.raises(DataError, match="19 images can be used, a calibration needs 20 or more"):
         calibrate_map(place_map, records.select(slice(0, 19)), small_encoder)
     assert place_map.calibration() is None
+
+
+def test_a_curve_that_is_worse_on_what_it_was_not_fitted_to_is_not_taken():
+    """Half of a drive off the map: what one half teaches is wrong for the other."""
+    estimate, truth = PoseEstimate(np.zeros(3), 0.0, np.eye(6), 0.7), np.zeros((100, 3))
+    nothing = np.zeros(1, np.float32)
+    one = Localization(0, "", estimate, None, False, "AMBIGUOUS", "", (), nothing)
+    answers = [one] * 100
+    truth[50:, 0] = 100.0
+    fit = _fit(answers, truth, 2.5)
+    assert fit.before == pytest.approx(0.2)
+    assert not fit.is_better
+    assert fit.curve == ConfidenceCurve()
+    truth[:] = 0.0
+    truth[::2, 0] = 100.0
+    assert _fit(answers, truth, 2.5).is_better

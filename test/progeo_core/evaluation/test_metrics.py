@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from progeo_core.errors import DataError
-from progeo_core.evaluation.metrics import evaluate, precision_recall, reliability
+from progeo_core.evaluation.metrics import evaluate, precision_recall, radius_text, reliability
 from progeo_core.localization.answer import Localization, Match
 from progeo_core.poses.pose_estimate import PoseEstimate
 
@@ -115,3 +115,11 @@ def test_answers_and_truths_must_pair_up():
         evaluate([], truth().reshape(0, 3), DATABASE, 5.0)
     with pytest.raises(DataError, match="1 answers for 2"):
         evaluate([answer(0)], truth(0, 1), DATABASE, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("radius_m", "said"),
+    [(9.13433, "9.13 m"), (2.5, "2.5 m"), (25.0, "25 m"), (1234.5, "1234.5 m")],
+)
+def test_a_radius_has_two_decimals_at_most(radius_m, said):
+    assert radius_text(radius_m) == said

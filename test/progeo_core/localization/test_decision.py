@@ -32,3 +32,8 @@ def test_every_belief_has_a_state_and_a_reason_and_only_localized_is_accepted():
 
 def test_first_images_do_not_call_the_camera_off_the_map():
     assert decide_belief(0.1, 0.8, 1, 0.9).state == LOST
+
+
+def test_a_confidence_just_below_the_threshold_does_not_look_equal_to_it():
+    for decision in (decide_image(0.8999, 0.9), decide_belief(0.8999, 0.0, 9, 0.9)):
+        assert "confidence 0.89 is below 0.90" in decision.reason

@@ -1,7 +1,7 @@
 import numpy as np
 
 from progeo_core.map.place_map import PlaceMap
-from progeo_core.map.summary import summarize_map
+from progeo_core.map.summary import structure_lines, summarize_map
 
 
 def test_a_map_at_a_glance(full_map):
@@ -28,6 +28,10 @@ def test_a_map_at_a_glance(full_map):
     }
     assert lines["local features"] == "in 48 places of tiny-features, 1.6 kB per place"
     assert lines["3-D points"] == "in 48 places, depth"
+    without = structure_lines(summary.views._replace(with_landmarks=0), summary.structure)
+    assert without["3-D points"] == (
+        "none (depth): 'progeo map structure' finds them, or says why not"
+    )
     assert lines["places"] == "60, 40 of them with a direction"
     assert lines["datum"] == "latitude 48.0000000°, longitude 11.0000000°, altitude 500.0 m"
     assert lines["cameras"] == "front (30), rear (30)"

@@ -6,6 +6,7 @@ from progeo_core.verification.adjusted_views import PoseErrors
 from progeo_core.verification.landmark_note import (
     LandmarkReport,
     is_unchecked,
+    reason_for_none,
     refusals,
     say_done,
     say_unchecked,
@@ -16,7 +17,7 @@ def test_places_are_counted_by_the_reason_why_they_lost_their_points():
     assert refusals({}) == ()
     assert refusals({3: "this", 4: "that", 9: "that"}) == (
         "in 2 places, as that",
-        "in 1 places, as this",
+        "in 1 place, as this",
     )
 
 
@@ -47,3 +48,22 @@ def test_a_map_without_a_note_gets_none(office_copy):
         say_done(place_map, LandmarkReport(18, 18, (), ""), PoseErrors(*np.ones(2)))
         assert place_map.structure is None
         assert not is_unchecked(place_map)
+
+
+def test_a_map_says_that_camera_poses_were_looked_for_in_vain(office_copy):
+    """Without poses nothing has points, and the user learns what was tried, or what to try."""
+    with PlaceMap.open(office_copy, writable=True) as place_map:
+        ids, name = place_map.ids(), place_map.structure.extractor
+        views = place_map.views(ids)
+        bare = [view and view.without_landmarks()._replace(pose=None) for view in views]
+        place_map.set_views(ids, bare)
+        place_map.set_structure(StructureNote(name, ""))
+        table = place_map.view_table()
+        reason = reason_for_none(place_map, table, [], {})
+        assert reason.endswith("unknown ('progeo map structure' looks for it)")
+        found = "camera poses of 0 of 18 places found between their positions (no proof)"
+        place_map.set_structure(StructureNote(name, found))
+        reason = reason_for_none(place_map, table, [], {})
+        say_done(place_map, LandmarkReport(18, 0, (), reason), None)
+        none = "none: the orientation of the camera is unknown"
+        assert place_map.structure.source == f"{none}; {found}"

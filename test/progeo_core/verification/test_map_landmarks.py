@@ -102,7 +102,7 @@ def test_depth_that_other_images_contradict_is_refused(office_copy):
         report = add_landmarks(place_map, ids)
         assert report[:4] == (18, 17, (lost,), "")
         (why,) = report.refusals
-        assert why == "in 1 places, as groups of 13 and 1 places contradict each other by 5.00 m"
+        assert why == "in 1 place, as groups of 13 and 1 places contradict each other by 5.00 m"
         after = landmarks_of(place_map)
         assert after[9] == 0
         assert after[:9] + after[10:] == before[:9] + before[10:]
@@ -163,7 +163,10 @@ def test_a_map_without_landmarks_says_why(flat_office):
         views = place_map.views(ids)
         for change, reason in (
             ({"intrinsics": None}, "the calibration of the camera is unknown"),
-            ({"pose": None}, "the orientation of the camera is unknown"),
+            (
+                {"pose": None},
+                "the orientation of the camera is unknown ('progeo map structure' looks for it)",
+            ),
         ):
             place_map.set_views(ids, [view._replace(**change) for view in views])
             assert why() == reason
