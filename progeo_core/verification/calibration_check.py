@@ -36,9 +36,9 @@ _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
 # Where two standard deviations leave no error of the focal length beyond this, the map's own
-# calibration is right, and another one is right but for what stays open. The first grows as the
+# calibration is confirmed, and another one is right but for what stays open. The first grows as the
 # deviations of lenses do where points are triangulated.
-_KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
+_CONFIRMED, _OTHER_OPEN = 0.08, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -93,9 +93,9 @@ class LensHistory:
     """Lenses that fitted each camera's images last, each from another point than the one before.
 
     One image may say little of a lens: few landmarks, or all in one plane, leave the focal length
-    open. So each counts by its information. A calibration such as the map's is right where images
-    exclude that it is grossly wrong and do not speak against it, another one has to be confirmed by
-    them. Cameras of a rig take turns: each calibration has a history of its own, of the cameras
+    open. So each counts by its information. What images leave open of a calibration such as the
+    map's widens the covariance of poses until they confirm it; another one has to be confirmed
+    first. Cameras of a rig take turns: each calibration has a history of its own, of the cameras
     that were used last.
     """
 
@@ -127,7 +127,7 @@ class LensHistory:
         left = abs(together.error[0]) + 2.0 * together.sigma
         if known:
             # Landmarks of the map share the errors of its own calibration.
-            return Verdict(sigma=0.0 if left < _KNOWN_OPEN * self._error_factor else sigma)
+            return Verdict(sigma=0.0 if left < _CONFIRMED * self._error_factor else sigma)
         if left < _OTHER_OPEN:
             return Verdict(sigma=sigma)
         return Verdict(
