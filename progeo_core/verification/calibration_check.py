@@ -35,10 +35,11 @@ _ZOOMS = (0.62, 0.77, 0.88, 1.0, 1.13, 1.3, 1.6)
 _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
-# Where two standard deviations leave no error of the focal length beyond this, the map's own
-# calibration is confirmed, and another one is right but for what stays open. The first grows as the
-# deviations of lenses do where points are triangulated.
-_CONFIRMED, _OTHER_OPEN = 0.08, 0.20
+# Where two standard deviations leave no error of the focal length beyond the first, the map's own
+# calibration is confirmed; beyond the second, it is not grossly wrong. Both grow as the deviations
+# of lenses do where points are triangulated. Another one is right but for what stays open, where
+# they leave no more than the third.
+_CONFIRMED, _KNOWN_OPEN, _OTHER_OPEN = 0.08, 0.25, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -80,12 +81,14 @@ class Verdict(NamedTuple):
     """What images say of a calibration.
 
     fault: why it cannot be relied on, "" where nothing speaks against it. sigma: root mean square
-    of its focal length's error (share) as images leave it open, 0 where the map's own is right.
-    unconfirmed: whether it is only not yet known.
+    of its focal length's error (share) as images leave it open, 0 where the map's own is confirmed.
+    trusted: whether it is the map's own and not grossly wrong. unconfirmed: whether another one is
+    only not yet known.
     """
 
     fault: str = ""
     sigma: float = 0.0
+    trusted: bool = False
     unconfirmed: bool = False
 
 
@@ -127,7 +130,8 @@ class LensHistory:
         left = abs(together.error[0]) + 2.0 * together.sigma
         if known:
             # Landmarks of the map share the errors of its own calibration.
-            return Verdict(sigma=0.0 if left < _CONFIRMED * self._error_factor else sigma)
+            left /= self._error_factor
+            return Verdict(sigma=0.0 if left < _CONFIRMED else sigma, trusted=left < _KNOWN_OPEN)
         if left < _OTHER_OPEN:
             return Verdict(sigma=sigma)
         return Verdict(

@@ -177,7 +177,9 @@ class MetricLocalizer:
         if verdict.sigma:
             drift = focal_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
             covariance = covariance + verdict.sigma**2 * np.outer(drift, drift)
-        fault = verdict.fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
+        fault = verdict.fault
+        if not verdict.trusted:
+            fault = fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
         if fault:
             return NoPose(fault, final=verdict.unconfirmed)
         covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2

@@ -158,7 +158,16 @@ def test_the_calibration_of_the_map_is_right_once_images_confirm_it(error_factor
     assert [judged(history, fair, step).sigma > 0.0 for step in (1, 2, 3)] == [True, False, False]
     assert judged(LensHistory(), lens(sigma=0.03)).sigma == 0.0
     # An error that is not excluded counts, though it may be chance.
-    assert judged(LensHistory(), lens(1.07, sigma=0.03)).sigma > 0.07
+    slight = judged(LensHistory(), lens(1.07, sigma=0.03))
+    assert slight.sigma > 0.07
+    assert slight.trusted
+
+
+@pytest.mark.parametrize("error_factor", [1.0, 1.5])
+def test_the_calibration_of_the_map_is_trusted_once_gross_errors_are_excluded(error_factor):
+    history, vague = LensHistory(error_factor), lens(sigma=0.2)
+    assert [judged(history, vague, step).trusted for step in range(4)] == [False, False, True, True]
+    assert not judged(history, vague, 4, known=False).trusted
 
 
 def test_many_images_tell_more_than_one():
