@@ -24,6 +24,7 @@ from progeo_core.verification.absolute_pose import (
     INFLATION,
     MIN_SIGMA_PX,
 )
+from progeo_core.verification.landmark_spread import Correspondences, whitened
 
 # Scales (pixels) of Cauchy's loss, one iteration each: from every start, and from the best one.
 _FIRST_PX, _LAST_PX = (8.0, 8.0, 4.0, 4.0), (4.0, 2.0, 2.0, 1.0, 1.0)
@@ -34,10 +35,11 @@ _ZOOMS = (0.62, 0.77, 0.88, 1.0, 1.13, 1.3, 1.6)
 _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
-# Where two standard deviations leave no error of the focal length beyond this, the map's own
-# calibration is right, and another one is right but for what stays open. The first grows as the
-# variances of lenses do where points are triangulated: fewer right images are lost.
-_KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
+# Where two standard deviations leave no error of the focal length beyond the first, the map's own
+# calibration is confirmed; beyond the second, it is not grossly wrong. Both grow as the deviations
+# of lenses do where points are triangulated. Another one is right but for what stays open, where
+# they leave no more than the third.
+_CONFIRMED, _KNOWN_OPEN, _OTHER_OPEN = 0.08, 0.25, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -79,12 +81,14 @@ class Verdict(NamedTuple):
     """What images say of a calibration.
 
     fault: why it cannot be relied on, "" where nothing speaks against it. sigma: root mean square
-    of its focal length's error (share) as images leave it open, 0 where the map's own is right.
-    unconfirmed: whether it is only not yet known.
+    of its focal length's error (share) as images leave it open, 0 where the map's own is confirmed.
+    trusted: whether it is the map's own and not grossly wrong. unconfirmed: whether another one is
+    only not yet known.
     """
 
     fault: str = ""
     sigma: float = 0.0
+    trusted: bool = False
     unconfirmed: bool = False
 
 
@@ -92,9 +96,9 @@ class LensHistory:
     """Lenses that fitted each camera's images last, each from another point than the one before.
 
     One image may say little of a lens: few landmarks, or all in one plane, leave the focal length
-    open. So each counts by its information. A calibration such as the map's is right where images
-    exclude that it is grossly wrong and do not speak against it, another one has to be confirmed by
-    them. Cameras of a rig take turns: each calibration has a history of its own, of the cameras
+    open. So each counts by its information. What images leave open of a calibration such as the
+    map's widens the covariance of poses until they confirm it; another one has to be confirmed
+    first. Cameras of a rig take turns: each calibration has a history of its own, of the cameras
     that were used last.
     """
 
@@ -126,7 +130,8 @@ class LensHistory:
         left = abs(together.error[0]) + 2.0 * together.sigma
         if known:
             # Landmarks of the map share the errors of its own calibration.
-            return Verdict(sigma=0.0 if left < _KNOWN_OPEN * self._error_factor**2 else sigma)
+            left /= self._error_factor
+            return Verdict(sigma=0.0 if left < _CONFIRMED else sigma, trusted=left < _KNOWN_OPEN)
         if left < _OTHER_OPEN:
             return Verdict(sigma=sigma)
         return Verdict(
@@ -199,20 +204,18 @@ def zoomed(pose: CameraPose, landmarks: FloatArray) -> list[tuple[CameraPose, fl
     ]
 
 
-def fitting_lens(
-    rays: FloatArray, landmarks: FloatArray, starts: Iterable[tuple[CameraPose, float]]
-) -> Lens:
-    """Return the lens that explains matches best.
+def fitting_lens(pairs: Correspondences, starts: Iterable[tuple[CameraPose, float]]) -> Lens:
+    """Return the lens that explains matches best, of which not all are right.
 
-    rays: [n, 2] where the stated camera's rays meet its plane z = 1. landmarks: [n, 3] (m), not all
-    right. starts: poses, each with a scale of the focal length, to begin with.
+    pairs: by rays of the camera as it is stated. starts: poses, each with a scale of the focal
+    length, to begin with.
     """
     begun = (
-        _refined(rays, landmarks, _View(pose.position, pose.rotation, scale - 1.0, 0.0), _FIRST_PX)
+        _refined(pairs, _View(pose.position, pose.rotation, scale - 1.0, 0.0), _FIRST_PX)
         for pose, scale in starts
     )
-    best = min(begun, key=lambda view: _cost(_residual(rays, landmarks, view)))
-    return _lens(rays, landmarks, _refined(rays, landmarks, best, _LAST_PX))
+    best = min(begun, key=lambda view: _cost(_linearized(pairs, view)[0]))
+    return _lens(pairs, _refined(pairs, best, _LAST_PX))
 
 
 def focal_drift(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> FloatArray:
@@ -221,7 +224,7 @@ def focal_drift(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> Fl
     rays: [n, 2] of landmarks [n, 3] (m) that fit the pose.
     """
     view = _View(pose.position, pose.rotation, 0.0, 0.0)
-    residual, jacobian = _linearized(rays, landmarks, view)
+    residual, jacobian = _linearized(Correspondences(rays, landmarks), view)
     jacobian = jacobian[:7]
     weighted = (jacobian / (1.0 + (residual**2).sum(axis=0))).reshape(7, -1)
     information, size = _normalized(weighted @ jacobian.reshape(7, -1).T)
@@ -238,11 +241,9 @@ class _View(NamedTuple):
     radial: float
 
 
-def _refined(
-    rays: FloatArray, landmarks: FloatArray, view: _View, losses_px: tuple[float, ...]
-) -> _View:
+def _refined(pairs: Correspondences, view: _View, losses_px: tuple[float, ...]) -> _View:
     for loss_px in losses_px:
-        residual, jacobian = _linearized(rays, landmarks, view)
+        residual, jacobian = _linearized(pairs, view)
         weight = 1.0 / (1.0 + (residual**2).sum(axis=0) / loss_px**2)
         weighted = (jacobian * weight).reshape(8, -1)
         information, size = _normalized(weighted @ jacobian.reshape(8, -1).T)
@@ -258,8 +259,8 @@ def _refined(
     return view
 
 
-def _lens(rays: FloatArray, landmarks: FloatArray, view: _View) -> Lens:
-    residual, jacobian = _linearized(rays, landmarks, view)
+def _lens(pairs: Correspondences, view: _View) -> Lens:
+    residual, jacobian = _linearized(pairs, view)
     squared = (residual**2).sum(axis=0)
     fits = squared < FINAL_ERROR_PX**2
     weighted = (jacobian * (fits / (1.0 + squared))).reshape(8, -1)
@@ -286,23 +287,13 @@ def _cost(residual: FloatArray) -> float:
     return float(np.minimum((residual**2).sum(axis=0), FINAL_ERROR_PX**2).sum())
 
 
-def _residual(rays: FloatArray, landmarks: FloatArray, view: _View) -> FloatArray:
-    """Return how far [2, n] (pixels) landmarks are from where they are seen."""
-    x, y, z = ((landmarks - view.position) @ view.axes).T
-    ahead = z > _MIN_DEPTH_M
-    point = np.stack([x, y]) / np.where(ahead, z, 1.0)
-    zoom = 1.0 + view.zoom + view.radial * (point**2).sum(axis=0)
-    return np.asarray(np.where(ahead, (point * zoom - rays.T) * FOCAL_PX, _FAR_PX))
-
-
-def _linearized(
-    rays: FloatArray, landmarks: FloatArray, view: _View
-) -> tuple[FloatArray, FloatArray]:
-    """Return residuals [2, n] (pixels) and their Jacobians [8, 2, n].
+def _linearized(pairs: Correspondences, view: _View) -> tuple[FloatArray, FloatArray]:
+    """Return residuals [2, n] and their Jacobians [8, 2, n], in units of what pairs err by.
 
     These are by position and turn along and about the camera's axes, and by the lens.
     """
-    x, y, z = ((landmarks - view.position) @ view.axes).T
+    rays = pairs.rays
+    x, y, z = ((pairs.landmarks - view.position) @ view.axes).T
     ahead = z > _MIN_DEPTH_M
     near = FOCAL_PX / np.where(ahead, z, 1.0)
     x, y = x * near / FOCAL_PX, y * near / FOCAL_PX
@@ -327,4 +318,8 @@ def _linearized(
         by_point[row, 1] = xy * along_x + yy * along_y
     by_point[6, 0], by_point[6, 1] = FOCAL_PX * x, FOCAL_PX * y
     by_point[7] = by_point[6] * squared
-    return residual, by_point
+    if pairs.spread is None:
+        return residual, by_point
+    # A landmark that moves does the opposite of a camera that does.
+    seen = np.einsum("can,nc->an", by_point[:3], pairs.spread @ view.axes)
+    return whitened(residual, seen), whitened(by_point, seen)

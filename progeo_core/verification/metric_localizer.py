@@ -28,6 +28,7 @@ from progeo_core.verification.calibration_check import (
     zoomed,
 )
 from progeo_core.verification.feature_matching import mutual_matches
+from progeo_core.verification.landmark_spread import Correspondences
 from progeo_core.verification.nearby_matching import matches_nearby
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
@@ -105,11 +106,13 @@ class NoPose(NamedTuple):
 class _Pairs(NamedTuple):
     """Rows of query features [n], the landmarks [n, 3] that they match, and whose they are [n].
 
-    features: [n] their rows among the features of these places.
+    spread: [n, 3] of `landmark_spread`. features: [n] their rows among the features of these
+    places.
     """
 
     rows: IntArray
     landmarks: FloatArray
+    spread: FloatArray
     place: IntArray
     features: IntArray
 
@@ -174,7 +177,9 @@ class MetricLocalizer:
         if verdict.sigma:
             drift = focal_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
             covariance = covariance + verdict.sigma**2 * np.outer(drift, drift)
-        fault = verdict.fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
+        fault = verdict.fault
+        if not verdict.trusted:
+            fault = fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
         if fault:
             return NoPose(fault, final=verdict.unconfirmed)
         covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
@@ -201,13 +206,18 @@ class MetricLocalizer:
         near that of the best other one.
         """
         starts = zoomed(pose, matched.landmarks)
-        other = fitting_lens(rays[matched.rows], matched.landmarks, starts)
+        # Landmarks that may err along their rays fit any focal length.
+        other = fitting_lens(Correspondences(rays[matched.rows], matched.landmarks), starts)
         pairs = [matched, expected]
         if abs(other.scale - 1.0) > _SAME_ZOOM:
             pairs.append(self._expected(query, other.unbent(rays), other.pose, first))
-        everything = _once(_joined(pairs))
-        starts = [(pose, 1.0), (other.pose, other.scale)]
-        return fitting_lens(rays[everything.rows], everything.landmarks, starts)
+        everything = self._seen(rays, _once(_joined(pairs)))
+        return fitting_lens(everything, [(pose, 1.0), (other.pose, other.scale)])
+
+    def _seen(self, rays: FloatArray, pairs: _Pairs) -> Correspondences:
+        """Return the rays and landmarks of pairs. Depth is as good in all directions."""
+        spread = pairs.spread if self._features.triangulated else None
+        return Correspondences(rays[pairs.rows], pairs.landmarks, spread)
 
     def _has_seen(self, camera: Intrinsics, pairs: _Pairs) -> bool:
         """Whether a place of some pairs was seen by a camera of the same calibration."""
@@ -245,7 +255,7 @@ class MetricLocalizer:
         known = [(row, one) for row, one in zip(more, self._known(more), strict=True) if one]
         if not known:
             return _joined([])
-        theirs, landmarks = (
+        theirs, landmarks, spread = (
             np.concatenate(parts)
             for parts in zip(*(place.with_landmarks for _, place in known), strict=True)
         )
@@ -256,6 +266,7 @@ class MetricLocalizer:
         return _Pairs(
             found.first,
             landmarks[found.second],
+            spread[found.second],
             np.array([row for row, _ in known])[owner[found.second]],
             features[found.second],
         )
@@ -268,11 +279,12 @@ class MetricLocalizer:
         for row, place in zip(rows, self._known(rows), strict=True):
             if place is None:
                 continue
-            theirs, landmarks = place.with_landmarks
+            theirs, landmarks, spread = place.with_landmarks
             found = mutual_matches(descriptors, theirs)
             owner = np.full(len(found.first), row)
             features = place.landmark_rows[found.second]
-            parts.append(_Pairs(usable[found.first], landmarks[found.second], owner, features))
+            of_it = landmarks[found.second], spread[found.second]
+            parts.append(_Pairs(usable[found.first], *of_it, owner, features))
         return _joined(parts)
 
     def _camera_yaw(self, rows: IntArray) -> float:
@@ -344,8 +356,8 @@ def _expected_rays(landmarks: FloatArray, pose: CameraPose) -> FloatArray:
 
 def _chosen(pairs: _Pairs, which: NDArray[np.bool_] | IntArray) -> _Pairs:
     """Return some of the pairs."""
-    rows, landmarks, place, features = pairs
-    return _Pairs(rows[which], landmarks[which], place[which], features[which])
+    rows, landmarks, spread, place, features = pairs
+    return _Pairs(rows[which], landmarks[which], spread[which], place[which], features[which])
 
 
 def _once(pairs: _Pairs) -> _Pairs:
@@ -355,8 +367,8 @@ def _once(pairs: _Pairs) -> _Pairs:
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:
-    none = np.empty(0, np.int64)
-    columns = zip(_Pairs(none, np.empty((0, 3)), none, none), *parts, strict=True)
+    none, nowhere = np.empty(0, np.int64), np.empty((0, 3))
+    columns = zip(_Pairs(none, nowhere, nowhere, none, none), *parts, strict=True)
     return _Pairs(*(np.concatenate(column) for column in columns))
 
 

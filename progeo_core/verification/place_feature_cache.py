@@ -23,6 +23,7 @@ from progeo_core.inference.feature_extractor import (
 )
 from progeo_core.map.place_features import PlaceView, unit_descriptors
 from progeo_core.map.place_map import PlaceMap
+from progeo_core.verification.landmark_spread import landmark_spread
 from progeo_core.verification.query_view import QueryView
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class KnownPlace:
 
     points: [n, 2] pixels of an image of `size` (width, height). descriptors: [n, 64] of unit
     length. landmarks: [n, 3] metres, NaN unknown. intrinsics: of its camera, None unknown.
-    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown.
+    yaw_rad: direction of its camera, which need not be that of the place, NaN unknown. spread:
+    [n, 3] of `landmark_spread`, None unknown.
     """
 
     points: NDArray[np.float32]
@@ -46,6 +48,7 @@ class KnownPlace:
     landmarks: FloatArray
     intrinsics: Intrinsics | None
     yaw_rad: float = math.nan
+    spread: FloatArray | None = None
 
     @functools.cached_property
     def rays(self) -> FloatArray | None:
@@ -63,10 +66,11 @@ class KnownPlace:
         return np.flatnonzero(~np.isnan(self.landmarks).any(axis=1))
 
     @functools.cached_property
-    def with_landmarks(self) -> tuple[NDArray[np.float32], FloatArray]:
-        """Return descriptors [m, 64] and landmarks [m, 3] of `landmark_rows`."""
+    def with_landmarks(self) -> tuple[NDArray[np.float32], FloatArray, FloatArray]:
+        """Return descriptors [m, 64], landmarks and their spread [m, 3] of `landmark_rows`."""
         rows = self.landmark_rows
-        return self.descriptors[rows], self.landmarks[rows]
+        spread = np.zeros((len(rows), 3)) if self.spread is None else self.spread[rows]
+        return self.descriptors[rows], self.landmarks[rows], spread
 
     @property
     def focal_px(self) -> float | None:
@@ -139,10 +143,13 @@ class PlaceFeatureCache:
     def _known(self, place_id: int, view: PlaceView | None) -> KnownPlace | None:
         intrinsics = None if view is None else view.intrinsics
         if view is not None and view.features is not None:
-            points, kept, landmarks, _, size = view.features
+            points, kept, landmarks, sigma_m, size = view.features
             descriptors = unit_descriptors(kept)
-            yaw_rad = math.nan if view.pose is None else view.pose.yaw_rad
-            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad)
+            if view.pose is None:
+                return KnownPlace(points, descriptors, size, landmarks, intrinsics)
+            spread = landmark_spread(landmarks, sigma_m, view.pose.position)
+            yaw_rad = view.pose.yaw_rad
+            return KnownPlace(points, descriptors, size, landmarks, intrinsics, yaw_rad, spread)
         jpeg = self._map.thumbnail(place_id)
         if not jpeg:
             return None

@@ -107,7 +107,7 @@ def rows(folder: Path) -> Iterator[Row]:
     """Yield the whole, then its parts."""
     bench, plain = open_bench(folder), Plain()
     known = bench.cache.of(bench.place_map.poses().ids[bench.rows[:PLACES]].tolist())
-    places = [place.with_landmarks for place in known if place is not None]
+    places = [place.with_landmarks[:2] for place in known if place is not None]
     further = further_place_ms(bench)
     yield measured(
         f"camera pose, {PLACES} places",

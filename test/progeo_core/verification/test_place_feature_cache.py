@@ -23,7 +23,9 @@ def test_features_of_the_map_with_their_landmarks(office_map, extractor):
         assert cache.of([2, 1])[1] is place
     np.testing.assert_array_equal(place.points, view.features.points)
     np.testing.assert_allclose(np.linalg.norm(place.descriptors, axis=1), 1.0, atol=1e-5)
-    descriptors, landmarks = place.with_landmarks
+    descriptors, landmarks, spread = place.with_landmarks
+    deviations = np.linalg.norm(spread, axis=1) / view.features.sigma_m[view.features.has_landmark]
+    np.testing.assert_allclose(deviations, 2.0, rtol=1e-5)
     assert len(descriptors) == len(landmarks) == view.features.has_landmark.sum() > 100
     assert place.focal_px == pytest.approx(view.intrinsics.focal_x)
 
