@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
-from progeo_core.localization.learned_motion import LearnedMotion
+from progeo_core.localization.learned_motion import LearnedMotion, likelihood_of_steps
 from progeo_core.localization.place_grid import Pairs, PlaceGrid
 from progeo_core.localization.place_tracks import Arrivals, IntArray, PlaceTracks, arrived
 from progeo_core.poses.pose_buffer import Travel
@@ -163,7 +163,10 @@ class BeliefStep:
         elapsed_s: float,
         learned: LearnedMotion | None,
     ) -> Arrivals:
-        """Return where belief [s] of unknown velocity arrives: anywhere in reach."""
+        """Return where belief [s] of unknown velocity arrives: anywhere in reach.
+
+        learned: motion, None where odometry or the spacing of the map tells how long steps are.
+        """
         # What hardly anything leaves from is left out; its belief goes off the map.
         leaving = _worth_it(unsteady)
         near = self._grid.near(old.camera[leaving], min(reach_m, self._longest_m))
@@ -171,6 +174,7 @@ class BeliefStep:
         offset = self._position[near.row] - old.camera[origin]
         weight = _share_out(np.ones(len(origin)), near)
         if learned is not None:
+            weight = _share_out(likelihood_of_steps(near.distance_m, self._spacing_m), near)
             yaw = self._yaw_rad[old.rows[origin]]
             likely, known = learned.weigh(offset, yaw, elapsed_s, self._spacing_m)
             weight = (1.0 - known) * weight + known * _share_out(likely, near)

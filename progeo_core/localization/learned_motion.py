@@ -1,8 +1,10 @@
 """How a robot without odometry moves, learned from its own matches: how far per second, which way.
 
 What leaves a place at unknown velocity could be anywhere in reach, and a fast robot's reach is a
-large part of a map. But a robot drives on as it did: along the direction in which the places look,
-backward, aside, at its pace. That outlives what the tracks of places know, which a jump ends.
+large part of a map. As no speed is usual for all robots, each order of magnitude is as probable as
+the next, so that short steps count more. And a robot drives on as it did: along the direction in
+which the places look, backward, aside, at its pace. That outlives what the tracks of places know,
+which a jump ends.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ _REACH_SIGMAS = 3.0
 _STEP_SIGMA = 0.4
 # Belief below this is not worth learning from.
 _MIN_MASS = 1e-6
+# Steps of a robot of unknown speed that are shorter than so many map spacings are told from
+# standing by nothing: about as probable as each other.
+_SHORT_STEP = 2.0
 
 
 class LearnedMotion:
@@ -84,3 +89,18 @@ class LearnedMotion:
         beside = np.hypot(offset[:, 0] - (cos * x - sin * y), offset[:, 1] - (sin * x + cos * y))
         away = np.where(directed, beside, np.abs(length - self.speed * elapsed_s))
         return np.exp(-0.5 * (away / sigma) ** 2), min(self.known, _MAX_SHARE)
+
+
+def likelihood_of_steps(length_m: FloatArray, spacing_m: float) -> FloatArray:
+    """Return how probable steps [p] (m) are, of no scale, where nothing tells the robot's speed.
+
+    The prior of an unknown scale is the reciprocal of it (Jeffreys 1946).
+    """
+    likelihood: FloatArray = 1.0 / (length_m + _SHORT_STEP * spacing_m)
+    return likelihood
+
+
+def chance_of_longer_step(longest_m: float, reach_m: float, spacing_m: float) -> float:
+    """Return how probable such a step of at most `reach_m` is to be longer than `longest_m`."""
+    short_m = _SHORT_STEP * spacing_m
+    return max(0.0, 1.0 - math.log1p(longest_m / short_m) / math.log1p(reach_m / short_m))

@@ -17,7 +17,7 @@ import numpy as np
 from progeo_core.geo import FloatArray
 from progeo_core.localization.belief_step import BeliefStep
 from progeo_core.localization.fitted_constants import SequenceConstants
-from progeo_core.localization.learned_motion import LearnedMotion
+from progeo_core.localization.learned_motion import LearnedMotion, chance_of_longer_step
 from progeo_core.localization.place_grid import PlaceGrid
 from progeo_core.localization.place_tracks import IntArray, PlaceTracks, standing
 from progeo_core.poses.pose_buffer import Travel
@@ -249,14 +249,16 @@ class PlaceFilter:
     def _chance_beyond(self, reach_m: float, learned_s: float) -> float:
         """Return how probable it is that a step ends beyond what is searched, so anywhere.
 
-        learned_s: time of a step for which learned motion counts, too; 0 for none.
+        learned_s: time of a step of which nothing but learned motion tells the length; 0 for none.
         """
-        chance = max(0.0, 1.0 - self._longest_m / reach_m)
-        if chance and learned_s:
-            learned_m, known = self._motion.reach(learned_s)
-            learned_m += _FREE_REACH * self.spacing_m
-            chance += known * (max(0.0, 1.0 - self._longest_m / learned_m) - chance)
-        return chance
+        if not learned_s:
+            return max(0.0, 1.0 - self._longest_m / reach_m)
+        learned_m, known = self._motion.reach(learned_s)
+        unlearned, learned = (
+            chance_of_longer_step(self._longest_m, longest_m, self.spacing_m)
+            for longest_m in (reach_m, learned_m + _FREE_REACH * self.spacing_m)
+        )
+        return unlearned + known * (learned - unlearned) if unlearned else 0.0
 
     def _keep_heaviest(self, tracks: PlaceTracks) -> IntArray:
         """Keep the places with most belief, the rest counts as off the map; return their order."""

@@ -5,7 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from progeo_core.localization.learned_motion import LearnedMotion
+from progeo_core.localization.learned_motion import (
+    LearnedMotion,
+    chance_of_longer_step,
+    likelihood_of_steps,
+)
 from progeo_core.localization.place_filter import PlaceFilter
 
 LINE = np.column_stack([np.arange(100.0), np.zeros(100), np.zeros(100)])
@@ -78,3 +82,30 @@ def test_who_is_carried_off_is_found_where_the_images_go_the_way_that_it_drove(p
     assert found(math.nan) == pytest.approx(0.5, abs=0.05)
     if abs(pace) == 1:  # without times, no step is longer than the spacing
         assert found(0.0, elapsed_s=None) == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("spacing_m", [0.5, 20.0])
+def test_chance_of_a_longer_step_is_that_of_all_that_are_longer(spacing_m: float) -> None:
+    steps = np.linspace(0.0, 300.0, 300_001)
+    likelihood = likelihood_of_steps(steps, spacing_m)
+    longer = likelihood[steps > 40.0].sum() / likelihood.sum()
+    assert chance_of_longer_step(40.0, 300.0, spacing_m) == pytest.approx(longer, rel=0.01)
+    assert chance_of_longer_step(40.0, 30.0, spacing_m) == 0.0
+
+
+def test_long_steps_are_as_probable_in_each_order_of_magnitude() -> None:
+    rest = [chance_of_longer_step(longest_m, 1e6, 1.0) for longest_m in (1e3, 1e4, 1e5, 1e6)]
+    np.testing.assert_allclose(np.diff(rest), np.diff(rest)[0], rtol=0.01)
+
+
+def test_robot_of_unknown_speed_is_rather_near_than_far() -> None:
+    place_filter = PlaceFilter(LINE, 1.0)
+    for seen in ([30], [31, 42]):
+        carried = place_filter.predict(1.0)
+        rows = np.concatenate([carried, np.setdiff1d(seen, carried)])
+        odds = np.where(np.isin(rows, seen), 5.0, -5.0)
+        belief = place_filter.update(rows, odds, odds)
+    near, far = (float(belief.probability[belief.rows == row].sum()) for row in seen)
+    assert near > 3.0 * far
+    # Who jumps is not lost.
+    assert far > 0.1
