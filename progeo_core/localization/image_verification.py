@@ -27,8 +27,9 @@ IntArray = NDArray[np.int64]
 # An image is compared with no more places than this, in any case with so many, and is not sure
 # before it was with some more: what fits a place may fit others that are built to the same plan.
 _MAX_PLACES, _MIN_PLACES, _MIN_SURE = 12, 3, 5
-# Then it is compared with so many images near the best place, for which some of the time is kept.
-_MAX_NEAR, _SHARE_OF_PLACES = 5, 0.7
+# Then it is compared with so many images near the best place, for which some of the time is kept,
+# while one of them may be this much as probable as the best.
+_MAX_NEAR, _SHARE_OF_PLACES, _MIN_SHARE = 5, 0.7, 0.3
 
 
 class WeightedMatches(NamedTuple):
@@ -111,9 +112,10 @@ class ImageVerifier:
         inliers, left = inliers.copy(), np.isnan(inliers)
         share = self._shares(weight, inliers, distance)
         for _ in range(_MAX_NEAR):
-            if not left.any() or time.monotonic() >= finish:
-                break
             match = int(np.where(left, share, -1.0).argmax())
+            in_question = left[match] and share[match] >= _MIN_SHARE * share.max()
+            if not in_question or time.monotonic() >= finish:
+                break
             inliers[match], left[match] = self._verifier.inliers(query, int(rows[match])), False
             share = self._shares(weight, inliers, distance)
         return share

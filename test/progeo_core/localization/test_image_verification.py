@@ -81,7 +81,8 @@ def test_one_image_of_each_place_is_compared_the_heaviest_first_then_those_aroun
     # Places are 10 m apart and 15 m wide: each takes its neighbours with it.
     verified, compared = verify(prepare(random_descriptors(40)), {6: 200, 7: 90})
     assert compared[:5] == [0, 2, 4, 6, 8]
-    assert sorted(compared[5:]) == [3, 5, 7, 9]
+    # Beside it no other is near as probable.
+    assert compared[5:] == [7]
     assert verified.weight.argmax() == 6
     assert verified.weight[7] > verified.weight[0]
 
@@ -89,7 +90,7 @@ def test_one_image_of_each_place_is_compared_the_heaviest_first_then_those_aroun
 def test_comparing_ends_once_the_answer_is_sure(prepare):
     _, compared = verify(prepare(random_descriptors(40)), {4: 300}, confidence=0.8)
     assert compared[:5] == [0, 2, 4, 6, 8]
-    assert sorted(compared[5:]) == [1, 3, 5, 7]
+    assert compared[5:] == [5]
 
 
 def test_the_answer_is_where_inliers_peak_beside_the_image_that_was_compared_first(prepare):
