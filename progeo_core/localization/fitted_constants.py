@@ -40,7 +40,8 @@ class VerificationConstants(NamedTuple):
     For an image by itself, wrong_inliers: number that it usually shares with wrong places.
     wrong_spread: standard deviation of that (e-folds). right_inliers: number that it usually shares
     with the right one; more say as much. right_spread: as above. alike_odds: log odds that a place
-    loses in a map all of whose places look alike. image_highest: highest log odds.
+    loses in a map all of whose places look alike. image_highest: highest log odds where the map
+    ends; elsewhere the bound is the same as of a sequence.
     """
 
     even_inliers: float = 25.0

@@ -54,13 +54,16 @@ def image_log_odds(
     fitted: VerificationConstants,
     look_alikes: float = 0.0,
     detail: float = 1.0,
+    *,
+    at_end: NDArray[np.bool_],
 ) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared, of one image by itself.
 
-    Parameters are those of `inlier_log_odds`. Logarithms of inliers are normal: of right places
-    around what is usual, of wrong ones around what is usual for this image, which all that was
-    compared elsewhere tells, and what is usual for any image where little was. So a place needs a
-    large lead over one or two others, a smaller one over many that agree. (Predictive of a
+    Parameters are those of `inlier_log_odds`. at_end: whether the map ends at a place [m]; what
+    lies beyond shares much with it, too. Logarithms of inliers are normal: of right places around
+    what is usual, of wrong ones around what is usual for this image, which all that was compared
+    elsewhere tells, and what is usual for any image where little was. So a place needs a large lead
+    over one or two others, a smaller one over many that agree. (Predictive of a
     normal-inverse-gamma prior: Murphy 2007, Conjugate Bayesian analysis of the Gaussian
     distribution, equations 85 to 89 and 99.)
     """
@@ -83,7 +86,8 @@ def image_log_odds(
     wrong = _log_student_t((found - level) / np.sqrt(scale), freedom) - 0.5 * np.log(scale)
     below = np.minimum(found - math.log(fitted.right_inliers + chance), 0.0) / fitted.right_spread
     right = -0.5 * (below**2 + math.log(2.0 * math.pi)) - math.log(fitted.right_spread)
-    odds = np.clip(right - wrong, fitted.lowest, fitted.image_highest)
+    highest = np.where(at_end[known], fitted.image_highest, fitted.highest)
+    odds = np.clip(right - wrong, fitted.lowest, highest)
     odds -= fitted.alike_odds * look_alikes
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds

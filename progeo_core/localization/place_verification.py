@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import image_log_odds, inlier_log_odds
+from progeo_core.localization.inlier_evidence import inlier_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
@@ -25,39 +24,19 @@ if TYPE_CHECKING:
 IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
-_APART_RADII = 2.0
-# No image is compared with more places than this, one by itself with some more, and one that is
-# compared at all with so many: what fits the first place may fit others that are built to the same
-# plan.
-_MAX_PLACES, _MAX_BY_ITSELF, _MIN_PLACES = 5, 7, 3
+APART_RADII = 2.0
+# No image is compared with more places than this, and one that is compared at all with so many:
+# what fits the first place may fit others that are built to the same plan.
+_MAX_PLACES, _MIN_PLACES = 5, 3
 # Places of a belief before the one that the image by itself would choose.
 _MAX_FIRST = 2
-
-
-class WeightedMatches(NamedTuple):
-    """Matches of one image before verification, heaviest first.
-
-    rows, weight: [k]. confidence: that the place of the heaviest is right. presence: how probable
-    it is that any place of the map is.
-    """
-
-    rows: IntArray
-    weight: FloatArray
-    confidence: float
-    presence: float
-
-
-class VerifiedPlaces(NamedTuple):
-    """Weights [k] of an image's matches, and how probable the best place is."""
-
-    weight: FloatArray
-    confidence: float
 
 
 class PlaceVerifier:
     """Verifier of a map's most probable places by the local features of their images.
 
-    look_alikes: share of the map's places that look like some elsewhere.
+    constants: of the evidence. look_alikes: share of the map's places that look like some
+    elsewhere.
     """
 
     def __init__(
@@ -68,23 +47,8 @@ class PlaceVerifier:
     ) -> None:
         """Verify places of a map; radius_m: of one place."""
         self._map, self._radius_m = prepared, radius_m
-        self._constants = constants or VerificationConstants()
+        self.constants = constants or VerificationConstants()
         self.look_alikes = prepared.look_alikes(radius_m)
-
-    def weigh_matches(
-        self,
-        query: Query,
-        matches: WeightedMatches,
-        settings: LocalizerSettings,
-    ) -> VerifiedPlaces:
-        """Weigh the matches of one image by the inliers of their places."""
-        position = self._map.places.position[matches.rows]
-        place = distinct_places(matches.weight, position, self._radius_m, _MAX_BY_ITSELF)
-        prior = prior_of_places(matches, place)
-        log_odds = self._compare(
-            query, matches.rows, place, position, prior, settings, image_log_odds
-        )
-        return weigh_places(matches.weight, place, prior, log_odds)
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
         """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
@@ -92,9 +56,7 @@ class PlaceVerifier:
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        log_odds = self._compare(
-            query, rows, place, belief.position, prior, settings, inlier_log_odds
-        )
+        log_odds = self._compare(query, rows, place, belief.position, prior, settings)
         # What was not compared fits no better than the best of what was, where that fits badly.
         compared = log_odds != 0.0
         others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
@@ -145,24 +107,23 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
-        evidence: Callable[..., FloatArray],
     ) -> FloatArray:
         """Return the log odds [m] of places, the heaviest compared first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
-        [m + 1] of all else and of each place. evidence: log odds by inliers.
+        [m + 1] of all else and of each place.
         Stops where one of the compared places has become sure.
         """
         finish = time.monotonic() + settings.verification_ms * 1e-3
         _, first = np.unique(place, return_index=True)
         first = first[place[first] >= 0]
-        apart_m = _APART_RADII * self._radius_m
+        apart_m = APART_RADII * self._radius_m
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
         detail = self.detail(query)
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            log_odds = evidence(
-                inliers, position[first], apart_m, self._constants, self.look_alikes, detail
+            log_odds = inlier_log_odds(
+                inliers, position[first], apart_m, self.constants, self.look_alikes, detail
             )
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish
@@ -194,39 +155,8 @@ def rival_places(belief: Belief, radius_m: float) -> IntArray:
     return rival
 
 
-def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:
-    """Return the probability [m + 1] of all else and of each place before any is compared.
-
-    place: [k] of the matches, -1 is all else, which also is what is off the map. Other places are
-    less probable than place 0 as they weigh less, and all together than that the map has the right
-    one.
-    """
-    shares = np.bincount(place + 1, matches.weight, place.max() + 2)
-    prior: FloatArray = matches.confidence * shares / max(shares[1], 1e-300)
-    others, room = prior[2:].sum(), max(0.0, matches.presence - matches.confidence)
-    prior[2:] *= min(1.0, room / max(others, 1e-300))
-    prior[0] = max(0.0, 1.0 - prior[1:].sum())
-    return prior
-
-
 def posterior_of_places(prior: FloatArray, log_odds: FloatArray) -> FloatArray:
     """Return the probability [m + 1] of all else, of which nothing is said, and of each place."""
     posterior = prior * np.exp(np.append(0.0, log_odds))
     normalized: FloatArray = posterior / posterior.sum()
     return normalized
-
-
-def weigh_places(
-    weight: FloatArray, place: IntArray, prior: FloatArray, log_odds: FloatArray
-) -> VerifiedPlaces:
-    """Apply Bayes' rule to the matches [k] of one image (see `prior_of_places`)."""
-    owner = place + 1
-    shares = np.bincount(owner, weight, len(prior))
-    posterior = posterior_of_places(prior, log_odds)
-    spread = posterior / np.maximum(shares, 1e-300)
-    # What was not compared ranks no better for all of that looking different.
-    # That nothing of the map may be right says nothing for it.
-    last = len(prior) - 1
-    unweighed = prior[last] / max(shares[last], 1e-300) * posterior[0] / max(prior[0], 1e-300)
-    spread[0] = min(spread[0], unweighed * np.exp(min(0.0, float(log_odds.max()))))
-    return VerifiedPlaces(weight * spread[owner], float(posterior[1:].max()))

@@ -15,8 +15,9 @@ from progeo_core.localization.consensus import (
 )
 from progeo_core.localization.decision import decide_image
 from progeo_core.localization.fitted_constants import SingleImageConstants
+from progeo_core.localization.image_verification import ImageVerifier, WeightedMatches
 from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.place_verification import PlaceVerifier, WeightedMatches
+from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query, Ranking
 from progeo_core.poses.pose_estimate import PoseEstimate
@@ -36,7 +37,8 @@ class SingleImageRanker:
         constants: SingleImageConstants | None = None,
     ) -> None:
         """Rank the places of a map."""
-        self._map, self._consensus, self._verifier = prepared, consensus, verifier
+        self._map, self._consensus, self._look_alikes = prepared, consensus, verifier.look_alikes
+        self._verifier = ImageVerifier(prepared, consensus.place_radius_m, verifier)
         self._constants = constants or SingleImageConstants()
 
     def rank(self, query: Query, settings: LocalizerSettings) -> Ranking:
@@ -47,7 +49,7 @@ class SingleImageRanker:
         similarity = 0.5 * (standardized + plain)
         order = np.argsort(-similarity, kind="stable")
         on_map = presence(float(standardized.max()) / self._map.far_spread, self._constants)
-        doubt = self._constants.alike_doubt * self._verifier.look_alikes
+        doubt = self._constants.alike_doubt * self._look_alikes
         on_map *= max(_MIN_ON_MAP, 1.0 - doubt)
         rows, similarity = query.candidates[order], similarity[order]
         estimate = estimate_pose(
@@ -73,7 +75,7 @@ class SingleImageRanker:
         weight = match_weights(ranking.similarity, self._constants.sharpness)
         confidence = ranking.estimate.confidence
         matches = WeightedMatches(ranking.rows, weight, confidence, on_map)
-        verified = self._verifier.weigh_matches(query, matches, settings)
+        verified = self._verifier.weigh(query, matches, settings)
         order = np.argsort(-verified.weight, kind="stable")
         rows = ranking.rows[order]
         estimate = pose_from_weights(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from progeo_core.descriptors.fingerprint import ModelFingerprint
 from progeo_core.geo import Datum
+from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
@@ -51,3 +52,18 @@ def prepare(tmp_path) -> Iterator[Callable[..., PreparedMap]]:
     yield make
     for place_map in opened:
         place_map.close()
+
+
+class CountingVerifier(PlaceVerifier):
+    """Verification by given inliers of each row, which notes the rows that it compared."""
+
+    def __init__(self, prepared, inliers):
+        super().__init__(prepared, 15.0)
+        self.given, self.compared = inliers, []
+
+    def inliers(self, query, row):
+        self.compared.append(row)
+        return float(self.given.get(row, 0))
+
+    def detail(self, query):
+        return 1.0

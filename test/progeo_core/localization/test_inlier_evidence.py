@@ -64,10 +64,11 @@ def test_what_a_blank_wall_does_not_share_says_little_against_a_place():
     assert log_odds(120, 14, 0, detail=0.1)[0] == log_odds(120, 14, 0)[0]
 
 
-def by_itself(*inliers, position=None, **known):
+def by_itself(*inliers, position=None, at_end=True, **known):
     if position is None:
         position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
-    return image_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+    ends = np.full(len(inliers), at_end)
+    return image_log_odds(np.array(inliers, float), position, 5.0, FITTED, at_end=ends, **known)
 
 
 def test_lead_over_many_places_says_more_than_over_one_or_two():
@@ -96,6 +97,14 @@ def test_more_inliers_never_say_less():
     odds = [by_itself(inliers, 20, 18, 25)[0] for inliers in (25, 40, 60, 90, 150, 300, 1000)]
     assert odds == sorted(odds)
     assert odds[-1] == pytest.approx(FITTED.image_highest)
+
+
+def test_a_place_at_which_the_map_ends_is_never_as_sure_as_one_amid_it():
+    at_end, amid = (by_itself(1000, 20, 18, 25, at_end=one)[0] for one in (True, False))
+    assert at_end == pytest.approx(FITTED.image_highest)
+    assert amid == pytest.approx(FITTED.highest)
+    # Where either is far from sure, that says nothing.
+    assert by_itself(30, 20, at_end=True)[0] == by_itself(30, 20, at_end=False)[0]
 
 
 def test_neighbours_are_no_rivals_of_an_image_by_itself():

@@ -10,21 +10,6 @@ from progeo_core.localization.single_image_ranker import SingleImageRanker
 from test.progeo_core.localization.conftest import random_descriptors
 
 
-class FavouringVerifier(PlaceVerifier):
-    """Verification that finds one place right and all others wrong, and says that it was asked."""
-
-    look_alikes = 0.0
-
-    def __init__(self, row):
-        self.row, self.asked = row, 0
-
-    def weigh_matches(self, query, matches, settings):
-        from progeo_core.localization.place_verification import VerifiedPlaces
-
-        self.asked = settings.verification_ms
-        return VerifiedPlaces(np.where(matches.rows == self.row, 1.0, 1e-9), 0.99)
-
-
 class GivenInliers(PlaceVerifier):
     """Verification by given inliers of one place, and few of all others."""
 
@@ -45,8 +30,9 @@ def query(prepared, vector, image=None):
 
 
 def rank(prepared, vector, *, verifier=None, image=None, constants=None, budget_ms=0):
+    verifier = verifier or GivenInliers(prepared, 0, 200.0)
     consensus = ConsensusSettings().widened(prepared.spacing.spacing_m)
-    ranker = SingleImageRanker(prepared, consensus, verifier or FavouringVerifier(0), constants)
+    ranker = SingleImageRanker(prepared, consensus, verifier, constants)
     return ranker.rank(query(prepared, vector, image), LocalizerSettings(verification_ms=budget_ms))
 
 
@@ -64,9 +50,8 @@ def test_two_equal_places_are_ambiguous_until_verification_settles_them(prepare)
     vectors[30] = vectors[12]
     prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
     assert rank(prepared, vectors[12]).decision.state == AMBIGUOUS
-    verifier = FavouringVerifier(30)
-    settled = rank(prepared, vectors[12], verifier=verifier, image=image, budget_ms=7)
-    assert verifier.asked == 7
+    verifier = GivenInliers(prepared, 30, 200.0)
+    settled = rank(prepared, vectors[12], verifier=verifier, image=image, budget_ms=1000)
     assert settled.rows[0] == 30
     assert settled.decision.accepted
 

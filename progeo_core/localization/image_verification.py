@@ -1,0 +1,184 @@
+"""Verification of an image by itself: which of its matches is right, by their inliers."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from progeo_core.geo import FloatArray
+from progeo_core.localization.consensus import distinct_places
+from progeo_core.localization.inlier_evidence import image_log_odds
+from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.map_ends import MapEnds
+from progeo_core.localization.place_verification import (
+    APART_RADII,
+    PlaceVerifier,
+    posterior_of_places,
+)
+from progeo_core.localization.prepared_map import PreparedMap
+from progeo_core.localization.ranking import Query
+
+IntArray = NDArray[np.int64]
+
+# An image is compared with no more places than this, in any case with so many, and is not sure
+# before it was with some more: what fits a place may fit others that are built to the same plan.
+_MAX_PLACES, _MIN_PLACES, _MIN_SURE = 12, 3, 5
+# Then it is compared with so many images near the best place, for which some of the time is kept,
+# while one of them may be this much as probable as the best.
+_MAX_NEAR, _SHARE_OF_PLACES, _MIN_SHARE = 5, 0.7, 0.3
+
+
+class WeightedMatches(NamedTuple):
+    """Matches of one image before verification, heaviest first.
+
+    rows, weight: [k]. confidence: that the place of the heaviest is right. presence: how probable
+    it is that any place of the map is.
+    """
+
+    rows: IntArray
+    weight: FloatArray
+    confidence: float
+    presence: float
+
+
+class VerifiedPlaces(NamedTuple):
+    """Weights [k] of an image's matches, and how probable the best place is."""
+
+    weight: FloatArray
+    confidence: float
+
+
+class ImageVerifier:
+    """Verifier of the matches of one image, which no other image supports."""
+
+    def __init__(self, prepared: PreparedMap, radius_m: float, verifier: PlaceVerifier) -> None:
+        """Verify places of a map; radius_m: of one place. verifier: counts inliers."""
+        self._map, self._radius_m, self._verifier = prepared, radius_m, verifier
+
+    @functools.cached_property
+    def _ends(self) -> MapEnds:
+        return MapEnds(self._map.places.position, self._radius_m)
+
+    def weigh(
+        self, query: Query, matches: WeightedMatches, settings: LocalizerSettings
+    ) -> VerifiedPlaces:
+        """Weigh the matches of an image by the inliers of their places.
+
+        One image of each place is compared, the heaviest first, until one place has become sure.
+        Then those around it are: the place may begin just beyond.
+        """
+        start, budget = time.monotonic(), settings.verification_ms * 1e-3
+        position = self._map.places.position[matches.rows]
+        place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
+        prior = prior_of_places(matches, place)
+        _, first = np.unique(place, return_index=True)
+        first = first[place[first] >= 0]
+        inliers, at_end = np.full(len(place), np.nan), self._ends.at_end(position[first])
+        for number, match in enumerate(first.tolist(), 1):
+            inliers[match] = self._verifier.inliers(query, int(matches.rows[match]))
+            log_odds = self._log_odds(query, inliers[first], position[first], at_end)
+            posterior = posterior_of_places(prior, log_odds)[1:]
+            late = time.monotonic() - start >= _SHARE_OF_PLACES * budget
+            sure = number >= _MIN_SURE and posterior.max() >= settings.min_confidence
+            if (late and number >= _MIN_PLACES) or sure:
+                break
+        best = int(posterior.argmax())
+        distance = np.linalg.norm(position - position[first[best]], axis=1)
+        near = np.flatnonzero(distance <= APART_RADII * self._radius_m)
+        share = self._compare_near(
+            query, matches.rows[near], matches.weight[near], inliers[near], start + budget
+        )
+        at_end[best] = self._ends.at_end(position[near[[share.argmax()]]])[0]
+        log_odds = self._log_odds(query, inliers[first], position[first], at_end)
+        verified = weigh_places(matches.weight, place, prior, log_odds)
+        weight = verified.weight.copy()
+        weight[near] = weight[near].sum() * share
+        return VerifiedPlaces(weight, verified.confidence)
+
+    def _compare_near(
+        self, query: Query, rows: IntArray, weight: FloatArray, inliers: FloatArray, finish: float
+    ) -> FloatArray:
+        """Return how probable matches [n] near each other are, if one of them is right.
+
+        inliers: NaN where a match was not compared; the most probable ones are, and what is left
+        shares as much as the nearest one that was. finish: of the time (s) there is.
+        """
+        position = self._map.places.position[rows]
+        distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
+        inliers, left = inliers.copy(), np.isnan(inliers)
+        share = self._shares(weight, inliers, distance)
+        for _ in range(_MAX_NEAR):
+            match = int(np.where(left, share, -1.0).argmax())
+            in_question = left[match] and share[match] >= _MIN_SHARE * share.max()
+            if not in_question or time.monotonic() >= finish:
+                break
+            inliers[match], left[match] = self._verifier.inliers(query, int(rows[match])), False
+            share = self._shares(weight, inliers, distance)
+        return share
+
+    def _shares(self, weight: FloatArray, inliers: FloatArray, distance: FloatArray) -> FloatArray:
+        """Return how probable matches [n] are by weights and inliers (NaN: as the nearest known).
+
+        distance: [n, n] between them (m).
+        """
+        log_share = np.log(np.maximum(weight, 1e-300))
+        known = np.flatnonzero(np.isfinite(inliers))
+        if known.size:
+            constants = self._verifier.constants
+            found = inliers[known[distance[:, known].argmin(axis=1)]]
+            log_share += constants.slope * np.log(found + constants.chance_inliers)
+        share: FloatArray = np.exp(log_share - log_share.max())
+        return share / float(share.sum())
+
+    def _log_odds(
+        self,
+        query: Query,
+        inliers: FloatArray,
+        position: FloatArray,
+        at_end: NDArray[np.bool_],
+    ) -> FloatArray:
+        verifier = self._verifier
+        return image_log_odds(
+            inliers,
+            position,
+            APART_RADII * self._radius_m,
+            verifier.constants,
+            verifier.look_alikes,
+            verifier.detail(query),
+            at_end=at_end,
+        )
+
+
+def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:
+    """Return the probability [m + 1] of all else and of each place before any is compared.
+
+    place: [k] of the matches, -1 is all else, which also is what is off the map. Other places are
+    less probable than place 0 as they weigh less, and all together than that the map has the right
+    one.
+    """
+    shares = np.bincount(place + 1, matches.weight, place.max() + 2)
+    prior: FloatArray = matches.confidence * shares / max(shares[1], 1e-300)
+    others, room = prior[2:].sum(), max(0.0, matches.presence - matches.confidence)
+    prior[2:] *= min(1.0, room / max(others, 1e-300))
+    prior[0] = max(0.0, 1.0 - prior[1:].sum())
+    return prior
+
+
+def weigh_places(
+    weight: FloatArray, place: IntArray, prior: FloatArray, log_odds: FloatArray
+) -> VerifiedPlaces:
+    """Apply Bayes' rule to the matches [k] of one image (see `prior_of_places`)."""
+    owner = place + 1
+    shares = np.bincount(owner, weight, len(prior))
+    posterior = posterior_of_places(prior, log_odds)
+    spread = posterior / np.maximum(shares, 1e-300)
+    # What was not compared ranks no better for all of that looking different.
+    # That nothing of the map may be right says nothing for it.
+    last = len(prior) - 1
+    unweighed = prior[last] / max(shares[last], 1e-300) * posterior[0] / max(prior[0], 1e-300)
+    spread[0] = min(spread[0], unweighed * np.exp(min(0.0, float(log_odds.max()))))
+    return VerifiedPlaces(weight * spread[owner], float(posterior[1:].max()))
