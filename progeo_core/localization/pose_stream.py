@@ -38,6 +38,8 @@ from progeo_core.poses.pose_estimate import PoseEstimate
 _SPEED_ANSWERS = 8
 # An answer this much older (s) than the last starts a new run; a little older is only late.
 _RESTART_S = 1.0
+# Answers this near to each other (m) may be of one image that came twice.
+_SAME_PLACE_M = 0.1
 
 
 class OdomInMap(NamedTuple):
@@ -48,9 +50,13 @@ class OdomInMap(NamedTuple):
 
 
 class _Last(NamedTuple):
-    """Pose that went out last, what the filter believes of it, and where odometry had the robot."""
+    """Pose that went out last, what the filter believes of it, and where odometry had the robot.
+
+    camera: that took the image.
+    """
 
     stamp_ns: int
+    camera: str
     pose: Corrected
     robot: BufferedPose | None
 
@@ -83,7 +89,7 @@ class PoseStream:
         """Return an answer with the pose that continues those before it, if it is accepted.
 
         `relocalized` says where it does not: at first, where the robot was found elsewhere, and of
-        an image without a stamp.
+        an image without a stamp, or of another place with that of the same camera's last.
         """
         if not answer.stamp_ns:
             return answer._replace(relocalized=answer.accepted)
@@ -92,6 +98,8 @@ class PoseStream:
         robot = self._odometry.at(answer.stamp_ns)
         last = self._last
         if last is None or (last.stamp_ns - answer.stamp_ns) * 1e-9 > _RESTART_S:
+            return self._start(answer, robot, "")
+        if self._is_stamped_alike(answer, last):
             return self._start(answer, robot, "")
         is_late = answer.stamp_ns <= last.stamp_ns
         if not is_late:
@@ -103,7 +111,7 @@ class PoseStream:
             return self._start(answer, robot, why)
         pose = corrected(expected, answer.estimate)
         if not is_late:
-            self._last = _Last(answer.stamp_ns, pose, robot)
+            self._last = _Last(answer.stamp_ns, answer.camera, pose, robot)
         geodetic = self._geodetic(pose.estimate.position)
         return answer._replace(estimate=pose.estimate, geodetic=geodetic, relocalized=False)
 
@@ -158,12 +166,22 @@ class PoseStream:
             self._origin = _origin_of(approach(now, target, elapsed_s), robot)
             return self._origin
 
+    def _is_stamped_alike(self, answer: Localization, last: _Last) -> bool:
+        """Whether an answer has the stamp of the same camera's last, and is of another place.
+
+        Stamps are too coarse then, or the clock stands, so that nothing tells how long it took.
+        """
+        if (answer.stamp_ns, answer.camera) != (last.stamp_ns, last.camera):
+            return False
+        _, before = self._recent[-1]
+        return float(np.linalg.norm(answer.estimate.position - before)) > _SAME_PLACE_M
+
     def _start(self, answer: Localization, robot: BufferedPose | None, why: str) -> Localization:
         """Take an answer as it is."""
         self.reset()
         self._recent.append((answer.stamp_ns, answer.estimate.position))
         pose = Corrected(answer.estimate, first_belief(answer.estimate))
-        self._last = _Last(answer.stamp_ns, pose, robot)
+        self._last = _Last(answer.stamp_ns, answer.camera, pose, robot)
         return answer._replace(relocalized=True, reason=answer.reason + why)
 
     def _expect(self, last: _Last, stamp_ns: int, robot: BufferedPose | None) -> Expected:

@@ -93,9 +93,9 @@ class SequenceTracker:
     ) -> IntArray | None:
         """Move the belief on to an image; return the rows of places that now carry some.
 
-        stamp_ns: 0 unknown. descriptor: [D] in the map's standardization. camera: its name; an
-        image a little older than another camera's counts for the newest pose. travel: odometry
-        since `last_stamp_ns`, None unknown.
+        stamp_ns: 0 unknown, as is one that the camera's last image had already. descriptor: [D] in
+        the map's standardization. camera: its name; an image a little older than another camera's
+        counts for the newest pose. travel: odometry since `last_stamp_ns`, None unknown.
         Returns None for an image that shows nothing new or comes late: it does not count.
         """
         if self._is_restart(stamp_ns):
@@ -103,16 +103,18 @@ class SequenceTracker:
         before = self._last_images.get(camera)
         similarity = -1.0 if before is None else _cosine(descriptor, before.descriptor)
         novelty = min(1.0, (1.0 - similarity) / (1.0 - self._neighbour_similarity))
+        # A camera takes no two images at once: stamps are too coarse, or the clock stands.
+        time_ns = 0 if before is not None and stamp_ns == before.stamp_ns else stamp_ns
         if before is not None:
             if novelty < _MIN_NOVELTY or 0 < stamp_ns < before.stamp_ns:
                 self._pass_over(stamp_ns, travel)
                 return None
             # A jump that one camera has shown is not shown again by the others.
-            if not 0 < stamp_ns <= self.last_stamp_ns:
+            if not 0 < time_ns <= self.last_stamp_ns:
                 self._filter.doubt(self._jump_chance(similarity))
             self._usual += _USUAL_GAIN * (similarity - self._usual)
         moved_m = novelty * self._spacing_m
-        carried = self._filter.predict(*self._motion(stamp_ns, novelty, travel), moved_m)
+        carried = self._filter.predict(*self._motion(time_ns, novelty, travel), moved_m)
         self._stood_s = 0.0
         self._novelty = novelty
         self._last_images[camera] = _LastImage(descriptor, stamp_ns)

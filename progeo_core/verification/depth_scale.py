@@ -16,7 +16,7 @@ _MIN_BASELINE_M = 0.05
 _MAX_LOG, _MIN_ERRORS, _MIN_PLACES = np.log(1.08), 3.0, 6
 # Nor is it where poses that err by this much (m) from one end of the places to the other explain
 # it: the errors of places side by side are alike.
-_POSE_ERROR_M = 0.2
+_POSE_ERROR_M = 0.15
 
 
 class DepthScale(NamedTuple):

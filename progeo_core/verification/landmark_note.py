@@ -20,7 +20,8 @@ TRIANGULATED = "triangulated between known poses"
 # How the part of a map's note begins that says for how many places a camera pose was found.
 POSES_FOUND = "camera poses of "
 # How the parts of a map's note begin that say what was done here.
-_NONE, _REFUSED, _UNCHECKED = "none", "refused", "not compared with each other yet"
+_SAID = _NONE, _REFUSED, _UNCHECKED = "none", "refused", "not compared with each other yet"
+_NONE_POSED = f"{POSES_FOUND}0 of "
 
 
 class LandmarkReport(NamedTuple):
@@ -65,14 +66,14 @@ def say_done(place_map: PlaceMap, report: LandmarkReport, errors: PoseErrors | N
     note = place_map.structure
     if note is None:
         return
-    said = (_NONE, _REFUSED, _UNCHECKED)
-    parts = [one for one in note.source.split("; ") if not one.startswith(said)]
+    before = note.source.split("; ")
+    parts = [one for one in before if not one.startswith((*_SAID, _NONE_POSED))]
     done = _with_parts(note, parts)
     if errors is not None:
         done = joined_structure(done, rough_poses(note.extractor, TRIANGULATED, *errors))
     done = _with_parts(done, [done.source, *(f"{_REFUSED} {one}" for one in report.refusals)])
     if report.reason:
-        poses = [one for one in parts if one.startswith(POSES_FOUND)]
+        poses = [one for one in before if one.startswith(POSES_FOUND)]
         none = StructureNote(note.extractor, "")
         done = _with_parts(none, [f"{_NONE}: {report.reason}", *poses])
     if done != note:

@@ -172,6 +172,15 @@ def test_withheld_late_and_unstamped_answers_do_not_move_the_stream() -> None:
     assert drive.next([0.0, 0.0, 0.0]).relocalized
 
 
+def test_stamps_that_stand_do_not_hold_poses_back_but_an_image_twice_is_no_jump() -> None:
+    stream = PoseStream(PoseBuffer())
+    stream.follow(answer(0.0, [0.0, 0.0, 0.0]))
+    for second, x_m in ((1.0, 1.0), (1.0, 2.0), (1.0, 3.0)):
+        followed = stream.follow(answer(second, [x_m, 0.0, 0.0]))
+    assert planar(followed)[0] == pytest.approx(3.0)
+    assert not stream.follow(answer(1.0, [3.05, 0.0, 0.0])).relocalized
+
+
 def test_the_origin_of_odometry_comes_in_steps_and_ends_at_the_pose() -> None:
     drive = Drive(1.0)
     first = drive.next([0.0, 0.0, 0.0])

@@ -79,6 +79,14 @@ def test_duplicate_and_unknown_stamps_still_count_when_the_view_changed(stamps):
     assert robot.tracker.steps == 2
 
 
+def test_a_robot_whose_clock_stands_is_followed():
+    robot = Robot()
+    for row in range(12):
+        robot.passes(100, row)
+    assert robot.belief.rows[0] == 11
+    assert robot.belief.probability[0] > 0.8
+
+
 def test_late_image_changes_nothing():
     robot = Robot()
     robot.passes(10.0, 5)
