@@ -8,7 +8,6 @@ to a pose, its covariance does not show: the landmarks that fit are few, and agr
 from __future__ import annotations
 
 import collections
-import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -35,11 +34,13 @@ _ZOOMS = (0.62, 0.77, 0.88, 1.0, 1.13, 1.3, 1.6)
 _IMAGE_ERRORS, _KNOWN_ERRORS = (0.02, 0.05), (0.04, 0.04)
 # An error of so much that is so improbable (99.7 % of chi-square in two dimensions) is one.
 _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
-# Where two standard deviations leave no error of the focal length beyond the first, the map's own
-# calibration is confirmed; beyond the second, it is not grossly wrong. Both grow as the deviations
-# of lenses do where points are triangulated. Another one is right but for what stays open, where
-# they leave no more than the third.
-_CONFIRMED, _KNOWN_OPEN, _OTHER_OPEN = 0.08, 0.25, 0.20
+# Where two standard deviations leave no errors of the focal length and of the radial term beyond
+# these, the map's own calibration is confirmed; both grow as the deviations of lenses do where
+# points are triangulated.
+_CONFIRMED = (0.08, 0.20)
+# Where they leave no error of the focal length beyond the first (which grows, too), the map's own
+# calibration is not grossly wrong; another one is right but for what stays open, within the second.
+_KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -80,14 +81,14 @@ class Lens(NamedTuple):
 class Verdict(NamedTuple):
     """What images say of a calibration.
 
-    fault: why it cannot be relied on, "" where nothing speaks against it. sigma: root mean square
-    of its focal length's error (share) as images leave it open, 0 where the map's own is confirmed.
-    trusted: whether it is the map's own and not grossly wrong. unconfirmed: whether another one is
-    only not yet known.
+    fault: why it cannot be relied on, "" where nothing speaks against it. open: mean squares [2, 2]
+    of the errors of the focal length (share) and of the radial term as images leave them open, None
+    where the map's own is confirmed. trusted: whether it is the map's own and not grossly wrong.
+    unconfirmed: whether another one is only not yet known.
     """
 
     fault: str = ""
-    sigma: float = 0.0
+    open: FloatArray | None = None
     trusted: bool = False
     unconfirmed: bool = False
 
@@ -125,15 +126,16 @@ class LensHistory:
             if found.is_wrong:
                 return Verdict(found.fault)
         prior = _Estimate(np.zeros(2), np.diag([0.0, radial]))
-        together = _joined([prior, *seen.estimates])
-        sigma = math.hypot(together.error[0], together.sigma)
-        left = abs(together.error[0]) + 2.0 * together.sigma
+        left = _joined([prior, *seen.estimates]).left[0]
+        together = _joined(seen.estimates)
         if known:
             # Landmarks of the map share the errors of its own calibration.
-            left /= self._error_factor
-            return Verdict(sigma=0.0 if left < _CONFIRMED else sigma, trusted=left < _KNOWN_OPEN)
+            limits = np.array(_CONFIRMED) * self._error_factor
+            confirmed = left < limits[0] and together.left[1] < limits[1]
+            trusted = left < _KNOWN_OPEN * self._error_factor
+            return Verdict(open=None if confirmed else together.open, trusted=bool(trusted))
         if left < _OTHER_OPEN:
-            return Verdict(sigma=sigma)
+            return Verdict(open=together.open)
         return Verdict(
             "the calibration is of another camera than the map's, and its focal length is not"
             f" confirmed yet: images leave it open by {min(1.0, left):.0%}",
@@ -151,6 +153,17 @@ class _Estimate(NamedTuple):
     def sigma(self) -> float:
         """Return the standard deviation of the focal length's error."""
         return float(np.sqrt(np.linalg.inv(self.information)[0, 0]))
+
+    @property
+    def left(self) -> FloatArray:
+        """Return the largest errors [2] within two standard deviations."""
+        return np.abs(self.error) + 2.0 * np.sqrt(np.diag(np.linalg.inv(self.information)))
+
+    @property
+    def open(self) -> FloatArray:
+        """Return the mean squares [2, 2] of the errors."""
+        squares: FloatArray = np.linalg.inv(self.information) + np.outer(self.error, self.error)
+        return squares
 
     @property
     def is_wrong(self) -> bool:
@@ -172,7 +185,8 @@ class _Estimate(NamedTuple):
         )
 
 
-def _joined(estimates: list[_Estimate]) -> _Estimate:
+def _joined(estimates: Iterable[_Estimate]) -> _Estimate:
+    estimates = [*estimates]
     information = np.sum([one.information for one in estimates], axis=0)
     weighted = np.sum([one.information @ one.error for one in estimates], axis=0)
     return _Estimate(np.linalg.solve(information, weighted), information)
@@ -218,17 +232,18 @@ def fitting_lens(pairs: Correspondences, starts: Iterable[tuple[CameraPose, floa
     return _lens(pairs, _refined(pairs, best, _LAST_PX))
 
 
-def focal_drift(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> FloatArray:
-    """Return how [6] a pose (m, rad about the map's axes) follows the scale of a focal length.
+def lens_drift(rays: FloatArray, landmarks: FloatArray, pose: CameraPose) -> FloatArray:
+    """Return how [6, 2] a pose (m, rad about the map's axes) follows the errors of a lens.
 
-    rays: [n, 2] of landmarks [n, 3] (m) that fit the pose.
+    These are of the scale of the focal length, and of the radial term. rays: [n, 2] of landmarks
+    [n, 3] (m) that fit the pose.
     """
     view = _View(pose.position, pose.rotation, 0.0, 0.0)
     residual, jacobian = _linearized(Correspondences(rays, landmarks), view)
-    jacobian = jacobian[:7]
-    weighted = (jacobian / (1.0 + (residual**2).sum(axis=0))).reshape(7, -1)
-    information, size = _normalized(weighted @ jacobian.reshape(7, -1).T)
-    drift = -np.linalg.solve(information[:6, :6], information[:6, 6]) * size[6] / size[:6]
+    weighted = (jacobian / (1.0 + (residual**2).sum(axis=0))).reshape(8, -1)
+    information, size = _normalized(weighted @ jacobian.reshape(8, -1).T)
+    drift = -np.linalg.solve(information[:6, :6], information[:6, 6:])
+    drift *= size[6:] / size[:6, None]
     return np.concatenate([view.axes @ drift[:3], view.axes @ drift[3:]])
 
 

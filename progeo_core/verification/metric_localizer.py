@@ -24,7 +24,7 @@ from progeo_core.verification.calibration_check import (
     Lens,
     LensHistory,
     fitting_lens,
-    focal_drift,
+    lens_drift,
     zoomed,
 )
 from progeo_core.verification.feature_matching import mutual_matches
@@ -174,9 +174,9 @@ class MetricLocalizer:
         verdict = self._lenses.judge(
             query.intrinsics, lens, refined.pose.position, self._has_seen(query.intrinsics, pairs)
         )
-        if verdict.sigma:
-            drift = focal_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
-            covariance = covariance + verdict.sigma**2 * np.outer(drift, drift)
+        if verdict.open is not None:
+            drift = lens_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
+            covariance = covariance + drift @ verdict.open @ drift.T
         fault = verdict.fault
         if not verdict.trusted:
             fault = fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
