@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import VerificationConstants
+from progeo_core.localization.look_alikes import MANY_ALIKE
 
 # What is usual for any image counts as so many places that were compared, hardly at all where all
 # places look alike; how much wrong places differ as so many.
 _USUAL_IMAGES, _MIN_USUAL, _USUAL_SPREADS = 1.0, 0.05, 5.0
+# In a sequence, the lead of a place is that over so many which it believes most: of many others,
+# one shares more by chance.
+_RIVALS = 5
 
 
 def inlier_log_odds(
@@ -23,7 +27,7 @@ def inlier_log_odds(
     look_alikes: float = 0.0,
     detail: float = 1.0,
 ) -> FloatArray:
-    """Return the log odds of places [m] of a sequence against all that was not compared.
+    """Return the log odds of places [m], by their lead, against all that was not compared.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. look_alikes:
@@ -87,6 +91,30 @@ def image_log_odds(
     odds -= fitted.alike_odds * look_alikes
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds
+
+
+def sequence_log_odds(
+    inliers: FloatArray,
+    position: FloatArray,
+    apart_m: float,
+    fitted: VerificationConstants,
+    look_alikes: float = 0.0,
+    detail: float = 1.0,
+) -> FloatArray:
+    """Return the log odds of places [m] of a sequence, the most probable first.
+
+    Parameters are those of `inlier_log_odds`. What says more for a place counts: its lead over the
+    best of a few others, or how far it is ahead of all that was compared (`image_log_odds`), but
+    not the latter where many places look alike.
+    """
+    odds = inlier_log_odds(inliers, position, apart_m, fitted, look_alikes, detail)
+    if look_alikes > MANY_ALIKE:
+        return odds
+    odds[:_RIVALS] = inlier_log_odds(
+        inliers[:_RIVALS], position[:_RIVALS], apart_m, fitted, look_alikes, detail
+    )
+    by_itself = image_log_odds(inliers, position, apart_m, fitted, look_alikes, detail)
+    return np.maximum(odds, by_itself)
 
 
 def _elsewhere(position: FloatArray, apart_m: float) -> NDArray[np.bool_]:

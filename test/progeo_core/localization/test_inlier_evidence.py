@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import image_log_odds, inlier_log_odds
+from progeo_core.localization.inlier_evidence import (
+    image_log_odds,
+    inlier_log_odds,
+    sequence_log_odds,
+)
 
 FITTED = VerificationConstants()
 LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
@@ -110,3 +114,29 @@ def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
     alone, doubted = by_itself(60)[0], by_itself(60, look_alikes=0.5)[0]
     assert doubted < alone - 0.5 * FITTED.alike_odds
     assert by_itself(8, 20, 20, detail=0.1)[0] == pytest.approx(0.1 * by_itself(8, 20, 20)[0])
+
+
+def in_sequence(*inliers, **known):
+    position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
+    return sequence_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+
+
+def test_in_a_sequence_one_rival_counts_less_the_more_others_agree():
+    few, many = in_sequence(55, 44, 22, 28, 21), in_sequence(55, 44, *[22, 28, 21] * 4)
+    assert many[0] > few[0] + 1.0
+    # The lead over a rival tells which of them is right, all the same.
+    assert many[0] > many[1] + 0.5
+
+
+def test_in_a_sequence_a_place_hardly_believed_takes_nothing_from_one_that_leads():
+    position = np.arange(5)[:, None] * [100.0, 0.0, 0.0]
+    lead = log_odds(60, 20, 22, 18, 21, position=position)[0]
+    assert in_sequence(60, 20, 22, 18, 21, 58)[0] >= lead
+    assert in_sequence(60, 58, 22, 18, 21)[0] < lead - 1.0
+
+
+def test_where_many_places_look_alike_all_rivals_count_and_only_they():
+    inliers = (55, 44, *[22, 28, 21] * 4, 50)
+    position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
+    alike = in_sequence(*inliers, look_alikes=0.5)
+    np.testing.assert_allclose(alike, log_odds(*inliers, position=position, look_alikes=0.5))
