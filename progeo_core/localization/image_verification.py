@@ -71,6 +71,8 @@ class ImageVerifier:
         One image of each place is compared, the heaviest first, until one place has become sure.
         Then those around it are: the place may begin just beyond.
         """
+        # Finding the image's own features is no part of the time to compare them.
+        self._verifier.detail(query)
         start, budget = time.monotonic(), settings.verification_ms * 1e-3
         position = self._map.places.position[matches.rows]
         place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
@@ -142,14 +144,17 @@ class ImageVerifier:
         at_end: NDArray[np.bool_],
     ) -> FloatArray:
         verifier = self._verifier
+        fitted = verifier.constants
+        # What lies beyond the end of a map shares much with its last place, too.
+        highest = np.where(at_end, fitted.image_highest, fitted.highest)
         return image_log_odds(
             inliers,
             position,
             APART_RADII * self._radius_m,
-            verifier.constants,
+            fitted,
             verifier.look_alikes,
             verifier.detail(query),
-            at_end=at_end,
+            highest=highest,
         )
 
 

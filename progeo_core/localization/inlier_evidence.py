@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.fitted_constants import VerificationConstants
+from progeo_core.localization.look_alikes import MANY_ALIKE
 
 # What is usual for any image counts as so many places that were compared, hardly at all where all
 # places look alike; how much wrong places differ as so many.
 _USUAL_IMAGES, _MIN_USUAL, _USUAL_SPREADS = 1.0, 0.05, 5.0
+# In a sequence, the lead of a place is that over so many which it believes most: of many others,
+# one shares more by chance.
+_RIVALS = 5
 
 
 def inlier_log_odds(
@@ -23,7 +27,7 @@ def inlier_log_odds(
     look_alikes: float = 0.0,
     detail: float = 1.0,
 ) -> FloatArray:
-    """Return the log odds of places [m] of a sequence against all that was not compared.
+    """Return the log odds of places [m], by their lead, against all that was not compared.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. look_alikes:
@@ -55,15 +59,15 @@ def image_log_odds(
     look_alikes: float = 0.0,
     detail: float = 1.0,
     *,
-    at_end: NDArray[np.bool_],
+    highest: FloatArray | float,
 ) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared, of one image by itself.
 
-    Parameters are those of `inlier_log_odds`. at_end: whether the map ends at a place [m]; what
-    lies beyond shares much with it, too. Logarithms of inliers are normal: of right places around
-    what is usual, of wrong ones around what is usual for this image, which all that was compared
-    elsewhere tells, and what is usual for any image where little was. So a place needs a large lead
-    over one or two others, a smaller one over many that agree. (Predictive of a
+    Parameters are those of `inlier_log_odds`. highest: log odds, of all places or of each one [m].
+    Logarithms of inliers are normal: of right places around what is usual, of wrong ones around
+    what is usual for this image, which all that was compared elsewhere tells, and what is usual for
+    any image where little was. So a place needs a large lead over one or two others, a smaller one
+    over many that agree. (Predictive of a
     normal-inverse-gamma prior: Murphy 2007, Conjugate Bayesian analysis of the Gaussian
     distribution, equations 85 to 89 and 99.)
     """
@@ -86,11 +90,38 @@ def image_log_odds(
     wrong = _log_student_t((found - level) / np.sqrt(scale), freedom) - 0.5 * np.log(scale)
     below = np.minimum(found - math.log(fitted.right_inliers + chance), 0.0) / fitted.right_spread
     right = -0.5 * (below**2 + math.log(2.0 * math.pi)) - math.log(fitted.right_spread)
-    highest = np.where(at_end[known], fitted.image_highest, fitted.highest)
-    odds = np.clip(right - wrong, fitted.lowest, highest)
+    bound = np.broadcast_to(highest, known.shape)[known]
+    odds = np.clip(right - wrong, fitted.lowest, bound)
     odds -= fitted.alike_odds * look_alikes
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
     return log_odds
+
+
+def sequence_log_odds(
+    inliers: FloatArray,
+    position: FloatArray,
+    apart_m: float,
+    fitted: VerificationConstants,
+    look_alikes: float = 0.0,
+    detail: float = 1.0,
+) -> FloatArray:
+    """Return the log odds of places [m] of a sequence, the most probable first.
+
+    Parameters are those of `inlier_log_odds`. What says more for a place counts: its lead over the
+    best of a few others, or how far it is ahead of all that was compared (`image_log_odds`), but
+    not the latter where many places look alike.
+    """
+    odds = inlier_log_odds(inliers, position, apart_m, fitted, look_alikes, detail)
+    if look_alikes > MANY_ALIKE:
+        return odds
+    odds[:_RIVALS] = inlier_log_odds(
+        inliers[:_RIVALS], position[:_RIVALS], apart_m, fitted, look_alikes, detail
+    )
+    highest = fitted.image_highest
+    by_itself = image_log_odds(
+        inliers, position, apart_m, fitted, look_alikes, detail, highest=highest
+    )
+    return np.maximum(odds, by_itself)
 
 
 def _elsewhere(position: FloatArray, apart_m: float) -> NDArray[np.bool_]:

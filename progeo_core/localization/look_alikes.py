@@ -26,6 +26,9 @@ _APART_RADII = 2.0
 _MIN_LEVEL = 3.0
 # Places that share more than they differ in are alike, no matter how often chance makes them so.
 _MOSTLY_ALIKE = 0.5
+# Where more of a map's places than this look like others, no answer goes without verification, and
+# no lead over what other places share tells the right one.
+MANY_ALIKE = 0.2
 
 
 def alike_by_chance(far_spread: float) -> bool:

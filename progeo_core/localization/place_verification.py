@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import inlier_log_odds
+from progeo_core.localization.inlier_evidence import sequence_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.look_alikes import MANY_ALIKE
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -25,9 +26,10 @@ IntArray = NDArray[np.int64]
 
 # Places farther apart than this many radii of a place show something else.
 APART_RADII = 2.0
-# No image is compared with more places than this, and one that is compared at all with so many:
-# what fits the first place may fit others that are built to the same plan.
-_MAX_PLACES, _MIN_PLACES = 5, 3
+# No image is compared with more places than this, where many look alike with fewer, and one that is
+# compared at all with so many: what fits the first place may fit others that are built to the same
+# plan.
+_MAX_PLACES, _MAX_ALIKE, _MIN_PLACES = 16, 5, 3
 # Places of a belief before the one that the image by itself would choose.
 _MAX_FIRST = 2
 
@@ -52,7 +54,8 @@ class PlaceVerifier:
 
     def log_odds(self, query: Query, belief: Belief, settings: LocalizerSettings) -> FloatArray:
         """Return the log odds of the places of a belief [s], heaviest first, by their inliers."""
-        place = rival_places(belief, self._radius_m)
+        most = _MAX_ALIKE if self.look_alikes > MANY_ALIKE else _MAX_PLACES
+        place = rival_places(belief, self._radius_m, most)
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
@@ -114,15 +117,16 @@ class PlaceVerifier:
         [m + 1] of all else and of each place.
         Stops where one of the compared places has become sure.
         """
-        finish = time.monotonic() + settings.verification_ms * 1e-3
         _, first = np.unique(place, return_index=True)
         first = first[place[first] >= 0]
         apart_m = APART_RADII * self._radius_m
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
         detail = self.detail(query)
+        # Finding the image's own features is no part of the time to compare them.
+        finish = time.monotonic() + settings.verification_ms * 1e-3
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            log_odds = inlier_log_odds(
+            log_odds = sequence_log_odds(
                 inliers, position[first], apart_m, self.constants, self.look_alikes, detail
             )
             if number + 1 >= _MIN_PLACES and (
@@ -134,11 +138,11 @@ class PlaceVerifier:
         return log_odds
 
 
-def rival_places(belief: Belief, radius_m: float) -> IntArray:
+def rival_places(belief: Belief, radius_m: float, most: int) -> IntArray:
     """Return the number of each place's [s] rival, in the order to compare them; -1: of none.
 
-    Before the third, that of the most similar place elsewhere: a belief that went wrong has
-    forgotten where the camera is.
+    most: rivals. Before the third, that of the most similar place elsewhere: a belief that went
+    wrong has forgotten where the camera is.
     """
     probability, position = belief.probability, belief.position
     rival = distinct_places(probability, position, radius_m, _MAX_FIRST)
@@ -148,9 +152,7 @@ def rival_places(belief: Belief, radius_m: float) -> IntArray:
         near = np.linalg.norm(position[rest] - position[outsider], axis=1) <= radius_m
         rival[rest[near]] = _MAX_FIRST
         rest = rest[~near]
-        last = distinct_places(
-            probability[rest], position[rest], radius_m, _MAX_PLACES - _MAX_FIRST - 1
-        )
+        last = distinct_places(probability[rest], position[rest], radius_m, most - _MAX_FIRST - 1)
         rival[rest] = np.where(last < 0, -1, last + _MAX_FIRST + 1)
     return rival
 

@@ -15,6 +15,7 @@ from progeo_core.localization.consensus import (
 from progeo_core.localization.decision import decide_belief
 from progeo_core.localization.image_evidence import place_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.look_alikes import MANY_ALIKE
 from progeo_core.localization.place_filter import Belief, PlaceFilter
 from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
@@ -29,8 +30,6 @@ _GIVEN_SIGMAS = 3.0
 
 # Every so many images, a sure belief is verified all the same: what confirms itself may be wrong.
 _SPOT_CHECK = 3
-# Where more of the map's places than this look like others, every image is.
-_MANY_ALIKE = 0.2
 
 
 class SequenceRanker:
@@ -109,7 +108,7 @@ class SequenceRanker:
 
     def _is_to_verify(self, belief: Belief, settings: LocalizerSettings) -> bool:
         """Whether a belief needs verification to be accepted, or it is time for a spot check."""
-        if self._tracker.steps % _SPOT_CHECK == 0 or self._verifier.look_alikes > _MANY_ALIKE:
+        if self._tracker.steps % _SPOT_CHECK == 0 or self._verifier.look_alikes > MANY_ALIKE:
             return True
         radius_m = self._consensus.place_radius_m
         mode = dominant_mode(belief.probability, belief.position, radius_m)

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import image_log_odds, inlier_log_odds
+from progeo_core.localization.inlier_evidence import (
+    image_log_odds,
+    inlier_log_odds,
+    sequence_log_odds,
+)
 
 FITTED = VerificationConstants()
 LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
@@ -64,11 +68,11 @@ def test_what_a_blank_wall_does_not_share_says_little_against_a_place():
     assert log_odds(120, 14, 0, detail=0.1)[0] == log_odds(120, 14, 0)[0]
 
 
-def by_itself(*inliers, position=None, at_end=True, **known):
+def by_itself(*inliers, position=None, highest=FITTED.image_highest, **known):
     if position is None:
         position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
-    ends = np.full(len(inliers), at_end)
-    return image_log_odds(np.array(inliers, float), position, 5.0, FITTED, at_end=ends, **known)
+    counts = np.array(inliers, float)
+    return image_log_odds(counts, position, 5.0, FITTED, highest=highest, **known)
 
 
 def test_lead_over_many_places_says_more_than_over_one_or_two():
@@ -99,12 +103,12 @@ def test_more_inliers_never_say_less():
     assert odds[-1] == pytest.approx(FITTED.image_highest)
 
 
-def test_a_place_at_which_the_map_ends_is_never_as_sure_as_one_amid_it():
-    at_end, amid = (by_itself(1000, 20, 18, 25, at_end=one)[0] for one in (True, False))
-    assert at_end == pytest.approx(FITTED.image_highest)
-    assert amid == pytest.approx(FITTED.highest)
-    # Where either is far from sure, that says nothing.
-    assert by_itself(30, 20, at_end=True)[0] == by_itself(30, 20, at_end=False)[0]
+def test_each_place_may_have_a_bound_of_its_own():
+    two_near = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [100.0, 0.0, 0.0], [200.0, 0.0, 0.0]])
+    odds = by_itself(1000, 900, 20, 18, highest=np.array([3.0, 4.5, 3.0, 3.0]), position=two_near)
+    assert odds[:2].tolist() == pytest.approx([3.0, 4.5])
+    # Where a place is far from sure, that says nothing.
+    assert by_itself(30, 20, highest=3.0)[0] == by_itself(30, 20, highest=4.5)[0]
 
 
 def test_neighbours_are_no_rivals_of_an_image_by_itself():
@@ -119,3 +123,29 @@ def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
     alone, doubted = by_itself(60)[0], by_itself(60, look_alikes=0.5)[0]
     assert doubted < alone - 0.5 * FITTED.alike_odds
     assert by_itself(8, 20, 20, detail=0.1)[0] == pytest.approx(0.1 * by_itself(8, 20, 20)[0])
+
+
+def in_sequence(*inliers, **known):
+    position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
+    return sequence_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+
+
+def test_in_a_sequence_one_rival_counts_less_the_more_others_agree():
+    few, many = in_sequence(55, 44, 22, 28, 21), in_sequence(55, 44, *[22, 28, 21] * 4)
+    assert many[0] > few[0] + 1.0
+    # The lead over a rival tells which of them is right, all the same.
+    assert many[0] > many[1] + 0.5
+
+
+def test_in_a_sequence_a_place_hardly_believed_takes_nothing_from_one_that_leads():
+    position = np.arange(5)[:, None] * [100.0, 0.0, 0.0]
+    lead = log_odds(60, 20, 22, 18, 21, position=position)[0]
+    assert in_sequence(60, 20, 22, 18, 21, 58)[0] >= lead
+    assert in_sequence(60, 58, 22, 18, 21)[0] < lead - 1.0
+
+
+def test_where_many_places_look_alike_all_rivals_count_and_only_they():
+    inliers = (55, 44, *[22, 28, 21] * 4, 50)
+    position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
+    alike = in_sequence(*inliers, look_alikes=0.5)
+    np.testing.assert_allclose(alike, log_odds(*inliers, position=position, look_alikes=0.5))

@@ -19,13 +19,25 @@ def test_belief_of_a_sequence_is_weighed_by_place(prepare):
     assert odds[0] == odds[1] < 0.0 < odds[2]
 
 
+def test_where_a_sequence_is_undecided_many_places_are_compared_but_not_alike_ones(prepare):
+    prepared = prepare(random_descriptors(40))
+    rows, even = np.arange(40), np.full(40, 0.02)
+    belief = Belief(rows, even, prepared.places.position, np.zeros(40), np.zeros(40), 0.2)
+    query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
+    for look_alikes, places in ((0.0, 16), (0.5, 5)):
+        verifier = CountingVerifier(prepared, {})
+        verifier.look_alikes = look_alikes
+        verifier.log_odds(query, belief, LocalizerSettings(verification_ms=10_000))
+        assert len(verifier.compared) == places
+
+
 def test_what_the_image_resembles_is_a_rival_of_what_the_sequence_believes():
     position = np.arange(9)[:, None] * [10.0, 0.0, 0.0]
     probability = 0.5 ** np.arange(1.0, 10.0)
     similarity = np.zeros(9)
     similarity[7] = 0.9
     belief = Belief(np.arange(9), probability, position, similarity, np.zeros(9), 0.1)
-    assert rival_places(belief, 4.0).tolist() == [0, 1, 3, 4, -1, -1, -1, 2, -1]
-    assert rival_places(belief._replace(similarity=-np.arange(9.0)), 14.0).max() == 4
+    assert rival_places(belief, 4.0, 5).tolist() == [0, 1, 3, 4, -1, -1, -1, 2, -1]
+    assert rival_places(belief._replace(similarity=-np.arange(9.0)), 14.0, 5).max() == 4
     one = Belief(np.array([4]), np.ones(1), np.zeros((1, 3)), np.ones(1), np.ones(1), 0.0)
-    assert rival_places(one, 4.0).tolist() == [0]
+    assert rival_places(one, 4.0, 5).tolist() == [0]
