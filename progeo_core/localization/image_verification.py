@@ -27,9 +27,9 @@ IntArray = NDArray[np.int64]
 # An image is compared with no more places than this, in any case with so many, and is not sure
 # before it was with some more: what fits a place may fit others that are built to the same plan.
 _MAX_PLACES, _MIN_PLACES, _MIN_SURE = 12, 3, 5
-# Then it is compared with so many images near the best place, for which some of the time is kept,
-# while one of them may be this much as probable as the best.
-_MAX_NEAR, _SHARE_OF_PLACES, _MIN_SHARE = 5, 0.7, 0.3
+# Then it is compared with so many images near the best place, while one of them may be this much
+# as probable as the best.
+_MAX_NEAR, _MIN_SHARE = 5, 0.3
 
 
 class WeightedMatches(NamedTuple):
@@ -73,7 +73,7 @@ class ImageVerifier:
         """
         # Finding the image's own features is no part of the time to compare them.
         self._verifier.detail(query)
-        start, budget = time.monotonic(), settings.verification_ms * 1e-3
+        finish = time.monotonic() + settings.verification_ms * 1e-3
         position = self._map.places.position[matches.rows]
         place = distinct_places(matches.weight, position, self._radius_m, _MAX_PLACES)
         prior = prior_of_places(matches, place)
@@ -84,15 +84,16 @@ class ImageVerifier:
             inliers[match] = self._verifier.inliers(query, int(matches.rows[match]))
             log_odds = self._log_odds(query, inliers[first], position[first], at_end)
             posterior = posterior_of_places(prior, log_odds)[1:]
-            late = time.monotonic() - start >= _SHARE_OF_PLACES * budget
-            sure = number >= _MIN_SURE and posterior.max() >= settings.min_confidence
-            if (late and number >= _MIN_PLACES) or sure:
+            late = number >= _MIN_PLACES and time.monotonic() >= finish
+            if late or (
+                number >= _MIN_SURE and posterior[:number].max() >= settings.min_confidence
+            ):
                 break
         best = int(posterior.argmax())
         distance = np.linalg.norm(position - position[first[best]], axis=1)
         near = np.flatnonzero(distance <= APART_RADII * self._radius_m)
         share = self._compare_near(
-            query, matches.rows[near], matches.weight[near], inliers[near], start + budget
+            query, matches.rows[near], matches.weight[near], inliers[near], finish
         )
         at_end[best] = self._ends.at_end(position[near[[share.argmax()]]])[0]
         log_odds = self._log_odds(query, inliers[first], position[first], at_end)
