@@ -117,9 +117,8 @@ def sequence_log_odds(
     odds[:_RIVALS] = inlier_log_odds(
         inliers[:_RIVALS], position[:_RIVALS], apart_m, fitted, look_alikes, detail
     )
-    highest = fitted.image_highest
     by_itself = image_log_odds(
-        inliers, position, apart_m, fitted, look_alikes, detail, highest=highest
+        inliers, position, apart_m, fitted, look_alikes, detail, highest=fitted.highest
     )
     return np.maximum(odds, by_itself)
 
