@@ -61,19 +61,24 @@ class SingleImageRanker:
             resolution_m=self._map.spacing.spacing_m,
             on_map=on_map,
         )
-        confidence = self._map.calibration.single.apply(estimate.confidence)
-        estimate = estimate._replace(confidence=confidence)
-        ranking = _decided(rows, similarity, estimate, settings)
+        ranking = self._decided(rows, similarity, estimate, settings)
         if query.image is None:
             return ranking
-        return self._verified(query, ranking, on_map, settings)
+        return self._verified(query, ranking, estimate.confidence, on_map, settings)
 
     def _verified(
-        self, query: Query, ranking: Ranking, on_map: float, settings: LocalizerSettings
+        self,
+        query: Query,
+        ranking: Ranking,
+        confidence: float,
+        on_map: float,
+        settings: LocalizerSettings,
     ) -> Ranking:
-        """Return the ranking after the image was compared with those of its best places."""
+        """Return the ranking after the image was compared with those of its best places.
+
+        confidence: by looks, not calibrated; a map is calibrated by verified answers.
+        """
         weight = match_weights(ranking.similarity, self._constants.sharpness)
-        confidence = ranking.estimate.confidence
         matches = WeightedMatches(ranking.rows, weight, confidence, on_map)
         verified = self._verifier.weigh(query, matches, settings)
         order = np.argsort(-verified.weight, kind="stable")
@@ -86,14 +91,16 @@ class SingleImageRanker:
             confidence=verified.confidence,
             resolution_m=self._map.spacing.spacing_m,
         )
-        return _decided(rows, ranking.similarity[order], estimate, settings)
+        return self._decided(rows, ranking.similarity[order], estimate, settings)
 
-
-def _decided(
-    rows: NDArray[np.int64],
-    similarity: FloatArray,
-    estimate: PoseEstimate,
-    settings: LocalizerSettings,
-) -> Ranking:
-    decision = decide_image(estimate.confidence, settings.min_confidence)
-    return Ranking(rows, similarity, estimate, decision)
+    def _decided(
+        self,
+        rows: NDArray[np.int64],
+        similarity: FloatArray,
+        estimate: PoseEstimate,
+        settings: LocalizerSettings,
+    ) -> Ranking:
+        confidence = self._map.calibration.single.apply(estimate.confidence)
+        estimate = estimate._replace(confidence=confidence)
+        decision = decide_image(estimate.confidence, settings.min_confidence)
+        return Ranking(rows, similarity, estimate, decision)

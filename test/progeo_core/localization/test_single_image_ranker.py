@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED
@@ -7,6 +8,7 @@ from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.ranking import Query
 from progeo_core.localization.single_image_ranker import SingleImageRanker
+from progeo_core.map.confidence_calibration import Calibration, ConfidenceCurve
 from test.progeo_core.localization.conftest import random_descriptors
 
 
@@ -89,3 +91,18 @@ def test_places_are_ranked_by_inliers_where_all_of_the_map_looks_alike(prepare):
         assert ranking.rows[0] == right
         assert np.isfinite(ranking.estimate.position).all()
         assert ranking.decision.state == AMBIGUOUS
+
+
+def test_the_curve_of_a_map_is_of_the_verified_answer(prepare):
+    vectors = random_descriptors(40)
+    vectors[30] = vectors[12]
+    prepared, image = prepare(vectors), np.zeros((8, 8, 3), np.uint8)
+    curve = ConfidenceCurve(offset=-0.7, slope=0.8)
+    for shown in (None, image):
+        stated = []
+        for calibration in (Calibration(), Calibration(single=curve)):
+            prepared.calibration = calibration
+            verifier = GivenInliers(prepared, 30, 200.0)
+            ranking = rank(prepared, vectors[12], verifier=verifier, image=shown, budget_ms=1000)
+            stated.append(ranking.estimate.confidence)
+        assert stated[1] == pytest.approx(curve.apply(stated[0]))
