@@ -19,7 +19,7 @@ from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.metric_decision import decide_metric
 from progeo_core.localization.place_filter import PlaceFilter, PlaceFilterSettings
-from progeo_core.localization.place_verification import PlaceVerifier
+from progeo_core.localization.place_verification import APART_RADII, PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
 from progeo_core.localization.sequence_ranker import SequenceRanker
@@ -181,7 +181,7 @@ class Localizer:
         query = Query(stamp_ns, camera, kept, standardized, candidates, compared, intrinsics)
         ranker = self._sequence if settings.sequence else self._single
         rows, similarity, estimate, decision = ranker.rank(query, settings)
-        metric, no_metric = self._metric_pose(image, intrinsics, rows)
+        metric, no_metric = self._metric_pose(image, intrinsics, rows, similarity)
         if metric is not None:
             estimate, decision = decide_metric(metric, estimate, settings.min_confidence)
         elif compared is not None and intrinsics and decision.accepted:
@@ -201,8 +201,23 @@ class Localizer:
             metric=metric,
         )
 
+    def _viewed(self, rows: NDArray[np.int64], similarity: FloatArray) -> NDArray[np.int64]:
+        """Return rows [k], best first, those of the best place as they look like the image.
+
+        What shares most with the image is seen from where that was taken, and tells little more.
+        """
+        position = self._map.places.position[rows]
+        offset = np.linalg.norm(position - position[0], axis=1)
+        near = offset <= APART_RADII * self.place_radius_m
+        order = np.lexsort((-similarity * near, ~near))
+        return rows[order]
+
     def _metric_pose(
-        self, image: Image | None, intrinsics: Intrinsics | None, rows: NDArray[np.int64]
+        self,
+        image: Image | None,
+        intrinsics: Intrinsics | None,
+        rows: NDArray[np.int64],
+        similarity: FloatArray,
     ) -> tuple[MetricPose | None, str]:
         """Return the pose of an image by landmarks, or None and why a calibrated one has none."""
         if image is None or intrinsics is None:
@@ -210,6 +225,7 @@ class Localizer:
         if not self._map.place_map.has_views:
             return None, "the map has no 3-D points"
         query = self._map.features.query(image, intrinsics)
+        rows = self._viewed(rows, similarity)
         found = self._map.metric.localize(query, rows[:_METRIC_CANDIDATES])
         # Only localizing needs this module.
         from progeo_core.verification.metric_localizer import NoPose

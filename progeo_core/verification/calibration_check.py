@@ -38,9 +38,9 @@ _MIN_ZOOM, _MIN_RADIAL, _MAX_SQUARED = 0.05, 0.08, 11.8
 # these, the map's own calibration is confirmed; both grow as the deviations of lenses do where
 # points are triangulated.
 _CONFIRMED = (0.08, 0.20)
-# Where they leave no error of the focal length beyond the first (which grows, too), the map's own
-# calibration is not grossly wrong; another one is right but for what stays open, within the second.
-_KNOWN_OPEN, _OTHER_OPEN = 0.25, 0.20
+# Where they leave no error of the focal length beyond this, another calibration is right but for
+# what stays open.
+_OTHER_OPEN = 0.20
 # Images that are remembered, each from a point this far (m) from the one before.
 _IMAGES, _APART_M = 12, 0.25
 # Calibrations with a history, as of the cameras of a rig.
@@ -89,7 +89,6 @@ class Verdict(NamedTuple):
 
     fault: str = ""
     open: FloatArray | None = None
-    trusted: bool = False
     unconfirmed: bool = False
 
 
@@ -132,8 +131,7 @@ class LensHistory:
             # Landmarks of the map share the errors of its own calibration.
             limits = np.array(_CONFIRMED) * self._error_factor
             confirmed = left < limits[0] and together.left[1] < limits[1]
-            trusted = left < _KNOWN_OPEN * self._error_factor
-            return Verdict(open=None if confirmed else together.open, trusted=bool(trusted))
+            return Verdict(open=None if confirmed else together.open)
         if left < _OTHER_OPEN:
             return Verdict(open=together.open)
         return Verdict(

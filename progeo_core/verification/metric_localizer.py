@@ -57,6 +57,8 @@ _MIN_FIRST, _MIN_LANDMARKS = 20, 40
 # A pose whose position is less certain than this (m) says little more than its place does. Against
 # triangulated landmarks, a wrong pose may fit as many of them, and is less certain than this.
 _MAX_SIGMA_M, _MAX_SIGMA_TRIANGULATED_M = 0.3, 0.09
+# What images leave open of the lens may add as much.
+_MAX_SIGMA_OPEN_M = _MAX_SIGMA_M * math.sqrt(2.0)
 # Errors of triangulated landmarks are shared by many of them: factor of the standard deviations.
 _TRIANGULATED_INFLATION = 1.5
 # Landmarks around a place share the error of the mean of the map's poses there: this share of that
@@ -177,9 +179,9 @@ class MetricLocalizer:
         if verdict.open is not None:
             drift = lens_drift(rays[pairs.rows], pairs.landmarks, refined.pose)
             covariance = covariance + drift @ verdict.open @ drift.T
-        fault = verdict.fault
-        if not verdict.trusted:
-            fault = fault or _uncertain("an open focal length leaves", covariance, _MAX_SIGMA_M)
+        fault = verdict.fault or _uncertain(
+            "an open focal length leaves", covariance, _MAX_SIGMA_OPEN_M
+        )
         if fault:
             return NoPose(fault, final=verdict.unconfirmed)
         covariance = covariance + np.diag(np.repeat(self._features.pose_errors, 3) * _SHARED) ** 2
