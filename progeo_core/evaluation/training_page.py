@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from progeo_core.errors import DataError
+from progeo_core.errors import DataError, counted
 from progeo_core.evaluation.plot_style import (
     BLUE,
     GREEN,
@@ -103,8 +103,7 @@ def _json(path: Path) -> Any:
 def _lead(run: TrainingRun) -> str:
     if not run.history:
         return "No epoch is done yet."
-    epochs = len(run.history)
-    said = f"{epochs} epoch{'s' if epochs != 1 else ''}."
+    said = f"{counted(len(run.history), 'epoch')}."
     best = max(run.history, key=lambda row: row.get("recall_1", -1.0))
     if "recall_1" in best:
         said += f" Best recall@1 {best['recall_1']:.1%}, of epoch {best['epoch']:g}."

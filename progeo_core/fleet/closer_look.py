@@ -28,7 +28,7 @@ from progeo_core.fleet.similar_stretches import (
 )
 from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import inlier_log_odds
+from progeo_core.localization.inlier_evidence import Compared, inlier_log_odds
 from progeo_core.verification.epipolar_inliers import count_inliers
 
 IntArray = NDArray[np.int64]
@@ -185,9 +185,9 @@ class CloserLook:
         # Those elsewhere are its rivals.
         position = np.zeros((len(places), 3))
         position[1:, 0] = 2.0
-        columns = (slice(0, 1), slice(None))
+        compared = Compared(inliers, position, 1.0)
         return np.array(
-            [inlier_log_odds(inliers[one], position[one], 1.0, _CONSTANTS)[0] for one in columns]
+            [inlier_log_odds(one, _CONSTANTS)[0] for one in (compared.first(1), compared)]
         )
 
     def _count(self, row: int, place: int) -> float:

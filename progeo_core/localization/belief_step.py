@@ -172,8 +172,9 @@ class BeliefStep:
         near = self._grid.near(old.camera[leaving], min(reach_m, self._longest_m))
         origin = leaving[near.point]
         offset = self._position[near.row] - old.camera[origin]
-        weight = _share_out(np.ones(len(origin)), near)
-        if learned is not None:
+        if learned is None:
+            weight = _share_out(np.ones(len(origin)), near)
+        else:
             weight = _share_out(likelihood_of_steps(near.distance_m, self._spacing_m), near)
             yaw = self._yaw_rad[old.rows[origin]]
             likely, known = learned.weigh(offset, yaw, elapsed_s, self._spacing_m)

@@ -31,7 +31,7 @@ def decide_image(confidence: float, min_confidence: float) -> Decision:
     return Decision(
         False,
         AMBIGUOUS,
-        f"no place stands out enough, {_below(confidence, min_confidence)}",
+        f"no place stands out enough, {below(confidence, min_confidence)}",
     )
 
 
@@ -47,14 +47,14 @@ def decide_belief(confidence: float, off_map: float, steps: int, min_confidence:
         return Decision(
             False,
             AMBIGUOUS,
-            f"other places fit as well, {_below(confidence, min_confidence)}",
+            f"other places fit as well, {below(confidence, min_confidence)}",
         )
     return Decision(
         False, LOST, f"{steps} images since the start fit many places, best {confidence:.2f}"
     )
 
 
-def _below(confidence: float, min_confidence: float) -> str:
+def below(confidence: float, min_confidence: float) -> str:
     """Say that a confidence is too small, rounded down so that it does not look large enough."""
     rounded = math.floor(100.0 * confidence) / 100.0
     return f"confidence {rounded:.2f} is below {min_confidence:.2f}"

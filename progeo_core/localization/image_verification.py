@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
 from progeo_core.localization.consensus import distinct_places
-from progeo_core.localization.inlier_evidence import image_log_odds
+from progeo_core.localization.inlier_evidence import Compared, image_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.look_alikes import APART_RADII
 from progeo_core.localization.map_ends import MapEnds
-from progeo_core.localization.place_verification import (
-    APART_RADII,
-    PlaceVerifier,
-    posterior_of_places,
-)
+from progeo_core.localization.place_verification import PlaceVerifier, posterior_of_places
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
 
@@ -148,15 +145,9 @@ class ImageVerifier:
         fitted = verifier.constants
         # What lies beyond the end of a map shares much with its last place, too.
         highest = np.where(at_end, fitted.image_highest, fitted.highest)
-        return image_log_odds(
-            inliers,
-            position,
-            APART_RADII * self._radius_m,
-            fitted,
-            verifier.look_alikes,
-            verifier.detail(query),
-            highest=highest,
-        )
+        apart_m, detail = APART_RADII * self._radius_m, verifier.detail(query)
+        compared = Compared(inliers, position, apart_m, verifier.look_alikes, detail)
+        return image_log_odds(compared, fitted, highest)
 
 
 def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,8 @@ _USUAL_IMAGES, _MIN_USUAL, _USUAL_SPREADS = 1.0, 0.05, 5.0
 _RIVALS = 5
 
 
-def inlier_log_odds(
-    inliers: FloatArray,
-    position: FloatArray,
-    apart_m: float,
-    fitted: VerificationConstants,
-    look_alikes: float = 0.0,
-    detail: float = 1.0,
-) -> FloatArray:
-    """Return the log odds of places [m], by their lead, against all that was not compared.
+class Compared(NamedTuple):
+    """Places [m] of a map that an image was compared with, and what tells how much that says.
 
     inliers: [m], NaN where a place was not compared, which has log odds of 0. position: [m, 3]
     metres. apart_m: places farther from each other than this do not show the same. look_alikes:
@@ -35,6 +29,21 @@ def inlier_log_odds(
     be ahead of the others. detail: share of the usual number of features that the image has; what
     a blank wall does not share with a place says little against it.
     """
+
+    inliers: FloatArray
+    position: FloatArray
+    apart_m: float
+    look_alikes: float = 0.0
+    detail: float = 1.0
+
+    def first(self, count: int) -> Compared:
+        """Return the first of the places."""
+        return self._replace(inliers=self.inliers[:count], position=self.position[:count])
+
+
+def inlier_log_odds(compared: Compared, fitted: VerificationConstants) -> FloatArray:
+    """Return the log odds of places [m], by their lead, against all that was not compared."""
+    inliers, position, apart_m, look_alikes, detail = compared
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
     if not known.any():
@@ -52,25 +61,18 @@ def inlier_log_odds(
 
 
 def image_log_odds(
-    inliers: FloatArray,
-    position: FloatArray,
-    apart_m: float,
-    fitted: VerificationConstants,
-    look_alikes: float = 0.0,
-    detail: float = 1.0,
-    *,
-    highest: FloatArray | float,
+    compared: Compared, fitted: VerificationConstants, highest: FloatArray | float
 ) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared, of one image by itself.
 
-    Parameters are those of `inlier_log_odds`. highest: log odds, of all places or of each one [m].
+    highest: log odds, of all places or of each one [m].
     Logarithms of inliers are normal: of right places around what is usual, of wrong ones around
     what is usual for this image, which all that was compared elsewhere tells, and what is usual for
     any image where little was. So a place needs a large lead over one or two others, a smaller one
-    over many that agree. (Predictive of a
-    normal-inverse-gamma prior: Murphy 2007, Conjugate Bayesian analysis of the Gaussian
-    distribution, equations 85 to 89 and 99.)
+    over many that agree. (Predictive of a normal-inverse-gamma prior: Murphy 2007, Conjugate
+    Bayesian analysis of the Gaussian distribution, equations 85 to 89 and 99.)
     """
+    inliers, position, apart_m, look_alikes, detail = compared
     known = np.isfinite(inliers)
     log_odds = np.zeros(len(inliers))
     chance = fitted.chance_inliers
@@ -97,30 +99,18 @@ def image_log_odds(
     return log_odds
 
 
-def sequence_log_odds(
-    inliers: FloatArray,
-    position: FloatArray,
-    apart_m: float,
-    fitted: VerificationConstants,
-    look_alikes: float = 0.0,
-    detail: float = 1.0,
-) -> FloatArray:
+def sequence_log_odds(compared: Compared, fitted: VerificationConstants) -> FloatArray:
     """Return the log odds of places [m] of a sequence, the most probable first.
 
-    Parameters are those of `inlier_log_odds`. What says more for a place counts: its lead over the
-    best of a few others, or how far it is ahead of all that was compared (`image_log_odds`), but
-    not the latter where many places look alike.
+    What says more for a place counts: its lead over the best of a few others, or how far it is
+    ahead of all that was compared (`image_log_odds`), but not the latter where many places look
+    alike.
     """
-    odds = inlier_log_odds(inliers, position, apart_m, fitted, look_alikes, detail)
-    if look_alikes > MANY_ALIKE:
+    odds = inlier_log_odds(compared, fitted)
+    if compared.look_alikes > MANY_ALIKE:
         return odds
-    odds[:_RIVALS] = inlier_log_odds(
-        inliers[:_RIVALS], position[:_RIVALS], apart_m, fitted, look_alikes, detail
-    )
-    by_itself = image_log_odds(
-        inliers, position, apart_m, fitted, look_alikes, detail, highest=fitted.highest
-    )
-    return np.maximum(odds, by_itself)
+    odds[:_RIVALS] = inlier_log_odds(compared.first(_RIVALS), fitted)
+    return np.maximum(odds, image_log_odds(compared, fitted, fitted.highest))
 
 
 def _elsewhere(position: FloatArray, apart_m: float) -> NDArray[np.bool_]:

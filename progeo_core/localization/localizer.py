@@ -17,9 +17,10 @@ from progeo_core.images.intrinsics import Intrinsics
 from progeo_core.localization.answer import CameraFrame, Localization, StepSeconds
 from progeo_core.localization.consensus import ConsensusSettings
 from progeo_core.localization.localizer_settings import LocalizerSettings
+from progeo_core.localization.look_alikes import APART_RADII
 from progeo_core.localization.metric_decision import decide_metric
 from progeo_core.localization.place_filter import PlaceFilter, PlaceFilterSettings
-from progeo_core.localization.place_verification import APART_RADII, PlaceVerifier
+from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
 from progeo_core.localization.sequence_ranker import SequenceRanker

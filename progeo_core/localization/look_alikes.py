@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SAMPLE = 50
 # Places that each of them is compared with, the most similar ones.
 _CANDIDATES = 50
-# Places elsewhere are a radius' diameter away.
-_APART_RADII = 2.0
+# Places farther apart than this many radii of a place show something else.
+APART_RADII = 2.0
 # In standard deviations of the similarity of far places: of some hundred places that have nothing
 # in common, the most similar one is no more alike.
 _MIN_LEVEL = 3.0
@@ -58,6 +58,6 @@ def _has_look_alike(prepared: PreparedMap, row: int, radius_m: float) -> bool:
     position = prepared.places.position
     distance_m = np.linalg.norm(position[found] - position[row], axis=1)
     near = similarity[distance_m <= radius_m].max(initial=-1.0)
-    elsewhere = similarity[distance_m > _APART_RADII * radius_m].max(initial=-1.0)
+    elsewhere = similarity[distance_m > APART_RADII * radius_m].max(initial=-1.0)
     level = min(_MIN_LEVEL * prepared.far_spread, _MOSTLY_ALIKE)
     return bool(elsewhere > max(float(near), level))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from progeo_core.errors import counted
-from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED, Decision
+from progeo_core.localization.decision import AMBIGUOUS, LOCALIZED, Decision, below
 from progeo_core.poses.pose_estimate import UNOBSERVED_VARIANCE, PoseEstimate
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def decide_metric(
     )
     if refined.confidence >= min_confidence:
         return refined, Decision(True, LOCALIZED, reason)
-    reason = f"{reason}, confidence {refined.confidence:.2f} is below {min_confidence:.2f}"
+    reason = f"{reason}, {below(refined.confidence, min_confidence)}"
     return refined, Decision(False, AMBIGUOUS, reason)

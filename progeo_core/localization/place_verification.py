@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.fitted_constants import VerificationConstants
-from progeo_core.localization.inlier_evidence import sequence_log_odds
+from progeo_core.localization.inlier_evidence import Compared, sequence_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
-from progeo_core.localization.look_alikes import MANY_ALIKE
+from progeo_core.localization.look_alikes import APART_RADII, MANY_ALIKE
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 IntArray = NDArray[np.int64]
 
-# Places farther apart than this many radii of a place show something else.
-APART_RADII = 2.0
 # No image is compared with more places than this, where many look alike with fewer, and one that is
 # compared at all with so many: what fits the first place may fit others that are built to the same
 # plan.
@@ -126,9 +124,8 @@ class PlaceVerifier:
         finish = time.monotonic() + settings.verification_ms * 1e-3
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
-            log_odds = sequence_log_odds(
-                inliers, position[first], apart_m, self.constants, self.look_alikes, detail
-            )
+            compared = Compared(inliers, position[first], apart_m, self.look_alikes, detail)
+            log_odds = sequence_log_odds(compared, self.constants)
             if number + 1 >= _MIN_PLACES and (
                 time.monotonic() >= finish
                 or posterior_of_places(prior, log_odds)[1 : number + 2].max()

@@ -97,9 +97,11 @@ class PoseStream:
             return answer
         robot = self._odometry.at(answer.stamp_ns)
         last = self._last
-        if last is None or (last.stamp_ns - answer.stamp_ns) * 1e-9 > _RESTART_S:
-            return self._start(answer, robot, "")
-        if self._is_stamped_alike(answer, last):
+        if (
+            last is None
+            or (last.stamp_ns - answer.stamp_ns) * 1e-9 > _RESTART_S
+            or self._is_stamped_alike(answer, last)
+        ):
             return self._start(answer, robot, "")
         is_late = answer.stamp_ns <= last.stamp_ns
         if not is_late:

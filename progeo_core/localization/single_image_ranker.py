@@ -61,28 +61,24 @@ class SingleImageRanker:
             resolution_m=self._map.spacing.spacing_m,
             on_map=on_map,
         )
-        ranking = self._decided(rows, similarity, estimate, settings)
         if query.image is None:
-            return ranking
-        return self._verified(query, ranking, estimate.confidence, on_map, settings)
+            return self._decided(rows, similarity, estimate, settings)
+        # A map is calibrated by verified answers, so that this confidence is not.
+        weight = match_weights(similarity, self._constants.sharpness)
+        matches = WeightedMatches(rows, weight, estimate.confidence, on_map)
+        return self._verified(query, matches, similarity, settings)
 
     def _verified(
         self,
         query: Query,
-        ranking: Ranking,
-        confidence: float,
-        on_map: float,
+        matches: WeightedMatches,
+        similarity: FloatArray,
         settings: LocalizerSettings,
     ) -> Ranking:
-        """Return the ranking after the image was compared with those of its best places.
-
-        confidence: by looks, not calibrated; a map is calibrated by verified answers.
-        """
-        weight = match_weights(ranking.similarity, self._constants.sharpness)
-        matches = WeightedMatches(ranking.rows, weight, confidence, on_map)
+        """Return the ranking after the image was compared with those of its best places."""
         verified = self._verifier.weigh(query, matches, settings)
         order = np.argsort(-verified.weight, kind="stable")
-        rows = ranking.rows[order]
+        rows = matches.rows[order]
         estimate = pose_from_weights(
             verified.weight[order],
             self._map.places.position[rows],
@@ -91,7 +87,7 @@ class SingleImageRanker:
             confidence=verified.confidence,
             resolution_m=self._map.spacing.spacing_m,
         )
-        return self._decided(rows, ranking.similarity[order], estimate, settings)
+        return self._decided(rows, similarity[order], estimate, settings)
 
     def _decided(
         self,

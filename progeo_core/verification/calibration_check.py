@@ -83,8 +83,7 @@ class Verdict(NamedTuple):
 
     fault: why it cannot be relied on, "" where nothing speaks against it. open: mean squares [2, 2]
     of the errors of the focal length (share) and of the radial term as images leave them open, None
-    where the map's own is confirmed. trusted: whether it is the map's own and not grossly wrong.
-    unconfirmed: whether another one is only not yet known.
+    where the map's own is confirmed. unconfirmed: whether another one is only not yet known.
     """
 
     fault: str = ""

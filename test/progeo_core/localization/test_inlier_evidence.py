@@ -3,6 +3,7 @@ import pytest
 
 from progeo_core.localization.fitted_constants import VerificationConstants
 from progeo_core.localization.inlier_evidence import (
+    Compared,
     image_log_odds,
     inlier_log_odds,
     sequence_log_odds,
@@ -13,7 +14,7 @@ LINE = np.arange(3)[:, None] * [100.0, 0.0, 0.0]
 
 
 def log_odds(*inliers, position=LINE, **known):
-    return inlier_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+    return inlier_log_odds(Compared(np.array(inliers, float), position, 5.0, **known), FITTED)
 
 
 def test_the_place_with_most_inliers_gains_and_the_others_lose():
@@ -72,7 +73,7 @@ def by_itself(*inliers, position=None, highest=FITTED.image_highest, **known):
     if position is None:
         position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
     counts = np.array(inliers, float)
-    return image_log_odds(counts, position, 5.0, FITTED, highest=highest, **known)
+    return image_log_odds(Compared(counts, position, 5.0, **known), FITTED, highest)
 
 
 def test_lead_over_many_places_says_more_than_over_one_or_two():
@@ -127,7 +128,7 @@ def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
 
 def in_sequence(*inliers, **known):
     position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
-    return sequence_log_odds(np.array(inliers, float), position, 5.0, FITTED, **known)
+    return sequence_log_odds(Compared(np.array(inliers, float), position, 5.0, **known), FITTED)
 
 
 def test_in_a_sequence_one_rival_counts_less_the_more_others_agree():
