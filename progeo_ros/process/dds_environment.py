@@ -13,6 +13,11 @@ from progeo_core.errors import DataError
 
 # Higher domains collide with the ports that Linux gives to outgoing connections.
 _DOMAINS = range(1, 101)
+# Participants of a domain that are looked for: the first ones may have ended before the others.
+_PARTICIPANTS = 10
+# Offset of the port that marks a domain as taken: the last one, of a 120th participant.
+_CLAIM = 249
+_claims: list[socket.socket] = []
 
 
 def dds_environment() -> dict[str, str]:
@@ -34,18 +39,34 @@ def profile_variable() -> str:
 
 
 def free_domain_id() -> int:
-    """Return a domain that no participant of this machine uses, so that runs do not collide."""
+    """Return a domain that no participant of this machine uses, and keep it for this process.
+
+    Others that ask get another one until this process ends, also before its first participant.
+    """
     domains = random.sample(_DOMAINS, len(_DOMAINS))
-    return next((domain for domain in domains if _is_free(domain)), domains[0])
+    return next((domain for domain in domains if _claim(domain)), domains[0])
 
 
-def _is_free(domain: int) -> bool:
-    """Whether the first participant's discovery port of a domain (RTPS 9.6.2.3) is unused."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("", 7400 + 250 * domain + 10))
-        except OSError:
-            return False
+def _claim(domain: int) -> bool:
+    """Whether a domain is unused: its discovery ports (RTPS 9.6.2.3), and what claims bind."""
+    first = 7400 + 250 * domain
+    for port in (first + 10 + 2 * participant for participant in range(_PARTICIPANTS)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            if not _bind(probe, port):
+                return False
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if not _bind(claim, first + _CLAIM):
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
+def _bind(probe: socket.socket, port: int) -> bool:
+    try:
+        probe.bind(("", port))
+    except OSError:
+        return False
     return True
 
 

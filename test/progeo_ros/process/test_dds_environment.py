@@ -1,5 +1,7 @@
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,53 @@ from progeo_ros.process.dds_environment import (
     shared_file,
 )
 
+DOMAINS = "progeo_ros.process.dds_environment._DOMAINS"
 
-def test_a_domain_in_use_is_not_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
-        taken = free_domain_id()
-        participant.bind(("", 7400 + 250 * taken + 10))
-        # Other programs of this machine may use some domain at any time, not all of ten.
-        few = [domain for domain in range(taken, taken + 10) if domain <= 100]
-        monkeypatch.setattr("progeo_ros.process.dds_environment._DOMAINS", [*few, *range(1, 11)])
-        assert taken not in {free_domain_id() for _ in range(50)}
+
+@pytest.fixture
+def _released(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give back the domains that a test has taken."""
+    taken: list[socket.socket] = []
+    monkeypatch.setattr("progeo_ros.process.dds_environment._claims", taken)
+    yield
+    for claim in taken:
+        claim.close()
+
+
+@pytest.mark.usefixtures("_released")
+@pytest.mark.parametrize("participant", [0, 1])
+def test_a_domain_in_use_is_not_given_again(
+    monkeypatch: pytest.MonkeyPatch, participant: int
+) -> None:
+    # Other programs of this machine may use some domain at any time, not all of ten.
+    monkeypatch.setattr(DOMAINS, range(91, 101))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        domain = next(domain for domain in range(91, 101) if is_bound(taken, domain, participant))
+        assert domain not in {free_domain_id() for _ in range(5)}
+
+
+def is_bound(probe: socket.socket, domain: int, participant: int) -> bool:
+    try:
+        probe.bind(("", 7400 + 250 * domain + 10 + 2 * participant))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("_released")
+def test_two_that_ask_at_once_get_two_domains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also before either has a participant."""
+    mine = free_domain_id()
+    monkeypatch.setattr(DOMAINS, [mine, *range(81, 91)])
+    assert mine not in {free_domain_id() for _ in range(5)}
+    print_domain = (
+        "from progeo_ros.process import dds_environment as dds;"
+        f"dds._DOMAINS = [{mine}, *range(71, 81)]; print(dds.free_domain_id())"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", print_domain], capture_output=True, text=True, check=True
+    ).stdout
+    assert int(printed) != mine
 
 
 @pytest.mark.parametrize(
