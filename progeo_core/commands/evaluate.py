@@ -60,7 +60,8 @@ SequenceFlag = Annotated[
     bool,
     typer.Option(
         "--sequence",
-        help="The queries are one traverse in order: also answer them with the place filter.",
+        help="The queries are in the order of time: also answer them with the place filter, which"
+        " starts anew where another traverse of a table begins.",
     ),
 ]
 TruthTopicOption = Annotated[

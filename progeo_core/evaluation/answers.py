@@ -30,7 +30,8 @@ class DescribedImage(NamedTuple):
     """One image of a drive with its descriptor [D].
 
     encode_s: time (s) that describing it took. odometry: [3] x, y (m) and yaw (rad) of the robot in
-    the frame of its odometry, None or NaN unknown.
+    the frame of its odometry, None or NaN unknown. traverse: name of the drive, where there are
+    several.
     """
 
     row: int
@@ -40,6 +41,7 @@ class DescribedImage(NamedTuple):
     descriptor: NDArray[np.float32]
     encode_s: float = 0.0
     odometry: FloatArray | None = None
+    traverse: str = ""
 
 
 class Answers(NamedTuple):
@@ -67,10 +69,10 @@ def answer_drive(
     extractor: FeatureExtractor | None = None,
     advance: Advance = no_progress,
 ) -> Answers:
-    """Localize images; sequence: they are one drive in the order of time, and followed, too.
+    """Localize images; sequence: they are drives in the order of time, and followed, too.
 
     A sequence is moved by its odometry, where images have stamps, and its accepted poses continue
-    each other as those of the node do.
+    each other as those of the node do. It starts anew where another traverse follows.
     verification_ms: as `LocalizerSettings` has it. intrinsics: of the camera.
     extractor: see `PreparedMap`. `advance` counts images, skipped ones included.
     Raises what `Localizer` raises.
@@ -86,6 +88,7 @@ def answer_drive(
     )
     stream = PoseStream(follower.odometry, prepared.geodetic)
     answers = Answers([], [], [], [], localizer.place_radius_m)
+    traverse = ""
     for one in described:
         if isinstance(one, ImageError):
             answers.skipped.append(str(one))
@@ -96,6 +99,10 @@ def answer_drive(
             answers.rows.append(one.row)
             answers.single.append(answer._replace(seconds=seconds))
             if sequence:
+                if one.traverse != traverse:
+                    traverse = one.traverse
+                    follower.reset()
+                    stream.reset()
                 if one.odometry is not None:
                     x, y, yaw = one.odometry
                     follower.odometry.add(one.stamp_ns, [x, y, 0.0], yaw)

@@ -126,4 +126,5 @@ def described_records(records: Records, encoder: Encoder) -> Iterator[DescribedI
                 camera,
                 outcome.descriptor,
                 odometry=records.odometry[row],
+                traverse=records.traverse[row],
             )

@@ -56,9 +56,14 @@ def described_queries(
             elif isinstance(found, ImageError):
                 yield found
             else:
-                odometry = source.odometry_of(row)
                 yield DescribedImage(
-                    row, taken.image, taken.stamp_ns, taken.camera, found, odometry=odometry
+                    row,
+                    taken.image,
+                    taken.stamp_ns,
+                    taken.camera,
+                    found,
+                    odometry=source.odometry_of(row),
+                    traverse=images.records.traverse[row],
                 )
     kept.remove()
 

@@ -75,6 +75,29 @@ def test_odometry_tells_that_a_drive_has_stopped(make_map, make_places, unit_vec
     assert follow(odometry=True) < 3.0 < follow(odometry=False)
 
 
+def test_another_traverse_starts_anew(make_map, make_places, unit_vectors, fingerprint):
+    model = dataclasses.replace(fingerprint, dimension=64)
+    vectors = unit_vectors(30, dimension=64)
+    path = make_map("line", make_places(30), vectors, model=model)
+    drives = [*vectors[:6], *vectors[20:26]]
+
+    def starts(second: str) -> list[str]:
+        """Return why two parts of a drive are found where they are, each for the first time."""
+        images = [
+            one._replace(
+                traverse="first" if row < 6 else second, odometry=np.array([2.5 * row, 0.0, 0.0])
+            )
+            for row, one in enumerate(described(drives))
+            if isinstance(one, DescribedImage)
+        ]
+        with PlaceMap.open(path) as place_map:
+            answers = answer_drive(place_map, NoEncoder(model), images, verification_ms=0)
+        return [one.reason for one in answers.sequence if one.relocalized]
+
+    assert ["found again" in why for why in starts("first")] == [False, True]
+    assert ["found again" in why for why in starts("second")] == [False, False]
+
+
 def test_local_features_of_an_image_are_found_once(office, office_map, small_encoder, monkeypatch):
     records = read_records(office / "query.csv").select(slice(0, 2))
     images = [read_image(path) for path in records.images]
