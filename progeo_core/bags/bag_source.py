@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from progeo_core.bags.camera_info import calibration_in
 from progeo_core.bags.depth_topic import match_depths, read_depths
+from progeo_core.bags.odometry_topic import odometry_at
 from progeo_core.bags.reader import Bag
 from progeo_core.bags.transforms import PoseFrames
 from progeo_core.errors import ImageError
@@ -78,6 +79,7 @@ def source_of_bag(
     calibration: Intrinsics | None = None,
     camera_pose: bool = False,
     frames: PoseFrames | None = None,
+    odometry_topic: str | None = None,
 ) -> ImageSource:
     """Read a bag, poses interpolated to the images' stamps; images without a pose are left out.
 
@@ -86,11 +88,15 @@ def source_of_bag(
     calibration: of the camera; without it `camera_info` beside the image topic is read.
     camera_pose: the poses are those of the camera's optical frame, not of the robot's base.
     frames: of tf, where the pose topic is of transforms (`/tf`); default "map" and "base_link".
+    odometry_topic: its poses at the images' stamps are kept in the records, see `odometry_at`.
     """
     with Bag(path) as bag:
         records, rows, unplaced = bag.records(
             image_topic, pose_topic, max_pose_gap_s, camera_pose, frames or PoseFrames()
         )
+        if odometry_topic is not None:
+            odometry = odometry_at(bag, odometry_topic, records.stamp_ns)
+            records = dataclasses.replace(records, odometry=odometry)
         source = BagSource(
             path,
             image_topic,

@@ -216,7 +216,7 @@ class Bag:
         if not rows.size:
             raise DataError(
                 f"{self.path}: no image of '{image_topic}' is near in time to poses of"
-                f" '{pose_topic}': images {_span(stamps)}, poses {_span(track.stamp_ns)}"
+                f" '{pose_topic}': images {span_text(stamps)}, poses {span_text(track.stamp_ns)}"
                 + (_advice(track, max_pose_gap_s) or "; both must be stamped by the same clock")
             )
         unplaced = tuple(f"{image_topic}@{stamp}: {lacking}" for stamp in stamps[~placed])
@@ -372,5 +372,6 @@ def _advice(track: PoseTrack, max_gap_s: float) -> str:
     return f"; these poses come every {np.median(steps_s):.2g} s: --max-pose-gap {enough_s:g}"
 
 
-def _span(stamps_ns: NDArray[np.int64]) -> str:
+def span_text(stamps_ns: NDArray[np.int64]) -> str:
+    """Return from when to when stamps [n] (ns) are, in seconds."""
     return f"from {stamps_ns.min() / 1e9:.3f} to {stamps_ns.max() / 1e9:.3f} s"

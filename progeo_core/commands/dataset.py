@@ -44,6 +44,15 @@ DatumOption = Annotated[
         " y north). Without it, file names have no UTM zone.",
     ),
 ]
+OdometryTopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--odom-topic",
+        metavar="O",
+        help="Odometry, or poses in a fixed frame, for the tables of queries: moves the sequence in"
+        " `progeo evaluate`, and may drift.",
+    ),
+]
 CellOption = Annotated[float, setting_option(DatasetSettings, "cell_m", "--cell", "M")]
 ValOption = Annotated[
     float, setting_option(DatasetSettings, "val_fraction", "--val-fraction", "SHARE")
@@ -76,6 +85,7 @@ def from_bag(
             " images' stamps.",
         ),
     ],
+    odom_topic: OdometryTopicOption = None,
     max_pose_gap: PoseGapOption = MAX_POSE_GAP_S,
     cell: CellOption = _DEFAULTS.cell_m,
     val_fraction: ValOption = _DEFAULTS.val_fraction,
@@ -91,12 +101,14 @@ def from_bag(
     pass. Where an area was passed more than once, its database and its queries are of different
     passes, so give all recordings of a site at once; otherwise every other image is a query. Poses
     in metres must share one frame; odometry that drifts makes wrong places.
+    val/queries.csv and test/queries.csv list the queries in the order of time, drive after drive,
+    for `progeo evaluate --sequence`; with --odom-topic they have the odometry that moves it.
 
         progeo dataset from-bag monday/ tuesday/ --image-topic /camera/image_raw \\
             --pose-topic /gps/fix --out site/
         progeo dataset from-bag drive/ --image-topic /camera/image_raw \\
             --pose-topic /odometry/filtered --datum 48.137,11.575 --cell 10 \\
-            --out site/
+            --odom-topic /odom --out site/
 
     JSON (also in DIR/dataset.json): schema (1), dataset, images (by folder), left_out (by reason;
     DIR/left_out.csv lists them), queries_by_pass (of val and test), positions (utm or local),
@@ -106,7 +118,10 @@ def from_bag(
     from progeo_core.records.image_source import JoinedSource
 
     def read() -> ImageSource:
-        parts = [source_of_bag(bag, image_topic, pose_topic, max_pose_gap) for bag in bags]
+        parts = [
+            source_of_bag(bag, image_topic, pose_topic, max_pose_gap, odometry_topic=odom_topic)
+            for bag in bags
+        ]
         return JoinedSource(tuple(parts))
 
     settings = DatasetSettings(cell, val_fraction, test_fraction, min_distance, seed)
@@ -144,7 +159,8 @@ def from_photos(
 
     The ground is split by area: no place of val/ or test/ is seen in train/. Where an area was
     visited more than once (by time, or by the traverse of a records.csv), its database and its
-    queries are of different visits; otherwise every other image is a query.
+    queries are of different visits; otherwise every other image is a query. val/queries.csv
+    and test/queries.csv list the queries in the order of time, for `progeo evaluate --sequence`.
 
         progeo dataset from-photos photos/ --out site/
         progeo dataset from-photos drives.csv --cell 10 --out site/

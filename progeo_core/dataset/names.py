@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
-from collections.abc import Sequence
 
 from progeo_core.geo import Datum, Frame, heading_from_yaw, utm_from_wgs84, wgs84_from_enu
 from progeo_core.records.cosplace_names import ImageName, format_name
@@ -24,13 +24,17 @@ def image_names(records: Records, datum: Datum | None = None) -> list[str]:
     from the y axis), the pano id the number of the row, the note the traverse; the time is UTC.
     Raises `DataError` for latitudes that UTM does not cover.
     """
-    if records.frame is Frame.WGS84:
-        geodetic = records.position.tolist()
-    elif datum is not None:
-        geodetic = wgs84_from_enu(records.position, datum).tolist()
-    else:
-        return [_local_name(records, row) for row in range(len(records))]
-    return [_utm_name(records, row, geodetic[row]) for row in range(len(records))]
+    placed = named_positions(records, datum)
+    name = _local_name if placed.frame is Frame.LOCAL else _utm_name
+    return [name(placed, row) for row in range(len(placed))]
+
+
+def named_positions(records: Records, datum: Datum | None = None) -> Records:
+    """Return records with the positions that names have: degrees where the datum is known."""
+    if records.frame is Frame.WGS84 or datum is None:
+        return records
+    position = wgs84_from_enu(records.position, datum)
+    return dataclasses.replace(records, position=position, frame=Frame.WGS84)
 
 
 def _local_name(records: Records, row: int) -> str:
@@ -39,8 +43,8 @@ def _local_name(records: Records, row: int) -> str:
     return format_name(_with_details(fields, records, row))
 
 
-def _utm_name(records: Records, row: int, geodetic: Sequence[float]) -> str:
-    lat, lon, height = geodetic
+def _utm_name(records: Records, row: int) -> str:
+    lat, lon, height = records.position[row].tolist()
     fields = ImageName(*utm_from_wgs84(lat, lon), lat_deg=lat, lon_deg=lon, height_m=height)
     return format_name(_with_details(fields, records, row))
 

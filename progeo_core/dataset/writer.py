@@ -13,6 +13,7 @@ import numpy as np
 
 from progeo_core.dataset.names import image_names
 from progeo_core.dataset.plan import FOLDERS, DatasetSettings, Fate, Plan, plan_dataset
+from progeo_core.dataset.query_tables import write_query_tables
 from progeo_core.dataset.report import (
     DatasetReport,
     report_dataset,
@@ -40,8 +41,9 @@ def write_dataset(
 ) -> DatasetReport:
     """Write images to train/, val/ and test/ of a new folder, whole or not at all.
 
-    Images become upright JPEG files with '@' names (see `image_names`). datum: the point on earth
-    that local metres start from. `dataset.json` reports the result and its settings, and
+    Images become upright JPEG files with '@' names (see `image_names`), and queries have a table,
+    too (see `write_query_tables`). datum: the point on earth that local metres start from.
+    `dataset.json` reports the result and its settings, and
     `left_out.csv` the images that no folder has, and why. `advance` counts all images of the
     source. Raises `UsageError` for a folder that has files and for a datum beside degrees;
     `DataError` where the site is too small, images cannot be read, or nothing can be written.
@@ -55,6 +57,7 @@ def write_dataset(
             unreadable = _write_images(unfinished, source, plan, names, advance)
             written = _without_unreadable(plan, unreadable)
             report = report_dataset(folder, source, written, names, unreadable)
+            write_query_tables(unfinished, source.records, written, names, datum)
             write_left_out(unfinished, source, written, unreadable)
             write_report(unfinished, report, settings)
             unfinished.rename(folder)

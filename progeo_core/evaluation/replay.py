@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.bags.camera_info import calibration_in
+from progeo_core.bags.odometry_topic import odometry_at
 from progeo_core.bags.reader import Bag, BagImage
 from progeo_core.descriptors.encoder import Encoder, require_finite
 from progeo_core.descriptors.fingerprint import ModelFingerprint
@@ -199,7 +200,7 @@ def read_input(
             orientation = track.orientation_at(stamps, max_pose_gap_s)
             truth = truth._replace(yaw_rad=yaw_of(orientation))
         intrinsics = calibration or calibration_in(bag, image_topic)
-        odometry = None if odometry_topic is None else _odometry(bag, odometry_topic, stamps)
+        odometry = None if odometry_topic is None else odometry_at(bag, odometry_topic, stamps)
     truth = _in_map_metres(track, truth, datum, map_path)
     if not np.isfinite(truth.position[:, :2]).all(axis=1).any():
         raise DataError(
@@ -228,12 +229,6 @@ def _radius(places: PlaceTable, given_m: float | None) -> float:
     if given_m is not None:
         return given_m
     return usual_radius_of(places.position)
-
-
-def _odometry(bag: Bag, topic: str, stamps: NDArray[np.int64]) -> FloatArray:
-    """Return x, y, yaw [n, 3] of a topic at the stamps of images, NaN where it is silent."""
-    poses = bag.pose_track(topic).at(stamps)
-    return np.column_stack([poses.position[:, :2], poses.yaw_rad])
 
 
 def records_input(

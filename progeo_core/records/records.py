@@ -18,7 +18,7 @@ from progeo_core.geo import Datum, FloatArray, Frame
 from progeo_core.poses.camera_pose import turned, yaw_of
 from progeo_core.records.cosplace_names import NameColumns, is_image_name, read_names
 from progeo_core.records.image_list import ImageList, list_images
-from progeo_core.records.records_csv import read_rows
+from progeo_core.records.records_csv import RecordRow, read_rows, write_rows
 from progeo_core.records.zoneless_utm import enu_from_zoneless_utm
 
 if TYPE_CHECKING:
@@ -200,6 +200,27 @@ def read_placed_records(csv: Path) -> PlacedRecords:
         odometry=np.array([row.odometry for row in rows]),
     )
     return PlacedRecords(records, unplaced)
+
+
+def write_records(csv: Path, records: Records) -> None:
+    """Write a records.csv that `read_records` reads as the same records.
+
+    Files are named relative to it, and columns that are unknown for every row are left out.
+    """
+    local = records.frame is Frame.LOCAL
+    direction = records.yaw_rad if local else geo.heading_from_yaw(records.yaw_rad)
+    columns = (
+        records.images,
+        records.position.tolist(),
+        direction.tolist(),
+        records.stamp_ns.tolist(),
+        records.camera,
+        records.traverse,
+        records.orientation.tolist(),
+        records.depth,
+        records.odometry.tolist(),
+    )
+    write_rows(csv, records.frame, [RecordRow(*row) for row in zip(*columns, strict=True)])
 
 
 def _warn_of_contradiction(csv: Path, yaw_rad: FloatArray, axis_yaw_rad: FloatArray) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from progeo_core.errors import DataError
 from progeo_core.geo import Frame, is_fix, known_altitude
 from progeo_core.poses.stamp_units import MAX_IMAGE_RATE_HZ, NANOSECONDS, unit_of_stamps
+from progeo_core.records.csv_cells import no_formula
 from progeo_core.records.plain_number import plain_number
 
 _log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ _MAX_STAMP = np.iinfo(np.int64).max
 _MAX_STAMP_DIGITS = 19
 _QUATERNION = ("qx", "qy", "qz", "qw")
 _ODOMETRY = ("odom_x_m", "odom_y_m", "odom_yaw_rad")
+_NAMES = ("stamp_ns", "camera", "traverse")
 # Programs write six decimals or more; a length farther from 1 is of something else.
 _LENGTH_TOLERANCE = 0.01
 
@@ -169,7 +171,7 @@ def read_rows(file: Path) -> RecordRows:
     where a receiver had no fix, and repeated rows are left out and counted in a
     warning, as is what looks like another unit: stamps, which are converted, and yaw, which is not.
     """
-    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    separator = _separator(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             # Blanks are not skipped after tabs: of two tabs, the second would be one.
@@ -189,6 +191,38 @@ def read_rows(file: Path) -> RecordRows:
     placed, unplaced = _split_by_fix(file, family, rows)
     once = _without_repeats(file, placed)
     return RecordRows(family.frame, _with_stamps_in_ns(file, once), unplaced)
+
+
+def write_rows(file: Path, frame: Frame, rows: Sequence[RecordRow]) -> None:
+    """Write rows that `read_rows` reads back, without the columns that no row knows.
+
+    Files are named relative to the table, and an apostrophe stands before a name that a spreadsheet
+    would run.
+    """
+    family = _LOCAL if frame is Frame.LOCAL else _WGS84
+    columns = ("image", *family[1:5], *_QUATERNION, *_ODOMETRY, "depth", *_NAMES)
+    cells = [dict(zip(columns, _written(file, row), strict=True)) for row in rows]
+    known = [name for name in columns if any(row[name] != "" for row in cells)]
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as lines:
+        table = csv.DictWriter(lines, known, extrasaction="ignore", delimiter=_separator(file))
+        table.writeheader()
+        table.writerows(cells)
+
+
+def _written(file: Path, row: RecordRow) -> list[object]:
+    """Return the cells of a row in the order of the columns, "" where unknown."""
+    image, depth = (
+        "" if path is None else no_formula(os.path.relpath(path, file.parent), "./")
+        for path in (row.image, row.depth)
+    )
+    numbers = (*row.position, row.direction, *row.orientation, *row.odometry)
+    known = ["" if math.isnan(number) else number for number in numbers]
+    names = no_formula(row.camera), no_formula(row.traverse)
+    return [image, *known, depth, row.stamp_ns or "", *names]
+
+
+def _separator(file: Path) -> str:
+    return "\t" if file.suffix.lower() == ".tsv" else ","
 
 
 def _without_repeats(file: Path, rows: list[RecordRow]) -> list[RecordRow]:

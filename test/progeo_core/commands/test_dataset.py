@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import PIL.Image
 import pytest
 from rosbags.rosbag2 import Writer
@@ -15,7 +16,7 @@ from progeo_core.bags.writer import FIX_TOPIC, IMAGE_TOPIC, write_bag
 from progeo_core.geo import Datum, Frame, wgs84_from_enu
 from progeo_core.records.cosplace_names import read_names
 from progeo_core.records.image_list import list_images
-from progeo_core.records.records import read_records
+from progeo_core.records.records import read_records, write_records
 from progeo_core.train.options import read_options
 from progeo_core.train.training_set import read_training_set
 
@@ -62,6 +63,32 @@ def test_drives_become_a_data_set(progeo, drives, tmp_path):
         assert len(list_images(out / folder)) == count
         assert f"{folder}  " in done.out
     assert sum(document["images"].values()) + sum(document["left_out"].values()) == 80
+
+
+@pytest.mark.slow
+def test_queries_of_drives_are_evaluated_as_a_sequence_with_odometry(
+    progeo, drives, small_model, tmp_path
+):
+    out, lab, model = tmp_path / "site", tmp_path / "lab.progeo", ("--model", small_model)
+    odometry = ("--odom-topic", "/ground_truth/pose")
+    done = progeo("dataset", "from-bag", *drives, *TOPICS, *odometry, "--cell", "5", "--out", out)
+    assert done.code == 0, done.err
+    table = read_records(out / "test" / "queries.csv")
+    assert len(table) == len(list_images(out / "test" / "queries"))
+    assert (np.diff(table.stamp_ns) > 0).all()
+    np.testing.assert_array_equal(table.odometry[:, :2], table.position[:, :2])
+    assert set(table.traverse) == {"query"}
+    built = progeo("map", "build", lab, "--images", out / "test" / "database", *model)
+    assert built.code == 0, built.err
+    write_records(out / "plain.csv", dataclasses.replace(table, odometry=np.empty((0, 3))))
+    options = ("--sequence", "--verification-ms", "0", "--json", "-", *model)
+    moved, plain = (
+        json.loads(progeo("evaluate", "--map", lab, "--queries", queries, *options).out)
+        for queries in (out / "test" / "queries.csv", out / "plain.csv")
+    )
+    assert moved["queries"] == len(table)
+    assert moved["recall_at"] == plain["recall_at"]
+    assert moved["sequence"] != plain["sequence"]
 
 
 def test_json_is_that_of_the_folder(progeo, drives, tmp_path):
@@ -125,6 +152,7 @@ def test_what_cannot_be_done_is_one_line(progeo, drives, corridor, photos, tmp_p
         (("from-bag", drives[0], *TOPICS, "--val-fraction", "2", *out), 2, "--val-fraction"),
         (("from-bag", drives[0], *TOPICS, "--datum", "here", *out), 2, "datum 'here'"),
         (("from-bag", drives[0], *TOPICS[:3], "/gps", *out), 1, "there is no topic '/gps'"),
+        (("from-bag", *drives, *TOPICS, "--odom-topic", "/o", *out), 1, "no topic '/o'; topics"),
         (("from-bag", drives[0], *TOPICS), 2, "--out"),
         (("from-photos", corridor / "ref", *out), 1, "none of 111 images has a position"),
         (("from-photos", tmp_path / "no", *out), 1, "no such folder"),

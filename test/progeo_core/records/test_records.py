@@ -21,6 +21,7 @@ from progeo_core.records.records import (
     read_image_folder,
     read_placed_records,
     read_records,
+    write_records,
 )
 from test.progeo_core.images import bombs
 
@@ -99,6 +100,35 @@ def test_blank_cells_are_unknown_and_absolute_paths_are_kept(tmp_path):
     assert records.position[:, 2] == pytest.approx([math.nan, 500.0], nan_ok=True)
     assert records.stamp_ns.tolist() == [0, 7]
     assert records.default_datum() == Datum(48.1, 11.5, 500.0)
+
+
+def test_a_table_that_is_written_is_read_as_the_same_records(tmp_path):
+    (tmp_path / "drive").mkdir()
+    images = [tmp_path / "drive" / name for name in ("1,é.jpg", "2.jpg")]
+    for image in images:
+        image.touch()
+    records = Records(
+        images=tuple(images),
+        position=np.array([[48.1, 11.0 / 3.0, 519.0], [-1e-7, 179.9, np.nan]]),
+        frame=Frame.WGS84,
+        yaw_rad=np.array([1.0, np.nan]),
+        stamp_ns=np.array([1_700_000_000_000_000_001, 1_700_000_000_100_000_000], np.int64),
+        camera=("front", ""),
+        traverse=("monday, early", "tuesday"),
+        orientation=np.array([[np.nan] * 4, [0.5, -0.5, 0.5, 0.5]]),
+        depth=(images[1], None),
+        odometry=np.array([[1e-9, -2e5, 3.0], [np.nan] * 3]),
+    )
+    write_records(tmp_path / "all.csv", records)
+    read = read_records(tmp_path / "all.csv")
+    records.yaw_rad[1] = yaw_of(records.orientation)[1]
+    for field in dataclasses.fields(Records):
+        expected, found = getattr(records, field.name), getattr(read, field.name)
+        if isinstance(expected, np.ndarray):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        else:
+            assert found == expected
+    assert read.stamp_ns[0] == records.stamp_ns[0]
 
 
 def test_yaw_is_wrapped(tmp_path):

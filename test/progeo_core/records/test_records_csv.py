@@ -4,7 +4,7 @@ import pytest
 
 from progeo_core.errors import DataError
 from progeo_core.geo import Frame
-from progeo_core.records.records_csv import read_rows
+from progeo_core.records.records_csv import read_rows, write_rows
 
 
 @pytest.fixture
@@ -49,6 +49,20 @@ def test_odometry_is_read_where_it_is_given(written, tmp_path):
     first, second = read_rows(written(text)).rows
     assert first.odometry == (3.0, 4.0, 0.5)
     assert all(map(math.isnan, second.odometry))
+
+
+def test_rows_are_written_for_people_and_spreadsheets(written, tmp_path):
+    _, (row,), _ = read_rows(written("image,x_m,y_m,traverse\n1.jpg,1,2,=x\n"))
+    (tmp_path / "@2.jpg").touch()
+    other = row._replace(image=tmp_path / "@2.jpg", stamp_ns=7)
+    for name, separator in (("out.csv", ","), ("out.tsv", "\t")):
+        write_rows(tmp_path / name, Frame.LOCAL, [row, other])
+        assert (tmp_path / name).read_text().replace(separator, ",").splitlines() == [
+            "image,x_m,y_m,z_m,stamp_ns,traverse",
+            "1.jpg,1.0,2.0,0.0,,'=x",
+            "./@2.jpg,1.0,2.0,0.0,7,'=x",
+        ]
+        assert read_rows(tmp_path / name).rows[1].image == other.image
 
 
 def test_cells_of_a_tsv_are_separated_by_tabs(written, tmp_path):
