@@ -15,6 +15,7 @@ from progeo_core.localization.inlier_evidence import Compared, image_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.look_alikes import APART_RADII
 from progeo_core.localization.map_ends import MapEnds
+from progeo_core.localization.near_inliers import compare_near
 from progeo_core.localization.place_verification import PlaceVerifier, posterior_of_places
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -24,9 +25,6 @@ IntArray = NDArray[np.int64]
 # An image is compared with no more places than this, in any case with so many, and is not sure
 # before it was with some more: what fits a place may fit others that are built to the same plan.
 _MAX_PLACES, _MIN_PLACES, _MIN_SURE = 12, 3, 5
-# Then it is compared with so many images near the best place, while one of them may be this much
-# as probable as the best.
-_MAX_NEAR, _MIN_SHARE = 5, 0.3
 
 
 class WeightedMatches(NamedTuple):
@@ -89,9 +87,17 @@ class ImageVerifier:
         best = int(posterior.argmax())
         distance = np.linalg.norm(position - position[first[best]], axis=1)
         near = np.flatnonzero(distance <= APART_RADII * self._radius_m)
-        share = self._compare_near(
-            query, matches.rows[near], matches.weight[near], inliers[near], finish
+        found = compare_near(
+            matches.weight[near],
+            position[near],
+            inliers[near],
+            lambda match: self._verifier.inliers(query, int(matches.rows[near[match]])),
+            self._log_share,
+            finish,
         )
+        log_share = self._log_share(found)
+        share = matches.weight[near] * np.exp(np.nan_to_num(log_share - log_share.max()))
+        share /= share.sum()
         at_end[best] = self._ends.at_end(position[near[[share.argmax()]]])[0]
         log_odds = self._log_odds(query, inliers[first], position[first], at_end)
         verified = weigh_places(matches.weight, place, prior, log_odds)
@@ -99,40 +105,11 @@ class ImageVerifier:
         weight[near] = weight[near].sum() * share
         return VerifiedPlaces(weight, verified.confidence)
 
-    def _compare_near(
-        self, query: Query, rows: IntArray, weight: FloatArray, inliers: FloatArray, finish: float
-    ) -> FloatArray:
-        """Return how probable matches [n] near each other are, if one of them is right.
-
-        inliers: NaN where a match was not compared; the most probable ones are, and what is left
-        shares as much as the nearest one that was. finish: of the time (s) there is.
-        """
-        position = self._map.places.position[rows]
-        distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
-        inliers, left = inliers.copy(), np.isnan(inliers)
-        share = self._shares(weight, inliers, distance)
-        for _ in range(_MAX_NEAR):
-            match = int(np.where(left, share, -1.0).argmax())
-            in_question = left[match] and share[match] >= _MIN_SHARE * share.max()
-            if not in_question or time.monotonic() >= finish:
-                break
-            inliers[match], left[match] = self._verifier.inliers(query, int(rows[match])), False
-            share = self._shares(weight, inliers, distance)
-        return share
-
-    def _shares(self, weight: FloatArray, inliers: FloatArray, distance: FloatArray) -> FloatArray:
-        """Return how probable matches [n] are by weights and inliers (NaN: as the nearest known).
-
-        distance: [n, n] between them (m).
-        """
-        log_share = np.log(np.maximum(weight, 1e-300))
-        known = np.flatnonzero(np.isfinite(inliers))
-        if known.size:
-            constants = self._verifier.constants
-            found = inliers[known[distance[:, known].argmin(axis=1)]]
-            log_share += constants.slope * np.log(found + constants.chance_inliers)
-        share: FloatArray = np.exp(log_share - log_share.max())
-        return share / float(share.sum())
+    def _log_share(self, inliers: FloatArray) -> FloatArray:
+        """Return the log odds of images of one place by their inliers, up to a constant."""
+        fitted = self._verifier.constants
+        log_share: FloatArray = fitted.slope * np.log(inliers + fitted.chance_inliers)
+        return log_share
 
     def _log_odds(
         self,

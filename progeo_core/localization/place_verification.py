@@ -14,6 +14,7 @@ from progeo_core.localization.fitted_constants import VerificationConstants
 from progeo_core.localization.inlier_evidence import Compared, sequence_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.look_alikes import APART_RADII, MANY_ALIKE
+from progeo_core.localization.near_inliers import compare_near
 from progeo_core.localization.place_filter import Belief
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
@@ -28,6 +29,8 @@ IntArray = NDArray[np.int64]
 # compared at all with so many: what fits the first place may fit others that are built to the same
 # plan.
 _MAX_PLACES, _MAX_ALIKE, _MIN_PLACES = 16, 5, 3
+# What the members of one place share tells them apart less than places: images in a row err alike.
+_WITHIN_SLOPE = 3.0
 # Places of a belief before the one that the image by itself would choose.
 _MAX_FIRST = 2
 
@@ -57,12 +60,38 @@ class PlaceVerifier:
         prior = np.bincount(place + 1, belief.probability, place.max() + 2).astype(np.float64)
         prior[0] += belief.off_map
         rows = self._map.most_similar_images(query.standardized, belief.rows)
-        log_odds = self._compare(query, rows, place, belief.position, prior, settings)
+        # Finding the image's own features is no part of the time to compare them.
+        self.detail(query)
+        finish = time.monotonic() + settings.verification_ms * 1e-3
+        compared = self._compare(query, rows, place, belief.position, prior, settings, finish)
+        log_odds = sequence_log_odds(compared, self.constants)
+        best = int(posterior_of_places(prior, log_odds)[1:].argmax())
+        members = np.flatnonzero(place == best)
+        inliers = np.full(len(members), np.nan)
+        inliers[0] = compared.inliers[best]
+        found = compare_near(
+            belief.probability[members],
+            belief.position[members],
+            inliers,
+            lambda member: self.inliers(query, int(rows[members[member]])),
+            self._within,
+            finish,
+        )
+        # A place is as probable as the one of its images that shares most.
+        compared.inliers[best] = found.max()
+        log_odds = sequence_log_odds(compared, self.constants)
         # What was not compared fits no better than the best of what was, where that fits badly.
-        compared = log_odds != 0.0
-        others = min(0.0, float(log_odds[compared].max(initial=-np.inf))) if compared.any() else 0.0
-        of_places: FloatArray = np.append(np.where(compared, log_odds, others), others)[place]
+        known = log_odds != 0.0
+        others = min(0.0, float(log_odds[known].max(initial=-np.inf))) if known.any() else 0.0
+        of_places: FloatArray = np.append(np.where(known, log_odds, others), others)[place]
+        within = self._within(found)
+        of_places[members] += np.nan_to_num(within - within.max())
         return of_places
+
+    def _within(self, inliers: FloatArray) -> FloatArray:
+        """Return the log odds of members of one place by their inliers, up to a constant."""
+        log_odds: FloatArray = _WITHIN_SLOPE * np.log(inliers + self.constants.chance_inliers)
+        return log_odds
 
     def inliers(self, query: Query, row: int) -> float:
         """Return how many local features an image shares with a place, NaN where that has none."""
@@ -108,8 +137,9 @@ class PlaceVerifier:
         position: FloatArray,
         prior: FloatArray,
         settings: LocalizerSettings,
-    ) -> FloatArray:
-        """Return the log odds [m] of places, the heaviest compared first, until time is up.
+        finish: float,
+    ) -> Compared:
+        """Compare an image with places [m], the heaviest first, until time is up.
 
         rows, place, position: [k] of the matches, the first of a place stands for it. prior:
         [m + 1] of all else and of each place.
@@ -120,8 +150,6 @@ class PlaceVerifier:
         apart_m = APART_RADII * self._radius_m
         inliers, log_odds = np.full(len(first), np.nan), np.zeros(len(first))
         detail = self.detail(query)
-        # Finding the image's own features is no part of the time to compare them.
-        finish = time.monotonic() + settings.verification_ms * 1e-3
         for number, row in enumerate(rows[first].tolist()):
             inliers[number] = self.inliers(query, row)
             compared = Compared(inliers, position[first], apart_m, self.look_alikes, detail)
@@ -132,7 +160,7 @@ class PlaceVerifier:
                 >= settings.min_confidence
             ):
                 break
-        return log_odds
+        return compared
 
 
 def rival_places(belief: Belief, radius_m: float, most: int) -> IntArray:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
@@ -19,6 +20,19 @@ def test_belief_of_a_sequence_is_weighed_by_place(prepare):
     assert odds[0] == odds[1] < 0.0 < odds[2]
 
 
+def test_within_the_best_place_the_image_that_shares_most_is_the_most_probable(prepare):
+    prepared = prepare(random_descriptors(40))
+    rows = np.array([5, 6, 20, 30])
+    position = prepared.places.position[rows]
+    belief = Belief(rows, np.array([0.4, 0.3, 0.1, 0.1]), position, np.zeros(4), np.zeros(4), 0.1)
+    query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
+    settings = LocalizerSettings(verification_ms=10_000)
+    peak = CountingVerifier(prepared, {5: 60, 6: 120}).log_odds(query, belief, settings)
+    alone = CountingVerifier(prepared, {5: 120}).log_odds(query, belief, settings)
+    assert peak[1] == alone[0] == peak.max()
+    assert peak[0] == pytest.approx(peak[1] + 3.0 * np.log(75 / 135))
+
+
 def test_where_a_sequence_is_undecided_many_places_are_compared_but_not_alike_ones(prepare):
     prepared = prepare(random_descriptors(40))
     rows, even = np.arange(40), np.full(40, 0.02)
@@ -28,7 +42,8 @@ def test_where_a_sequence_is_undecided_many_places_are_compared_but_not_alike_on
         verifier = CountingVerifier(prepared, {})
         verifier.look_alikes = look_alikes
         verifier.log_odds(query, belief, LocalizerSettings(verification_ms=10_000))
-        assert len(verifier.compared) == places
+        # Then another image of the best one is.
+        assert len(set(verifier.compared)) == len(verifier.compared) == places + 1
 
 
 def test_what_the_image_resembles_is_a_rival_of_what_the_sequence_believes():
