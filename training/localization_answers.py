@@ -34,6 +34,7 @@ from progeo_core.localization.single_image_ranker import SingleImageRanker
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
 from progeo_core.poses.pose_buffer import PoseBuffer
+from progeo_core.verification.epipolar_inliers import Overlap
 
 # Time (ms) to verify: as if there were time to compare all places.
 _AT_LEISURE = 10_000
@@ -226,6 +227,11 @@ class PreparedScene:
         """Return how many local features an image shares with a place."""
         return self._evidence.inliers(shot, self.scene.database.shots[row])
 
+    def overlap(self, shot: Shot, row: int) -> Overlap:
+        """Return what an image shares with a place."""
+        magnified = self._evidence.log_magnification(shot, self.scene.database.shots[row])
+        return Overlap(int(self.inliers(shot, row)), magnified)
+
     def detail(self, shot: Shot) -> float:
         """Return which share of the usual number of local features an image has."""
         return min(1.0, len(self._evidence.keypoints(shot).points) / QUERY_FEATURES)
@@ -243,6 +249,13 @@ class _KnowingVerifier(PlaceVerifier):
 
     def inliers(self, query: Query, row: int) -> float:
         return self._scene.inliers(self.shot, row)
+
+    def overlap(self, query: Query, row: int) -> Overlap:
+        return self._scene.overlap(self.shot, row)
+
+    def magnification(self, row: int, other: int) -> float:
+        place = self._scene.scene.database.shots[row]
+        return self._scene.overlap(place, other).log_magnification
 
     def detail(self, query: Query) -> float:
         return self._scene.detail(self.shot)

@@ -24,9 +24,8 @@ from progeo_core.map.place_features import (
     descriptor_bytes,
     unit_descriptors,
 )
-from progeo_core.verification.epipolar_inliers import count_inliers
-from progeo_core.verification.place_feature_cache import KnownPlace
-from progeo_core.verification.query_view import QueryView
+from progeo_core.verification.epipolar_inliers import count_inliers, overlap
+from progeo_core.verification.place_feature_cache import KnownPlace, view_of
 from test.poor_light import in_poor_light
 
 # Features of as many images stay in memory.
@@ -41,11 +40,11 @@ class Evidence:
         self._encoder, self._folder = encoder, folder
         fingerprint = hashlib.sha256(str(encoder.fingerprint).encode()).hexdigest()
         self._descriptors = folder / f"descriptors-{fingerprint[:16]}"
-        self._features, self._pairs = folder / "features", folder / "inliers.json"
+        self._features = folder / "features"
         self._descriptors.mkdir(parents=True, exist_ok=True)
         self._features.mkdir(exist_ok=True)
-        self._inliers = self._kept_inliers()
-        self._counted = len(self._inliers)
+        self._inliers = _KeptPairs(folder / "inliers.json")
+        self._magnification = _KeptPairs(folder / "magnification.json")
         self.keypoints = functools.lru_cache(_IN_MEMORY)(self._keypoints)
 
     def descriptors(self, shots: Sequence[Shot]) -> NDArray[np.float32]:
@@ -54,29 +53,31 @@ class Evidence:
 
     def inliers(self, query: Shot, place: Shot) -> float:
         """Return how many local features an image shares with that of a place."""
-        pair = f"{name_of(query)} {name_of(place)}"
-        if pair not in self._inliers:
-            found, kept = self.keypoints(query), self.keypoints(place).best(PLACE_FEATURES)
-            nowhere = np.full((len(kept.points), 3), np.nan)
-            view = QueryView(np.zeros((1, 1, 3), np.uint8), None, lambda *_: found)
-            known = KnownPlace(kept.points, kept.descriptors, kept.size, nowhere, None)
-            self._inliers[pair] = count_inliers(view, known)
-        return float(self._inliers[pair])
+        pair = _name_of_pair(query, place)
+        if pair not in self._inliers.values:
+            view, known = view_of(self._known(query, QUERY_FEATURES)), self._known(place)
+            self._inliers.values[pair] = count_inliers(view, known)
+        return self._inliers.values[pair]
+
+    def log_magnification(self, query: Shot, place: Shot) -> float:
+        """Return how much larger an image shows what it shares with that of a place."""
+        pair = _name_of_pair(query, place)
+        if pair not in self._magnification.values:
+            view, known = view_of(self._known(query, QUERY_FEATURES)), self._known(place)
+            found = overlap(view, known)
+            self._inliers.values[pair] = found.inliers
+            self._magnification.values[pair] = found.log_magnification
+        return self._magnification.values[pair]
 
     def keep(self) -> None:
-        """Write down the inliers that were counted since the last time."""
-        if len(self._inliers) > self._counted:
-            # Other processes count, too.
-            self._inliers |= self._kept_inliers()
-            with replaced_file(self._pairs) as new:
-                new.write_text(json.dumps(self._inliers), encoding="utf-8")
-            self._counted = len(self._inliers)
+        """Write down what was found since the last time."""
+        self._inliers.keep()
+        self._magnification.keep()
 
-    def _kept_inliers(self) -> dict[str, int]:
-        if not self._pairs.exists():
-            return {}
-        kept: dict[str, int] = json.loads(self._pairs.read_text(encoding="utf-8"))
-        return kept
+    def _known(self, shot: Shot, features: int = PLACE_FEATURES) -> KnownPlace:
+        kept = self.keypoints(shot).best(features)
+        nowhere = np.full((len(kept.points), 3), np.nan)
+        return KnownPlace(kept.points, kept.descriptors, kept.size, nowhere, None)
 
     def _descriptor(self, shot: Shot) -> NDArray[np.float32]:
         path = self._descriptors / f"{name_of(shot)}.npy"
@@ -102,6 +103,33 @@ class Evidence:
     @functools.cached_property
     def _extractor(self) -> FeatureExtractor:
         return FeatureExtractor("cpu")
+
+
+class _KeptPairs:
+    """Numbers of pairs of images, kept in a file that several processes write to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.values = path, self._read(path)
+        self._known = len(self.values)
+
+    def keep(self) -> None:
+        """Write down the numbers that are new, beside those of others."""
+        if len(self.values) > self._known:
+            self.values |= self._read(self._path)
+            with replaced_file(self._path) as new:
+                new.write_text(json.dumps(self.values), encoding="utf-8")
+            self._known = len(self.values)
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, float]:
+        if not path.exists():
+            return {}
+        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+
+
+def _name_of_pair(query: Shot, place: Shot) -> str:
+    return f"{name_of(query)} {name_of(place)}"
 
 
 def name_of(shot: Shot) -> str:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.fleet.drive import Drive, view_of
+from progeo_core.fleet.drive import Drive
 from progeo_core.fleet.frame_fit import SharedPlaces, moved_by
 from progeo_core.fleet.similar_stretches import (
     DISTINCT,
@@ -30,6 +30,7 @@ from progeo_core.geo import FloatArray, wrap_angle
 from progeo_core.localization.fitted_constants import VerificationConstants
 from progeo_core.localization.inlier_evidence import Compared, inlier_log_odds
 from progeo_core.verification.epipolar_inliers import count_inliers
+from progeo_core.verification.place_feature_cache import view_of
 
 IntArray = NDArray[np.int64]
 

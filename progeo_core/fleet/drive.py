@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from progeo_core.descriptors.standardization import Standardization, sample_of
 from progeo_core.errors import DataError
 from progeo_core.geo import FloatArray, wrap_angle
-from progeo_core.inference.feature_extractor import FeatureExtractor, Keypoints
+from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.localization.map_spacing import measure_spacing
 from progeo_core.map.place_map import PlaceMap, PlaceTable
 from progeo_core.verification.metric_localizer import MetricLocalizer
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
-from progeo_core.verification.query_view import QueryView
 
 IntArray = NDArray[np.int64]
 
@@ -119,15 +118,6 @@ class Drive:
 def _evenly(rows: IntArray, count: int) -> IntArray:
     """Return at most `count` of some rows, evenly taken, the first and the last among them."""
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)]
-
-
-def view_of(place: KnownPlace) -> QueryView:
-    """Return a place of one drive as an image that is looked for in another."""
-    features = Keypoints(place.points, place.descriptors, place.size)
-    width, height = place.size
-    # Its features are known, so nobody looks at the pixels.
-    image = np.broadcast_to(np.uint8(0), (height, width, 3))
-    return QueryView(image, place.intrinsics, lambda _image, _side: features)
 
 
 def _yaw_or_travel(table: PlaceTable) -> FloatArray:

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from progeo_core.fleet.drive import Drive, view_of
+from progeo_core.fleet.drive import Drive
 from progeo_core.fleet.frame_fit import SharedPlaces, fit_frames, moved_by
 from progeo_core.geo import FloatArray
 from progeo_core.poses.transform import Transform
 from progeo_core.slam.pair_consistency import Ends, consistent_pairs, grow_clique
 from progeo_core.verification.metric_localizer import NoPose
+from progeo_core.verification.place_feature_cache import view_of
 
 IntArray = NDArray[np.int64]
 

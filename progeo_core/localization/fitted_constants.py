@@ -40,8 +40,9 @@ class VerificationConstants(NamedTuple):
     For an image by itself, wrong_inliers: number that it usually shares with wrong places.
     wrong_spread: standard deviation of that (e-folds). right_inliers: number that it usually shares
     with the right one; more say as much. right_spread: as above. alike_odds: log odds that a place
-    loses in a map all of whose places look alike. image_highest: highest log odds where the map
-    ends; elsewhere the bound is the same as of a sequence.
+    loses in a map all of whose places look alike. end_spread: standard deviation, in place radii,
+    of how far ahead of or behind its place an image is where the map ends. beyond_spread: of one
+    that is beyond the end.
     """
 
     even_inliers: float = 25.0
@@ -55,7 +56,8 @@ class VerificationConstants(NamedTuple):
     right_inliers: float = 120.0
     right_spread: float = 0.6
     alike_odds: float = 4.0
-    image_highest: float = 3.0
+    end_spread: float = 0.5
+    beyond_spread: float = 1.5
 
 
 class SequenceConstants(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from typing import NamedTuple
 
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from progeo_core.geo import FloatArray
+from progeo_core.localization.beyond_the_end import BeyondTheEnd
 from progeo_core.localization.consensus import distinct_places
 from progeo_core.localization.inlier_evidence import Compared, image_log_odds
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.look_alikes import APART_RADII
-from progeo_core.localization.map_ends import MapEnds
 from progeo_core.localization.near_inliers import compare_near
 from progeo_core.localization.place_verification import PlaceVerifier, posterior_of_places
 from progeo_core.localization.prepared_map import PreparedMap
@@ -55,8 +56,8 @@ class ImageVerifier:
         self._map, self._radius_m, self._verifier = prepared, radius_m, verifier
 
     @functools.cached_property
-    def _ends(self) -> MapEnds:
-        return MapEnds(self._map.places.position, self._radius_m)
+    def _beyond(self) -> BeyondTheEnd:
+        return BeyondTheEnd(self._map.places.position, self._radius_m, self._verifier)
 
     def weigh(
         self, query: Query, matches: WeightedMatches, settings: LocalizerSettings
@@ -74,10 +75,10 @@ class ImageVerifier:
         prior = prior_of_places(matches, place)
         _, first = np.unique(place, return_index=True)
         first = first[place[first] >= 0]
-        inliers, at_end = np.full(len(place), np.nan), self._ends.at_end(position[first])
+        inliers = np.full(len(place), np.nan)
         for number, match in enumerate(first.tolist(), 1):
             inliers[match] = self._verifier.inliers(query, int(matches.rows[match]))
-            log_odds = self._log_odds(query, inliers[first], position[first], at_end)
+            log_odds = self._log_odds(query, inliers[first], position[first])
             posterior = posterior_of_places(prior, log_odds)[1:]
             late = number >= _MIN_PLACES and time.monotonic() >= finish
             if late or (
@@ -98,12 +99,13 @@ class ImageVerifier:
         log_share = self._log_share(found)
         share = matches.weight[near] * np.exp(np.nan_to_num(log_share - log_share.max()))
         share /= share.sum()
-        at_end[best] = self._ends.at_end(position[near[[share.argmax()]]])[0]
-        log_odds = self._log_odds(query, inliers[first], position[first], at_end)
         verified = weigh_places(matches.weight, place, prior, log_odds)
         weight = verified.weight.copy()
         weight[near] = weight[near].sum() * share
-        return VerifiedPlaces(weight, verified.confidence)
+        # What speaks for being beyond the end of the map speaks for no other place of it.
+        here = self._beyond.log_odds(query, int(matches.rows[near[share.argmax()]]))
+        right, wrong = verified.confidence * math.exp(here), 1.0 - verified.confidence
+        return VerifiedPlaces(weight, right / max(right + wrong, 1e-300))
 
     def _log_share(self, inliers: FloatArray) -> FloatArray:
         """Return the log odds of images of one place by their inliers, up to a constant."""
@@ -111,20 +113,11 @@ class ImageVerifier:
         log_share: FloatArray = fitted.slope * np.log(inliers + fitted.chance_inliers)
         return log_share
 
-    def _log_odds(
-        self,
-        query: Query,
-        inliers: FloatArray,
-        position: FloatArray,
-        at_end: NDArray[np.bool_],
-    ) -> FloatArray:
+    def _log_odds(self, query: Query, inliers: FloatArray, position: FloatArray) -> FloatArray:
         verifier = self._verifier
-        fitted = verifier.constants
-        # What lies beyond the end of a map shares much with its last place, too.
-        highest = np.where(at_end, fitted.image_highest, fitted.highest)
         apart_m, detail = APART_RADII * self._radius_m, verifier.detail(query)
         compared = Compared(inliers, position, apart_m, verifier.look_alikes, detail)
-        return image_log_odds(compared, fitted, highest)
+        return image_log_odds(compared, verifier.constants)
 
 
 def prior_of_places(matches: WeightedMatches, place: IntArray) -> FloatArray:

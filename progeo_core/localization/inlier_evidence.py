@@ -60,12 +60,9 @@ def inlier_log_odds(compared: Compared, fitted: VerificationConstants) -> FloatA
     return log_odds
 
 
-def image_log_odds(
-    compared: Compared, fitted: VerificationConstants, highest: FloatArray | float
-) -> FloatArray:
+def image_log_odds(compared: Compared, fitted: VerificationConstants) -> FloatArray:
     """Return the log odds of places [m] against all that was not compared, of one image by itself.
 
-    highest: log odds, of all places or of each one [m].
     Logarithms of inliers are normal: of right places around what is usual, of wrong ones around
     what is usual for this image, which all that was compared elsewhere tells, and what is usual for
     any image where little was. So a place needs a large lead over one or two others, a smaller one
@@ -90,12 +87,19 @@ def image_log_odds(
     scale = (_USUAL_SPREADS * fitted.wrong_spread**2 + squares + shift) / freedom
     scale *= (weight + count + 1) / (weight + count)
     wrong = _log_student_t((found - level) / np.sqrt(scale), freedom) - 0.5 * np.log(scale)
-    below = np.minimum(found - math.log(fitted.right_inliers + chance), 0.0) / fitted.right_spread
-    right = -0.5 * (below**2 + math.log(2.0 * math.pi)) - math.log(fitted.right_spread)
-    bound = np.broadcast_to(highest, known.shape)[known]
-    odds = np.clip(right - wrong, fitted.lowest, bound)
+    right = shortfall_log_odds(inliers[known], fitted)
+    right -= 0.5 * math.log(2.0 * math.pi) + math.log(fitted.right_spread)
+    odds = np.clip(right - wrong, fitted.lowest, fitted.highest)
     odds -= fitted.alike_odds * look_alikes
     log_odds[known] = np.where(odds < 0.0, detail * odds, odds)
+    return log_odds
+
+
+def shortfall_log_odds(inliers: FloatArray, fitted: VerificationConstants) -> FloatArray:
+    """Return the log odds, 0 at most, by how far inliers [m] fall short of what is usual."""
+    chance = fitted.chance_inliers
+    log_ratio = np.log((inliers + chance) / (fitted.right_inliers + chance))
+    log_odds: FloatArray = -0.5 * (np.minimum(log_ratio, 0.0) / fitted.right_spread) ** 2
     return log_odds
 
 
@@ -110,7 +114,7 @@ def sequence_log_odds(compared: Compared, fitted: VerificationConstants) -> Floa
     if compared.look_alikes > MANY_ALIKE:
         return odds
     odds[:_RIVALS] = inlier_log_odds(compared.first(_RIVALS), fitted)
-    return np.maximum(odds, image_log_odds(compared, fitted, fitted.highest))
+    return np.maximum(odds, image_log_odds(compared, fitted))
 
 
 def _elsewhere(position: FloatArray, apart_m: float) -> NDArray[np.bool_]:

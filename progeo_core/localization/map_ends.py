@@ -32,6 +32,12 @@ class MapEnds:
         angle = np.arctan2(offset[:, 1], offset[:, 0])
         return np.array([_is_one_sided(angle[owner == one]) for one in range(len(point))], bool)
 
+    def nearest(self, point: FloatArray, count: int) -> list[tuple[int, float]]:
+        """Return rows and distances (m) of the nearest places to a point [3], within two radii."""
+        pairs = self._grid.near(point[None], 2.0 * self._radius_m)
+        order = np.argsort(pairs.distance_m, kind="stable")[:count]
+        return list(zip(pairs.row[order].tolist(), pairs.distance_m[order].tolist(), strict=True))
+
 
 def _is_one_sided(angle: FloatArray) -> bool:
     """Whether directions [n] (rad) all lie within the largest angle of an end."""

@@ -21,6 +21,7 @@ from progeo_core.localization.ranking import Query
 from progeo_core.poses.pose_estimate import PoseEstimate
 
 if TYPE_CHECKING:
+    from progeo_core.verification.epipolar_inliers import Overlap
     from progeo_core.verification.query_view import QueryView
 
 IntArray = NDArray[np.int64]
@@ -100,6 +101,24 @@ class PlaceVerifier:
 
         place = self._map.features.of([int(self._map.places.ids[row])])[0]
         return float("nan") if place is None else count_inliers(self._view(query), place)
+
+    def overlap(self, query: Query, row: int) -> Overlap | None:
+        """Return what an image shares with a place, None where that has no features."""
+        from progeo_core.verification.epipolar_inliers import overlap
+
+        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        return None if place is None else overlap(self._view(query), place)
+
+    def magnification(self, row: int, other: int) -> float:
+        """Return the log magnification of what one place shares with another, NaN unknown."""
+        from progeo_core.verification.epipolar_inliers import overlap
+        from progeo_core.verification.place_feature_cache import view_of
+
+        ids = self._map.places.ids[[row, other]].tolist()
+        first, second = self._map.features.of(ids)
+        if first is None or second is None:
+            return float("nan")
+        return overlap(view_of(first), second).log_magnification
 
     def detail(self, query: Query) -> float:
         """Return which share of the usual number of local features an image has, 0 to 1."""

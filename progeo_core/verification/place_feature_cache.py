@@ -81,6 +81,15 @@ class KnownPlace:
         return self.intrinsics.focal_x * width / self.intrinsics.width
 
 
+def view_of(place: KnownPlace) -> QueryView:
+    """Return a place as an image that is looked for among other places."""
+    features = Keypoints(place.points, place.descriptors, place.size)
+    width, height = place.size
+    # Its features are known, so nobody looks at the pixels.
+    image = np.broadcast_to(np.uint8(0), (height, width, 3))
+    return QueryView(image, place.intrinsics, lambda _image, _side: features)
+
+
 class PlaceFeatureCache:
     """Cache of the local features of the places of one map, and of the last query's.
 

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from progeo_core.errors import DataError
-from progeo_core.fleet.drive import Drive, view_of
+from progeo_core.fleet.drive import Drive
 from progeo_core.inference.feature_extractor import FeatureExtractor
 from progeo_core.map.place_map import PlaceMap
-from progeo_core.verification.place_feature_cache import KnownPlace
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +37,3 @@ def test_a_map_that_tells_no_direction_is_refused(extractor, make_map, make_plac
         path = make_map(f"of{count}", make_places(count), unit_vectors(count))
         with PlaceMap.open(path) as place_map, pytest.raises(DataError, match=message):
             Drive(place_map, extractor)
-
-
-def test_a_place_is_looked_for_by_the_features_that_it_has():
-    random = np.random.default_rng(0)
-    points = random.uniform(0.0, 40.0, (5, 2)).astype(np.float32)
-    descriptors = random.normal(size=(5, 64)).astype(np.float32)
-    place = KnownPlace(points, descriptors, (64, 48), np.full((5, 3), np.nan), None)
-    view = view_of(place)
-    assert view.image.shape == (48, 64, 3)
-    assert view.camera is None
-    np.testing.assert_array_equal(view.features.points, points)

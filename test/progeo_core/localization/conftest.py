@@ -13,6 +13,7 @@ from progeo_core.localization.place_verification import PlaceVerifier
 from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.map.place_index import PlaceIndex
 from progeo_core.map.place_map import PlaceMap, Places
+from progeo_core.verification.epipolar_inliers import Overlap
 
 FINGERPRINT = ModelFingerprint("random", 64, "none", "ab" * 32)
 
@@ -55,15 +56,27 @@ def prepare(tmp_path) -> Iterator[Callable[..., PreparedMap]]:
 
 
 class CountingVerifier(PlaceVerifier):
-    """Verification by given inliers of each row, which notes the rows that it compared."""
+    """Verification by given inliers of each row, which notes the rows that it compared.
+
+    magnified: log magnification of what the image shares with any place. grows: the same between
+    neighbours of the map.
+    """
 
     def __init__(self, prepared, inliers):
         super().__init__(prepared, 15.0)
         self.given, self.compared = inliers, []
+        self.magnified, self.grows = 0.0, math.nan
 
     def inliers(self, query, row):
         self.compared.append(row)
         return float(self.given.get(row, 0))
+
+    def overlap(self, query, row):
+        inliers = self.given.get(row, 0)
+        return Overlap(inliers, self.magnified) if math.isfinite(inliers) else None
+
+    def magnification(self, row, other):
+        return self.grows
 
     def detail(self, query):
         return 1.0

@@ -66,9 +66,10 @@ def test_one_place_and_full_confidence_are_probabilities():
     assert np.isfinite(only.weight).all()
 
 
-def verify(prepared, inliers, budget_ms=10_000, confidence=0.3, count=30):
+def verify(prepared, inliers, budget_ms=10_000, confidence=0.3, count=30, magnified=0.0):
     """Return the result for places that weigh less and less, and the rows that were compared."""
     verifier = CountingVerifier(prepared, inliers)
+    verifier.magnified = magnified
     rows, weight = np.arange(count), 0.99 ** np.arange(count)
     query = Query(0, "", np.zeros(64, np.float32), np.zeros(64, np.float32), rows, None)
     settings = LocalizerSettings(verification_ms=budget_ms)
@@ -101,10 +102,20 @@ def test_the_answer_is_where_inliers_peak_beside_the_image_that_was_compared_fir
     assert verified.weight.argmax() == 7
 
 
-def test_where_the_map_ends_an_answer_is_less_sure(prepare):
+def test_where_the_map_ends_an_image_from_farther_on_is_not_sure(prepare):
     prepared = prepare(random_descriptors(30))
-    amid, at_end = (verify(prepared, {row: 900}, confidence=0.05)[0] for row in (10, 0))
-    assert at_end.confidence < amid.confidence
+    (amid, same), (at_end, ahead) = (
+        [
+            verify(prepared, {row: 900}, confidence=0.05, magnified=one)[0].confidence
+            for one in (0.0, 0.6)
+        ]
+        for row in (10, 0)
+    )
+    assert amid == same
+    assert at_end > 0.7
+    assert ahead < 0.3
+    far, _ = verify(prepared, {0: 900}, confidence=1.0, magnified=9.0)
+    assert far.confidence < 1e-6
 
 
 def test_without_time_three_places_are_compared(prepare):

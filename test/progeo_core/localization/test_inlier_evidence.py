@@ -7,6 +7,7 @@ from progeo_core.localization.inlier_evidence import (
     image_log_odds,
     inlier_log_odds,
     sequence_log_odds,
+    shortfall_log_odds,
 )
 
 FITTED = VerificationConstants()
@@ -69,11 +70,11 @@ def test_what_a_blank_wall_does_not_share_says_little_against_a_place():
     assert log_odds(120, 14, 0, detail=0.1)[0] == log_odds(120, 14, 0)[0]
 
 
-def by_itself(*inliers, position=None, highest=FITTED.image_highest, **known):
+def by_itself(*inliers, position=None, **known):
     if position is None:
         position = np.arange(len(inliers))[:, None] * [100.0, 0.0, 0.0]
     counts = np.array(inliers, float)
-    return image_log_odds(Compared(counts, position, 5.0, **known), FITTED, highest)
+    return image_log_odds(Compared(counts, position, 5.0, **known), FITTED)
 
 
 def test_lead_over_many_places_says_more_than_over_one_or_two():
@@ -101,15 +102,13 @@ def test_image_by_itself_fits_no_place_that_shares_what_wrong_ones_do():
 def test_more_inliers_never_say_less():
     odds = [by_itself(inliers, 20, 18, 25)[0] for inliers in (25, 40, 60, 90, 150, 300, 1000)]
     assert odds == sorted(odds)
-    assert odds[-1] == pytest.approx(FITTED.image_highest)
+    assert odds[-1] == pytest.approx(FITTED.highest)
 
 
-def test_each_place_may_have_a_bound_of_its_own():
-    two_near = np.array([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0], [100.0, 0.0, 0.0], [200.0, 0.0, 0.0]])
-    odds = by_itself(1000, 900, 20, 18, highest=np.array([3.0, 4.5, 3.0, 3.0]), position=two_near)
-    assert odds[:2].tolist() == pytest.approx([3.0, 4.5])
-    # Where a place is far from sure, that says nothing.
-    assert by_itself(30, 20, highest=3.0)[0] == by_itself(30, 20, highest=4.5)[0]
+def test_what_falls_short_of_the_usual_counts_and_what_exceeds_it_does_not():
+    usual = FITTED.right_inliers
+    log_odds = shortfall_log_odds(np.array([20.0, 60.0, usual, 10.0 * usual]), FITTED)
+    assert log_odds[0] < -2.0 < log_odds[1] < log_odds[2] == log_odds[3] == 0.0
 
 
 def test_neighbours_are_no_rivals_of_an_image_by_itself():
@@ -120,7 +119,7 @@ def test_neighbours_are_no_rivals_of_an_image_by_itself():
 
 def test_image_by_itself_says_less_where_places_look_alike_or_it_shows_little():
     alike = by_itself(300, 20, 20, look_alikes=1.0)
-    assert alike[0] == pytest.approx(FITTED.image_highest - FITTED.alike_odds)
+    assert alike[0] == pytest.approx(FITTED.highest - FITTED.alike_odds)
     alone, doubted = by_itself(60)[0], by_itself(60, look_alikes=0.5)[0]
     assert doubted < alone - 0.5 * FITTED.alike_odds
     assert by_itself(8, 20, 20, detail=0.1)[0] == pytest.approx(0.1 * by_itself(8, 20, 20)[0])

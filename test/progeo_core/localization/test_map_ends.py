@@ -27,5 +27,12 @@ def test_an_area_ends_at_its_corners():
     assert 40 not in found
 
 
+def test_nearest_places_are_within_two_radii():
+    line = np.arange(20.0)[:, None] * [1.0, 0.0, 0.0]
+    ends_of_line = MapEnds(line, 2.0)
+    assert ends_of_line.nearest(line[19], 3) == [(19, 0.0), (18, 1.0), (17, 2.0)]
+    assert [row for row, _ in ends_of_line.nearest(line[0], 10)] == [0, 1, 2, 3, 4]
+
+
 def test_a_lonely_place_is_an_end():
     assert ends(np.array([[0.0, 0.0], [100.0, 0.0]])) == [0, 1]

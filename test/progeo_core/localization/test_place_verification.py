@@ -1,10 +1,15 @@
 import numpy as np
 import pytest
 
+from progeo_core.images.codec import read_image
 from progeo_core.localization.localizer_settings import LocalizerSettings
 from progeo_core.localization.place_filter import Belief
-from progeo_core.localization.place_verification import rival_places
+from progeo_core.localization.place_verification import PlaceVerifier, rival_places
+from progeo_core.localization.prepared_map import PreparedMap
 from progeo_core.localization.ranking import Query
+from progeo_core.map.place_index import PlaceIndex
+from progeo_core.map.place_map import PlaceMap
+from progeo_core.records.records import read_records
 from test.progeo_core.localization.conftest import CountingVerifier, random_descriptors
 
 
@@ -56,3 +61,23 @@ def test_what_the_image_resembles_is_a_rival_of_what_the_sequence_believes():
     assert rival_places(belief._replace(similarity=-np.arange(9.0)), 14.0, 5).max() == 4
     one = Belief(np.array([4]), np.ones(1), np.zeros((1, 3)), np.ones(1), np.ones(1), 0.0)
     assert rival_places(one, 4.0, 5).tolist() == [0]
+
+
+@pytest.mark.slow
+def test_how_large_images_and_places_show_what_they_share(office, office_map):
+    image = read_image(read_records(office / "query.csv").images[0])
+    nothing = np.zeros(64, np.float32)
+    query = Query(0, "", nothing, nothing, np.zeros(1, np.int64), image)
+    with PlaceMap.open(office_map) as place_map:
+        prepared = PreparedMap(place_map, PlaceIndex.open(place_map))
+        verifier = PlaceVerifier(prepared, 2.5)
+        rows = range(len(prepared.places.ids))
+        inliers = [verifier.inliers(query, row) for row in rows]
+        best = int(np.argmax(inliers))
+        found = verifier.overlap(query, best)
+        assert found is not None
+        assert found.inliers == inliers[best] > 60
+        assert abs(found.log_magnification) < 0.5
+        there, back = (verifier.magnification(*pair) for pair in ((0, 1), (1, 0)))
+    assert there < -0.3
+    assert back > 0.3

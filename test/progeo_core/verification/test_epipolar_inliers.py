@@ -8,7 +8,7 @@ from progeo_core.images.codec import read_image
 from progeo_core.inference.feature_extractor import FeatureExtractor, Keypoints
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.records.records import read_records
-from progeo_core.verification.epipolar_inliers import count_inliers
+from progeo_core.verification.epipolar_inliers import count_inliers, overlap
 from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache
 from progeo_core.verification.query_view import QueryView
 
@@ -46,6 +46,20 @@ def test_a_smaller_image_of_the_same_scene_fits_as_well(campus, extractor):
     assert count_inliers(half, known(campus[20])) > 2 * count_inliers(half, known(campus[55]))
 
 
+def test_what_is_seen_from_closer_is_magnified(campus, extractor):
+    image = campus[21].image
+    height, width = image.shape[:2]
+    middle = image[height // 8 : -(height // 8), width // 8 : -(width // 8)]
+    closer = QueryView(np.ascontiguousarray(middle), None, find(extractor))
+    near, far = overlap(closer, known(campus[21])), overlap(campus[21], known(closer))
+    assert near.inliers > 100
+    assert near.log_magnification == pytest.approx(np.log(4 / 3), abs=0.02)
+    assert far.log_magnification == pytest.approx(-np.log(4 / 3), abs=0.02)
+    other = overlap(campus[21], known(campus[20]))
+    assert other.inliers == count_inliers(campus[21], known(campus[20]))
+    assert abs(other.log_magnification) < 0.5
+
+
 @pytest.mark.slow
 def test_calibrated_places_are_compared_by_rays(office, office_map, extractor):
     camera = read_calibration(office / "camera_info.yaml")
@@ -74,3 +88,4 @@ def test_points_without_a_scene_are_no_inliers(count):
     same = Keypoints(points, descriptors, (160, 120))
     view = QueryView(np.zeros((120, 160, 3), np.uint8), None, lambda image, side: same)
     assert count_inliers(view, known(view)) in range(count + 1)
+    assert np.isnan(overlap(view, known(view)).log_magnification)

@@ -7,7 +7,7 @@ from progeo_core.map.build import build_map
 from progeo_core.map.place_map import PlaceMap
 from progeo_core.map.places import Places
 from progeo_core.records.image_source import source_of_records
-from progeo_core.verification.place_feature_cache import PlaceFeatureCache
+from progeo_core.verification.place_feature_cache import KnownPlace, PlaceFeatureCache, view_of
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,14 @@ def test_the_features_of_a_query_are_found_once(office, office_map, extractor):
         assert not cache.triangulated
         assert cache.query(image, None) is cache.query(image, None)
         assert cache.query(image.copy(), None) is not cache.query(image, None)
+
+
+def test_a_place_is_looked_for_by_the_features_that_it_has():
+    random = np.random.default_rng(0)
+    points = random.uniform(0.0, 40.0, (5, 2)).astype(np.float32)
+    descriptors = random.normal(size=(5, 64)).astype(np.float32)
+    place = KnownPlace(points, descriptors, (64, 48), np.full((5, 3), np.nan), None)
+    view = view_of(place)
+    assert view.image.shape == (48, 64, 3)
+    assert view.camera is None
+    np.testing.assert_array_equal(view.features.points, points)
