@@ -22,6 +22,8 @@ _MIN_RADIUS_SPACINGS = 1.5
 _SAME_VIEW_RADII = 0.2
 # Beyond the spread of a uniform direction (pi²/3) a mean direction says nothing.
 _UNIFORM_YAW_VARIANCE = math.pi**2 / 3.0
+# Images in a row err alike: belief that gathers them is surer of a position by this power.
+_GATHERED = 1.5
 # Weight within so many place radii makes the covariance of an answer more probable than this.
 _SPREAD_RADII, _HALF = 2.0, 0.5
 # Unit descriptors are stored as float16, so two equal images differ by about this much (1 - cos).
@@ -152,6 +154,8 @@ def pose_from_weights(
     covariance = np.diag(np.full(6, UNOBSERVED_VARIANCE))
     # A query lies anywhere within half a spacing of its place: a uniform distribution's sigma.
     floor = max(settings.position_floor_m, resolution_m / math.sqrt(12.0))
+    if log_odds is not None:
+        counted = counted ** (1.0 / _GATHERED)
     share = counted / counted.sum()
     covariance[:3, :3] = (offset * share[:, None]).T @ offset + floor**2 * np.eye(3)
     if log_odds is not None:
