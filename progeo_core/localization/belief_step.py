@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from progeo_core.geo import FloatArray
 from progeo_core.localization.learned_motion import LearnedMotion, likelihood_of_steps
 from progeo_core.localization.place_grid import Pairs, PlaceGrid
-from progeo_core.localization.place_tracks import Arrivals, IntArray, PlaceTracks, arrived
+from progeo_core.localization.place_tracks import Arrivals, IntArray, Motions, PlaceTracks, arrived
 from progeo_core.poses.pose_buffer import Travel
 
 BoolArray = NDArray[np.bool_]
@@ -61,26 +61,27 @@ class BeliefStep:
         chance that the velocity changes abruptly; then the step ends anywhere in reach, or as
         learned motion tells. travel: odometry, None unknown.
         """
-        step = _displacement(old.velocity, elapsed_s, travel)
-        steady = old.mass * old.steady * (1.0 - turn_rate)
-        led, covered = self._lead(old, steady, step)
+        moving = old.motions()
+        step = _displacement(moving.velocity, elapsed_s, travel)
+        steady = moving.mass * moving.steady * (1.0 - turn_rate)
+        led, covered = self._lead(moving, steady, step)
         missed = steady * (1.0 - covered)
-        in_gap = self._is_in_gap(old, np.where(covered < _COVERED, missed, 0.0), step)
+        in_gap = self._is_in_gap(moving, np.where(covered < _COVERED, missed, 0.0), step)
         # A velocity that has not led to any place yet may be wrong: elsewhere its belief is lost.
-        missed *= np.where(in_gap, 1.0, old.led)
-        turned, goes_on = self._bend(old, np.where(in_gap, 0.0, missed), step)
+        missed *= np.where(in_gap, 1.0, moving.led)
+        turned, goes_on = self._bend(moving, np.where(in_gap, 0.0, missed), step)
         if travel is not None:
             # Odometry tells that the camera did not turn: what would follow the map is lost.
             turned = turned.first(0)
-        edge, beyond = self._drive_on(old, missed * (1.0 - goes_on), step)
-        spread = self._spread(old, old.mass - steady, reach_m, elapsed_s, learned)
+        edge, beyond = self._drive_on(moving, missed * (1.0 - goes_on), step)
+        spread = self._spread(moving, moving.mass - steady, reach_m, elapsed_s, learned)
         return (
             arrived(led.joined(edge), turned.joined(spread), elapsed_s),
             arrived(beyond, beyond.first(0), elapsed_s),
         )
 
     def _lead(
-        self, old: PlaceTracks, steady: FloatArray, step: FloatArray
+        self, old: Motions, steady: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, FloatArray]:
         """Return where belief [s] of known velocity arrives, and what share [s] of it places take.
 
@@ -98,7 +99,7 @@ class BeliefStep:
         step = step[near.point] + _VELOCITY_GAIN * innovation
         return Arrivals(near.row, mass, camera, step), np.minimum(found, 1.0)
 
-    def _is_in_gap(self, old: PlaceTracks, missed: FloatArray, step: FloatArray) -> BoolArray:
+    def _is_in_gap(self, old: Motions, missed: FloatArray, step: FloatArray) -> BoolArray:
         """Return which belief [s] is led between places that are far apart: one is ahead."""
         length_m, in_gap = np.linalg.norm(step, axis=1), np.zeros(len(step), bool)
         which = _worth_it(missed)
@@ -110,7 +111,7 @@ class BeliefStep:
         return in_gap
 
     def _bend(
-        self, old: PlaceTracks, missed: FloatArray, step: FloatArray
+        self, old: Motions, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, FloatArray]:
         """Return where belief [s] arrives that follows the map where it bends, and its share [s].
 
@@ -134,7 +135,7 @@ class BeliefStep:
         return Arrivals(near.row, mass, self._position[near.row], offset[is_next]), share
 
     def _drive_on(
-        self, old: PlaceTracks, missed: FloatArray, step: FloatArray
+        self, old: Motions, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, Arrivals]:
         """Return where belief [s] arrives that drives on without places: near some, and beyond.
 
@@ -157,7 +158,7 @@ class BeliefStep:
 
     def _spread(
         self,
-        old: PlaceTracks,
+        old: Motions,
         unsteady: FloatArray,
         reach_m: float,
         elapsed_s: float,

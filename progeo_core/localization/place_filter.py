@@ -1,8 +1,8 @@
 """Where a moving camera is: a belief over the places of a map, and over being off it.
 
 A recursive Bayes filter whose states are the places plus one state "off the map". Every place that
-carries belief also carries a velocity, so an image must look like the place that the motion led
-to; that is what tells similar places apart. Where motion leads beyond the end of the map, all
+carries belief also carries a few velocities, so an image must look like the place that the motion
+led to; that is what tells similar places apart. Where motion leads beyond the end of the map, all
 still looks as it does from the last place, so belief that drove on there is off the map but looks
 like that place. The cost grows with the places that carry belief, not with the map.
 """
@@ -195,8 +195,9 @@ class PlaceFilter:
         odds = np.exp(novelty * np.maximum(log_odds - excess, -limit))
         self._enter_rate = self.constants.enter_rate
         belief = self._weighed(tracks, odds, self._off_map * staying, similarity, log_odds)
-        steady = belief.probability * self._tracks.steady
-        self._motion.learn(steady, self._tracks.velocity, self._yaw_rad[belief.rows])
+        moving = self._tracks.motions()
+        steady = moving.mass * moving.steady
+        self._motion.learn(steady, moving.velocity, self._yaw_rad[moving.rows])
         return belief
 
     def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:

@@ -3,7 +3,7 @@ import pytest
 
 from progeo_core.localization.belief_step import BeliefStep
 from progeo_core.localization.place_grid import PlaceGrid
-from progeo_core.localization.place_tracks import PlaceTracks
+from progeo_core.localization.place_tracks import MOTIONS, PlaceTracks
 from progeo_core.poses.pose_buffer import Travel
 
 LINE = np.array([[x, 0.0, 0.0] for x in range(30)], dtype=float)
@@ -16,9 +16,10 @@ def move(position, camera, velocity, *, led=1.0, travel=None):
     unknown = np.full(len(position), np.nan)
     step = BeliefStep(position, unknown, PlaceGrid(position, 2.0), 1.0, 20.0)
     row = int(np.linalg.norm(position - camera, axis=1).argmin())
-    column = np.ones(1)
-    camera, velocity = np.array([camera], float), np.array([velocity], float)
-    old = PlaceTracks(np.array([row]), column, camera, velocity, column, led * column)
+    one = np.eye(MOTIONS)[:1]
+    velocity = one[:, :, np.newaxis] * np.array(velocity, float)
+    camera = np.array([camera], float)
+    old = PlaceTracks(np.array([row]), np.ones(1), camera, velocity, one, led * one)
     return step.move(old, 0.0, travel, 1.0, 2.0, None)
 
 
@@ -36,7 +37,7 @@ def test_where_places_are_farther_apart_the_camera_goes_on_as_before(led):
     on_map, beyond = move(gaps, [10.0, 0.0, 0.0], [1.0, 0.0, 0.0], led=led)
     assert on_map.total == pytest.approx(1.0)
     assert on_map.mass @ on_map.camera[:, 0] == pytest.approx(11.0, abs=0.1)
-    assert on_map.mass @ on_map.velocity[:, 0] == pytest.approx(1.0, abs=0.1)
+    assert on_map.mass @ on_map.velocity[:, 0, 0] == pytest.approx(1.0, abs=0.1)
     assert beyond.total == 0.0
 
 
@@ -53,7 +54,7 @@ def test_farther_on_it_is_beyond_the_place_that_it_left_and_keeps_its_velocity()
     assert beyond.rows.tolist() == [29]
     assert beyond.total == pytest.approx(1.0)
     np.testing.assert_allclose(beyond.camera[0], [30.9, 0.0, 0.0])
-    np.testing.assert_allclose(beyond.velocity[0], [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(beyond.velocity[0, 0], [1.0, 0.0, 0.0])
 
 
 def test_velocity_that_has_not_led_anywhere_yet_leads_to_nothing():
