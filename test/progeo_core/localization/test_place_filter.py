@@ -50,6 +50,19 @@ def test_motion_tells_two_look_alike_places_apart():
     assert probability_at(belief, 9) > 0.9
 
 
+def test_a_drive_of_which_no_image_says_much_is_found_by_how_it_moves():
+    # At first belief leaves every place in every direction: a place keeps more than one velocity.
+    angle = 2.0 * np.pi * np.arange(40) / 40.0
+    ring = 40.0 / (2.0 * np.pi) * np.stack([np.cos(angle), np.sin(angle), 0.0 * angle], axis=1)
+    place_filter = PlaceFilter(ring, 1.0)
+    for row in range(10):
+        carried = place_filter.predict(1.0)
+        rows = np.concatenate([carried, np.setdiff1d(np.arange(40), carried)])
+        belief = place_filter.update(rows, np.zeros(40), np.where(rows == row, 1.5, 0.0))
+    assert belief.rows[0] == 9
+    assert belief.probability[0] > 0.9
+
+
 def test_one_image_that_fits_two_places_leaves_both_open():
     belief = step(PlaceFilter(LINE, 1.0), [10, 50])
     assert probability_at(belief, 10) == pytest.approx(probability_at(belief, 50))
