@@ -63,7 +63,7 @@ class BeliefStep:
         """
         moving = old.motions()
         step = _displacement(moving.velocity, elapsed_s, travel)
-        steady = moving.mass * moving.steady * (1.0 - turn_rate)
+        steady = moving.mass * moving.is_known * (1.0 - turn_rate)
         led, covered = self._lead(moving, steady, step)
         missed = steady * (1.0 - covered)
         in_gap = self._is_in_gap(moving, np.where(covered < _COVERED, missed, 0.0), step)
@@ -83,9 +83,9 @@ class BeliefStep:
     def _lead(
         self, old: Motions, steady: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, FloatArray]:
-        """Return where belief [s] of known velocity arrives, and what share [s] of it places take.
+        """Return where belief [q] of known velocity arrives, and what share [q] of it places take.
 
-        step: [s, 3] m.
+        step: [q, 3] m.
         """
         sigma = _SIGMA * self._spacing_m
         expected = old.camera + step
@@ -100,7 +100,7 @@ class BeliefStep:
         return Arrivals(near.row, mass, camera, step), np.minimum(found, 1.0)
 
     def _is_in_gap(self, old: Motions, missed: FloatArray, step: FloatArray) -> BoolArray:
-        """Return which belief [s] is led between places that are far apart: one is ahead."""
+        """Return which belief [q] is led between places that are far apart: one is ahead."""
         length_m, in_gap = np.linalg.norm(step, axis=1), np.zeros(len(step), bool)
         which = _worth_it(missed)
         expected = old.camera[which] + step[which]
@@ -113,7 +113,7 @@ class BeliefStep:
     def _bend(
         self, old: Motions, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, FloatArray]:
-        """Return where belief [s] arrives that follows the map where it bends, and its share [s].
+        """Return where belief [q] arrives that follows the map where it bends, and its share [q].
 
         Of places as far off as the step is long, that is all if one is less than 60° aside, and
         nothing if all are more than 120° aside.
@@ -137,7 +137,7 @@ class BeliefStep:
     def _drive_on(
         self, old: Motions, missed: FloatArray, step: FloatArray
     ) -> tuple[Arrivals, Arrivals]:
-        """Return where belief [s] arrives that drives on without places: near some, and beyond.
+        """Return where belief [q] arrives that drives on without places: near some, and beyond.
 
         Its cameras are where they were led to, as nothing that they see tells how far that is.
         """
@@ -164,7 +164,7 @@ class BeliefStep:
         elapsed_s: float,
         learned: LearnedMotion | None,
     ) -> Arrivals:
-        """Return where belief [s] of unknown velocity arrives: anywhere in reach.
+        """Return where belief [q] of unknown velocity arrives: anywhere in reach.
 
         learned: motion, None where odometry or the spacing of the map tells how long steps are.
         """
@@ -184,7 +184,7 @@ class BeliefStep:
 
 
 def _worth_it(mass: FloatArray) -> IntArray:
-    """Return which belief [s] is enough to search for where it goes."""
+    """Return which belief [q] is enough to search for where it goes."""
     which: IntArray = np.flatnonzero(mass > max(_MIN_SHARE * mass.max(initial=0.0), _MIN_MASS))
     return which
 
@@ -196,7 +196,7 @@ def _share_out(weight: FloatArray, pairs: Pairs) -> FloatArray:
 
 
 def _displacement(velocity: FloatArray, elapsed: float, travel: Travel | None) -> FloatArray:
-    """Return the expected step [s, 3]: along the velocity, odometry setting its length and turn."""
+    """Return the expected step [q, 3]: along the velocity, odometry setting its length and turn."""
     if travel is None:
         return velocity * elapsed
     speed = np.linalg.norm(velocity, axis=1, keepdims=True)

@@ -88,16 +88,17 @@ class ImageVerifier:
         best = int(posterior.argmax())
         distance = np.linalg.norm(position - position[first[best]], axis=1)
         near = np.flatnonzero(distance <= APART_RADII * self._radius_m)
-        found = compare_near(
+        fitted = self._verifier.constants
+        peak = compare_near(
             matches.weight[near],
             position[near],
             inliers[near],
             lambda match: self._verifier.inliers(query, int(matches.rows[near[match]])),
-            self._log_share,
+            fitted.slope,
+            fitted.chance_inliers,
             finish,
         )
-        log_share = self._log_share(found)
-        share = matches.weight[near] * np.exp(np.nan_to_num(log_share - log_share.max()))
+        share = matches.weight[near] * np.exp(peak.log_odds)
         share /= share.sum()
         verified = weigh_places(matches.weight, place, prior, log_odds)
         weight = verified.weight.copy()
@@ -106,12 +107,6 @@ class ImageVerifier:
         here = self._beyond.log_odds(query, int(matches.rows[near[share.argmax()]]))
         right, wrong = verified.confidence * math.exp(here), 1.0 - verified.confidence
         return VerifiedPlaces(weight, right / max(right + wrong, 1e-300))
-
-    def _log_share(self, inliers: FloatArray) -> FloatArray:
-        """Return the log odds of images of one place by their inliers, up to a constant."""
-        fitted = self._verifier.constants
-        log_share: FloatArray = fitted.slope * np.log(inliers + fitted.chance_inliers)
-        return log_share
 
     def _log_odds(self, query: Query, inliers: FloatArray, position: FloatArray) -> FloatArray:
         verifier = self._verifier

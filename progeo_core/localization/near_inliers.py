@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,35 +15,49 @@ from progeo_core.geo import FloatArray
 _MAX_NEAR, _MIN_SHARE = 5, 0.3
 
 
+class Peak(NamedTuple):
+    """Inliers of the images [n] of one place, and the log odds of each, 0 of the best.
+
+    inliers: of an image that was not compared as of the nearest one that was; NaN where none was,
+    which have log odds of 0.
+    """
+
+    inliers: FloatArray
+    log_odds: FloatArray
+
+
 def compare_near(
     weight: FloatArray,
     position: FloatArray,
     inliers: FloatArray,
     count: Callable[[int], float],
-    log_odds: Callable[[FloatArray], FloatArray],
+    slope: float,
+    chance: float,
     finish: float,
-) -> FloatArray:
-    """Return the inliers [n] of images of one place, the most probable ones compared.
+) -> Peak:
+    """Compare an image with the most probable images [n] of one place.
 
-    weight: [n] before. position: [n, 3] metres. inliers: [n], NaN where an image was not compared.
-    count: compares one. log_odds: of inliers, up to a constant. finish: of the time (s) there is.
-    What is left shares as much as the nearest image that was compared. Where none was, nothing is
-    compared here, either.
+    weight: [n] before. position: [n, 3] metres. inliers: [n], NaN where an image was not compared;
+    where none was, nothing is compared here, either. count: compares one. slope, chance: log odds
+    for each e-fold of inliers, and how many of them any images share. finish: of the time (s) there
+    is.
     """
     inliers, left = inliers.copy(), np.isnan(inliers)
     if left.all():
-        return inliers
+        return Peak(inliers, np.zeros(len(inliers)))
     distance = np.linalg.norm(position[:, None] - position[None], axis=-1)
     found = _as_nearest(inliers, distance)
+    log_odds = slope * np.log(found + chance)
     for _ in range(_MAX_NEAR):
-        odds = np.log(np.maximum(weight, 1e-300)) + log_odds(found)
+        odds = np.log(np.maximum(weight, 1e-300)) + log_odds
         share = np.exp(odds - odds.max())
         image = int(np.where(left, share, -1.0).argmax())
         if not left[image] or share[image] < _MIN_SHARE or time.monotonic() >= finish:
             break
         inliers[image], left[image] = count(image), False
         found = _as_nearest(inliers, distance)
-    return found
+        log_odds = slope * np.log(found + chance)
+    return Peak(found, log_odds - log_odds.max())
 
 
 def _as_nearest(inliers: FloatArray, distance: FloatArray) -> FloatArray:

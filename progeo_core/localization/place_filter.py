@@ -196,8 +196,8 @@ class PlaceFilter:
         self._enter_rate = self.constants.enter_rate
         belief = self._weighed(tracks, odds, self._off_map * staying, similarity, log_odds)
         moving = self._tracks.motions()
-        steady = moving.mass * moving.steady
-        self._motion.learn(steady, moving.velocity, self._yaw_rad[moving.rows])
+        known = moving.mass * moving.is_known
+        self._motion.learn(known, moving.velocity, self._yaw_rad[moving.rows])
         return belief
 
     def weigh(self, belief: Belief, log_odds: FloatArray) -> Belief:

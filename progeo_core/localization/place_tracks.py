@@ -86,8 +86,8 @@ class PlaceTracks(NamedTuple):
             self.rows[place],
             self.mass[place] * share[place, motion],
             self.camera[place],
+            is_known,
             np.where(is_known[:, None], self.velocity[place, which], 0.0),
-            is_known.astype(np.float64),
             np.where(is_known, self.led[place, which], 0.0),
         )
 
@@ -95,15 +95,15 @@ class PlaceTracks(NamedTuple):
 class Motions(NamedTuple):
     """Belief by place and velocity [q]: row, probability, the camera's position [q, 3] (m).
 
-    Places repeat. velocity: [q, 3] m/s. steady: [q] 1 where that is known, else 0. led: [q] share
-    that came by a velocity that was known before.
+    Places repeat. velocity: [q, 3] m/s, 0 where it is not known. is_known: [q]. led: [q] share that
+    came by a velocity that was known before.
     """
 
     rows: IntArray
     mass: FloatArray
     camera: FloatArray
+    is_known: NDArray[np.bool_]
     velocity: FloatArray
-    steady: FloatArray
     led: FloatArray
 
 

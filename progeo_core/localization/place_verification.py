@@ -22,6 +22,7 @@ from progeo_core.poses.pose_estimate import PoseEstimate
 
 if TYPE_CHECKING:
     from progeo_core.verification.epipolar_inliers import Overlap
+    from progeo_core.verification.place_feature_cache import KnownPlace
     from progeo_core.verification.query_view import QueryView
 
 IntArray = NDArray[np.int64]
@@ -70,43 +71,38 @@ class PlaceVerifier:
         members = np.flatnonzero(place == best)
         inliers = np.full(len(members), np.nan)
         inliers[0] = compared.inliers[best]
-        found = compare_near(
+        peak = compare_near(
             belief.probability[members],
             belief.position[members],
             inliers,
             lambda member: self.inliers(query, int(rows[members[member]])),
-            self._within,
+            _WITHIN_SLOPE,
+            self.constants.chance_inliers,
             finish,
         )
         # A place is as probable as the one of its images that shares most.
-        compared.inliers[best] = found.max()
+        compared.inliers[best] = peak.inliers.max()
         log_odds = sequence_log_odds(compared, self.constants)
         # What was not compared fits no better than the best of what was, where that fits badly.
         known = log_odds != 0.0
         others = min(0.0, float(log_odds[known].max(initial=-np.inf))) if known.any() else 0.0
         of_places: FloatArray = np.append(np.where(known, log_odds, others), others)[place]
-        within = self._within(found)
-        of_places[members] += np.nan_to_num(within - within.max())
+        of_places[members] += peak.log_odds
         return of_places
-
-    def _within(self, inliers: FloatArray) -> FloatArray:
-        """Return the log odds of members of one place by their inliers, up to a constant."""
-        log_odds: FloatArray = _WITHIN_SLOPE * np.log(inliers + self.constants.chance_inliers)
-        return log_odds
 
     def inliers(self, query: Query, row: int) -> float:
         """Return how many local features an image shares with a place, NaN where that has none."""
         # Only comparisons need torch.
         from progeo_core.verification.epipolar_inliers import count_inliers
 
-        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        place = self._place(row)
         return float("nan") if place is None else count_inliers(self._view(query), place)
 
     def overlap(self, query: Query, row: int) -> Overlap | None:
         """Return what an image shares with a place, None where that has no features."""
         from progeo_core.verification.epipolar_inliers import overlap
 
-        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        place = self._place(row)
         return None if place is None else overlap(self._view(query), place)
 
     def magnification(self, row: int, other: int) -> float:
@@ -114,8 +110,7 @@ class PlaceVerifier:
         from progeo_core.verification.epipolar_inliers import overlap
         from progeo_core.verification.place_feature_cache import view_of
 
-        ids = self._map.places.ids[[row, other]].tolist()
-        first, second = self._map.features.of(ids)
+        first, second = self._place(row), self._place(other)
         if first is None or second is None:
             return float("nan")
         return overlap(view_of(first), second).log_magnification
@@ -136,13 +131,16 @@ class PlaceVerifier:
         if not near.size:
             return estimate
         row = int(near[0])
-        place = self._map.features.of([int(self._map.places.ids[row])])[0]
+        place = self._place(row)
         view = None if place is None else view_from(self._view(query), place)
         if view is None or not view.is_level:
             return estimate
         position, yaw = self._map.places.position[row], float(self._map.places.yaw_rad[row])
         turned, direction = yaw + view.turn_rad, yaw + view.bearing_rad
         return refine_pose(estimate, position, turned, direction, self._map.spacing.spacing_m)
+
+    def _place(self, row: int) -> KnownPlace | None:
+        return self._map.features.of([int(self._map.places.ids[row])])[0]
 
     def _view(self, query: Query) -> QueryView:
         assert query.image is not None

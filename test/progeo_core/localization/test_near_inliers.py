@@ -18,10 +18,6 @@ class Counter:
         return float(self.inliers[image])
 
 
-def log_odds(inliers):
-    return 4.0 * np.log(inliers + 15.0)
-
-
 def known(*pairs):
     inliers = np.full(9, np.nan)
     for image, count in pairs:
@@ -30,7 +26,10 @@ def known(*pairs):
 
 
 def compare(weight, inliers, counter, finish=np.inf):
-    return compare_near(np.array(weight, float), LINE, inliers, counter, log_odds, finish)
+    peak = compare_near(np.array(weight, float), LINE, inliers, counter, 4.0, 15.0, finish)
+    expected = np.nan_to_num(4.0 * np.log((peak.inliers + 15.0) / (peak.inliers.max() + 15.0)))
+    np.testing.assert_allclose(peak.log_odds, expected, atol=1e-12)
+    return peak.inliers
 
 
 def test_the_most_probable_images_are_compared_until_the_peak_is_clear():

@@ -41,7 +41,7 @@ def test_belief_by_its_motions_is_all_of_it_with_what_is_known_of_each():
     assert moving.rows.tolist() == [1, 1, 1, 1, 0]
     np.testing.assert_allclose(moving.mass, [0.3, 0.2, 0.1, 0.1, 0.3])
     np.testing.assert_allclose(moving.velocity[:, 0], [3.0, 1.0, -1.0, 0.0, 0.0])
-    np.testing.assert_allclose(moving.steady, [1.0, 1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(moving.is_known, [1.0, 1.0, 1.0, 0.0, 0.0])
     np.testing.assert_allclose(moving.led, [0.0, 1.0, 0.0, 0.0, 0.0])
 
 
